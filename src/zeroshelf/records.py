@@ -1,0 +1,247 @@
+"""The nouns of a run, in the order in which a run makes them. Read this file first.
+
+folder -> pictures -> embeddings -> scores -> decisions -> plan -> apply -> report
+
+Every path is an absolute `str` as `os.fsdecode` gives it: a name that is no valid UTF-8 holds lone
+surrogates and goes back to the same bytes through `os.fsencode`. A record never changes once it is
+made, and identity travels with its row: `scores.pictures[i]` is row i of every array in `scores`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors: TypeAlias = npt.NDArray[np.float32]  # (N, D), each row of length 1
+Pixels: TypeAlias = npt.NDArray[np.float32]  # (N, 3, H, W), normalised as the model wants it
+
+OTHER = "other"  # the shelf of what fits no label
+
+ActionKind: TypeAlias = Literal["copy", "move", "symlink", "hardlink"]
+Confidence: TypeAlias = Literal["sure", "likely", "unsure"]
+
+
+# --- folder -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A file that begins as a picture does. Only its first bytes were read so far."""
+
+    path: str
+    format: str  # as Pillow names it: "JPEG", "PNG", "HEIF", ...
+    size: int  # bytes
+    mtime_ns: int
+    ctime_ns: int
+    companions: tuple[str, ...] = ()  # files that go where the picture goes: sidecars, RAW, MOV
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that should have been a picture and could not be used. Never a gap in an array."""
+
+    path: str
+    reason: str  # one line that a person understands
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What a scan found below `root`, in the order of the paths' bytes."""
+
+    root: str
+    pictures: tuple[Picture, ...]
+    skipped: tuple[Skipped, ...] = ()
+    not_pictures: int = 0  # files of other kinds, left alone
+    left_out: int = 0  # files excluded, hidden, or of an earlier run's output
+
+
+# --- labels -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One shelf. `name` is the label that the user wrote, and names the shelf's folder."""
+
+    name: str
+    words: tuple[str, ...] = ()  # synonyms and sub-labels that mean this shelf too
+    prompts: tuple[str, ...] = ()  # whole sentences, used as they are
+    threshold: float | None = None  # the least probability, if someone insists
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    labels: tuple[Label, ...]
+    kind: str | None = None  # "bird" in "a photo of a jay, a type of bird."
+    templates: tuple[str, ...] = ()  # the user's own prompt templates, each with one "{}"
+    negatives: tuple[str, ...] = ()  # "!cartoon": what is surely on no shelf
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Label]:
+        return iter(self.labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.labels)
+
+
+# --- model --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a picture becomes pixels: read from the model's own files, nothing guessed."""
+
+    size: int  # the square's side, in pixels
+    resize_mode: Literal["shortest", "squash"]  # shortest side to `size` and centre crop, or both
+    interpolation: Literal["bicubic", "bilinear", "nearest", "lanczos"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSet:
+    """The constants of the open-set decision. They belong to the model; `source` says whence."""
+
+    delta: float = -1.0  # d at which a picture is as likely on a shelf as not, in logits
+    t_open: float = 1.5  # temperature of p_in
+    t_labels: float = 1.0  # temperature of the softmax over the labels
+    source: str = "generic: not calibrated for this model"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A two-tower model as a row of data."""
+
+    id: str  # "starter", or a catalogue id, or a folder's path
+    folder: Path
+    digest: str  # of the weights and all that shapes an embedding: the cache's key
+    dim: int
+    preprocessing: Preprocessing
+    context_length: int
+    logit_scale: float
+    logit_bias: float | None
+    activation: Literal["softmax", "sigmoid"]
+    languages: tuple[str, ...]  # ISO 639-1
+    licence: str
+    open_set: OpenSet = field(default_factory=OpenSet)
+
+
+class Encoder(Protocol):
+    """Both towers together, so that they can't come from two models."""
+
+    @property
+    def model(self) -> Model: ...
+
+    def embed_pictures(self, pixels: Pixels) -> Vectors:
+        """(N, 3, size, size) -> (N, dim), rows of length 1. Called from several threads at once."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """N texts -> (N, dim), rows of length 1."""
+        ...
+
+
+# --- embeddings, scores, decisions --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    pictures: tuple[Picture, ...]
+    digests: tuple[bytes, ...]  # BLAKE3 of each picture's content, 32 bytes
+    vectors: Vectors  # (N, D)
+    skipped: tuple[Skipped, ...]  # those of the folder and those that failed to decode
+    model: Model
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the model says, before anything is decided. Logits: logit scale times cosine."""
+
+    pictures: tuple[Picture, ...]
+    labels: LabelSet
+    logits: npt.NDArray[np.float32]  # (N, K), a label's best over its own words
+    negative: npt.NDArray[np.float32]  # (N,), mean of the three nearest negatives
+    nearest: npt.NDArray[np.int32]  # (N, 3), which negatives those are, nearest first
+    negatives: tuple[str, ...]  # the bank's names, as a person reads them
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the model said beside what was decided."""
+
+    picture: Picture
+    label: str  # a label's name, or OTHER
+    top_label: str  # the label that fits best, also where `label` is OTHER
+    probability: float  # of `label`, P(label) or P(other)
+    margin: float  # between the best label's probability and the next best answer's
+    confidence: Confidence
+    reason: str  # one line that a person understands
+    top: tuple[tuple[str, float], ...]  # the five best labels with P(label)
+    looks_like: str | None  # the nearest negative, where `label` is OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions(Sequence[Decision]):
+    """A decision a picture, held as arrays; rows are made when they are asked for."""
+
+    scores: Scores
+    probabilities: npt.NDArray[np.float32]  # (N, K + 1), column K is P(other), rows sum to 1
+    chosen: npt.NDArray[np.int32]  # (N,), a column of `probabilities`
+
+    # decisions.py makes these; the row itself is built by decisions.explain
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def,override]
+        from zeroshelf.decisions import explain
+
+        if isinstance(index, slice):
+            return [explain(self, i) for i in range(*index.indices(len(self)))]
+        return explain(self, range(len(self))[index])
+
+
+# --- plan, apply --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One file to one place. Nothing here has happened yet."""
+
+    kind: ActionKind
+    source: str
+    target: str
+    label: str
+    size: int  # of the source when the plan was made, with the next two: what changed is refused
+    mtime_ns: int
+    digest: bytes | None = None  # BLAKE3 of the content, where it is known
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every action with its target, collisions resolved. `apply` walks this very list."""
+
+    folder: str
+    destination: str
+    kind: ActionKind
+    actions: tuple[Action, ...]
+    notes: tuple[str, ...] = ()  # what a person should know before saying yes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one action, in apply or undo."""
+
+    action: Action
+    status: Literal["done", "already", "refused", "failed"]
+    reason: str = ""
