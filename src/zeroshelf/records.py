@@ -139,6 +139,11 @@ class Encoder(Protocol):
     @property
     def model(self) -> Model: ...
 
+    @property
+    def batch_size(self) -> int:
+        """How many pictures a worker gives at once: few on a CPU, many on an accelerator."""
+        ...
+
     def embed_pictures(self, pixels: Pixels) -> Vectors:
         """(N, 3, size, size) -> (N, dim), rows of length 1. Called from several threads at once."""
         ...
