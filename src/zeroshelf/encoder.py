@@ -1,0 +1,181 @@
+"""The two towers of one model: pixels and texts become embeddings in one space."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zeroshelf import ort
+from zeroshelf.errors import UserError
+from zeroshelf.layout import Layout
+from zeroshelf.ort import Array, Graph, Port, Warn
+from zeroshelf.records import Model, Pixels, Preprocessing, Vectors
+from zeroshelf.text import Tokenizer
+
+# A graph may return more than the embedding (SigLIP: a state for each patch): taken by name.
+OUTPUTS = (
+    "embedding",
+    "image_embeds",
+    "text_embeds",
+    "image_embedding",
+    "text_embedding",
+    "sentence_embedding",
+    "pooler_output",
+    "output",
+)
+TEXT_BATCH = 64
+
+
+class TwoTower:
+    """An `Encoder` on ONNX Runtime. Each tower is opened when it is first used."""
+
+    def __init__(
+        self, model: Model, layout: Layout, device: str | None, threads: int, warn: Warn
+    ) -> None:
+        self.model = model
+        self._layout = layout
+        self._device, self._threads, self._warn = device, threads, warn
+        self._lock = threading.Lock()
+        self._visual: _Visual | None = None
+        self._textual: _Textual | None = None
+
+    @property
+    def device(self) -> str:
+        """Where pictures are embedded: "cpu", "cuda", ..."""
+        return self._open_visual().graph.device
+
+    def embed_pictures(self, pixels: Pixels) -> Vectors:
+        """(N, 3, size, size) -> (N, dim), rows of length 1. Called from several threads at once."""
+        return self._open_visual()(pixels)
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """N texts -> (N, dim), rows of length 1."""
+        with self._lock:
+            if self._textual is None:
+                graph = ort.open_graph(
+                    self._layout.textual, self._device, self._threads, self._warn
+                )
+                self._textual = _Textual(graph, self._layout)
+            textual = self._textual
+        return textual(texts, self.model.dim)
+
+    def release_texts(self) -> None:
+        """Give the text tower's memory back; the next text opens it again."""
+        with self._lock:
+            self._textual = None
+
+    def _open_visual(self) -> _Visual:
+        with self._lock:
+            if self._visual is None:
+                # One thread a call: the callers are as many as the cores, and each works on its own
+                # pictures, so no core ever waits for another.
+                graph = ort.open_graph(self._layout.visual, self._device, 1, self._warn)
+                self._visual = _Visual(graph, self.model.preprocessing)
+            return self._visual
+
+
+class _Visual:
+    """The image tower. Its graph may want other things than float pixels, any number at once."""
+
+    def __init__(self, graph: Graph, preprocessing: Preprocessing) -> None:
+        self.graph = graph
+        self._input = _only_input(graph)
+        self._output = embedding_output(graph)
+        self._preprocessing = preprocessing
+        self._limit = self._input.shape[0]  # pictures at once; None: any number
+
+    def __call__(self, pixels: Pixels) -> Vectors:
+        limit = self._limit or len(pixels)
+        if len(pixels) > limit:
+            parts = [self(pixels[i : i + limit]) for i in range(0, len(pixels), limit)]
+            return np.concatenate(parts)
+        try:
+            return _unit(self.graph.run({self._input.name: self._fit(pixels)}, self._output))
+        except ort.OutOfMemoryError as error:
+            if len(pixels) == 1:
+                raise UserError(
+                    f"one picture is too much for this device's memory: {error}"
+                ) from error
+            self._limit = (len(pixels) + 1) // 2
+        return self(pixels)
+
+    def _fit(self, pixels: Pixels) -> Array:
+        if self._input.dtype is np.uint8:  # normalisation is part of the graph: undo ours
+            mean = np.array(self._preprocessing.mean, np.float32).reshape(3, 1, 1)
+            std = np.array(self._preprocessing.std, np.float32).reshape(3, 1, 1)
+            levels: Array = np.rint((pixels * std + mean) * 255).astype(np.uint8)
+            return levels.transpose(0, 2, 3, 1) if self._input.shape[-1] == 3 else levels
+        return np.ascontiguousarray(pixels, dtype=self._input.dtype)
+
+
+class _Textual:
+    """The text tower with its tokenizer."""
+
+    def __init__(self, graph: Graph, layout: Layout) -> None:
+        self._graph = graph
+        self._output = embedding_output(graph)
+        ports = {_role(graph, port): port for port in graph.inputs}
+        if "ids" not in ports:
+            raise UserError(f"{graph.path}: no input for token ids")
+        self._ports = ports
+        fixed = ports["ids"].shape[-1] is not None or "mask" not in ports
+        wanted = layout.text.pad_to_context
+        self._tokenizer = Tokenizer(layout.text, fixed if wanted is None else wanted)
+
+    def __call__(self, texts: Sequence[str], dim: int) -> Vectors:
+        # Texts of like length together, so that none is padded to the length of a stranger.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        limit = self._ports["ids"].shape[0] or TEXT_BATCH
+        vectors = np.empty((len(texts), dim), np.float32)
+        for start in range(0, len(order), limit):
+            rows = order[start : start + limit]
+            vectors[rows] = self._run([texts[i] for i in rows])
+        return vectors
+
+    def _run(self, texts: Sequence[str]) -> Vectors:
+        ids, mask = self._tokenizer(texts)
+        values = {"ids": ids, "mask": mask, "types": np.zeros_like(ids)}
+        feeds = {port.name: values[role].astype(port.dtype) for role, port in self._ports.items()}
+        return _unit(self._graph.run(feeds, self._output))
+
+
+def _only_input(graph: Graph) -> Port:
+    if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 4:
+        names = ", ".join(port.name for port in graph.inputs)
+        raise UserError(f"{graph.path}: its inputs ({names}) are not those of an image tower")
+    return graph.inputs[0]
+
+
+def _role(graph: Graph, port: Port) -> str:
+    roles = {
+        "input_ids": "ids",
+        "text": "ids",
+        "input": "ids",
+        "attention_mask": "mask",
+        "token_type_ids": "types",
+    }
+    if port.name not in roles:
+        raise UserError(f"{graph.path}: nothing is known of its input {port.name!r}")
+    return roles[port.name]
+
+
+def embedding_output(graph: Graph) -> str:
+    names = [port.name for port in graph.outputs]
+    for name in OUTPUTS:
+        if name in names:
+            return name
+    if len(names) == 1:
+        return names[0]
+    raise UserError(f"{graph.path}: none of its outputs ({', '.join(names)}) is an embedding")
+
+
+def _unit(vectors: npt.NDArray[Any]) -> Vectors:
+    if vectors.ndim != 2:
+        raise UserError(f"a tower gave an array of shape {vectors.shape}, not one row a picture")
+    rows: Vectors = vectors.astype(np.float32)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
+    return rows
