@@ -44,6 +44,11 @@ class TwoTower:
         self._textual: _Textual | None = None
 
     @property
+    def batch_size(self) -> int:
+        """How many pictures a worker gives at once: few on a CPU, many on an accelerator."""
+        return 8 if self.device == "cpu" else 64
+
+    @property
     def device(self) -> str:
         """Where pictures are embedded: "cpu", "cuda", ..."""
         return self._open_visual().graph.device
