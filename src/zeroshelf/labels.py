@@ -1,0 +1,261 @@
+"""The user's own words -> a `LabelSet`. Owns the labels file (TOML), whose schema is in docs/labels.md.
+
+A label is what the user wrote and names the shelf: "cat", "a red bicycle", "animals/cat". What says
+"everything else" ("other", "misc", "rest") is no label: that shelf is always there.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from zeroshelf.errors import UserError
+from zeroshelf.records import OTHER, Label, LabelSet
+
+SAYS_OTHER = frozenset(
+    (OTHER, "others", "misc", "miscellaneous", "rest", "the rest", "everything else", "none")
+)
+
+_SET_KEYS = ("kind", "templates", "negatives", "language", "labels")
+_LABEL_KEYS = ("words", "prompts", "threshold")
+
+
+def parse(labels: Sequence[str] | Mapping[str, Sequence[str] | str] | LabelSet) -> LabelSet:
+    """Words as they come from a command line or from Python.
+
+    "cat"                          a label
+    "dog=puppy, golden retriever"  a label and other words for it
+    "animals/cat"                  a label whose shelf lies in another; "cat" is what is looked for
+    "!cartoon"                     what is surely on no shelf
+    {"dog": ["puppy"]}             the same as "dog=puppy"
+    """
+    if isinstance(labels, LabelSet):
+        return labels
+    if isinstance(labels, str):
+        raise UserError(f"labels: give a list of labels, not one text: [{labels!r}]")
+    made: list[Label] = []
+    negatives: list[str] = []
+    if isinstance(labels, Mapping):
+        written = [
+            (str(name), (words,) if isinstance(words, str) else tuple(words))
+            for name, words in labels.items()
+        ]
+    else:
+        written = [_split(text) for text in labels]
+    for name, words in written:
+        if name.strip().startswith("!"):
+            negatives += [_text(word) for word in (name.strip()[1:], *words)]
+        else:
+            made.append(Label(_name(name), tuple(_text(word) for word in words)))
+    return _checked(LabelSet(tuple(made), negatives=tuple(negatives)))
+
+
+def read(path: str | Path) -> LabelSet:
+    """A labels file. Every error names the file, the line and the key."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as trouble:
+        raise UserError(f"{path}: can't be read ({trouble.strerror or trouble})") from None
+    except UnicodeDecodeError as trouble:
+        raise UserError(f"{path}: isn't UTF-8 text (byte {trouble.start})") from None
+    return _File(str(path), text).label_set()
+
+
+def write(labels: LabelSet) -> str:
+    """A label set -> the text of a labels file that `read` turns into the same label set."""
+    lines = [
+        f"{key} = {_toml(value)}"
+        for key, value, default in (
+            ("kind", labels.kind, None),
+            ("language", labels.language, "en"),
+            ("templates", labels.templates, ()),
+            ("negatives", labels.negatives, ()),
+        )
+        if value != default
+    ]
+    lines += ["", "[labels]"] if lines else ["[labels]"]
+    for label in labels:
+        if not label.prompts and label.threshold is None:
+            value = _toml(label.words)
+        else:
+            value = ", ".join(
+                f"{key} = {_toml(getattr(label, key))}"
+                for key in _LABEL_KEYS
+                if getattr(label, key) not in ((), None)
+            )
+            value = f"{{ {value} }}"
+        lines.append(f"{_toml(label.name)} = {value}")
+    return "\n".join(lines) + "\n"
+
+
+def spoken(name: str) -> str:
+    """What is looked for in a picture: "animals/red_panda" -> "red panda"."""
+    return " ".join(name.rpartition("/")[2].replace("_", " ").split())
+
+
+def _split(text: str) -> tuple[str, tuple[str, ...]]:
+    name, equals, words = text.partition("=")
+    if not equals:
+        return text, ()
+    return name, tuple(word for word in words.split(",") if word.strip())
+
+
+def _text(text: object) -> str:
+    if not isinstance(text, str):
+        raise UserError(f"{text!r} isn't text; put it in quotes")
+    text = " ".join(text.split())
+    if not text:
+        raise UserError("a label or one of its words is empty")
+    return text
+
+
+def _name(name: object) -> str:
+    text = _text(name)
+    if not text.isprintable():
+        raise UserError(f"label {text!r} holds characters that can't be seen")
+    parts = [part.strip() for part in text.split("/")]
+    if any(part in ("", ".", "..") for part in parts):
+        raise UserError(f'label {text!r}: between slashes stand plain names, as in "animals/cat"')
+    return "/".join(parts)
+
+
+def _checked(labels: LabelSet) -> LabelSet:
+    """Without the labels that say "other"; refuses doubles and an empty set."""
+    kept: list[Label] = []
+    seen: dict[str, str] = {}
+    for label in labels:
+        folded = label.name.casefold()
+        if folded in SAYS_OTHER:
+            continue
+        if folded in seen:
+            twice = "" if seen[folded] == label.name else f" (as {seen[folded]!r})"
+            raise UserError(f"label {label.name!r} is given twice{twice}; once is enough")
+        seen[folded] = label.name
+        kept.append(label)
+    if not kept:
+        raise UserError("no labels: name at least one shelf, for example --label cat")
+    return LabelSet(tuple(kept), labels.kind, labels.templates, labels.negatives, labels.language)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        escaped = "".join(
+            {"\\": "\\\\", '"': '\\"'}.get(c, c if c.isprintable() else f"\\U{ord(c):08X}")
+            for c in value
+        )
+        return f'"{escaped}"'
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return repr(value)
+
+
+class _File:
+    """One labels file on its way into a label set: knows where each key stands."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path, self.text = path, text
+
+    def label_set(self) -> LabelSet:
+        try:
+            data = tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as trouble:
+            raise UserError(f"{self.path}: {_plain(str(trouble))}") from None
+        for key in data:
+            if key not in _SET_KEYS:
+                self._refuse((key,), f"unknown key; known are {', '.join(_SET_KEYS)}")
+        if "labels" not in data:
+            raise UserError(
+                f'{self.path}: no [labels] table, which names the shelves: cat = ["kitten"]'
+            )
+        if isinstance(data["labels"], list):
+            data["labels"] = {name: [] for name in self._texts(data, "labels", ())}
+        if not isinstance(data["labels"], dict):
+            self._refuse(("labels",), "must be a table of labels or a list of texts")
+        made = [self._label(name, value) for name, value in data["labels"].items()]
+        templates = self._texts(data, "templates", ())
+        for template in templates:
+            if template.count("{}") != 1:
+                self._refuse(("templates",), f'{template!r} must hold "{{}}" once, for the label')
+        kind, language = (self._one(data, key) for key in ("kind", "language"))
+        if language is not None and not re.fullmatch("[a-z]{2}", language):
+            self._refuse(("language",), f'{language!r} must be two letters, as in "en" or "de"')
+        try:
+            return _checked(
+                LabelSet(
+                    tuple(made),
+                    kind,
+                    templates,
+                    self._texts(data, "negatives", ()),
+                    language or "en",
+                )
+            )
+        except UserError as trouble:
+            raise UserError(f"{self.path}: {trouble}") from None
+
+    def _label(self, name: str, value: object) -> Label:
+        at = ("labels", name)
+        try:
+            clean = _name(name)
+        except UserError as trouble:
+            self._refuse(at, str(trouble))
+        if isinstance(value, (str, list)):
+            value = {"words": [value] if isinstance(value, str) else value}
+        if not isinstance(value, dict):
+            self._refuse(at, "must be a list of words or a table with words, prompts, threshold")
+        for key in value:
+            if key not in _LABEL_KEYS:
+                self._refuse(
+                    (*at, key),
+                    f"unknown key; a label has {', '.join(_LABEL_KEYS)}. "
+                    'A shelf in a shelf is written "animals/cat"',
+                )
+        threshold = value.get("threshold")
+        if threshold is not None and (
+            isinstance(threshold, bool)
+            or not isinstance(threshold, (int, float))
+            or not 0 <= threshold <= 1
+        ):
+            self._refuse((*at, "threshold"), f"{threshold!r} must be a number from 0 to 1")
+        return Label(
+            clean, self._texts(value, "words", at), self._texts(value, "prompts", at), threshold
+        )
+
+    def _texts(self, table: dict[str, Any], key: str, above: tuple[str, ...]) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if isinstance(value, str):
+            value = [value]
+        if not isinstance(value, list):
+            self._refuse((*above, key), "must be a list of texts")
+        try:
+            return tuple(map(_text, value))
+        except UserError as trouble:
+            self._refuse((*above, key), str(trouble))
+
+    def _one(self, table: dict[str, Any], key: str) -> str | None:
+        value = table.get(key)
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            self._refuse((key,), "must be a text")
+        return value
+
+    def _refuse(self, key: tuple[str, ...], why: str) -> NoReturn:
+        raise UserError(f"{self.path}, line {self._line(key)}, {'.'.join(key)}: {why}")
+
+    def _line(self, key: tuple[str, ...]) -> int:
+        """Where the last part of `key` is first written below the first line of the parts above it."""
+        lines = self.text.splitlines()
+        at = 0
+        for part in key:
+            word = re.compile(
+                rf"""(^|[\[.{{,\s"'])({re.escape(part)}|{re.escape(_toml(part)[1:-1])})["']?\s*[\].=]"""
+            )
+            at = next((n for n in range(at, len(lines)) if word.search(lines[n])), at)
+        return at + 1
+
+
+def _plain(trouble: str) -> str:
+    """tomllib's "Expected ... (at line 3, column 5)" -> "line 3, column 5: expected ..."."""
+    found = re.fullmatch(r"(.*) \(at (.*)\)", trouble)
+    return f"{found[2]}: {found[1]}" if found else trouble
