@@ -33,14 +33,16 @@ def crop_box(width: int, height: int, preprocessing: Preprocessing) -> Box:
     """The part of a picture that the model sees: (left, top, right, bottom) in its own pixels.
 
     "shortest" is torchvision's Resize(size), CenterCrop(size): the long side becomes
-    int(size * long / short) and the square starts at round((long - size) / 2) of it.
+    int(size * long / short) and the square starts at round((long - size) / 2) of it (transformers:
+    rounded down).
     """
     if preprocessing.resize_mode == "squash":
         return 0.0, 0.0, float(width), float(height)
     size, short, long = preprocessing.size, min(width, height), max(width, height)
     resized = size * long // short
     step = long / resized  # source pixels for each resized one, along the long side
-    start = round((resized - size) / 2) * step
+    spare = resized - size
+    start = (round(spare / 2) if preprocessing.crop == "round" else spare // 2) * step
     end = min(start + size * step, float(long))
     return (start, 0.0, end, float(height)) if width > height else (0.0, start, float(width), end)
 

@@ -104,6 +104,7 @@ class Preprocessing:
     interpolation: Literal["bicubic", "bilinear", "nearest", "lanczos"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    crop: Literal["round", "floor"] = "round"  # where the middle begins: torchvision, transformers
 
 
 @dataclass(frozen=True, slots=True)
