@@ -162,7 +162,7 @@ class Encoder(Protocol):
 class Embeddings:
     pictures: tuple[Picture, ...]
     digests: tuple[bytes, ...]  # BLAKE3 of each picture's content, 32 bytes
-    vectors: Vectors  # (N, D)
+    vectors: npt.NDArray[np.float16]  # (N, D), each row of length 1; half the memory of float32
     skipped: tuple[Skipped, ...]  # those of the folder and those that failed to decode
     model: Model
 
@@ -200,13 +200,18 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decisions(Sequence[Decision]):
-    """A decision a picture, held as arrays; rows are made when they are asked for."""
+    """A decision a picture, held as arrays; decisions.explain makes a row when it is asked for."""
 
     scores: Scores
     probabilities: npt.NDArray[np.float32]  # (N, K + 1), column K is P(other), rows sum to 1
     chosen: npt.NDArray[np.int32]  # (N,), a column of `probabilities`
 
-    # decisions.py makes these; the row itself is built by decisions.explain
+    @property
+    def labels(self) -> list[str]:
+        """Each picture's label or OTHER, without making rows."""
+        names = (*self.scores.labels.names, OTHER)
+        return [names[column] for column in self.chosen]
+
     def __len__(self) -> int:
         return len(self.chosen)
 
