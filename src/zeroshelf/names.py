@@ -1,0 +1,75 @@
+"""Names that every file system takes: a label as a folder's name, and the next free file name.
+
+Linux tells "Café" composed from "Café" decomposed and "A" from "a"; macOS, Windows and most NAS
+shares don't. So two names are the same here when they would be the same anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+
+MAX_BYTES = 255  # of one name on ext4, APFS, NTFS (in UTF-8 no less than theirs)
+_MAX_LABEL = 120  # of one folder's name: leaves room in paths that Windows cuts at 260
+
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\ud800-\udfff]')
+# zero width, direction and line marks: they make one name look like another
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
+
+
+def key(name: str) -> str:
+    """Equal for names that any common file system takes for the same."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def shelf(label: str) -> str:
+    """The folder of a label, below the destination. "/" in a label makes nested folders.
+
+    >>> shelf("animals/cat"), shelf("../../etc"), shelf("con"), shelf("a: b?")
+    ('animals/cat', '_/_/etc', 'con_', 'a_ b_')
+    """
+    parts = [_component(part) for part in label.split("/") if part.strip()]
+    return os.sep.join(parts) if parts else "_"
+
+
+def _component(part: str) -> str:
+    name = unicodedata.normalize("NFC", part)
+    name = _INVISIBLE.sub("", _FORBIDDEN.sub("_", name)).strip().rstrip(". ")
+    if name.startswith("."):
+        name = "_" + name.lstrip(".")  # neither "..", nor hidden from the next run
+    name = _cut(name, _MAX_LABEL).rstrip(". ") or "_"
+    stem, dot, rest = name.partition(".")
+    return f"{stem}_{dot}{rest}" if _RESERVED.fullmatch(stem.rstrip()) else name
+
+
+def alternatives(name: str) -> Iterator[str]:
+    """`name`, then "stem (2).suffix", "stem (3).suffix", ... each short enough for a file system.
+
+    >>> from itertools import islice
+    >>> list(islice(alternatives("a.jpg"), 3))
+    ['a.jpg', 'a (2).jpg', 'a (3).jpg']
+    """
+    yield name
+    stem, suffix = os.path.splitext(name)
+    number = 2
+    while True:
+        end = f" ({number}){suffix}"
+        yield _cut(stem, MAX_BYTES - len(os.fsencode(end))) + end
+        number += 1
+
+
+def _cut(name: str, limit: int) -> str:
+    """At most `limit` bytes, never in the middle of a character."""
+    while len(os.fsencode(name)) > limit:
+        name = name[:-1]
+    return name
+
+
+def inside(path: str, folder: str) -> bool:
+    """True for a path strictly below `folder`; both absolute and normalised."""
+    return path.startswith(folder.rstrip(os.sep) + os.sep)

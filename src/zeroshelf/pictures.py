@@ -1,0 +1,236 @@
+"""Turns a file's bytes into an upright RGB picture. Called from one thread a core.
+
+Pillow's plugins are opened directly, each by the format that the first bytes name: no registry is
+searched, and Pillow's process-wide switches (truncated files, pixel limit) are never touched, so
+that two threads can't disturb each other.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from zeroshelf import kinds
+from zeroshelf.errors import Unreadable
+
+MAX_BYTES = 1 << 30  # of a file
+MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
+MOST = 0.9  # of the rows must be there in a truncated file
+_DRAFT = 3  # decode a JPEG at least this many times larger than asked: 1 - cosine 1.3e-4 at 3.7x
+
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+_WHITE = (255, 255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    image: Image.Image  # RGB, upright, 1/scale of the full size, rounded up
+    width: int  # of the full picture, upright
+    height: int
+    scale: int = 1  # DCT factor of a JPEG: 1, 2, 4 or 8. Crop boxes are width / scale, exactly
+    note: str | None = None  # what a person should know: the file is cut short
+
+
+def read(path: str) -> bytes:
+    """The whole file. Refuses what is no regular file now, whatever it was when it was listed."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+        with open(descriptor, "rb", buffering=0) as file:
+            at = os.fstat(descriptor)
+            if not stat.S_ISREG(at.st_mode):
+                raise Unreadable("not a regular file")
+            if at.st_size > MAX_BYTES:
+                raise Unreadable(f"larger than {MAX_BYTES >> 20} MB")
+            return file.readall()
+    except OSError as error:
+        raise Unreadable(f"can't be read: {error.strerror}") from None
+
+
+def decode(data: bytes, short_side: int, *, suffix: str = "") -> Decoded:
+    """Raises `Unreadable`. A JPEG is decoded at a reduced scale, its short side no less than
+    3 * `short_side`. `suffix` (".nef") tells a RAW file from a TIFF."""
+    kind = kinds.of(data[: kinds.HEAD], suffix)
+    if kind is None:
+        raise Unreadable("empty file" if not data else "no picture that zeroshelf knows")
+    open_image = _OPENERS.get(kind)
+    if open_image is None:
+        raise Unreadable(f"{kind} can't be read by this installation")
+    try:
+        image = open_image(data)
+        return _decode(image, data, short_side)
+    except Unreadable:
+        raise
+    except MemoryError:
+        raise Unreadable("too large for this machine's memory") from None
+    # A broken file makes a decoder raise anything: SyntaxError, struct.error, IndexError, ...
+    except Exception as error:
+        raise Unreadable(f"broken {kind} file: {_one_line(error)}") from None
+
+
+def thumbnail(decoded: Decoded, side: int = 160) -> bytes:
+    """A JPEG whose longer side is `side`."""
+    image = decoded.image
+    factor = max(image.size) / side
+    if factor > 1:
+        size = (max(1, round(image.width / factor)), max(1, round(image.height / factor)))
+        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def _decode(image: ImageFile.ImageFile, data: bytes, short_side: int) -> Decoded:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise Unreadable("has no pixels")
+    scale = 1
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        scale = _draft(image, _DRAFT * short_side)
+        image.decodermaxblock = max(len(data), 1)  # one call into libjpeg, not one each 64 KB
+    progressive = "progressive" in image.info  # keeps every coefficient in memory, at any scale
+    pixels = width * height // (1 if progressive else scale * scale)
+    if pixels > MAX_PIXELS:
+        raise Unreadable(f"{width} x {height} pixels: more than the limit of {MAX_PIXELS:,}")
+    orientation = _orientation(image)
+    note = None
+    try:
+        image.load()
+        upright: Image.Image = image
+    except OSError:
+        upright, note = _rescue(image, data, short_side)
+    upright = _to_rgb(upright)
+    if orientation in _TRANSPOSE:
+        upright = upright.transpose(_TRANSPOSE[orientation])
+        if orientation >= 5:
+            width, height = height, width
+    return Decoded(upright, width, height, scale, note)
+
+
+def _draft(image: JpegImagePlugin.JpegImageFile, least: int) -> int:
+    """Ask libjpeg for the smallest scale whose short side is `least`; the factor that it took."""
+    for scale in (8, 4, 2):
+        if min(image.size) // scale >= least:
+            size = (image.width // scale, image.height // scale)
+            image.draft(None, size)  # None: keep the mode
+            return scale
+    return 1
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # EXIF is hostile text: what can't be read turns nothing
+        return 1
+
+
+def _rescue(image: ImageFile.ImageFile, data: bytes, short_side: int) -> tuple[Image.Image, str]:
+    """What a truncated file still holds, if that is most of it. Works on the decoder's own buffer:
+    Pillow's switch for this is process-wide."""
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        # with an end marker libjpeg finishes the picture and leaves what is missing grey
+        image = JpegImagePlugin.JpegImageFile(io.BytesIO(data + b"\xff\xd9"))
+        _draft(image, _DRAFT * short_side)
+        image.load()
+    else:
+        image.tile = []  # the rows so far lie in the buffer
+    try:
+        rows = np.asarray(image)
+    except Exception:
+        raise Unreadable("broken or cut short: nothing of it can be shown") from None
+    there = len(rows) - max(_blank_rows(rows), _blank_rows(rows[::-1]))
+    if there < MOST * len(rows):
+        raise Unreadable(f"cut short: {100 * there // len(rows)} % of it is there")
+    return image, "cut short: the end is missing"
+
+
+def _blank_rows(rows: npt.NDArray[np.generic]) -> int:
+    """How many rows at the start hold one value only, the first: those that no decoder wrote."""
+    filled = (rows != rows[0, 0]).reshape(len(rows), -1).any(axis=1)
+    return int(filled.argmax()) if filled.any() else len(rows)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    mode = image.mode
+    if mode == "RGB" and "transparency" not in image.info:
+        return image
+    if mode in ("I", "F") or mode.startswith("I;16"):
+        return _scaled(image)
+    if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        # .convert("RGB") would show the colours that the transparency hides
+        flat = Image.new("RGBA", image.size, _WHITE)
+        flat.alpha_composite(image.convert("RGBA"))
+        return flat.convert("RGB")
+    return image.convert("RGB")
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    """16 and 32 bits by hand: Pillow's own conversion clips to white or black.
+
+    Integers are held against the smallest of 8, 10, 12, 14, 16 bits that takes them all, floats
+    and larger integers against their own range.
+    """
+    values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if image.mode != "F" and low >= 0 and high < 65536:
+        low = 0.0
+        high = next(float(top) for top in (255, 1023, 4095, 16383, 65535) if high <= top)
+    grey = (values - low) * (255.0 / (high - low) if high > low else 0.0)
+    return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:120]
+
+
+# --- one opener a format --------------------------------------------------------------------------
+
+
+def _heif(data: bytes) -> ImageFile.ImageFile:
+    from pi_heif.as_plugin import HeifImageFile  # turns the picture itself and says so in its EXIF
+
+    image: ImageFile.ImageFile = HeifImageFile(io.BytesIO(data))
+    return image
+
+
+def _plugin(cls: type[ImageFile.ImageFile]) -> Callable[[bytes], ImageFile.ImageFile]:
+    return lambda data: cls(io.BytesIO(data))
+
+
+_OPENERS: dict[str, Callable[[bytes], ImageFile.ImageFile]] = {
+    "JPEG": _plugin(JpegImagePlugin.JpegImageFile),
+    "PNG": _plugin(PngImagePlugin.PngImageFile),
+    "GIF": _plugin(GifImagePlugin.GifImageFile),
+    "WEBP": _plugin(WebPImagePlugin.WebPImageFile),
+    "TIFF": _plugin(TiffImagePlugin.TiffImageFile),
+    "BMP": _plugin(BmpImagePlugin.BmpImageFile),
+    "AVIF": _plugin(AvifImagePlugin.AvifImageFile),
+    "HEIF": _heif,
+}
