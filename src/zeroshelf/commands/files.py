@@ -1,0 +1,144 @@
+"""`zeroshelf apply`, `undo`, `runs` and `report`: what comes after a plan."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from zeroshelf.commands.options import showing, yes
+from zeroshelf.errors import UserError
+from zeroshelf.screen import Screen
+
+if TYPE_CHECKING:
+    from zeroshelf.records import Outcome
+
+
+@click.command()
+@click.argument("run", required=False)
+@yes
+@showing
+def apply(run: str | None, yes: bool, quiet: bool, verbose: bool, as_json: bool) -> int:
+    """Carry out the plan of RUN, or of the newest run.
+
+    A run that was stopped goes on where it was; what is done already is left alone.
+    """
+    from zeroshelf import apply as application
+    from zeroshelf import runs
+
+    screen = Screen(verbose - quiet, as_json=as_json)
+    found = runs.find(run)
+    _agree(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?")
+    with screen.progress() as progress:
+        outcomes = application.apply(found.record, progress)
+    screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
+    return finish(screen, outcomes, done="carried out")
+
+
+@click.command()
+@click.argument("run", required=False)
+@yes
+@showing
+def undo(run: str | None, yes: bool, quiet: bool, verbose: bool, as_json: bool) -> int:
+    """Put everything back as it was before RUN, or before the newest run.
+
+    What has changed since the run is left as it is and listed.
+    """
+    from zeroshelf import apply as application
+    from zeroshelf import runs
+
+    screen = Screen(verbose - quiet, as_json=as_json)
+    found = runs.find(run)
+    _agree(screen, yes, f"Undo run {found.id} in {found.destination}?")
+    with screen.progress() as progress:
+        outcomes = application.undo(found.record, progress)
+    screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
+    return finish(screen, outcomes, done="put back")
+
+
+@click.command()
+@showing
+def runs(quiet: bool, verbose: bool, as_json: bool) -> None:
+    """List the runs, newest first."""
+    from zeroshelf import runs as registry
+
+    screen = Screen(verbose - quiet, as_json=as_json)
+    found = list(registry.all())
+    if not found and not as_json:
+        screen.say("No runs yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes the first.")
+        return
+    screen.data(
+        {
+            "runs": [
+                {
+                    "run": run.id,
+                    "state": run.state,
+                    "folder": run.folder,
+                    "destination": run.destination,
+                    "record": run.record,
+                }
+                for run in found
+            ]
+        }
+    )
+    if not as_json:
+        screen.table(
+            ("run", "state", "as", "pictures", "from", "to"),
+            [(r.id, r.state, r.kind, r.pictures, r.folder, r.destination) for r in found],
+        )
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+@showing
+def report(run: str | None, show: bool, quiet: bool, verbose: bool, as_json: bool) -> None:
+    """Print where the report of RUN, or of the newest run, lies."""
+    import os
+    from pathlib import Path
+
+    from zeroshelf import runs as registry
+
+    screen = Screen(verbose - quiet, as_json=as_json)
+    found = registry.find(run)
+    path = os.path.join(found.record, "report.html")
+    if not os.path.exists(path):
+        raise UserError(f"run {found.id} has no report: {path} is gone")
+    screen.data({"run": found.id, "report": path})
+    if not as_json:
+        screen.say(path)
+    if show:
+        click.launch(Path(path).as_uri())
+
+
+def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    counts = Counter(outcome.status for outcome in outcomes)
+    trouble = [
+        {"source": o.action.source, "target": o.action.target, "reason": o.reason}
+        for o in outcomes
+        if o.status in ("refused", "failed")
+    ]
+    return {"counts": dict(counts), "trouble": trouble}
+
+
+def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
+    """Say what became of each action; the exit code."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    already = f", {counts['already']:,} were there already" if counts["already"] else ""
+    screen.say(f"{counts['done']:,} pictures {done}{already}.")
+    trouble = [o for o in outcomes if o.status in ("refused", "failed")]
+    for outcome in trouble:
+        screen.warn(f"left alone: {outcome.action.source}: {outcome.reason}")
+    return 1 if trouble else 0
+
+
+def _agree(screen: Screen, yes: bool, question: str) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("nobody is here to say yes: add --yes")
+    if not screen.ask(question):
+        raise click.Abort

@@ -1,0 +1,62 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def classifying(command: Command) -> Command:
+    """What to sort, by which words, with which model."""
+    for decorate in reversed(
+        (
+            click.argument("folder", type=click.Path()),
+            click.option(
+                "-l", "--label", "labels", multiple=True, help='A label: a word or a phrase, "red car".'
+            ),
+            click.option("--labels", "labels_file", type=click.Path(), help="A labels file (TOML)."),
+            click.option("--model", help="A model's id or folder; see `zeroshelf models`."),
+            click.option("--device", help="Where the model runs: cpu, cuda, ...; else by itself."),
+            click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out."),
+            click.option(
+                "--threshold",
+                type=click.FloatRange(0, 1),
+                help="The least probability of a label; else the model's own decision.",
+            ),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def placing(command: Command) -> Command:
+    """Where the pictures go, and how."""
+    command = click.option(
+        "--as",
+        "kind",
+        type=click.Choice(["copy", "move", "symlink", "hardlink"]),
+        default="copy",
+        show_default=True,
+        help="What is done with each picture.",
+    )(command)
+    return click.option(
+        "--to", required=True, type=click.Path(), help="The folder that gets a folder a label."
+    )(command)
+
+
+def showing(command: Command) -> Command:
+    """How much is said, and in which form."""
+    for decorate in (
+        click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong."),
+        click.option("-v", "--verbose", is_flag=True, help="Say what becomes of each picture."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
+    ):
+        command = decorate(command)
+    return command
+
+
+yes = click.option("-y", "--yes", is_flag=True, help="Don't ask.")

@@ -1,0 +1,134 @@
+"""`zeroshelf sort` and `zeroshelf plan`: from a folder to a plan, and with a yes to the shelves."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zeroshelf.commands.files import finish
+from zeroshelf.commands.options import classifying, placing, showing, yes
+from zeroshelf.errors import UserError
+from zeroshelf.screen import Screen
+
+if TYPE_CHECKING:
+    from zeroshelf.records import Plan
+    from zeroshelf.run import Run
+
+
+@click.command()
+@classifying
+@placing
+@click.option("-n", "--dry-run", is_flag=True, help="Show the plan and write nothing.")
+@yes
+@showing
+def sort(
+    to: str, kind: Any, dry_run: bool, yes: bool, quiet: bool, verbose: bool, as_json: bool, **what: Any
+) -> int:
+    """Sort the pictures below FOLDER onto one shelf a label.
+
+    \b
+      zeroshelf sort Photos -l cat -l frog --to Sorted
+      zeroshelf sort Photos --labels labels.toml --to Sorted --as move
+
+    What fits no label goes to Sorted/other. The plan is shown before anything happens.
+    """
+    screen = Screen(verbose - quiet, as_json=as_json)
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise UserError("nobody is here to say yes: add --yes to sort, or --dry-run to look first")
+    return sort_folder(screen, what, to, kind, dry_run=dry_run, yes=yes)
+
+
+@click.command()
+@classifying
+@placing
+@showing
+def plan(to: str, kind: Any, quiet: bool, verbose: bool, as_json: bool, **what: Any) -> int:
+    """Make the plan and its report. `zeroshelf apply` carries it out, at once or another day."""
+    screen = Screen(verbose - quiet, as_json=as_json)
+    run, planned = _plan(screen, what, to, kind)
+    written = run.save(planned)
+    screen.say(f"The plan: {run.record}")
+    screen.say(f"The report: {written.report}")
+    screen.say(f"Nothing was touched. `zeroshelf apply {run.id}` carries it out.")
+    screen.data(_summary(run, planned, written.report, written.results))
+    return 1 if run.skipped else 0
+
+
+def sort_folder(
+    screen: Screen, what: dict[str, Any], to: str, kind: Any, *, dry_run: bool, yes: bool
+) -> int:
+    """Plan, ask, apply, report; the exit code."""
+    run, planned = _plan(screen, what, to, kind)
+    if dry_run:
+        screen.say("A dry run: nothing was written.")
+        screen.data(_summary(run, planned, None, None))
+        return 1 if run.skipped else 0
+    written = run.save(planned)
+    screen.say(f"The report: {written.report}")
+    if not yes and not screen.ask(f"{kind} {len(planned.actions):,} pictures to {to}?"):
+        screen.say(f"Nothing was touched. `zeroshelf apply {run.id}` carries the plan out later.")
+        screen.data(_summary(run, planned, written.report, written.results))
+        return 1 if run.skipped else 0
+    with screen.progress() as progress:
+        outcomes = run.apply(planned, progress)
+    code = finish(screen, outcomes, done=f"{kind} to {planned.destination}")
+    screen.say(f"The run's record: {run.record}")
+    screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
+    screen.data(_summary(run, planned, written.report, written.results))
+    return 1 if run.skipped else code
+
+
+def _plan(screen: Screen, what: dict[str, Any], to: str, kind: Any) -> tuple[Run, Plan]:
+    """Classify and plan, and show both."""
+    import os
+
+    from zeroshelf import labels as labelling
+    from zeroshelf.run import classify
+
+    what = dict(what)
+    words, labels_file = what.pop("labels"), what.pop("labels_file")
+    if words and labels_file:
+        raise UserError("--label and --labels both name labels: give one of the two")
+    if not words and not labels_file:
+        raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
+    wanted = labelling.read(labels_file) if labels_file else labelling.parse(words)
+    with screen.progress() as progress:
+        run = classify(
+            what.pop("folder"), wanted, leave_out={os.path.abspath(to)}, progress=progress, **what
+        )
+    planned = run.plan(to, kind)
+    show(screen, run, planned)
+    return run, planned
+
+
+def show(screen: Screen, run: Run, planned: Plan) -> None:
+    """The plan as a table, what was skipped, and which model answered."""
+    decisions = run.decisions
+    for decision in decisions if screen.level > 0 else ():
+        screen.detail(f"{decision.picture.path}: {decision.label} ({decision.reason})")
+    screen.table(
+        ("shelf", "pictures", "sure", "likely", "unsure"),
+        [(name, sum(tally.values()), *tally.values()) for name, tally in run.confidences.items()],
+    )
+    if run.skipped:
+        screen.table(
+            ("skipped", "why"), [(skipped.path, skipped.reason) for skipped in run.skipped[:20]]
+        )
+        if len(run.skipped) > 20:
+            screen.say(f"... and {len(run.skipped) - 20:,} more, all in the results.")
+    for note in (*run.notes, *planned.notes):
+        screen.warn(note)
+
+
+def _summary(run: Run, planned: Plan, report: str | None, results: str | None) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "record": run.record,
+        "report": report,
+        "results": results,
+        "destination": planned.destination,
+        "model": run.model.id,
+        "counts": {**run.counts, "skipped": len(run.skipped)},
+    }

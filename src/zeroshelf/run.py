@@ -1,0 +1,230 @@
+"""The one module that joins the others: a folder and labels in, a `Run` out.
+
+The command line, the notebook and other people's programs use these same objects.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroshelf import apply as application
+from zeroshelf import decisions as deciding
+from zeroshelf import embeddings as embedding
+from zeroshelf import folder as scanning
+from zeroshelf import labels as labelling
+from zeroshelf import models, plan, report, results, runs, sheet
+from zeroshelf.errors import UserError
+from zeroshelf.records import (
+    OTHER,
+    ActionKind,
+    Confidence,
+    Decision,
+    Decisions,
+    Embeddings,
+    Encoder,
+    LabelSet,
+    Model,
+    Outcome,
+    Plan,
+    Skipped,
+)
+from zeroshelf.scores import score
+from zeroshelf.store import Store
+
+if TYPE_CHECKING:
+    from zeroshelf.embeddings import Progress
+
+Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
+
+
+def classify(
+    folder: str | os.PathLike[str],
+    labels: Labels,
+    *,
+    model: str | None = None,
+    exclude: Sequence[str] = (),
+    leave_out: Collection[str] = (),
+    threshold: float | None = None,
+    device: str | None = None,
+    encoder: Encoder | None = None,
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Find the shelf of every picture below `folder`. Nothing is moved and nothing is written
+    but the cache.
+
+    `labels` are words or phrases, a mapping of a label to its synonyms, or a `LabelSet`;
+    `exclude` are glob patterns and `leave_out` absolute paths of folders not to look into.
+    `encoder` and `store` stand in for the model and the cache, in tests and in other programs.
+    Raises `UserError` where the folder, a label or the model can't be used.
+    """
+    wanted = labelling.parse(labels)
+    root = os.path.abspath(os.fspath(folder))
+    encoder = encoder or models.load(models.find(model), device)
+    found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
+    if not found.pictures and not found.skipped:
+        raise UserError(f"no pictures in {folder}: give a folder that holds some")
+    store = store or Store.open()
+    embedded = embedding.embed(found, encoder, store, progress=progress)
+    return _decide(found.root, wanted, embedded, encoder, store, threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The files of a run's record."""
+
+    report: str
+    results: str
+    table: str
+    contact_sheet: str
+
+
+class Run:
+    """The answers for one folder and one label set, and what was done with them.
+
+    Shown in a notebook as pictures under their labels. `id` and `record` are None until `save`.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        embeddings: Embeddings,
+        decisions: Decisions,
+        encoder: Encoder,
+        store: Store,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.root = root
+        self.embeddings = embeddings
+        self.decisions = decisions
+        self.notes = tuple(notes)  # what a person should know about these answers
+        self.id: str | None = None
+        self.record: str | None = None
+        self._encoder = encoder
+        self._store = store
+
+    def __repr__(self) -> str:
+        shelves = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        return f"<Run of {self.root!r}: {shelves}; skipped {len(self.skipped)}>"
+
+    @property
+    def labels(self) -> LabelSet:
+        return self.decisions.scores.labels
+
+    @property
+    def model(self) -> Model:
+        return self.embeddings.model
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        return self.embeddings.skipped
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures by shelf, in the order of the labels, "other" last."""
+        tally = Counter(self.decisions.labels)
+        return {name: tally[name] for name in (*self.labels.names, OTHER)}
+
+    @property
+    def confidences(self) -> dict[str, dict[Confidence, int]]:
+        """Pictures by shelf and by how sure the answer is."""
+        tally: dict[str, dict[Confidence, int]] = {
+            name: {"sure": 0, "likely": 0, "unsure": 0} for name in self.counts
+        }
+        chosen = self.decisions.chosen[:, None]
+        given = np.take_along_axis(self.decisions.probabilities, chosen, axis=1)[:, 0]
+        for label, probability in zip(self.decisions.labels, given, strict=True):
+            tally[label][deciding.confidence(probability)] += 1
+        return tally
+
+    def shelf(self, label: str) -> list[Decision]:
+        """The decisions for one label or for "other", the most probable first."""
+        if label not in (*self.labels.names, OTHER):
+            raise UserError(f"no label {label!r} in this run; there are {', '.join(self.counts)}")
+        rows = [row for row, name in enumerate(self.decisions.labels) if name == label]
+        found = [self.decisions[row] for row in rows]
+        return sorted(found, key=lambda decision: -decision.probability)
+
+    def relabel(self, labels: Labels, *, threshold: float | None = None) -> Run:
+        """The same pictures under other labels. No picture is read again."""
+        wanted = labelling.parse(labels)
+        return _decide(self.root, wanted, self.embeddings, self._encoder, self._store, threshold)
+
+    def plan(self, to: str | os.PathLike[str], action: ActionKind = "copy") -> Plan:
+        """Where every picture would go. Looks at the destination and changes nothing."""
+        digests = self.embeddings.digests
+        return plan.make(
+            ((d.picture, d.label, digest) for d, digest in zip(self.decisions, digests, strict=True)),
+            self.root,
+            os.path.abspath(os.fspath(to)),
+            action,
+        )
+
+    def save(self, planned: Plan) -> Written:
+        """Begin the run's record: its plan, report, contact sheet and results in one folder."""
+        self.id, self.record = runs.new(planned)
+        return self.write(self.record, planned)
+
+    def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
+        """Carry out `planned`. Never overwrites; goes on where it was stopped."""
+        if self.record is None:
+            self.save(planned)
+        assert self.record is not None
+        return application.apply(self.record, progress)
+
+    def undo(self, progress: Progress | None = None) -> list[Outcome]:
+        """Put everything back that `apply` did, but what has changed since."""
+        if self.record is None:
+            raise UserError("this run has done nothing yet, so there is nothing to undo")
+        return application.undo(self.record, progress)
+
+    def write(self, to: str | os.PathLike[str], planned: Plan | None = None) -> Written:
+        """Write report.html, contact-sheet.png, results.jsonl and results.csv into the folder `to`."""
+        folder = os.path.abspath(os.fspath(to))
+        os.makedirs(folder, exist_ok=True)
+        paths = Written(
+            *(
+                os.path.join(folder, name)
+                for name in ("report.html", "results.jsonl", "results.csv", "contact-sheet.png")
+            )
+        )
+        targets = {action.source: action.target for action in planned.actions} if planned else {}
+        results.write_jsonl(self._rows(targets), paths.results)
+        results.write_csv(self._rows(targets), paths.table)
+        report.write(self._rows(targets), self._thumbnails, paths.report, facts=self._facts(planned))
+        sheet.write(self._groups(), self._thumbnails, paths.contact_sheet)
+        return paths
+
+    def show(self, each: int = 12) -> str:
+        """The figure as HTML: up to `each` pictures under their label, the most probable first."""
+        return sheet.html(self._groups(each), self._thumbnails)
+
+    def _repr_html_(self) -> str:
+        return self.show()
+
+    def _rows(self, targets: Mapping[str, str]) -> Iterator[results.Row]:
+        return results.rows(self.decisions, self.skipped, targets, self.embeddings.digests)
+
+    def _thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
+        """Digests in hex -> small JPEGs."""
+        found = self._store.thumbnails([bytes.fromhex(digest) for digest in digests])
+        return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
+
+
+def _decide(
+    root: str,
+    labels: LabelSet,
+    embedded: Embeddings,
+    encoder: Encoder,
+    store: Store,
+    threshold: float | None,
+) -> Run:
+    scores = score(embedded, labels, embedding.text_embedder(encoder, store))
+    decided = deciding.decide(scores, threshold=threshold)
+    return Run(root, embedded, decided, encoder, store, models.notes(embedded.model, labels))
