@@ -14,18 +14,25 @@ from typing import Any, Literal
 from zeroshelf.errors import UserError
 from zeroshelf.records import OpenSet, Preprocessing
 
-Cleaning = Literal["none", "whitespace", "canonicalize", "lower"]
-Interpolation = Literal["bicubic", "bilinear", "nearest", "lanczos"]
+Json = dict[str, Any]
+Cleaning = Literal["none", "whitespace", "lower", "canonicalize", "siglip"]
+
+OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
+OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+CLIP_LOGIT_SCALE = 100.0  # the clamp of CLIP's training, which every public CLIP has reached
+SIGLIP_TOKENIZERS = ("SiglipTokenizer", "SiglipTokenizerFast")
+TRANSFORMERS_GRAPHS = ("", "_fp16", "_quantized", "_int8", "_uint8", "_q4f16", "_q4", "_bnb4")
 
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """How a text becomes token ids. `tokenizer` is a tokenizer.json."""
+    """How a text becomes token ids."""
 
-    tokenizer: Path
+    tokenizer: Path  # a tokenizer.json, or CLIP's bpe_simple_vocab_16e6.txt.gz
     context_length: int
     cleaning: Cleaning
-    pad_token: str | None  # None: as tokenizer.json says
+    pad_token: str | None = None  # None: as the tokenizer's file says, else id 0
+    padding_side: Literal["right", "left"] = "right"
     pad_to_context: bool | None = None  # None: only where the graph has no attention mask
     prefix: str = ""  # NLLB: "eng_Latn"
 
@@ -38,22 +45,24 @@ class Layout:
     textual: Path
     preprocessing: Preprocessing
     text: TextSettings
-    dim: int | None
-    logit_scale: float | None
-    logit_bias: float | None
-    activation: Literal["softmax", "sigmoid"] | None
-    languages: tuple[str, ...]
-    licence: str
-    open_set: OpenSet | None
-    settings: tuple[Path, ...]  # the files that were read: they shape an embedding too
+    dim: int
+    family: Literal["clip", "siglip", "other"]
+    settings: Json  # logit_scale, logit_bias, activation, languages, licence, open_set
+    sources: tuple[Path, ...]  # the files that were read: they shape an embedding too
 
 
 def read(folder: Path) -> Layout:
+    """The model in `folder`."""
     if (folder / "visual" / "model.onnx").is_file():
         return _immich(folder)
+    if (folder / "preprocessor_config.json").is_file():
+        return _transformers(folder)
+    for inner in (folder, folder / "ViT-B-32-256-datacomp_s34b_b86k"):
+        if (inner / "visual.onnx").is_file():
+            return _rclip(inner)
     raise UserError(
-        f"{folder} holds no model that can be read: no visual/model.onnx; a checkpoint of "
-        "open_clip or transformers is converted by `zeroshelf models export`"
+        f"{folder} holds no model that can be read (no visual/model.onnx, preprocessor_config.json "
+        "or visual.onnx); `zeroshelf models export` converts checkpoints of torch"
     )
 
 
@@ -61,76 +70,172 @@ def _immich(folder: Path) -> Layout:
     """Immich's hub and our own export: visual/, textual/ and open_clip's config.json."""
     config_file = folder / "config.json"
     visual_file = folder / "visual" / "preprocess_cfg.json"
-    tokenizer_config = folder / "textual" / "tokenizer_config.json"
     config, visual = read_json(config_file), read_json(visual_file)
-    text_config = config.get("text_cfg", {})
-    clean = text_config.get("tokenizer_kwargs", {}).get("clean")
+    text = config.get("text_cfg", {})
+    clean = text.get("tokenizer_kwargs", {}).get("clean")
+    if clean is None:  # open_clip's defaults: CLIP's own tokenizer lower-cases, others don't
+        clean = "whitespace" if "hf_tokenizer_name" in text or not text else "lower"
+    known = {name: name for name in ("none", "whitespace", "lower", "canonicalize", "siglip")}
+    bias = config.get("logit_bias", config.get("init_logit_bias"))
     return Layout(
         visual=folder / "visual" / "model.onnx",
         textual=folder / "textual" / "model.onnx",
         preprocessing=_preprocess_cfg(visual, visual_file),
         text=TextSettings(
             tokenizer=folder / "textual" / "tokenizer.json",
-            context_length=int(config.get("context_length", text_config.get("context_length", 77))),
-            cleaning=_one_of(
-                "whitespace" if clean is None else clean,
-                {"whitespace": "whitespace", "canonicalize": "canonicalize", "lower": "lower"},
-                config_file,
-                "text_cfg.tokenizer_kwargs.clean",
-            ),
-            pad_token=_pad_token(tokenizer_config),
+            context_length=int(config.get("context_length", text.get("context_length", 77))),
+            cleaning=_one_of(clean, known, config_file, "text_cfg.tokenizer_kwargs.clean"),
+            pad_to_context=config.get("pad_to_context"),
+            prefix="eng_Latn" if "nllb" in str(text.get("hf_tokenizer_name")).lower() else "",
+            **_padding(folder / "textual"),
         ),
-        dim=config.get("embed_dim"),
-        logit_scale=config.get("logit_scale"),
-        logit_bias=config.get("logit_bias"),
-        activation=config.get("activation"),
-        languages=tuple(config.get("languages", ())),
-        licence=str(config.get("licence", "not stated")),
-        open_set=_open_set(config, config_file),
-        settings=(config_file, visual_file),
+        dim=int(_get(config, "embed_dim", config_file)),
+        family="siglip" if bias is not None else "clip",
+        settings=config,
+        sources=(config_file, visual_file),
     )
 
 
-def _preprocess_cfg(config: dict[str, Any], file: Path) -> Preprocessing:
+def _transformers(folder: Path) -> Layout:
+    """transformers.js (Xenova, onnx-community): config.json, preprocessor_config.json, onnx/."""
+    config_file = folder / "config.json"
+    visual_file = folder / "preprocessor_config.json"
+    config, visual = read_json(config_file), read_json(visual_file)
+    kind = _one_of(
+        config.get("model_type"),
+        {"clip": "clip", "siglip": "siglip", "siglip2": "siglip"},
+        config_file,
+        "model_type",
+    )
+    text, vision = config.get("text_config", {}), config.get("vision_config", {})
+    tokenizer_config = folder / "tokenizer_config.json"
+    tokenizer_class = str(read_json(tokenizer_config).get("tokenizer_class", ""))
+    cleaning: Cleaning
+    if kind == "clip":
+        context, dim, cleaning = 77, config.get("projection_dim", 512), "none"
+    else:  # SigLIP's tokenizer takes the punctuation away, SigLIP 2's (Gemma's) keeps it
+        context, dim = 64, vision.get("hidden_size", 768)
+        cleaning = "siglip" if tokenizer_class in SIGLIP_TOKENIZERS else "lower"
+    return Layout(
+        visual=_graph(folder, "vision_model"),
+        textual=_graph(folder, "text_model"),
+        preprocessing=_preprocessor_config(visual, visual_file),
+        text=TextSettings(
+            tokenizer=folder / "tokenizer.json",
+            context_length=int(text.get("max_position_embeddings", context)),
+            cleaning=cleaning,
+            pad_to_context=kind != "clip",  # SigLIP reads its answer off the last position
+            **_padding(folder),
+        ),
+        dim=int(dim),
+        family=kind,
+        settings=config,
+        sources=(config_file, visual_file, tokenizer_config),
+    )
+
+
+def _rclip(folder: Path) -> Layout:
+    """rclip's: two graphs and CLIP's vocabulary. The rest is in rclip's code, for its one model."""
+    places = (folder, folder / "tokenizer", folder.parent / "tokenizer")
+    names = ("tokenizer.json", "bpe_simple_vocab_16e6.txt.gz")
+    files = [place / name for place in places for name in names if (place / name).is_file()]
+    if not files:
+        raise UserError(f"{folder} has no tokenizer/bpe_simple_vocab_16e6.txt.gz")
+    return Layout(
+        visual=folder / "visual.onnx",
+        textual=folder / "textual.onnx",
+        preprocessing=Preprocessing(256, "shortest", "bicubic", OPENAI_MEAN, OPENAI_STD),
+        text=TextSettings(tokenizer=files[0], context_length=77, cleaning="lower"),
+        dim=512,
+        family="clip",
+        settings={"licence": "MIT", "languages": ["en"]},
+        sources=(),
+    )
+
+
+def _graph(folder: Path, name: str) -> Path:
+    names = [f"{name}{suffix}.onnx" for suffix in TRANSFORMERS_GRAPHS]
+    for file in [place / n for n in names for place in (folder / "onnx", folder)]:
+        if file.is_file():
+            return file
+    raise UserError(f"{folder} has no onnx/{name}.onnx, nor one of its smaller variants")
+
+
+def _preprocess_cfg(config: Json, file: Path) -> Preprocessing:
     """open_clip's PreprocessCfg."""
-    size = config["size"]
-    sides = [size, size] if isinstance(size, int) else list(size)
-    if sides[0] != sides[1]:
-        raise UserError(f"{file}: size {size} is not square")
     _one_of(config.get("mode", "RGB"), {"RGB": "RGB"}, file, "mode")
+    modes = {"shortest": "shortest", "squash": "squash"}
+    filters = {"bicubic": "bicubic", "bilinear": "bilinear", "random": "bicubic"}
     return Preprocessing(
-        size=sides[0],
-        resize_mode=_one_of(
-            config.get("resize_mode", "shortest"),
-            {"shortest": "shortest", "squash": "squash"},
-            file,
-            "resize_mode",
-        ),
+        size=_side(_get(config, "size", file), file, "size"),
+        resize_mode=_one_of(config.get("resize_mode", "shortest"), modes, file, "resize_mode"),
         interpolation=_one_of(
-            config.get("interpolation", "bicubic"),
-            {"bicubic": "bicubic", "bilinear": "bilinear", "random": "bicubic"},
-            file,
-            "interpolation",
+            config.get("interpolation", "bicubic"), filters, file, "interpolation"
         ),
-        mean=_triple(config["mean"], file, "mean"),
-        std=_triple(config["std"], file, "std"),
+        mean=_triple(config.get("mean", list(OPENAI_MEAN)), file, "mean"),
+        std=_triple(config.get("std", list(OPENAI_STD)), file, "std"),
     )
 
 
-def _pad_token(file: Path) -> str | None:
+def _preprocessor_config(config: Json, file: Path) -> Preprocessing:
+    """transformers' image processor."""
+    size = _get(config, "size", file)
+    cropped = config.get("do_center_crop", False)
+    shortest = size if isinstance(size, int) else size.get("shortest_edge")
+    if cropped:
+        side = _side(config.get("crop_size", size), file, "crop_size")
+        if shortest != side:
+            raise UserError(f"{file}: size is {size!r}, but crop_size is {config['crop_size']!r}")
+    elif shortest is not None and not isinstance(size, int):
+        raise UserError(f"{file}: size is {size!r} without do_center_crop: no square comes of it")
+    else:
+        side = _side(size, file, "size")
+    _one_of(config.get("do_resize", True), {True: True}, file, "do_resize")
+    _one_of(config.get("do_normalize", True), {True: True}, file, "do_normalize")
+    factor = config.get("rescale_factor", 1 / 255)
+    if not config.get("do_rescale", True) or abs(factor * 255 - 1) > 1e-4:
+        raise UserError(f"{file}: rescale_factor is {factor!r}, not 1/255")
+    filters = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # PIL.Image.Resampling
+    return Preprocessing(
+        size=side,
+        resize_mode="shortest" if cropped else "squash",
+        interpolation=_one_of(config.get("resample", 3), filters, file, "resample"),
+        mean=_triple(_get(config, "image_mean", file), file, "image_mean"),
+        std=_triple(_get(config, "image_std", file), file, "image_std"),
+        crop="floor",
+    )
+
+
+def _padding(folder: Path) -> Json:
+    """The padding token and side of tokenizer_config.json, where there is one."""
+    file = folder / "tokenizer_config.json"
     if not file.is_file():
-        return None
-    token = read_json(file).get("pad_token")
-    return token["content"] if isinstance(token, dict) else token
+        return {}
+    config = read_json(file)
+    token = config.get("pad_token")
+    side = config.get("padding_side", "right")
+    return {
+        "pad_token": token["content"] if isinstance(token, dict) else token,
+        "padding_side": _one_of(side, {"right": "right", "left": "left"}, file, "padding_side"),
+    }
 
 
-def _open_set(config: dict[str, Any], file: Path) -> OpenSet | None:
-    if "open_set" not in config:
-        return None
+def open_set(settings: Json, folder: Path) -> OpenSet:
     try:
-        return OpenSet(**config["open_set"])
+        return OpenSet(**settings.get("open_set", {}))
     except TypeError as error:
-        raise UserError(f"{file}: open_set is not understood: {error}") from error
+        raise UserError(f"{folder}: open_set is not understood: {error}") from error
+
+
+def _side(value: Any, file: Path, key: str) -> int:
+    """One side of a square given as 224, [224, 224] or {"height": 224, "width": 224}."""
+    if isinstance(value, dict):
+        value = [value.get("height", value.get("shortest_edge")), value.get("width")]
+        value = value[0] if value[1] is None else value
+    sides = [value, value] if isinstance(value, int) else value
+    if not isinstance(sides, list) or len(sides) != 2 or sides[0] != sides[1]:
+        raise UserError(f"{file}: {key} is {value!r}, not a square")
+    return int(sides[0])
 
 
 def _triple(value: Any, file: Path, key: str) -> tuple[float, float, float]:
@@ -139,13 +244,19 @@ def _triple(value: Any, file: Path, key: str) -> tuple[float, float, float]:
     return float(value[0]), float(value[1]), float(value[2])
 
 
+def _get(config: Json, key: str, file: Path) -> Any:
+    if key not in config:
+        raise UserError(f"{file}: {key} is missing")
+    return config[key]
+
+
 def _one_of(value: Any, known: dict[Any, Any], file: Path, key: str) -> Any:
     if value not in known:
         raise UserError(f"{file}: {key} is {value!r}; known are {', '.join(map(repr, known))}")
     return known[value]
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> Json:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -13,7 +13,7 @@ from zeroshelf.encoder import TwoTower
 from zeroshelf.errors import UserError
 from zeroshelf.layout import Layout
 from zeroshelf.ort import Warn
-from zeroshelf.records import Model, OpenSet
+from zeroshelf.records import Model
 
 STARTER = Path(__file__).parent / "data" / "starter"
 
@@ -44,8 +44,12 @@ def find(name: str | None = None) -> Model:
 
 def describe(id: str, folder: Path) -> Model:
     layout = layouts.read(folder)
-    if layout.logit_scale is None or layout.dim is None:
-        raise UserError(f"{folder / 'config.json'}: logit_scale or embed_dim is missing")
+    settings = layout.settings
+    scale, bias = settings.get("logit_scale"), settings.get("logit_bias")
+    if scale is None and layout.family == "clip":
+        scale = layouts.CLIP_LOGIT_SCALE
+    if scale is None:
+        raise UserError(f"{folder / 'config.json'}: logit_scale is missing; add it, and logit_bias")
     return Model(
         id=id,
         folder=folder,
@@ -53,12 +57,12 @@ def describe(id: str, folder: Path) -> Model:
         dim=layout.dim,
         preprocessing=layout.preprocessing,
         context_length=layout.text.context_length,
-        logit_scale=layout.logit_scale,
-        logit_bias=layout.logit_bias,
-        activation=layout.activation or "softmax",
-        languages=layout.languages,
-        licence=layout.licence,
-        open_set=layout.open_set or OpenSet(),
+        logit_scale=float(scale),
+        logit_bias=None if bias is None else float(bias),
+        activation=settings.get("activation") or ("softmax" if bias is None else "sigmoid"),
+        languages=tuple(settings.get("languages", ())),
+        licence=str(settings.get("licence", "not stated")),
+        open_set=layouts.open_set(settings, folder),
     )
 
 
@@ -86,6 +90,6 @@ def _cpus() -> int:
 def _digest(layout: Layout) -> str:
     """Of all that shapes an embedding: both graphs, the tokenizer and the settings."""
     hasher = blake3(max_threads=blake3.AUTO)
-    for file in (layout.visual, layout.textual, layout.text.tokenizer, *layout.settings):
+    for file in (layout.visual, layout.textual, layout.text.tokenizer, *layout.sources):
         hasher.update_mmap(file)
     return hasher.hexdigest()

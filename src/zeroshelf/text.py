@@ -2,64 +2,91 @@
 
 from __future__ import annotations
 
-import re
+import html
 import string
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf import clip_bpe
 from zeroshelf.errors import UserError
 from zeroshelf.layout import TextSettings
 
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as FastTokenizer
+
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+# What ftfy.fix_text, the first step of open_clip's cleaning, does to words that a person types:
+# straight quotes, wide letters made narrow. (It also mends broken encodings; a label has none.)
+_PLAIN = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201a", "'")
+    | dict.fromkeys("\u201c\u201d\u201e", '"')
+    | {"\u3000": " "}
+    | {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+)
 
 
-def _whitespace(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+def _basic(text: str) -> str:
+    text = html.unescape(html.unescape(unicodedata.normalize("NFC", text.translate(_PLAIN))))
+    return " ".join(text.split())
 
 
 def _canonicalize(text: str) -> str:
-    """big_vision's canonicalisation: no ASCII punctuation, lower case, single blanks."""
-    return _whitespace(text.replace("_", " ").translate(_PUNCTUATION).lower())
+    """big_vision's: underscores are blanks, no ASCII punctuation, lower case."""
+    bare = _basic(text).replace("_", " ").translate(_NO_PUNCTUATION)
+    return " ".join(bare.lower().split())
+
+
+def _siglip(text: str) -> str:
+    """transformers' SiglipTokenizer."""
+    return " ".join(text.lower().translate(_NO_PUNCTUATION).split())
 
 
 CLEANING: Mapping[str, Callable[[str], str]] = {
     "none": lambda text: text,
-    "whitespace": _whitespace,
-    "lower": lambda text: _whitespace(text).lower(),
+    "whitespace": _basic,
+    "lower": lambda text: _basic(text).lower(),
     "canonicalize": _canonicalize,
+    "siglip": _siglip,
 }
 
 
 class Tokenizer:
-    """tokenizer.json with the model's own length, padding and cleaning in place of the file's."""
+    """The model's tokenizer, with the model's length, padding and cleaning in place of its own."""
 
     def __init__(self, settings: TextSettings, pad_to_context: bool) -> None:
-        from tokenizers import Tokenizer as FastTokenizer
-
-        try:
-            self._tokenizer = FastTokenizer.from_file(str(settings.tokenizer))
-        except Exception as error:  # tokenizers raises a bare Exception
-            raise UserError(f"{settings.tokenizer} can't be read: {error}") from error
+        self._tokenizer = tokenizer = _open(settings)
         self._clean = CLEANING[settings.cleaning]
         self._prefix = settings.prefix
-        pad: dict[str, Any] = dict(self._tokenizer.padding or {})
-        token = settings.pad_token or pad.get("pad_token")
-        pad_id = 0 if token is None else self._tokenizer.token_to_id(token)
+        token = settings.pad_token or (tokenizer.padding or {}).get("pad_token")
+        pad_id = tokenizer.token_to_id(token) if token else 0
         if pad_id is None:
-            raise UserError(f"{settings.tokenizer}: its padding token {token!r} is not in it")
-        length = settings.context_length
-        self._tokenizer.enable_truncation(length)
-        self._tokenizer.enable_padding(
-            pad_id=pad_id, pad_token=token or "", length=length if pad_to_context else None
+            raise UserError(f"{settings.tokenizer} does not know its padding token {token!r}")
+        tokenizer.enable_truncation(settings.context_length)
+        tokenizer.enable_padding(
+            direction=settings.padding_side,
+            pad_id=pad_id,
+            pad_token=token or "",
+            length=settings.context_length if pad_to_context else None,
         )
 
     def __call__(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """N texts -> token ids and attention mask, each (N, tokens)."""
-        cleaned = [self._prefix + self._clean(text) for text in texts]
-        rows = self._tokenizer.encode_batch_fast(cleaned)
+        rows = self._tokenizer.encode_batch([self._prefix + self._clean(text) for text in texts])
         ids = np.array([row.ids for row in rows], np.int64)
         mask = np.array([row.attention_mask for row in rows], np.int64)
         return ids, mask
+
+
+def _open(settings: TextSettings) -> FastTokenizer:
+    if settings.tokenizer.suffix == ".gz":
+        return clip_bpe.read(settings.tokenizer)
+    from tokenizers import Tokenizer as FastTokenizer
+
+    try:
+        return FastTokenizer.from_file(str(settings.tokenizer))
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise UserError(f"{settings.tokenizer} can't be read: {error}") from error
