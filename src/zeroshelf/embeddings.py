@@ -16,48 +16,47 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
 from zeroshelf.preprocess import to_pixels
-from zeroshelf.records import Embeddings, Encoder, Folder, Model, Picture, Skipped, Vectors
-from zeroshelf.store import Store
+from zeroshelf.records import Embeddings, Encoder, Folder, Picture, Skipped, Vectors
+from zeroshelf.store import Row, Store, digest
 
-Progress: TypeAlias = Callable[
-    [str, int, int], None
-]  # what is being done, done so far, of how many
+Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much so far, of how many
 
-FLUSH_EVERY = 256  # pictures kept by the store at once: what a kill can cost
+FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """What is kept of one picture."""
 
-    vector: npt.NDArray[np.float16]  # (D,); half precision also before it was ever stored
+    vector: npt.NDArray[np.float16]  # (D,); half precision from the start, as the store keeps it
     thumbnail: bytes  # a small JPEG
-    note: str | None = None  # "the end of the file is missing"
 
 
-def embed_batch(contents: Iterable[bytes], encoder: Encoder) -> list[Embedded | Unreadable]:
-    """The contents of N picture files -> N answers in the same order."""
-    answers: list[Embedded | Unreadable | None] = []
-    pixels, drawn = [], []
+def embed_batch(
+    files: Iterable[tuple[str, bytes]], encoder: Encoder
+) -> list[Embedded | Unreadable]:
+    """N files' suffixes and contents -> N answers in the same order."""
+    answers: list[Embedded | Unreadable] = []
+    rows, pixels, thumbnails = [], [], []
     preprocessing = encoder.model.preprocessing
-    for data in contents:
+    for row, (suffix, data) in enumerate(files):
         try:
-            decoded = pictures.decode(data, preprocessing.size)
+            decoded = pictures.decode(data, preprocessing.size, suffix=suffix)
             pixels.append(to_pixels(decoded, preprocessing))
-            drawn.append((len(answers), pictures.thumbnail(decoded), decoded.note))
-            answers.append(None)
+            thumbnails.append(pictures.thumbnail(decoded))
+            rows.append(row)
+            answers.append(Unreadable())  # until the vector is there
         except Unreadable as trouble:
             answers.append(trouble)
-    if pixels:
+    if rows:
         vectors = encoder.embed_pictures(np.stack(pixels)).astype(np.float16)
-        for vector, (row, thumbnail, note) in zip(vectors, drawn, strict=True):
-            answers[row] = Embedded(vector, thumbnail, note)
-    return [answer for answer in answers if answer is not None]
+        for row, vector, thumbnail in zip(rows, vectors, thumbnails, strict=True):
+            answers[row] = Embedded(vector, thumbnail)
+    return answers
 
 
 def embed(
@@ -68,44 +67,42 @@ def embed(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Embeddings:
-    """Every picture of `folder` that can be read, with its vector; from the store where it is known."""
+    """Every picture of `folder` that can be read, with its vector; what the store knows is not
+    read again. `workers` is the number of threads, one for each core where it is None."""
     model = encoder.model
-    known = store.digests(folder.pictures)
-    digests: list[bytes | None] = [known.get(picture.path) for picture in folder.pictures]
-    found, cached = store.vectors(model.digest, [digest or b"" for digest in digests])
-    broken = store.unreadable([digest for digest in digests if digest])
+    digests = store.digests(folder.pictures)
+    found, cached = store.vectors(model.digest, digests)
     vectors = np.zeros((len(digests), model.dim), np.float16)
-    vectors[found] = cached[found]
-    reasons: dict[int, str] = {
-        row: broken[digest] for row, digest in enumerate(digests) if digest and digest in broken
+    if found.any():
+        vectors[found] = cached[found]
+    broken = store.unreadable([one for one in digests if one is not None])
+    reasons = {
+        row: broken[one] for row, one in enumerate(digests) if one is not None and one in broken
     }
 
     todo = [row for row in range(len(digests)) if not found[row] and row not in reasons]
-    done = len(digests) - len(todo)
-    if progress:
-        progress("embedding", done, len(digests))
-    pending: list[tuple[Picture, bytes, Embedded | str]] = []
-    for row, digest, answer in _work(folder.pictures, todo, encoder, store, workers):
-        digests[row] = digest
-        if isinstance(answer, str):
-            reasons[row] = answer
-        else:
-            vectors[row] = answer.vector
-        if digest is not None:
-            pending.append((folder.pictures[row], digest, answer))
-        if len(pending) >= FLUSH_EVERY:
-            store.add(model.digest, pending)
-            pending = []
-        done += 1
+    fresh: list[Row] = []
+    for done, (row, one, answer) in enumerate(_work(folder, todo, encoder, store, workers), 1):
+        picture = folder.pictures[row]
+        if isinstance(answer, Unreadable):
+            reasons[row] = str(answer)
+            if one is not None:
+                fresh.append(Row(picture, one, None, reason=str(answer)))
+        elif one is not None:
+            vectors[row], digests[row] = answer.vector, one
+            fresh.append(Row(picture, one, answer.vector, answer.thumbnail))
+        if len(fresh) >= FLUSH_EVERY:
+            store.add(model.digest, fresh)
+            fresh = []
         if progress:
-            progress("embedding", done, len(digests))
-    store.add(model.digest, pending)
+            progress("embedding", done, len(todo))
+    store.add(model.digest, fresh)
 
     kept = [row for row in range(len(digests)) if row not in reasons]
     unread = [Skipped(folder.pictures[row].path, reason) for row, reason in reasons.items()]
     return Embeddings(
         pictures=tuple(folder.pictures[row] for row in kept),
-        digests=tuple(digest for row in kept if (digest := digests[row]) is not None),
+        digests=tuple(one for row in kept if (one := digests[row]) is not None),
         vectors=vectors[kept],
         skipped=tuple(sorted((*folder.skipped, *unread), key=lambda skipped: skipped.path)),
         model=model,
@@ -117,41 +114,33 @@ def text_embedder(encoder: Encoder, store: Store) -> Callable[[Sequence[str]], V
     model = encoder.model
 
     def embed_texts(texts: Sequence[str]) -> Vectors:
-        found, vectors = store.texts(model.digest, texts)
-        unknown = list(dict.fromkeys(text for text, have in zip(texts, found, strict=True) if not have))
+        known = store.texts(model.digest, texts)
+        unknown = [text for text in dict.fromkeys(texts) if text not in known]
         if unknown:
-            made = dict(zip(unknown, encoder.embed_texts(unknown), strict=True))
-            store.add_texts(model.digest, made)
-            for row, text in enumerate(texts):
-                if not found[row]:
-                    vectors[row] = made[text]
-        return vectors
+            made = encoder.embed_texts(unknown)
+            store.add_texts(model.digest, unknown, made)
+            known |= zip(unknown, made, strict=True)
+        return np.stack([known[text] for text in texts])
 
     return embed_texts
 
 
-_Answer: TypeAlias = tuple[int, bytes | None, Embedded | str]  # row, digest, what came of it
+_Answer: TypeAlias = tuple[int, bytes | None, Embedded | Unreadable]  # row, digest, what came of it
 
 
 def _work(
-    folder: Sequence[Picture],
-    todo: Sequence[int],
-    encoder: Encoder,
-    store: Store,
-    workers: int | None,
+    folder: Folder, todo: Sequence[int], encoder: Encoder, store: Store, workers: int | None
 ) -> Iterator[_Answer]:
-    """The answers for the rows `todo`, in order, with no more than a few batches under way."""
+    """The answers for the rows `todo`, with no more than a few batches under way."""
     if not todo:
         return
     count = workers or len(os.sched_getaffinity(0))
-    # a short batch at the end keeps all cores busy to the last
-    size = max(1, min(encoder.batch_size, -(-len(todo) // count)))
+    size = max(1, min(encoder.batch_size, len(todo) // (4 * count)))  # small work, small batches
     with ThreadPoolExecutor(count, thread_name_prefix="embed") as pool:
         under_way: deque[Future[list[_Answer]]] = deque()
         try:
             for start in range(0, len(todo), size):
-                rows = todo[start : start + size]
-                batch = [(row, folder[row]) for row in rows]
+                batch = [(row, folder.pictures[row]) for row in todo[start : start + size]]
                 under_way.append(pool.submit(_embed_files, batch, encoder, store))
                 if len(under_way) > 2 * count:
                     yield from under_way.popleft().result()
@@ -165,20 +154,19 @@ def _embed_files(
     batch: Sequence[tuple[int, Picture]], encoder: Encoder, store: Store
 ) -> list[_Answer]:
     answers: list[_Answer] = []
-    fresh: list[tuple[int, bytes, bytes]] = []
-    model: Model = encoder.model
+    rows, digests, files = [], [], []
     for row, picture in batch:
         try:
             data = pictures.read(picture.path)
         except Unreadable as trouble:
-            answers.append((row, None, str(trouble)))
+            answers.append((row, None, trouble))
             continue
-        fresh.append((row, blake3(data).digest(), data))
-    # a picture that only changed its name or place is known by its content
-    known = store.recall(model.digest, [digest for _, digest, _ in fresh])
-    unknown = [item for item in fresh if item[1] not in known]
-    answers += [(row, digest, known[digest]) for row, digest, _ in fresh if digest in known]
-    made = embed_batch([data for _, _, data in unknown], encoder)
-    for (row, digest, _), answer in zip(unknown, made, strict=True):
-        answers.append((row, digest, str(answer) if isinstance(answer, Unreadable) else answer))
+        rows.append(row)
+        digests.append(digest(data))
+        files.append((os.path.splitext(picture.path)[1].lower(), data))
+    # what only changed its name or place is known by its content
+    known, vectors = store.vectors(encoder.model.digest, digests)
+    made = iter(embed_batch((files[i] for i in np.flatnonzero(~known)), encoder))
+    for i, (row, one) in enumerate(zip(rows, digests, strict=True)):
+        answers.append((row, one, Embedded(vectors[i], b"") if known[i] else next(made)))
     return answers
