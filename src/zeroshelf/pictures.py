@@ -171,9 +171,9 @@ def _rescue(image: ImageFile.ImageFile, data: bytes, short_side: int) -> tuple[I
 
 
 def _blank_rows(rows: npt.NDArray[np.generic]) -> int:
-    """How many rows at the start hold one value only, the first: those that no decoder wrote."""
-    filled = (rows != rows[0, 0]).reshape(len(rows), -1).any(axis=1)
-    return int(filled.argmax()) if filled.any() else len(rows)
+    """How many rows hold nothing but the first row's value: those that no decoder wrote. They may
+    lie anywhere, for a GIF comes interlaced."""
+    return int((rows == rows[0, 0]).reshape(len(rows), -1).all(axis=1).sum())
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
