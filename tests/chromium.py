@@ -1,0 +1,157 @@
+"""Headless Chromium, spoken to over a pipe in the DevTools protocol: no driver, no package."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from typing import Any
+
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPTIONS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--disable-dev-shm-usage --force-color-profile=srgb --remote-debugging-pipe"
+).split()
+
+
+class Chromium:
+    """One browser with one page. `requests` are the addresses asked for, other than data: ones."""
+
+    def __init__(self, width: int = 1280, height: int = 800, dark: bool = False) -> None:
+        assert PROGRAM
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self._numbers = itertools.count(1)
+        self._buffer = b""
+        self._home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        to_read, self._write = os.pipe()
+        self._read, to_write = os.pipe()
+
+        def pipes() -> None:  # the protocol reads descriptor 3 and writes descriptor 4
+            spare = (os.dup(to_read), os.dup(to_write))
+            os.dup2(spare[0], 3)
+            os.dup2(spare[1], 4)
+
+        self._process = subprocess.Popen(
+            [PROGRAM, *OPTIONS, f"--user-data-dir={self._home.name}", "about:blank"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            close_fds=False,
+            preexec_fn=pipes,
+        )
+        os.close(to_read)
+        os.close(to_write)
+        self._session = ""
+        targets = self._call("Target.getTargets")["targetInfos"]
+        target = next(t["targetId"] for t in targets if t["type"] == "page")
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self._call(f"{domain}.enable")
+        scheme = "dark" if dark else "light"
+        self._call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": scheme}],
+        )
+        self.resize(width, height)
+
+    def __enter__(self) -> Chromium:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._write)
+        os.close(self._read)
+        self._home.cleanup()
+
+    def resize(self, width: int, height: int, scale: float = 1) -> None:
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=False,
+        )
+
+    def open(self, address: str) -> None:
+        """Starts loading, and does not wait for the end of it."""
+        self._call("Page.navigate", url=address)
+
+    def run(self, script: str) -> Any:
+        """The value of a JavaScript expression; a promise is awaited."""
+        answer = self._call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
+        )
+        if "exceptionDetails" in answer:
+            raise AssertionError(answer["exceptionDetails"])
+        return answer["result"].get("value")
+
+    def wait(self, condition: str, seconds: float = 20) -> Any:
+        return self.run(
+            f"""new Promise((done, failed) => {{
+              const start = performance.now();
+              (function look() {{
+                const value = {condition};
+                if (value) done(value);
+                else if (performance.now() - start > {seconds * 1000})
+                  failed(new Error("waited in vain"));
+                else setTimeout(look, 20);
+              }})();
+            }})"""
+        )
+
+    def press(self, key: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+
+    def metrics(self) -> dict[str, float]:
+        self._call("Performance.enable")
+        return {m["name"]: m["value"] for m in self._call("Performance.getMetrics")["metrics"]}
+
+    def screenshot(self, path: str, **options: object) -> None:
+        data = self._call("Page.captureScreenshot", **{"format": "png", **options})["data"]
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(data))
+
+    def _call(self, method: str, **parameters: object) -> Any:
+        number = next(self._numbers)
+        message: dict[str, object] = {"id": number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._write, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._receive()
+            if answer.get("id") == number:
+                if "error" in answer:
+                    raise AssertionError(answer["error"])
+                return answer["result"]
+
+    def _receive(self) -> Any:
+        while b"\0" not in self._buffer:
+            more = os.read(self._read, 1 << 20)
+            if not more:
+                raise RuntimeError("Chromium ended")
+            self._buffer += more
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        event = json.loads(message)
+        parameters = event.get("params", {})
+        match event.get("method"):
+            case "Network.requestWillBeSent":
+                address = parameters["request"]["url"]
+                if not address.startswith("data:"):
+                    self.requests.append(address)
+            case "Runtime.exceptionThrown":
+                self.errors.append(json.dumps(parameters["exceptionDetails"]))
+            case "Runtime.consoleAPICalled":
+                self.errors.append(json.dumps(parameters["args"]))
+            case "Log.entryAdded":
+                self.errors.append(parameters["entry"]["text"])
+        return event
