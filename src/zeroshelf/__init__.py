@@ -1,1 +1,48 @@
+"""Put every picture of a folder on the right shelf, by labels in your own words.
+
+    import zeroshelf
+
+    run = zeroshelf.classify("photos", ["cat", "frog"])
+    run                                   # in a notebook: the pictures under their labels
+    run.apply(run.plan(to="sorted"))      # copies; run.undo() takes them back
+
+`records` holds the nouns, in the order in which a run makes them.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zeroshelf.demo import demo_pictures
+    from zeroshelf.errors import UserError
+    from zeroshelf.records import Action, Decision, Label, LabelSet, Outcome, Picture, Plan, Skipped
+    from zeroshelf.run import Run, classify, reopen
+
 __version__ = "0.1.0"
+
+_HOMES = {  # public name -> its module; imported when it is first used
+    "Action": "records",
+    "Decision": "records",
+    "Label": "records",
+    "LabelSet": "records",
+    "Outcome": "records",
+    "Picture": "records",
+    "Plan": "records",
+    "Run": "run",
+    "Skipped": "records",
+    "UserError": "errors",
+    "classify": "run",
+    "demo_pictures": "demo",
+    "reopen": "run",
+}
+__all__ = [  # noqa: RUF022
+    "Action", "Decision", "Label", "LabelSet", "Outcome", "Picture", "Plan", "Run", "Skipped",
+    "UserError", "classify", "demo_pictures", "reopen",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zeroshelf' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"zeroshelf.{_HOMES[name]}"), name)

@@ -6,9 +6,11 @@ The command line, the notebook and other people's programs use these same object
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,15 +66,16 @@ def classify(
     `encoder` and `store` stand in for the model and the cache, in tests and in other programs.
     Raises `UserError` where the folder, a label or the model can't be used.
     """
+    start = time.monotonic()
     wanted = labelling.parse(labels)
-    root = os.path.abspath(os.fspath(folder))
+    root = os.path.abspath(os.path.expanduser(os.fspath(folder)))
     encoder = encoder or models.load(models.find(model), device)
     found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
     if not found.pictures and not found.skipped:
         raise UserError(f"no pictures in {folder}: give a folder that holds some")
     store = store or Store.open()
     embedded = embedding.embed(found, encoder, store, progress=progress)
-    return _decide(found.root, wanted, embedded, encoder, store, threshold)
+    return _decide(found.root, wanted, embedded, encoder, store, threshold, start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,14 @@ class Run:
         encoder: Encoder,
         store: Store,
         notes: Sequence[str] = (),
+        seconds: float = 0.0,
     ) -> None:
         self.root = root
         self.embeddings = embeddings
         self.decisions = decisions
         self.notes = tuple(notes)  # what a person should know about these answers
+        self.when = datetime.now().astimezone()
+        self.seconds = seconds  # from the folder to the decisions
         self.id: str | None = None
         self.record: str | None = None
         self._encoder = encoder
@@ -154,7 +160,10 @@ class Run:
     def relabel(self, labels: Labels, *, threshold: float | None = None) -> Run:
         """The same pictures under other labels. No picture is read again."""
         wanted = labelling.parse(labels)
-        return _decide(self.root, wanted, self.embeddings, self._encoder, self._store, threshold)
+        start = time.monotonic()
+        return _decide(
+            self.root, wanted, self.embeddings, self._encoder, self._store, threshold, start
+        )
 
     def plan(self, to: str | os.PathLike[str], action: ActionKind = "copy") -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing."""
@@ -197,7 +206,7 @@ class Run:
         targets = {action.source: action.target for action in planned.actions} if planned else {}
         results.write_jsonl(self._rows(targets), paths.results)
         results.write_csv(self._rows(targets), paths.table)
-        report.write(self._rows(targets), self._thumbnails, paths.report, facts=self._facts(planned))
+        report.write(self._rows(targets), self._thumbnails, paths.report, self._facts())
         sheet.write(self._groups(), self._thumbnails, paths.contact_sheet)
         return paths
 
@@ -210,6 +219,19 @@ class Run:
 
     def _rows(self, targets: Mapping[str, str]) -> Iterator[results.Row]:
         return results.rows(self.decisions, self.skipped, targets, self.embeddings.digests)
+
+    def _facts(self) -> report.Facts:
+        return report.Facts(
+            run=self.id or "",
+            folder=self.root,
+            model=self.model.id,
+            when=self.when,
+            seconds=self.seconds,
+            labels=self.labels.names,
+            counts=self.counts,
+            skipped=len(self.skipped),
+            notes=self.notes,
+        )
 
     def _thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Digests in hex -> small JPEGs."""
@@ -224,7 +246,9 @@ def _decide(
     encoder: Encoder,
     store: Store,
     threshold: float | None,
+    start: float,
 ) -> Run:
     scores = score(embedded, labels, embedding.text_embedder(encoder, store))
     decided = deciding.decide(scores, threshold=threshold)
-    return Run(root, embedded, decided, encoder, store, models.notes(embedded.model, labels))
+    notes = [*models.notes(embedded.model), *([store.trouble] if store.trouble else [])]
+    return Run(root, embedded, decided, encoder, store, notes, time.monotonic() - start)
