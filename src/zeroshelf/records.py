@@ -237,6 +237,7 @@ class Action:
     size: int  # of the source when the plan was made, with the next two: what changed is refused
     mtime_ns: int
     digest: bytes | None = None  # BLAKE3 of the content, where it is known
+    companion_of: str | None = None  # the source of the picture with which this file stays
 
 
 @dataclass(frozen=True, slots=True)
