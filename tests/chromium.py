@@ -13,10 +13,19 @@ from typing import Any
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--disable-dev-shm-usage --force-color-profile=srgb --remote-debugging-pipe"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--force-color-profile=srgb",
+    "--remote-debugging-pipe",
+)
 
 
 class Chromium:
@@ -32,18 +41,16 @@ class Chromium:
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
 
-        def pipes() -> None:  # the protocol reads descriptor 3 and writes descriptor 4
-            spare = (os.dup(to_read), os.dup(to_write))
-            os.dup2(spare[0], 3)
-            os.dup2(spare[1], 4)
-
+        # the protocol reads descriptor 3 and writes descriptor 4
         self._process = subprocess.Popen(
-            [PROGRAM, *OPTIONS, f"--user-data-dir={self._home.name}", "about:blank"],
+            [
+                *("sh", "-c", f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}', PROGRAM),
+                *(*OPTIONS, f"--user-data-dir={self._home.name}", "about:blank"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            close_fds=False,
-            preexec_fn=pipes,
+            pass_fds=(to_read, to_write),
         )
         os.close(to_read)
         os.close(to_write)
