@@ -11,51 +11,46 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+from blake3 import blake3
 
 from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Embeddings, Encoder, Folder, Picture, Skipped, Vectors
-from zeroshelf.store import Row, Store, digest
+from zeroshelf.store import Embedded, Store
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much so far, of how many
 
 FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """What is kept of one picture."""
-
-    vector: npt.NDArray[np.float16]  # (D,); half precision from the start, as the store keeps it
-    thumbnail: bytes  # a small JPEG
-
-
 def embed_batch(
     files: Iterable[tuple[str, bytes]], encoder: Encoder
 ) -> list[Embedded | Unreadable]:
-    """N files' suffixes and contents -> N answers in the same order."""
+    """N files' suffixes and contents -> N answers in the same order.
+
+    Vectors are rounded to half precision here, as the store keeps them: an answer never depends
+    on whether it was cached.
+    """
     answers: list[Embedded | Unreadable] = []
-    rows, pixels, thumbnails = [], [], []
+    rows, pixels, kept = [], [], []
     preprocessing = encoder.model.preprocessing
     for row, (suffix, data) in enumerate(files):
         try:
             decoded = pictures.decode(data, preprocessing.size, suffix=suffix)
             pixels.append(to_pixels(decoded, preprocessing))
-            thumbnails.append(pictures.thumbnail(decoded))
+            kept.append((pictures.thumbnail(decoded), decoded.note))
             rows.append(row)
             answers.append(Unreadable())  # until the vector is there
         except Unreadable as trouble:
             answers.append(trouble)
     if rows:
         vectors = encoder.embed_pictures(np.stack(pixels)).astype(np.float16)
-        for row, vector, thumbnail in zip(rows, vectors, thumbnails, strict=True):
-            answers[row] = Embedded(vector, thumbnail)
+        for row, vector, (thumbnail, note) in zip(rows, vectors, kept, strict=True):
+            answers[row] = Embedded(vector, thumbnail, note)
     return answers
 
 
@@ -70,27 +65,24 @@ def embed(
     """Every picture of `folder` that can be read, with its vector; what the store knows is not
     read again. `workers` is the number of threads, one for each core where it is None."""
     model = encoder.model
-    digests = store.digests(folder.pictures)
+    by_path = store.digests(folder.pictures)
+    digests = [by_path.get(picture.path, b"") for picture in folder.pictures]
     found, cached = store.vectors(model.digest, digests)
     vectors = np.zeros((len(digests), model.dim), np.float16)
-    if found.any():
-        vectors[found] = cached[found]
-    broken = store.unreadable([one for one in digests if one is not None])
-    reasons = {
-        row: broken[one] for row, one in enumerate(digests) if one is not None and one in broken
-    }
+    vectors[found] = cached[found]
+    broken = store.unreadable(by_path.values())
+    reasons = {row: broken[digest] for row, digest in enumerate(digests) if digest in broken}
 
     todo = [row for row in range(len(digests)) if not found[row] and row not in reasons]
-    fresh: list[Row] = []
-    for done, (row, one, answer) in enumerate(_work(folder, todo, encoder, store, workers), 1):
-        picture = folder.pictures[row]
-        if isinstance(answer, Unreadable):
-            reasons[row] = str(answer)
-            if one is not None:
-                fresh.append(Row(picture, one, None, reason=str(answer)))
-        elif one is not None:
-            vectors[row], digests[row] = answer.vector, one
-            fresh.append(Row(picture, one, answer.vector, answer.thumbnail))
+    fresh: list[tuple[Picture, bytes, Embedded | str]] = []
+    for done, (row, digest, answer) in enumerate(_work(folder, todo, encoder, store, workers), 1):
+        digests[row] = digest
+        if isinstance(answer, Embedded):
+            vectors[row] = answer.vector
+        else:
+            reasons[row] = answer
+        if digest:
+            fresh.append((folder.pictures[row], digest, answer))
         if len(fresh) >= FLUSH_EVERY:
             store.add(model.digest, fresh)
             fresh = []
@@ -102,7 +94,7 @@ def embed(
     unread = [Skipped(folder.pictures[row].path, reason) for row, reason in reasons.items()]
     return Embeddings(
         pictures=tuple(folder.pictures[row] for row in kept),
-        digests=tuple(one for row in kept if (one := digests[row]) is not None),
+        digests=tuple(digests[row] for row in kept),
         vectors=vectors[kept],
         skipped=tuple(sorted((*folder.skipped, *unread), key=lambda skipped: skipped.path)),
         model=model,
@@ -117,15 +109,16 @@ def text_embedder(encoder: Encoder, store: Store) -> Callable[[Sequence[str]], V
         known = store.texts(model.digest, texts)
         unknown = [text for text in dict.fromkeys(texts) if text not in known]
         if unknown:
-            made = encoder.embed_texts(unknown)
-            store.add_texts(model.digest, unknown, made)
-            known |= zip(unknown, made, strict=True)
+            made = dict(zip(unknown, encoder.embed_texts(unknown), strict=True))
+            store.add_texts(model.digest, made)
+            known |= made
         return np.stack([known[text] for text in texts])
 
     return embed_texts
 
 
-_Answer: TypeAlias = tuple[int, bytes | None, Embedded | Unreadable]  # row, digest, what came of it
+# row, digest (empty where the file could not be read), what came of it or why nothing did
+_Answer: TypeAlias = tuple[int, bytes, Embedded | str]
 
 
 def _work(
@@ -154,19 +147,20 @@ def _embed_files(
     batch: Sequence[tuple[int, Picture]], encoder: Encoder, store: Store
 ) -> list[_Answer]:
     answers: list[_Answer] = []
-    rows, digests, files = [], [], []
+    read: list[tuple[int, bytes, tuple[str, bytes]]] = []
     for row, picture in batch:
         try:
             data = pictures.read(picture.path)
         except Unreadable as trouble:
-            answers.append((row, None, trouble))
+            answers.append((row, b"", str(trouble)))
             continue
-        rows.append(row)
-        digests.append(digest(data))
-        files.append((os.path.splitext(picture.path)[1].lower(), data))
+        suffix = os.path.splitext(picture.path)[1].lower()
+        read.append((row, blake3(data).digest(), (suffix, data)))
     # what only changed its name or place is known by its content
-    known, vectors = store.vectors(encoder.model.digest, digests)
-    made = iter(embed_batch((files[i] for i in np.flatnonzero(~known)), encoder))
-    for i, (row, one) in enumerate(zip(rows, digests, strict=True)):
-        answers.append((row, one, Embedded(vectors[i], b"") if known[i] else next(made)))
+    known = store.recall(encoder.model.digest, [digest for _, digest, _ in read])
+    unknown = [(row, digest, file) for row, digest, file in read if digest not in known]
+    made = embed_batch([file for _, _, file in unknown], encoder)
+    for (_, digest, _), answer in zip(unknown, made, strict=True):
+        known[digest] = answer if isinstance(answer, Embedded) else str(answer)
+    answers += [(row, digest, known[digest]) for row, digest, _ in read]
     return answers

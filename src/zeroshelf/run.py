@@ -220,6 +220,9 @@ class Run:
     def _rows(self, targets: Mapping[str, str]) -> Iterator[results.Row]:
         return results.rows(self.decisions, self.skipped, targets, self.embeddings.digests)
 
+    def _groups(self, each: int = 8) -> list[sheet.Group]:
+        return sheet.groups(self._rows({}), self.labels.names, each)
+
     def _facts(self) -> report.Facts:
         return report.Facts(
             run=self.id or "",
