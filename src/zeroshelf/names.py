@@ -10,6 +10,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import count
 
 MAX_BYTES = 255  # of one name on ext4, APFS, NTFS (in UTF-8 no less than theirs)
 _MAX_LABEL = 120  # of one folder's name: leaves room in paths that Windows cuts at 260
@@ -19,6 +20,7 @@ _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\ud800-\udfff]')
 _INVISIBLE = re.compile(
     "[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
+_NUMBER = re.compile(r" \(([1-9][0-9]{0,8})\)$")
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
 
 
@@ -47,20 +49,27 @@ def _component(part: str) -> str:
     return f"{stem}_{dot}{rest}" if _RESERVED.fullmatch(stem.rstrip()) else name
 
 
-def alternatives(name: str) -> Iterator[str]:
-    """`name`, then "stem (2).suffix", "stem (3).suffix", ... each short enough for a file system.
+def numbered(name: str, first: int = 1) -> Iterator[tuple[int, str]]:
+    """Names to try, from number `first` on; number 1 is `name` itself. All short enough.
 
     >>> from itertools import islice
-    >>> list(islice(alternatives("a.jpg"), 3))
-    ['a.jpg', 'a (2).jpg', 'a (3).jpg']
+    >>> list(islice(numbered("a.jpg"), 3))
+    [(1, 'a.jpg'), (2, 'a (2).jpg'), (3, 'a (3).jpg')]
     """
-    yield name
     stem, suffix = os.path.splitext(name)
-    number = 2
-    while True:
-        end = f" ({number}){suffix}"
-        yield _cut(stem, MAX_BYTES - len(os.fsencode(end))) + end
-        number += 1
+    for number in count(first):
+        if number == 1:
+            yield 1, name
+        else:
+            end = f" ({number}){suffix}"
+            yield number, _cut(stem, MAX_BYTES - len(os.fsencode(end))) + end
+
+
+def is_numbered(name: str, base: str) -> bool:
+    """True for "a.jpg" and "a (7).jpg" where `base` is "a.jpg"."""
+    match = _NUMBER.search(os.path.splitext(name)[0])
+    number = int(match[1]) if match else 1
+    return name == base or next(numbered(base, number))[1] == name
 
 
 def _cut(name: str, limit: int) -> str:

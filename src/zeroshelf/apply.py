@@ -1,0 +1,247 @@
+"""plan -> outcomes: carries out a plan's actions on the user's files, and goes on after a kill.
+
+In batches: the intents of a batch are on the disk before its first action, so that a look at the
+journal and at the files tells at any instant what is done. See docs/files.md for every promise.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import TypeAlias
+
+from zeroshelf import journal, lock, names, planfile, transfer
+from zeroshelf.errors import UserError
+from zeroshelf.journal import Journal
+from zeroshelf.records import Action, Outcome, Plan
+from zeroshelf.undo import undo
+
+__all__ = ["apply", "undo"]
+
+Progress: TypeAlias = Callable[[str, int, int], None]  # what, done so far, of how many
+
+BATCH = 256  # actions whose intents share one fsync
+
+
+def apply(record: str, progress: Progress | None = None) -> list[Outcome]:
+    """Carry out the plan in the run's folder `record`; one outcome an action, in the plan's order.
+
+    What an earlier, interrupted `apply` did is recognised and not done twice. Raises `UserError`
+    where nothing can be done at all: another run at work, no space.
+    """
+    plan = planfile.load(os.path.join(record, "plan.jsonl"))
+    with lock.hold(os.path.join(os.path.dirname(record), "locks"), os.path.basename(record),
+                   plan.folder, plan.destination):  # fmt: skip
+        book = Journal(record)
+        try:
+            return _Application(plan, book, progress).run()
+        except OSError as error:
+            raise UserError(
+                f"the journal in {record} can't be written ({error.strerror}): stopped. "
+                "What is done is safe; apply again, or undo"
+            ) from error
+        finally:
+            book.close()
+
+
+class _Application:
+    def __init__(self, plan: Plan, book: Journal, progress: Progress | None) -> None:
+        self.plan = plan
+        self.book = book
+        self.progress = progress
+        self.safe_folders: set[str] = set()  # shelves that were found to be inside
+        self.full = False
+
+    def run(self) -> list[Outcome]:
+        actions = self.plan.actions
+        self._check_space()
+        self.book.sync([{"begin": "apply"}])
+        outcomes: list[Outcome] = []
+        for batch in _batches(actions):
+            outcomes += self._batch(batch)
+            if self.progress:
+                self.progress("applying", len(outcomes), len(actions))
+        whole = all(outcome.status in ("done", "already") for outcome in outcomes)
+        self.book.sync([{"end": "applied" if whole else "partly"}])
+        return outcomes
+
+    def _check_space(self) -> None:
+        above = transfer.existing_parent(self.plan.destination)
+        crosses = os.stat(above).st_dev != os.stat(self.plan.folder).st_dev
+        if self.plan.kind != "copy" and not (self.plan.kind == "move" and crosses):
+            return
+        past = self.book.past.entries
+        todo = [a for a in self.plan.actions if a.target not in past]
+        free, need = shutil.disk_usage(above).free, sum(action.size for action in todo)
+        if need > free:
+            raise UserError(
+                f"{need:,} bytes are needed in {self.plan.destination} and {free:,} are free: "
+                "make room, or sort with --as move, hardlink or symlink"
+            )
+
+    # --- one batch --------------------------------------------------------------------------
+
+    def _batch(self, batch: Sequence[Sequence[Action]]) -> list[Outcome]:
+        """Check, journal, act. `batch` holds units: a picture and its companions."""
+        outcomes: dict[str, Outcome] = {}
+        todo: list[Action] = []
+        for unit in batch:
+            checked = [self._check(action) for action in unit]
+            bad = next((o for o in checked if o is not None and o.status == "refused"), None)
+            for action, outcome in zip(unit, checked, strict=True):
+                if outcome is not None:
+                    outcomes[action.target] = outcome
+                elif bad is not None:
+                    reason = f"stays with {os.path.basename(bad.action.source)}: {bad.reason}"
+                    outcomes[action.target] = Outcome(action, "refused", reason)
+                else:
+                    todo.append(action)
+        self.book.sync([*self._folder_events(todo), *map(journal.intent, todo)])
+        ready: list[tuple[Action, str]] = []
+        for action in todo:
+            try:
+                self._make_folder(os.path.dirname(action.target))
+                part = self._prepare(action)
+            except OSError as error:
+                outcomes[action.target] = self._failed(action, error)
+            else:
+                ready.append((action, part))
+        for action, part in ready:
+            try:
+                outcomes[action.target] = self._finish(action, part)
+            except OSError as error:
+                if part:
+                    transfer.discard(part)
+                outcomes[action.target] = self._failed(action, error)
+        return [outcomes[action.target] for unit in batch for action in unit]
+
+    def _check(self, action: Action) -> Outcome | None:
+        """None where the action can be carried out now."""
+        entry = self.book.past.entries.get(action.target)
+        if entry is not None and entry.step in ("intent", "done", "revert"):
+            settled = self._settle(entry)
+            if settled is not None:
+                return settled
+        try:
+            at = os.lstat(action.source)
+            if stat.S_ISLNK(at.st_mode) and action.kind in ("copy", "symlink"):
+                at = os.stat(action.source)
+        except OSError:
+            return Outcome(action, "refused", "it is gone")
+        if not stat.S_ISREG(at.st_mode):
+            return Outcome(action, "refused", "no regular file any more")
+        if (at.st_size, at.st_mtime_ns) != (action.size, action.mtime_ns):
+            return Outcome(action, "refused", "it has changed since the plan was made")
+        if os.path.lexists(action.target):
+            return Outcome(action, "refused", f"something lies at {action.target} already")
+        return None
+
+    def _settle(self, entry: journal.Entry) -> Outcome | None:
+        """What an interrupted run left of an action: done, or cleared away to be done anew."""
+        action = entry.action
+        transfer.discard(transfer.part_of(action.target))
+        if not os.path.lexists(action.target):
+            return None
+        if entry.step == "done":
+            return Outcome(action, "already")
+        if action.kind == "move" and not os.path.lexists(action.source):
+            at = os.lstat(action.target)
+            if (at.st_size, at.st_mtime_ns) != (action.size, action.mtime_ns):
+                return None
+        elif not transfer.is_result(action, action.target):
+            return None
+        elif action.kind == "move":  # copied whole across file systems: finish it
+            transfer.sync(os.path.dirname(action.target))
+            os.unlink(action.source)
+        self._note_done(action)
+        return Outcome(action, "already")
+
+    def _folder_events(self, todo: Sequence[Action]) -> Iterator[dict[str, object]]:
+        """Folders that will be made, and the times of those whose entries will change."""
+        past = self.book.past
+        seen: set[str] = set()
+        for action in todo:
+            shelf = os.path.dirname(action.target)
+            missing: list[str] = []
+            while shelf not in seen and not os.path.isdir(shelf):
+                seen.add(shelf)
+                missing.append(shelf)
+                shelf = os.path.dirname(shelf)
+            touched = [shelf]
+            if action.kind == "move":
+                touched.append(os.path.dirname(action.source))
+            for folder in touched:
+                if folder not in seen and folder not in past.folders and folder not in past.times:
+                    seen.add(folder)
+                    yield {"times": folder, "mtime_ns": os.stat(folder).st_mtime_ns}
+            for folder in reversed(missing):
+                yield {"folder": folder}
+
+    def _make_folder(self, folder: str) -> None:
+        if folder in self.safe_folders:
+            return
+        os.makedirs(folder, exist_ok=True)
+        inside, root = os.path.realpath(folder), os.path.realpath(self.plan.destination)
+        if inside != root and not names.inside(inside, root):
+            raise OSError(errno.EPERM, "the shelf is a link that leads out of the destination")
+        self.safe_folders.add(folder)
+
+    # --- one action -------------------------------------------------------------------------
+
+    def _prepare(self, action: Action) -> str:
+        """The part of an action that a batch does together: a staged copy, where one is needed."""
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if action.kind == "copy":
+            return transfer.stage(action.source, action.target)
+        if action.kind == "move":
+            try:
+                transfer.rename(action.source, action.target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                return transfer.stage(action.source, action.target)
+        return ""
+
+    def _finish(self, action: Action, part: str) -> Outcome:
+        if action.kind == "symlink":
+            os.symlink(action.source, action.target)
+        elif action.kind == "hardlink":
+            os.link(action.source, action.target, follow_symlinks=False)
+        elif part:
+            if action.kind == "move":
+                transfer.publish(part, action.target, action.source)
+                os.unlink(action.source)
+            else:
+                transfer.publish(part, action.target)
+        self._note_done(action)
+        return Outcome(action, "done")
+
+    def _note_done(self, action: Action) -> None:
+        at = os.lstat(action.target)
+        self.book.note({"done": action.target, "stamp": [at.st_size, at.st_mtime_ns]})
+
+    def _failed(self, action: Action, error: OSError) -> Outcome:
+        if isinstance(error, FileExistsError):
+            return Outcome(action, "refused", f"something lies at {action.target} already")
+        if error.errno == errno.ENOSPC:
+            self.full = True
+        return Outcome(action, "failed", error.strerror or str(error))
+
+
+def _batches(actions: Sequence[Action]) -> Iterator[list[list[Action]]]:
+    """Units of a picture and its companions, as many as make a batch."""
+    batch: list[list[Action]] = []
+    size = 0
+    for _, unit in groupby(actions, key=lambda action: action.companion_of or action.source):
+        batch.append(list(unit))
+        size += len(batch[-1])
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,156 @@
+"""What a run is about to do and has done to files: appended and synced ahead of every action.
+
+JSON Lines in ASCII. A line counts if it is whole: what a kill, a power cut or a full disk left of
+one is passed over, also by what is appended after it. Everything that undo needs is in here; the
+plan may be edited or lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from zeroshelf.records import Action
+
+NAME = "journal.jsonl"
+State: TypeAlias = Literal["planned", "applied", "partly", "undone"]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done."""
+
+    action: Action
+    step: Literal["intent", "done", "revert", "reverted"] = "intent"
+    stamp: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class Past:
+    entries: dict[str, Entry] = field(default_factory=dict)  # by target, in the order of intents
+    folders: dict[str, None] = field(default_factory=dict)  # that the run made, parents first
+    times: dict[str, int] = field(
+        default_factory=dict
+    )  # mtime_ns of folders before it changed them
+    state: State = "planned"
+
+    def see(self, event: dict[str, Any]) -> None:
+        match event:
+            case {"intent": row}:
+                action = _action(row)
+                self.entries.pop(action.target, None)  # again, after an undo: order matters
+                self.entries[action.target] = Entry(action)
+            case {"done": target, "stamp": stamp}:
+                self._step(target, "done").stamp = (stamp[0], stamp[1])
+            case {"revert": target}:
+                self._step(target, "revert")
+            case {"reverted": target}:
+                self._step(target, "reverted")
+            case {"folder": path}:
+                self.folders[path] = None
+            case {"times": path, "mtime_ns": mtime_ns}:
+                self.times.setdefault(path, mtime_ns)
+            case {"begin": _}:
+                self.state = "partly"
+            case {"end": state}:
+                self.state = state
+                if state == "undone":
+                    self.folders, self.times = {}, {}
+
+    def _step(self, target: str, step: Literal["done", "revert", "reverted"]) -> Entry:
+        entry = self.entries[target]
+        entry.step = step
+        return entry
+
+
+class Journal:
+    """Open for one process at a time: hold the run's lock. `past` is kept up to date."""
+
+    def __init__(self, record: str) -> None:
+        self._path = os.path.join(record, NAME)
+        self.past = read(record)
+        self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+        if self._file.tell() and not _ends_whole(self._path):
+            self._file.write(b"\n")
+        self._waiting: list[dict[str, Any]] = []
+
+    def note(self, event: dict[str, Any]) -> None:
+        """Written with the next `sync`. For what a look at the files would tell as well."""
+        self._waiting.append(event)
+
+    def sync(self, events: Iterable[dict[str, Any]] = ()) -> None:
+        """On the disk when this returns. Raises OSError where it can't be: then act on nothing."""
+        self._waiting += events
+        if not self._waiting:
+            return
+        data = "".join(json.dumps(event) + "\n" for event in self._waiting).encode("ascii")
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        os.fsync(self._file.fileno())
+        for event in self._waiting:
+            self.past.see(event)
+        self._waiting = []
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def intent(action: Action) -> dict[str, Any]:
+    row = {key: value for key, value in asdict(action).items() if value is not None}
+    if action.digest is not None:
+        row["digest"] = action.digest.hex()
+    return {"intent": row}
+
+
+def read(record: str) -> Past:
+    past = Past()
+    for event in _events(os.path.join(record, NAME)):
+        past.see(event)
+    return past
+
+
+def state(record: str) -> State:
+    """How a run ended, from the journal's last line alone."""
+    path = os.path.join(record, NAME)
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 4096))
+            last = file.read().splitlines()[-1:]
+    except OSError:
+        return "planned"
+    try:
+        found: State = json.loads(last[0])["end"]
+    except (ValueError, KeyError, TypeError, IndexError):
+        return "partly" if size else "planned"
+    return found
+
+
+def _events(path: str) -> Iterator[dict[str, Any]]:
+    try:
+        file = open(path, "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if line.endswith(b"\n") and isinstance(event, dict):
+                yield event
+
+
+def _ends_whole(path: str) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _action(row: dict[str, Any]) -> Action:
+    digest = row.pop("digest", None)
+    return Action(**row, digest=None if digest is None else bytes.fromhex(digest))

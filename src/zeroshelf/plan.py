@@ -1,0 +1,195 @@
+"""decisions -> plan: where every picture goes, all collisions solved before anything happens.
+
+Looks at the destination and writes nothing there. The same pictures, labels and destination make
+the same plan; a second sort of the same folder finds its own work and plans nothing twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from zeroshelf import companions, names, transfer
+from zeroshelf.errors import UserError
+from zeroshelf.planfile import load, save
+from zeroshelf.records import Action, ActionKind, Picture, Plan
+
+__all__ = ["load", "make", "save"]
+
+
+def make(
+    placements: Iterable[tuple[Picture, str, bytes | None]],  # picture, label, digest if known
+    folder: str,
+    destination: str,
+    kind: ActionKind,
+) -> Plan:
+    """Raises `UserError` where `destination` can't take a shelf."""
+    folder, destination = os.path.abspath(folder), os.path.abspath(destination)
+    _check_destination(folder, destination, kind)
+    placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
+    shelves = _shelves(sorted({label for _, label, _ in placed}), destination)
+    actions: list[Action] = []
+    in_place = renamed = 0
+    for picture, label, digest in placed:
+        shelf = shelves[label]
+        if os.path.dirname(picture.path) == shelf.path:
+            in_place += 1
+            continue
+        unit = _unit(picture, label, digest, kind)
+        there = shelf.copy_of(unit[0])
+        if there is not None:
+            in_place += 1
+            names_of_unit = _names(unit, there)
+            fresh = [i for i in range(1, len(unit)) if shelf.is_free(names_of_unit[i])]
+        else:
+            names_of_unit = shelf.free_names(unit)
+            fresh = list(range(len(unit)))
+            renamed += names_of_unit[0] != os.path.basename(picture.path)
+        for i in fresh:
+            shelf.take(names_of_unit[i])
+            actions.append(_aimed(unit[i], os.path.join(shelf.path, names_of_unit[i])))
+    notes = []
+    if in_place:
+        notes.append(f"{in_place:,} already lie on their shelf: nothing to do for them")
+    if renamed:
+        notes.append(f"{renamed:,} get a number, because their name is taken on the shelf")
+    return Plan(folder, destination, kind, tuple(actions), tuple(notes))
+
+
+def _check_destination(folder: str, destination: str, kind: ActionKind) -> None:
+    if os.path.lexists(destination) and not os.path.isdir(destination):
+        raise UserError(f"{destination} is no folder: give one with --to")
+    if kind == "hardlink":
+        above = transfer.existing_parent(destination)
+        if os.stat(folder).st_dev != os.stat(above).st_dev:
+            raise UserError(
+                f"hard links can't lead from {folder} to {destination}: two file systems; "
+                "use --as copy or --as symlink"
+            )
+
+
+# --- shelves ------------------------------------------------------------------------------------
+
+
+def _shelves(labels: Sequence[str], destination: str) -> dict[str, _Shelf]:
+    """One folder a label. Two labels whose safe names are the same get two folders."""
+    shelves: dict[str, _Shelf] = {}
+    taken: set[str] = set()
+    for label in labels:
+        safe = names.shelf(label)
+        number = 1
+        while names.key(path := _as_on_disk(safe, destination)) in taken:
+            number += 1
+            safe = f"{names.shelf(label)} ({number})"
+        taken.add(names.key(path))
+        shelves[label] = _Shelf(path)
+    return shelves
+
+
+def _as_on_disk(relative: str, destination: str) -> str:
+    """The shelf's path, with the spelling of what is there already: "cat" finds the folder "Cat".
+
+    A link on the way may not lead out of the destination.
+    """
+    path = destination
+    for part in relative.split(os.sep):
+        path = os.path.join(path, _spelling(path, part))
+        if os.path.islink(path):
+            inside = os.path.realpath(destination)
+            if not names.inside(os.path.realpath(path), inside):
+                raise UserError(f"{path} is a link that leads out of {destination}: remove it")
+        if os.path.lexists(path) and not os.path.isdir(path):
+            raise UserError(f"{path} is a file, and a shelf needs that name: move it away")
+    return path
+
+
+def _spelling(folder: str, name: str) -> str:
+    if os.path.lexists(os.path.join(folder, name)):
+        return name
+    try:
+        there = sorted(os.listdir(folder), key=os.fsencode)
+    except OSError:
+        return name
+    return next((other for other in there if names.key(other) == names.key(name)), name)
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """What a shelf's folder holds on the disk and in the plan."""
+
+    path: str
+    _taken: dict[str, str] | None = None  # key -> name, looked up when first needed
+    _by_size: dict[int, list[str]] = field(default_factory=dict)  # names on the disk
+    _next: dict[str, int] = field(default_factory=dict)  # key of a name -> first number to try
+
+    def _look(self) -> dict[str, str]:
+        if self._taken is None:
+            self._taken = {}
+            if os.path.isdir(self.path):
+                with os.scandir(self.path) as entries:
+                    for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
+                        self._taken[names.key(entry.name)] = entry.name
+                        if not entry.is_dir(follow_symlinks=False):
+                            size = entry.stat(follow_symlinks=False).st_size
+                            self._by_size.setdefault(size, []).append(entry.name)
+        return self._taken
+
+    def is_free(self, name: str) -> bool:
+        return names.key(name) not in self._look()
+
+    def take(self, name: str) -> None:
+        self._look()[names.key(name)] = name
+
+    def copy_of(self, action: Action) -> str | None:
+        """The name under which an earlier run put this very picture here. Each counts once."""
+        wanted = os.path.basename(action.source)
+        if self.is_free(wanted):
+            return None
+        size = len(os.fsencode(action.source)) if action.kind == "symlink" else action.size
+        for name in self._by_size.get(size, ()):
+            if names.is_numbered(name, wanted) and transfer.is_result(
+                action, os.path.join(self.path, name)
+            ):
+                self._by_size[size].remove(name)
+                return name
+        return None
+
+    def free_names(self, unit: Sequence[Action]) -> list[str]:
+        wanted = os.path.basename(unit[0].source)
+        key = names.key(wanted)
+        for number, name in names.numbered(wanted, self._next.get(key, 1)):
+            candidates = _names(unit, name)
+            if all(self.is_free(candidate) for candidate in candidates):
+                self._next[key] = number + 1
+                return candidates
+        raise AssertionError("numbers never end")
+
+
+# --- units --------------------------------------------------------------------------------------
+
+
+def _unit(picture: Picture, label: str, digest: bytes | None, kind: ActionKind) -> list[Action]:
+    """The picture and its companions, not aimed at a place yet."""
+    lead = Action(kind, picture.path, "", label, picture.size, picture.mtime_ns, digest)
+    unit = [lead]
+    for path in picture.companions:
+        try:
+            at = os.lstat(path)
+        except OSError:
+            continue  # gone since the scan
+        unit.append(Action(kind, path, "", label, at.st_size, at.st_mtime_ns, None, picture.path))
+    return unit
+
+
+def _names(unit: Sequence[Action], name: str) -> list[str]:
+    """The names of a unit whose picture gets `name`."""
+    old = [os.path.basename(action.source) for action in unit]
+    return [name, *(companions.renamed(other, old[0], name) for other in old[1:])]
+
+
+def _aimed(action: Action, target: str) -> Action:
+    return Action(
+        action.kind, action.source, target, action.label, action.size, action.mtime_ns,
+        action.digest, action.companion_of,
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""The runs of this user: each a folder that holds its plan, journal, report and results."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import platformdirs
+
+from zeroshelf import journal, names, planfile
+from zeroshelf.errors import UserError
+from zeroshelf.journal import State
+from zeroshelf.records import ActionKind, Plan
+
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    id: str  # "20261124-113501-ab3f": sorts by time
+    record: str  # its folder
+    folder: str
+    destination: str
+    kind: ActionKind
+    pictures: int  # in the plan when it was made
+    state: State
+
+
+def root() -> str:
+    """In the user's state folder, or the folder that ZEROSHELF_RUNS names."""
+    state = platformdirs.user_state_dir("zeroshelf", False)
+    return os.path.abspath(os.environ.get("ZEROSHELF_RUNS") or os.path.join(state, "runs"))
+
+
+def new(plan: Plan) -> tuple[str, str]:
+    """A run's record that holds `plan`: its id and its folder."""
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    record = os.path.join(root(), name)
+    try:
+        os.makedirs(record, mode=0o700)
+        planfile.save(plan, os.path.join(record, "plan.jsonl"))
+        facts = {
+            "id": name,
+            "folder": plan.folder,
+            "destination": plan.destination,
+            "kind": plan.kind,
+            "pictures": sum(action.companion_of is None for action in plan.actions),
+        }
+        with open(os.path.join(record, "run.json"), "w", encoding="ascii") as file:
+            json.dump(facts, file)
+    except OSError as error:
+        raise UserError(f"the run's record {record} can't be written: {error.strerror}") from None
+    return name, record
+
+
+def all() -> Iterator[RunRecord]:
+    """Newest first. What is no run's record, or a broken one, is passed over."""
+    try:
+        found = sorted(filter(_ID.fullmatch, os.listdir(root())), reverse=True)
+    except OSError:
+        return
+    for name in found:
+        run = _read(name)
+        if run is not None:
+            yield run
+
+
+def find(name: str | None = None) -> RunRecord:
+    """The newest run, or the one whose id is or begins with `name`. Raises `UserError`."""
+    if name is None:
+        newest = next(all(), None)
+        if newest is None:
+            raise UserError("no run yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes one")
+        return newest
+    found = [run for run in all() if run.id.startswith(name)]
+    if len(found) != 1:
+        how = "no run" if not found else "more than one run"
+        raise UserError(f'{how} is called "{name}": `zeroshelf runs` lists them')
+    return found[0]
+
+
+def newest_applied() -> RunRecord:
+    """The newest run that did something that is not undone yet. Raises `UserError`."""
+    run = next((run for run in all() if run.state in ("applied", "partly")), None)
+    if run is None:
+        raise UserError("no run has done anything that isn't undone: `zeroshelf runs` lists them")
+    return run
+
+
+def destinations(folder: str) -> set[str]:
+    """Where earlier runs put pictures inside `folder`: not to be sorted again."""
+    folder = os.path.abspath(folder)
+    return {run.destination for run in all() if names.inside(run.destination, folder)}
+
+
+def _read(name: str) -> RunRecord | None:
+    record = os.path.join(root(), name)
+    try:
+        with open(os.path.join(record, "run.json"), encoding="ascii") as file:
+            facts = json.load(file)
+        return RunRecord(
+            id=name,
+            record=record,
+            folder=str(facts["folder"]),
+            destination=str(facts["destination"]),
+            kind=facts["kind"],
+            pictures=int(facts["pictures"]),
+            state=journal.state(record),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

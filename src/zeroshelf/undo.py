@@ -1,0 +1,151 @@
+"""Puts back what a run did, the last thing first, and leaves alone what has changed since.
+
+Removes a copy or a link only while the original is there; never overwrites what lies at an old
+place; removes only folders that the run made; restores the times of the folders it touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from zeroshelf import lock, planfile, transfer
+from zeroshelf.errors import UserError
+from zeroshelf.journal import Entry, Journal
+from zeroshelf.records import Outcome
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+BATCH = 256
+_Answer: TypeAlias = tuple[Literal["done", "already", "refused"], str]
+_DONE: _Answer = ("done", "")
+_ALREADY: _Answer = ("already", "")
+
+
+def undo(record: str, progress: Progress | None = None) -> list[Outcome]:
+    """One outcome an action that was begun, in the order in which they were begun. May be called
+    again: after a kill, or once what stood in the way is gone."""
+    head = planfile.header(os.path.join(record, "plan.jsonl"))
+    with lock.hold(os.path.join(os.path.dirname(record), "locks"), os.path.basename(record),
+                   head["folder"], head["destination"]):  # fmt: skip
+        book = Journal(record)
+        try:
+            return _undo(book, progress)
+        except OSError as error:
+            raise UserError(
+                f"the journal in {record} can't be written ({error.strerror}): stopped. "
+                "Make room and undo again"
+            ) from error
+        finally:
+            book.close()
+
+
+def _undo(book: Journal, progress: Progress | None) -> list[Outcome]:
+    entries = [entry for entry in book.past.entries.values() if entry.step != "reverted"]
+    book.sync([{"begin": "undo"}])
+    outcomes: list[Outcome] = []  # newest first
+    for start in range(0, len(entries), BATCH):
+        batch = entries[::-1][start : start + BATCH]
+        book.sync({"revert": entry.action.target} for entry in batch)
+        for entry in batch:
+            try:
+                status, reason = _revert(entry)
+                outcomes.append(Outcome(entry.action, status, reason))
+            except OSError as error:
+                outcomes.append(Outcome(entry.action, "failed", error.strerror or str(error)))
+            if outcomes[-1].status in ("done", "already"):
+                book.note({"reverted": entry.action.target})
+        if progress:
+            progress("undoing", len(outcomes), len(entries))
+    left = [o for o in outcomes if o.status in ("refused", "failed")]
+    book.sync()  # what is reverted is known before a folder goes
+    _restore_folders(book, left)
+    book.sync([{"end": "partly" if left else "undone"}])
+    return outcomes[::-1]
+
+
+def _revert(entry: Entry) -> _Answer:
+    action = entry.action
+    if entry.stamp is None:
+        transfer.discard(transfer.part_of(action.target))
+    if action.kind == "move":
+        return _move_back(entry)
+    if not os.path.lexists(action.target):
+        return _ALREADY
+    why_not = _why_copy_stays(entry) if action.kind == "copy" else _why_link_stays(entry)
+    if why_not:
+        return "refused", why_not
+    os.unlink(action.target)
+    return _DONE
+
+
+def _why_copy_stays(entry: Entry) -> str | None:
+    if not _is_ours(entry):
+        return "the copy has changed since"
+    if not _original_is_there(entry):
+        return "the original is gone or has changed: its copy stays"
+    return None
+
+
+def _why_link_stays(entry: Entry) -> str | None:
+    if not os.path.lexists(entry.action.source):
+        return "the original is gone: what leads to it stays"
+    if not transfer.is_result(entry.action, entry.action.target):
+        return "something else lies there now"
+    return None
+
+
+def _move_back(entry: Entry) -> _Answer:
+    action = entry.action
+    there, back = os.path.lexists(action.target), os.path.lexists(action.source)
+    if not there:
+        return _ALREADY if back else ("refused", "it is gone from its old and its new place")
+    if back:
+        # either a copy across file systems that was stopped before its last step, or a stranger
+        if entry.stamp is None and transfer.is_result(action, action.target):
+            os.unlink(action.target)
+            return _DONE
+        return "refused", f"something lies at {action.source} now"
+    if not _is_ours(entry):
+        return "refused", "it has changed since it was moved"
+    os.makedirs(os.path.dirname(action.source), exist_ok=True)
+    transfer.move(action.target, action.source)
+    return _DONE
+
+
+def _is_ours(entry: Entry) -> bool:
+    """The target as the run left it. A kill may have come before the journal knew its stamp."""
+    at = os.lstat(entry.action.target)
+    if entry.stamp is not None:
+        return (at.st_size, at.st_mtime_ns) == entry.stamp
+    if entry.action.kind == "move":
+        return (at.st_size, at.st_mtime_ns) == (entry.action.size, entry.action.mtime_ns)
+    return transfer.is_result(entry.action, entry.action.target)
+
+
+def _original_is_there(entry: Entry) -> bool:
+    try:
+        at = os.stat(entry.action.source)
+    except OSError:
+        return False
+    return (at.st_size, at.st_mtime_ns) == (entry.action.size, entry.action.mtime_ns)
+
+
+def _restore_folders(book: Journal, left: list[Outcome]) -> None:
+    """Folders that the run made go, if nothing is in them; others get their old times again, if
+    nothing of the run stays in them."""
+    unsettled = {os.path.dirname(outcome.action.target) for outcome in left}
+    unsettled |= {os.path.dirname(o.action.source) for o in left if o.action.kind == "move"}
+    for folder in reversed(book.past.folders):
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            unsettled.add(os.path.dirname(folder))
+    for folder, mtime_ns in book.past.times.items():
+        if folder not in unsettled:
+            with contextlib.suppress(OSError):
+                os.utime(folder, ns=(os.stat(folder).st_atime_ns, mtime_ns))
