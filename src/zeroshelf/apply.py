@@ -110,6 +110,7 @@ class _Application:
                 outcomes[action.target] = self._failed(action, error)
             else:
                 ready.append((action, part))
+        transfer.sync([part for _, part in ready if part])
         for action, part in ready:
             try:
                 outcomes[action.target] = self._finish(action, part)
@@ -155,7 +156,7 @@ class _Application:
         elif not transfer.is_result(action, action.target):
             return None
         elif action.kind == "move":  # copied whole across file systems: finish it
-            transfer.sync(os.path.dirname(action.target))
+            transfer.sync([os.path.dirname(action.target)])
             os.unlink(action.source)
         self._note_done(action)
         return Outcome(action, "already")

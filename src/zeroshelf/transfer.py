@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from blake3 import blake3
 
@@ -60,6 +60,7 @@ def move(source: str, target: str) -> None:
             raise
     part = stage(source, target)
     try:
+        sync([part])
         publish(part, target, source)
     except OSError:
         discard(part)
@@ -68,14 +69,13 @@ def move(source: str, target: str) -> None:
 
 
 def publish(part: str, target: str, source: str | None = None) -> None:
-    """Give a staged copy its name, its bytes on the disk first. With `source`, which is to go
-    next: both were read again and are equal, and the name is on the disk too."""
-    sync(part)
+    """Give a staged and synced copy its name. With `source`, which is to go next: both were read
+    again and are equal, and the name is on the disk too."""
     if source is not None and digest(part) != digest(source):
         raise OSError(errno.EIO, "the copy differs from the original", source)
     rename(part, target)
     if source is not None:
-        sync(os.path.dirname(target))
+        sync([os.path.dirname(target)])
 
 
 def stage(source: str, target: str) -> str:
@@ -120,15 +120,24 @@ def discard(path: str) -> None:
         os.unlink(path)
 
 
-def sync(path: str) -> None:
-    """To the disk: a file's content or a folder's entries."""
-    if os.path.isdir(path) and sys.platform == "win32":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def sync(paths: Sequence[str]) -> None:
+    """Files and folders of one file system, to the disk. Many at once cost as much as one: Linux
+    is asked for the file system as a whole, where each file would wait for the disk by itself."""
+    if len(paths) > 1 and _SYNCFS is not None:
+        descriptor = os.open(paths[0], os.O_RDONLY)
+        try:
+            if _SYNCFS(descriptor) == 0:
+                return
+        finally:
+            os.close(descriptor)
+    for path in paths:
+        if sys.platform == "win32" and os.path.isdir(path):
+            continue
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def digest(path: str) -> bytes:
@@ -209,4 +218,15 @@ def _find_rename() -> Callable[[bytes, bytes], int] | None:
         return None
 
 
+def _find_syncfs() -> Callable[[int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return None
+    return lambda descriptor: int(call(descriptor))
+
+
 _RENAME = _find_rename()
+_SYNCFS = _find_syncfs()
