@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
+import signal
 import tempfile
 from typing import Any
 
@@ -41,16 +41,15 @@ class Chromium:
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
 
-        # the protocol reads descriptor 3 and writes descriptor 4
-        self._process = subprocess.Popen(
-            [
-                *("sh", "-c", f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}', PROGRAM),
-                *(*OPTIONS, f"--user-data-dir={self._home.name}", "about:blank"),
+        self._process = os.posix_spawn(
+            PROGRAM,
+            [PROGRAM, *OPTIONS, f"--user-data-dir={self._home.name}", "about:blank"],
+            os.environ,
+            file_actions=[  # the protocol reads descriptor 3 and writes descriptor 4
+                (os.POSIX_SPAWN_DUP2, to_read, 3),
+                (os.POSIX_SPAWN_DUP2, to_write, 4),
+                *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)),
             ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(to_read, to_write),
         )
         os.close(to_read)
         os.close(to_write)
@@ -62,6 +61,7 @@ class Chromium:
         ]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self._call(f"{domain}.enable")
+        self._call("Emulation.setFocusEmulationEnabled", enabled=True)
         scheme = "dark" if dark else "light"
         self._call(
             "Emulation.setEmulatedMedia",
@@ -73,8 +73,8 @@ class Chromium:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
+        os.kill(self._process, signal.SIGKILL)
+        os.waitpid(self._process, 0)
         os.close(self._write)
         os.close(self._read)
         self._home.cleanup()
@@ -116,8 +116,17 @@ class Chromium:
         )
 
     def press(self, key: str) -> None:
+        number = {"Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}[
+            key
+        ]
         for kind in ("keyDown", "keyUp"):
-            self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+            self._call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=number,
+            )
 
     def metrics(self) -> dict[str, float]:
         self._call("Performance.enable")

@@ -1,0 +1,382 @@
+"""The report: flat memory to write, nothing from outside to show, and no script but its own.
+
+The tests of the page itself drive a real Chromium; without one they are skipped and say so.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import tracemalloc
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from PIL import Image
+
+from tests.chromium import PROGRAM, Chromium
+from zeroshelf import report
+from zeroshelf.report import Facts
+from zeroshelf.results import Row
+
+EVIL = (
+    "</script><script>window.broken=1</script>",
+    "<!--<script>",
+    "--><img src=x onerror=window.broken=1>",
+    "\"'><svg onload=window.broken=1>",
+    "&lt;b&gt; &amp; ]]>",
+    "\u2028\u2029\u202egpj.exe",
+    os.fsdecode(b"caf\xe9 \xff.jpg"),
+    "`${window.broken=1}`\\u003c/script\\u003e",
+    "{{rows}}{{run}}{{policy}}",
+    "__proto__",
+    "new\nline\ttab\0null",
+)
+
+
+def jpeg(colour: tuple[int, int, int]) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (96, 64), colour).save(file, "JPEG")
+    return file.getvalue()
+
+
+SMALL = jpeg((30, 140, 90))
+
+
+def thumbnails(digests):
+    return dict.fromkeys(digests, SMALL)
+
+
+def row(path="/pics/a.jpg", label="cat", probability=0.9, confidence="sure", **more):
+    told = {"reason": f"looks like {label}", "digest": "ab" * 32, "size": 1234, **more}
+    top = (("cat", probability), ("frog", 0.05))
+    return Row(path, label, "cat", probability, 0.5, confidence, top=top, **told)
+
+
+def skipped(path="/pics/broken.jpg", reason="the file ends too early"):
+    return Row(path, None, None, None, None, None, reason)
+
+
+def facts(rows, labels=("cat", "frog"), **more):
+    counts = {label: sum(r.label == label for r in rows) for label in (*labels, "other")}
+    return Facts(
+        **{
+            "run": "2026-11-24-a1",
+            "folder": "/pics",
+            "model": "starter",
+            "when": datetime(2026, 11, 24, 12, tzinfo=UTC),
+            "seconds": 3.2,
+            "labels": labels,
+            "counts": counts,
+            "skipped": sum(r.label is None for r in rows),
+            **more,
+        }
+    )
+
+
+def written(place, rows, **more):
+    path = str(place / "report.html")
+    report.write(rows, thumbnails, path, facts(rows, **more))
+    return path
+
+
+# --- the file -----------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.comments: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_comment(self, data):
+        self.comments.append(data)
+
+
+def tags(path):
+    parser = Tags()
+    with open(path, encoding="utf-8") as file:
+        parser.feed(file.read())
+    return parser
+
+
+def hostile_rows():
+    rows = [
+        row(f"/pics/{evil}", evil, reason=evil, looks_like=evil, target=f"/sorted/{evil}")
+        for evil in EVIL
+    ]
+    return [*rows, *(skipped(f"/pics/{evil}", evil) for evil in EVIL)]
+
+
+def test_hostile_text_makes_no_tag(tmp_path):
+    plain = tags(written(tmp_path, [row("/pics/a.jpg") for _ in EVIL] + [skipped() for _ in EVIL]))
+    names = {"labels": EVIL, "folder": "/" + EVIL[0], "model": EVIL[1], "run": EVIL[2]}
+    hostile = tags(written(tmp_path, hostile_rows(), notes=EVIL, **names))
+    assert hostile.tags[1:] == plain.tags[1:]
+    assert hostile.comments == plain.comments == []
+
+
+def test_the_only_code_is_the_pages_own(tmp_path):
+    found = tags(written(tmp_path, hostile_rows(), labels=EVIL)).tags
+    scripts = [attributes for tag, attributes in found if tag == "script"]
+    assert [a for a in scripts if "type" not in a] == [{}]
+    assert {a["type"] for a in scripts if "type" in a} == {"application/json", "text/plain"}
+    assert not [a for _, a in found if any(name.startswith("on") for name in a)]
+    assert not [a for _, a in found if "src" in a or "href" in a]
+    (policy,) = (a["content"] for _, a in found if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_the_blocks_hold_the_rows_as_in_the_results(tmp_path):
+    rows = [row(f"/pics/{i}.jpg") for i in range(150)]
+    rows += [row(os.fsdecode(b"/pics/\xff<.jpg")), skipped()]
+    with open(written(tmp_path, rows), encoding="utf-8") as file:
+        text = file.read()
+    blocks = re.findall(r'<script type="application/json" id="rows-\d+">(.*?)</script>', text, re.S)
+    assert [record["path"] for block in blocks for record in json.loads(block)] == [
+        r.path for r in rows
+    ]
+    assert len(re.findall(r'id="picture-\d+"', text)) == len(rows) - 1
+
+
+def test_thumbnails_are_asked_for_in_blocks(tmp_path):
+    asked = []
+
+    def some(digests):
+        asked.append(len(digests))
+        return {}
+
+    rows = [row() for _ in range(300)]
+    report.write(iter(rows), some, str(tmp_path / "r.html"), facts(rows))
+    assert sum(asked) == 300
+    assert max(asked) <= report.BLOCK
+
+
+def test_memory_stays_flat(tmp_path):
+    def peak(count):
+        rows = (row(f"/pics/{i}.jpg", digest=f"{i:064x}") for i in range(count))
+        tracemalloc.start()
+        report.write(rows, thumbnails, str(tmp_path / "r.html"), facts([]))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(100)
+    assert peak(6000) < 1.2 * peak(600)
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+in_chromium = pytest.mark.skipif(
+    PROGRAM is None,
+    reason="NO CHROMIUM: the report's page is NOT tested (apt-get install chromium)",
+)
+
+CARDS = "[...document.querySelectorAll('.card')]"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Chromium() as chromium:
+        yield chromium
+
+
+def show(browser, path, cards=1):
+    browser.requests.clear()
+    browser.errors.clear()
+    browser.open("file://" + path)
+    browser.wait(
+        f"location.pathname === {json.dumps(path)} && typeof complete === 'boolean' && complete"
+    )
+    browser.wait(f"{CARDS}.length >= {cards}")
+
+
+def click(browser, selector):
+    browser.run(f"document.querySelector({json.dumps(selector)}).click()")
+
+
+@in_chromium
+def test_the_page_loads_nothing_and_shows_the_thumbnails(tmp_path, browser):
+    path = written(tmp_path, [row(f"/pics/{i}.jpg") for i in range(3)])
+    show(browser, path, 3)
+    browser.wait("document.querySelectorAll('.frame img.ready').length === 3")
+    assert browser.run("document.querySelector('.frame img').naturalWidth") == 96
+    assert browser.requests == ["file://" + path]
+    assert browser.errors == []
+
+
+@in_chromium
+def test_the_policy_forbids_other_code_and_other_places(tmp_path, browser):
+    show(browser, written(tmp_path, [row()]))
+    browser.run(
+        """new Promise((done) => {
+          const script = document.createElement("script");
+          script.textContent = "window.broken = 1";
+          document.body.append(script);
+          const image = new Image();
+          image.onload = image.onerror = done;
+          image.src = "http://127.0.0.1:9/";
+        })"""
+    )
+    assert browser.run("window.broken") is None
+    assert sum("Content Security Policy" in error for error in browser.errors) >= 2
+
+
+@in_chromium
+def test_hostile_text_is_text(tmp_path, browser):
+    path = written(
+        tmp_path, hostile_rows(), labels=EVIL, folder="/" + EVIL[0], model=EVIL[1], run=EVIL[2],
+        notes=EVIL,
+    )  # fmt: skip
+    show(browser, path)
+    for index in range(len(EVIL)):
+        browser.run(f"showDetail({index})")
+    browser.run("document.getElementById('detail').close()")
+    browser.run("[...document.querySelectorAll('#shelves button')].at(-1).click()")
+    assert browser.run("document.querySelectorAll('#skipped li').length") == len(EVIL)
+    assert browser.run("window.broken") is None
+    assert browser.run("document.querySelectorAll('svg, b, img[src=x]').length") == 0
+    text = browser.run("document.body.innerText")
+    assert EVIL[0] in text
+    assert "\u202e" not in text
+    assert r"caf\xe9 \xff.jpg" in text
+    assert browser.requests == ["file://" + path]
+    assert browser.errors == []
+
+
+@in_chromium
+def test_the_link_leads_to_the_bytes_of_the_path(tmp_path, browser):
+    names = [b"/pics/caf\xe9 #1?.jpg", "/pics/蛙 100%.jpg".encode(), b"/pics/javascript:x"]
+    show(browser, written(tmp_path, [row(os.fsdecode(name)) for name in names]), 3)
+    for index, name in enumerate(names):
+        browser.run(f"showDetail({index})")
+        link = browser.run("document.getElementById('detail-open').href")
+        assert link.startswith("file:///pics/")
+        assert "#" not in link
+        assert "?" not in link
+        assert unquote_to_bytes(link.removeprefix("file://")) == name
+
+
+MIXED = [
+    row("/pics/IMG_1.jpg", "cat", 0.95),
+    Row(
+        "/pics/IMG_2.jpg",
+        "cat",
+        "cat",
+        0.55,
+        0.1,
+        "unsure",
+        "looks like cat, or frog",
+        (("cat", 0.55), ("frog", 0.44)),
+        target="/sorted/cat/IMG_2.jpg",
+        size=2_500_000,
+        digest="cd" * 32,
+    ),
+    row("/pics/holiday/IMG_3.jpg", "frog", 0.75, "likely"),
+    row("/pics/scan.png", "other", 0.97, reason="looks like a receipt"),
+    skipped(),
+]
+
+
+def shown(browser):
+    return browser.run(f"{CARDS}.map((card) => card.querySelector('.name').textContent)")
+
+
+@pytest.fixture
+def mixed(tmp_path, browser):
+    show(browser, written(tmp_path, MIXED), 4)
+    return browser
+
+
+@in_chromium
+def test_shelves_with_counts_other_and_skipped_last(mixed):
+    buttons = "[...document.querySelectorAll('#shelves button')]"
+    assert mixed.run(f"{buttons}.map((button) => button.innerText)") == [
+        "All pictures\n4", "cat\n2", "frog\n1", "other\n1", "skipped\n1",
+    ]  # fmt: skip
+    assert shown(mixed) == ["IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg", "scan.png"]
+    assert mixed.run("[...document.querySelectorAll('.row h2 bdi')].map((h) => h.innerText)") == [
+        "cat", "frog", "other",
+    ]  # fmt: skip
+
+
+@in_chromium
+def test_filters_by_label_confidence_and_text(mixed):
+    mixed.run("[...document.querySelectorAll('#shelves button')][1].click()")
+    assert shown(mixed) == ["IMG_1.jpg", "IMG_2.jpg"]
+    click(mixed, "#levels input[value=sure]")
+    assert shown(mixed) == ["IMG_2.jpg"]
+    mixed.run("[...document.querySelectorAll('#shelves button')][0].click()")
+    assert shown(mixed) == ["IMG_2.jpg", "IMG_3.jpg"]
+    mixed.run("document.getElementById('text').value = 'HOLIDAY frog'")
+    mixed.run("document.getElementById('text').dispatchEvent(new Event('input'))")
+    mixed.wait(f"{CARDS}.length === 1")
+    assert shown(mixed) == ["IMG_3.jpg"]
+    assert mixed.run("document.getElementById('shown').firstChild.data") == "1 picture of 4"
+    click(mixed, "#shown button")
+    assert len(shown(mixed)) == 4
+
+
+@in_chromium
+def test_unsure_first(mixed):
+    mixed.run("document.getElementById('order').value = 'unsure'")
+    mixed.run("document.getElementById('order').dispatchEvent(new Event('change'))")
+    assert shown(mixed) == ["IMG_2.jpg", "IMG_1.jpg", "IMG_3.jpg", "scan.png"]
+
+
+@in_chromium
+def test_skipped_files_are_listed_with_their_reason(mixed):
+    mixed.run("[...document.querySelectorAll('#shelves button')].at(-1).click()")
+    assert mixed.run("document.getElementById('skipped').innerText").split("\n") == [
+        "/pics/broken.jpg",
+        "the file ends too early",
+    ]
+
+
+@in_chromium
+def test_the_detail_says_all_and_keys_are_enough(mixed):
+    mixed.run("document.querySelector('.card[tabindex=\"0\"]').focus()")
+    mixed.press("ArrowRight")
+    mixed.run("document.activeElement.click()")
+    text = mixed.run("document.getElementById('detail').innerText")
+    for part in ("2 of 4", "IMG_2.jpg", "unsure, 55 %", "looks like cat, or frog", "44 %",
+                 "/sorted/cat/IMG_2.jpg", "2.5 MB"):  # fmt: skip
+        assert part in text
+    bars = "[...document.querySelectorAll('#detail-top i')].map((bar) => bar.style.width)"
+    assert mixed.run(bars) == ["55%", "44%"]
+    mixed.press("ArrowRight")
+    assert mixed.run("document.getElementById('detail-name').innerText") == "IMG_3.jpg"
+    mixed.press("Escape")
+    mixed.wait("!document.getElementById('detail').open")
+    assert mixed.run("document.activeElement.querySelector('.name').innerText") == "IMG_3.jpg"
+
+
+@in_chromium
+def test_few_pictures_are_in_the_page_at_once(tmp_path, browser):
+    rows = [row(f"/pics/{i:05d}.jpg", probability=1 - i / 10_000) for i in range(3000)]
+    show(browser, written(tmp_path, rows))
+    assert browser.run(f"{CARDS}.length") < 100
+    browser.run("scrollTo(0, document.body.scrollHeight)")
+    browser.wait(f"{CARDS}.at(-1).dataset.index === '2999'")
+    browser.wait(f"{CARDS}.at(-1).querySelector('img.ready')")
+    assert browser.run(f"{CARDS}.length") < 100
+
+
+@in_chromium
+@pytest.mark.parametrize("width", [360, 800, 1920])
+def test_no_width_needs_sideways_scrolling(tmp_path, browser, width):
+    rows = [row("/pics/" + "long" * 60 + ".jpg", reason="why " * 80), row(), skipped()]
+    browser.resize(width, 800)
+    show(browser, written(tmp_path, rows, folder="/" + "x" * 400, notes=("y" * 300,)), 0)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    browser.run("showDetail(0)")
+    assert browser.run("document.getElementById('detail').scrollWidth") <= width
+    browser.resize(1280, 800)
