@@ -72,10 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.NoArgsIsHelpError as trouble:
         trouble.show()
         return 2
-    except click.ClickException as trouble:
-        _complain(trouble.format_message())
-        return 2
-    except UserError as trouble:
+    except (click.ClickException, UserError) as trouble:
         _complain(str(trouble))
         return 2
     except (KeyboardInterrupt, click.Abort):

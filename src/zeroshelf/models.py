@@ -93,3 +93,13 @@ def _digest(layout: Layout) -> str:
     for file in (layout.visual, layout.textual, layout.text.tokenizer, *layout.sources):
         hasher.update_mmap(file)
     return hasher.hexdigest()
+
+
+def notes(model: Model) -> tuple[str, ...]:
+    """What a person should know of the model that answered."""
+    if model.id == "starter":
+        return (
+            "this is the starter model, small and offline; for better answers: "
+            "`zeroshelf models get ViT-B-16-SigLIP2__webli`",
+        )
+    return ()

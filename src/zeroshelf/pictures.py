@@ -33,7 +33,8 @@ from zeroshelf.errors import Unreadable
 MAX_BYTES = 1 << 30  # of a file
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
 MOST = 0.9  # of the rows must be there in a truncated file
-_DRAFT = 2.5  # decode a JPEG at least this many times larger than asked: 1 - cosine 7e-4 on grainy 12 Mpx
+# Decode a JPEG at least so many times larger than asked: 1 - cosine 7e-4 on grainy 12 megapixels.
+_DRAFT = 2.5
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

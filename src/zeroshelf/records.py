@@ -155,6 +155,16 @@ class Encoder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked of a folder: with the pictures' vectors it gives the same answers again."""
+
+    folder: str
+    labels: LabelSet
+    model: str  # its id
+    threshold: float | None = None
+
+
 # --- embeddings, scores, decisions --------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,9 @@ from zeroshelf import decisions as deciding
 from zeroshelf import embeddings as embedding
 from zeroshelf import folder as scanning
 from zeroshelf import labels as labelling
-from zeroshelf import models, plan, report, results, runs, sheet
+from zeroshelf import models, plan, planfile, report, results, runs, sheet
+from zeroshelf import question as asked
+from zeroshelf import undo as undoing
 from zeroshelf.errors import UserError
 from zeroshelf.records import (
     OTHER,
@@ -33,7 +35,9 @@ from zeroshelf.records import (
     LabelSet,
     Model,
     Outcome,
+    Picture,
     Plan,
+    Question,
     Skipped,
 )
 from zeroshelf.scores import score
@@ -75,7 +79,28 @@ def classify(
         raise UserError(f"no pictures in {folder}: give a folder that holds some")
     store = store or Store.open()
     embedded = embedding.embed(found, encoder, store, progress=progress)
-    return _decide(found.root, wanted, embedded, encoder, store, threshold, start)
+    question = Question(root, wanted, encoder.model.id, threshold)
+    return _answer(question, embedded, encoder, store, start)
+
+
+def reopen(
+    run: str | None = None, *, encoder: Encoder | None = None, store: Store | None = None
+) -> Run:
+    """The run of that id (None: the newest) from its record, wherever its pictures are by now.
+
+    No picture is read. Raises `UserError` where the record or the cache no longer holds it.
+    """
+    start = time.monotonic()
+    found = runs.find(run)
+    question = asked.load(found.record)
+    encoder = encoder or models.load(models.find(question.model))
+    store = store or Store.open()
+    planned = planfile.load(os.path.join(found.record, "plan.jsonl"))
+    rows = list(results.read_jsonl(os.path.join(found.record, "results.jsonl")))
+    embedded = _remembered(rows, planned, encoder.model, store)
+    opened = _answer(question, embedded, encoder, store, start)
+    opened.id, opened.record = found.id, found.record
+    return opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +121,16 @@ class Run:
 
     def __init__(
         self,
-        root: str,
+        question: Question,
         embeddings: Embeddings,
         decisions: Decisions,
         encoder: Encoder,
         store: Store,
-        notes: Sequence[str] = (),
         seconds: float = 0.0,
     ) -> None:
-        self.root = root
+        self.question = question
         self.embeddings = embeddings
         self.decisions = decisions
-        self.notes = tuple(notes)  # what a person should know about these answers
         self.when = datetime.now().astimezone()
         self.seconds = seconds  # from the folder to the decisions
         self.id: str | None = None
@@ -117,7 +140,7 @@ class Run:
 
     def __repr__(self) -> str:
         shelves = ", ".join(f"{name} {count}" for name, count in self.counts.items())
-        return f"<Run of {self.root!r}: {shelves}; skipped {len(self.skipped)}>"
+        return f"<Run of {self.question.folder!r}: {shelves}; skipped {len(self.skipped)}>"
 
     @property
     def labels(self) -> LabelSet:
@@ -130,6 +153,17 @@ class Run:
     @property
     def skipped(self) -> tuple[Skipped, ...]:
         return self.embeddings.skipped
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about these answers."""
+        short = self._store.notes(self.embeddings.digests)
+        cut = f"{len(short):,} pictures are cut short and were judged by what is there"
+        return (
+            *models.notes(self.model),
+            *([cut] if short else []),
+            *([self._store.trouble] if self._store.trouble else []),
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -159,18 +193,18 @@ class Run:
 
     def relabel(self, labels: Labels, *, threshold: float | None = None) -> Run:
         """The same pictures under other labels. No picture is read again."""
-        wanted = labelling.parse(labels)
-        start = time.monotonic()
-        return _decide(
-            self.root, wanted, self.embeddings, self._encoder, self._store, threshold, start
-        )
+        question = replace(self.question, labels=labelling.parse(labels), threshold=threshold)
+        return _answer(question, self.embeddings, self._encoder, self._store, time.monotonic())
 
     def plan(self, to: str | os.PathLike[str], action: ActionKind = "copy") -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing."""
         digests = self.embeddings.digests
         return plan.make(
-            ((d.picture, d.label, digest) for d, digest in zip(self.decisions, digests, strict=True)),
-            self.root,
+            (
+                (d.picture, d.label, digest)
+                for d, digest in zip(self.decisions, digests, strict=True)
+            ),
+            self.question.folder,
             os.path.abspath(os.fspath(to)),
             action,
         )
@@ -178,6 +212,7 @@ class Run:
     def save(self, planned: Plan) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""
         self.id, self.record = runs.new(planned)
+        asked.save(self.record, self.question)
         return self.write(self.record, planned)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
@@ -191,10 +226,10 @@ class Run:
         """Put everything back that `apply` did, but what has changed since."""
         if self.record is None:
             raise UserError("this run has done nothing yet, so there is nothing to undo")
-        return application.undo(self.record, progress)
+        return undoing.undo(self.record, progress)
 
     def write(self, to: str | os.PathLike[str], planned: Plan | None = None) -> Written:
-        """Write report.html, contact-sheet.png, results.jsonl and results.csv into the folder `to`."""
+        """Write the report, the contact sheet and the results into the folder `to`."""
         folder = os.path.abspath(os.fspath(to))
         os.makedirs(folder, exist_ok=True)
         paths = Written(
@@ -226,7 +261,7 @@ class Run:
     def _facts(self) -> report.Facts:
         return report.Facts(
             run=self.id or "",
-            folder=self.root,
+            folder=self.question.folder,
             model=self.model.id,
             when=self.when,
             seconds=self.seconds,
@@ -242,16 +277,33 @@ class Run:
         return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
 
 
-def _decide(
-    root: str,
-    labels: LabelSet,
-    embedded: Embeddings,
-    encoder: Encoder,
-    store: Store,
-    threshold: float | None,
-    start: float,
+def _answer(
+    question: Question, embedded: Embeddings, encoder: Encoder, store: Store, start: float
 ) -> Run:
-    scores = score(embedded, labels, embedding.text_embedder(encoder, store))
-    decided = deciding.decide(scores, threshold=threshold)
-    notes = [*models.notes(embedded.model), *([store.trouble] if store.trouble else [])]
-    return Run(root, embedded, decided, encoder, store, notes, time.monotonic() - start)
+    scores = score(embedded, question.labels, embedding.text_embedder(encoder, store))
+    decided = deciding.decide(scores, threshold=question.threshold)
+    return Run(question, embedded, decided, encoder, store, time.monotonic() - start)
+
+
+def _remembered(
+    rows: Sequence[results.Row], planned: Plan, model: Model, store: Store
+) -> Embeddings:
+    """The embeddings of a run that was saved: its rows say which, the store has the vectors."""
+    actions = {action.source: action for action in planned.actions}
+    companions: dict[str, list[str]] = {}
+    for action in planned.actions:
+        if action.companion_of is not None:
+            companions.setdefault(action.companion_of, []).append(action.source)
+    pictures, digests = [], []
+    for row in rows:
+        if row.label is None or row.digest is None:
+            continue
+        mtime_ns = actions[row.path].mtime_ns if row.path in actions else 0
+        along = tuple(companions.get(row.path, ()))
+        pictures.append(Picture(row.path, "", row.size or 0, mtime_ns, 0, along))
+        digests.append(bytes.fromhex(row.digest))
+    found, vectors = store.vectors(model.digest, digests)
+    if not found.all():
+        raise UserError("the cache no longer holds this run's pictures: sort the folder again")
+    skipped = tuple(Skipped(row.path, row.reason) for row in rows if row.label is None)
+    return Embeddings(tuple(pictures), tuple(digests), vectors, skipped, model)

@@ -95,7 +95,11 @@ def newest_applied() -> RunRecord:
 def destinations(folder: str) -> set[str]:
     """Where earlier runs put pictures inside `folder`: not to be sorted again."""
     folder = os.path.abspath(folder)
-    return {run.destination for run in all() if names.inside(run.destination, folder)}
+    return {
+        run.destination
+        for run in all()
+        if names.inside(run.destination, folder) and run.state in ("applied", "partly")
+    }
 
 
 def _read(name: str) -> RunRecord | None:

@@ -22,14 +22,11 @@ from zeroshelf.screen import Screen
 @click.option("--pictures", type=click.Path(), help="A folder of your own instead.")
 @click.option("--labels", help='Your own labels, "cat,frog".')
 @showing
-def demo(
-    to: str, pictures: str | None, labels: str | None, quiet: bool, verbose: bool, as_json: bool
-) -> int:
+def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> int:
     """Sort the pictures that come with the program: offline, in a few seconds."""
     from zeroshelf.commands.sort import sort_folder
     from zeroshelf.demo import demo_labels, demo_pictures
 
-    screen = Screen(verbose - quiet, as_json=as_json)
     folder = pictures or demo_pictures(os.path.join(to, "pictures"))
     words = labels.split(",") if labels else demo_labels()
     shelves = os.path.join(to, "sorted")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("run", required=False)
 @yes
 @showing
-def apply(run: str | None, yes: bool, quiet: bool, verbose: bool, as_json: bool) -> int:
+def apply(run: str | None, yes: bool, screen: Screen) -> int:
     """Carry out the plan of RUN, or of the newest run.
 
     A run that was stopped goes on where it was; what is done already is left alone.
@@ -29,7 +29,6 @@ def apply(run: str | None, yes: bool, quiet: bool, verbose: bool, as_json: bool)
     from zeroshelf import apply as application
     from zeroshelf import runs
 
-    screen = Screen(verbose - quiet, as_json=as_json)
     found = runs.find(run)
     _agree(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?")
     with screen.progress() as progress:
@@ -42,32 +41,30 @@ def apply(run: str | None, yes: bool, quiet: bool, verbose: bool, as_json: bool)
 @click.argument("run", required=False)
 @yes
 @showing
-def undo(run: str | None, yes: bool, quiet: bool, verbose: bool, as_json: bool) -> int:
-    """Put everything back as it was before RUN, or before the newest run.
+def undo(run: str | None, yes: bool, screen: Screen) -> int:
+    """Put everything back as it was before RUN, or before the newest run that did something.
 
     What has changed since the run is left as it is and listed.
     """
-    from zeroshelf import apply as application
     from zeroshelf import runs
+    from zeroshelf import undo as undoing
 
-    screen = Screen(verbose - quiet, as_json=as_json)
-    found = runs.find(run)
+    found = runs.find(run) if run else runs.newest_applied()
     _agree(screen, yes, f"Undo run {found.id} in {found.destination}?")
     with screen.progress() as progress:
-        outcomes = application.undo(found.record, progress)
+        outcomes = undoing.undo(found.record, progress)
     screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
     return finish(screen, outcomes, done="put back")
 
 
 @click.command()
 @showing
-def runs(quiet: bool, verbose: bool, as_json: bool) -> None:
+def runs(screen: Screen) -> None:
     """List the runs, newest first."""
     from zeroshelf import runs as registry
 
-    screen = Screen(verbose - quiet, as_json=as_json)
     found = list(registry.all())
-    if not found and not as_json:
+    if not found and not screen.as_json:
         screen.say("No runs yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes the first.")
         return
     screen.data(
@@ -84,7 +81,7 @@ def runs(quiet: bool, verbose: bool, as_json: bool) -> None:
             ]
         }
     )
-    if not as_json:
+    if not screen.as_json:
         screen.table(
             ("run", "state", "as", "pictures", "from", "to"),
             [(r.id, r.state, r.kind, r.pictures, r.folder, r.destination) for r in found],
@@ -95,20 +92,19 @@ def runs(quiet: bool, verbose: bool, as_json: bool) -> None:
 @click.argument("run", required=False)
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @showing
-def report(run: str | None, show: bool, quiet: bool, verbose: bool, as_json: bool) -> None:
+def report(run: str | None, show: bool, screen: Screen) -> None:
     """Print where the report of RUN, or of the newest run, lies."""
     import os
     from pathlib import Path
 
     from zeroshelf import runs as registry
 
-    screen = Screen(verbose - quiet, as_json=as_json)
     found = registry.find(run)
     path = os.path.join(found.record, "report.html")
     if not os.path.exists(path):
         raise UserError(f"run {found.id} has no report: {path} is gone")
     screen.data({"run": found.id, "report": path})
-    if not as_json:
+    if not screen.as_json:
         screen.say(path)
     if show:
         click.launch(Path(path).as_uri())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from zeroshelf.screen import Screen
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -16,9 +19,15 @@ def classifying(command: Command) -> Command:
         (
             click.argument("folder", type=click.Path()),
             click.option(
-                "-l", "--label", "labels", multiple=True, help='A label: a word or a phrase, "red car".'
+                "-l",
+                "--label",
+                "labels",
+                multiple=True,
+                help='A label: a word or a phrase, "red car".',
             ),
-            click.option("--labels", "labels_file", type=click.Path(), help="A labels file (TOML)."),
+            click.option(
+                "--labels", "labels_file", type=click.Path(), help="A labels file (TOML)."
+            ),
             click.option("--model", help="A model's id or folder; see `zeroshelf models`."),
             click.option("--device", help="Where the model runs: cpu, cuda, ...; else by itself."),
             click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out."),
@@ -48,15 +57,20 @@ def placing(command: Command) -> Command:
     )(command)
 
 
-def showing(command: Command) -> Command:
-    """How much is said, and in which form."""
+def showing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How much is said, and in which form: the command gets a `screen`."""
+
+    @functools.wraps(command)
+    def with_screen(*, quiet: bool, verbose: bool, as_json: bool, **given: Any) -> Any:
+        return command(screen=Screen(verbose - quiet, as_json=as_json), **given)
+
     for decorate in (
         click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong."),
         click.option("-v", "--verbose", is_flag=True, help="Say what becomes of each picture."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
     ):
-        command = decorate(command)
-    return command
+        with_screen = decorate(with_screen)
+    return with_screen
 
 
 yes = click.option("-y", "--yes", is_flag=True, help="Don't ask.")

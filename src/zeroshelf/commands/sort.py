@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.option("-n", "--dry-run", is_flag=True, help="Show the plan and write nothing.")
 @yes
 @showing
-def sort(
-    to: str, kind: Any, dry_run: bool, yes: bool, quiet: bool, verbose: bool, as_json: bool, **what: Any
-) -> int:
+def sort(to: str, kind: Any, dry_run: bool, yes: bool, screen: Screen, **what: Any) -> int:
     """Sort the pictures below FOLDER onto one shelf a label.
 
     \b
@@ -34,7 +32,6 @@ def sort(
 
     What fits no label goes to Sorted/other. The plan is shown before anything happens.
     """
-    screen = Screen(verbose - quiet, as_json=as_json)
     if not (yes or dry_run or sys.stdin.isatty()):
         raise UserError("nobody is here to say yes: add --yes to sort, or --dry-run to look first")
     return sort_folder(screen, what, to, kind, dry_run=dry_run, yes=yes)
@@ -44,9 +41,8 @@ def sort(
 @classifying
 @placing
 @showing
-def plan(to: str, kind: Any, quiet: bool, verbose: bool, as_json: bool, **what: Any) -> int:
+def plan(to: str, kind: Any, screen: Screen, **what: Any) -> int:
     """Make the plan and its report. `zeroshelf apply` carries it out, at once or another day."""
-    screen = Screen(verbose - quiet, as_json=as_json)
     run, planned = _plan(screen, what, to, kind)
     written = run.save(planned)
     screen.say(f"The plan: {run.record}")
