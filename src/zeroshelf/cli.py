@@ -73,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trouble.show()
         return 2
     except (click.ClickException, UserError) as trouble:
-        _complain(str(trouble))
+        told = trouble.format_message() if isinstance(trouble, click.ClickException) else trouble
+        _complain(str(told))
         return 2
     except (KeyboardInterrupt, click.Abort):
         _complain("stopped. Nothing is half done; the same command goes on where it was.")

@@ -1,0 +1,187 @@
+"""The command line as a person meets it: exit codes, streams, one-line mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
+from zeroshelf import cli, models
+from zeroshelf.screen import printable
+
+
+@pytest.fixture(autouse=True)
+def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
+    """The program with the model that can be computed by eye, where it would load the starter."""
+    monkeypatch.setattr(models, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(models, "load", lambda *_, **__: encoder)
+
+
+def command(*words: object) -> int:
+    return cli.main([str(word) for word in words])
+
+
+def test_sort_copies_and_says_where_everything_is(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = command("sort", folder, "-l", "red", "-l", "blue", "--to", tmp_path / "s", "--yes")
+    said = capsys.readouterr().out
+    assert code == 1  # one picture is broken
+    assert "broken.jpg" in said and "report.html" in said and "zeroshelf undo" in said
+    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["blue", "other", "red"]
+    assert command("undo", "--yes") == 0
+    assert not (tmp_path / "s").exists()
+
+
+def test_json_is_one_object_on_stdout(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("sort", folder, "--label", "red", "--to", tmp_path / "s", "--yes", "--json")
+    given = json.loads(capsys.readouterr().out)
+    assert given["counts"] == {"red": 2, "other": 2, "skipped": 1}
+    rows = [json.loads(line) for line in Path(given["results"]).read_text().splitlines()]
+    assert {"path", "label", "top_label", "probability", "margin", "reason"} <= rows[0].keys()
+    assert [row["label"] for row in rows if row["path"].endswith("broken.jpg")] == [None]
+    assert Path(given["report"]).is_file()
+
+
+def test_a_dry_run_writes_nothing(
+    folder: Path, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    assert command("sort", folder, "-l", "red", "--to", tmp_path / "s", "--dry-run", "--json") == 1
+    given = json.loads(capsys.readouterr().out)
+    assert (given["run"], given["report"], given["results"]) == (None, None, None)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert [path.name for path in home.iterdir()] == ["cache"]
+
+
+def test_plan_then_apply_then_undo(folder: Path, tmp_path: Path) -> None:
+    paint(tmp_path / "pictures" / "c.png", BLUE)
+    (folder / "broken.jpg").unlink()
+    assert command("plan", folder, "-l", "blue", "--to", tmp_path / "s", "--as", "move") == 0
+    assert not (tmp_path / "s").exists()
+    assert command("apply", "--yes") == 0
+    assert not (folder / "c.png").exists()
+    assert command("runs") == 0
+    assert command("report") == 0
+    assert command("undo", "--yes") == 0
+    assert (folder / "c.png").exists()
+
+
+def test_sorting_again_finds_the_copies_there(folder: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        command("sort", folder, "-l", "red", "--to", tmp_path / "s", "--yes")
+        assert sorted(p.name for p in (tmp_path / "s" / "red").iterdir()) == [
+            "a (2).jpg",
+            "a.jpg",
+        ]
+
+
+def test_its_own_output_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paint(tmp_path / "a.png", RED)
+    paint(tmp_path / "b.png", GREY)
+    for to in ("first", "second", "first"):
+        command("sort", tmp_path, "-l", "red", "--to", tmp_path / to, "--yes", "--json")
+        assert json.loads(capsys.readouterr().out)["counts"] == {"red": 1, "other": 1, "skipped": 0}
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["sort", "NOPE", "-l", "cat", "--to", "s", "--yes"], "NOPE"),
+        (["sort", "F", "--to", "s", "--yes"], "no labels"),
+        (["sort", "F", "-l", "cat", "--yes"], "--to"),
+        (["sort", "F", "-l", "cat", "--to", "s"], "--yes"),
+        (["sort", "F", "-l", "cat", "-l", "cat", "--to", "s", "--yes"], "cat"),
+        (["sort", "F", "-l", "", "--to", "s", "--yes"], "label"),
+        (["sort", "F", "--labels", "nope.toml", "--to", "s", "--yes"], "nope.toml"),
+        (["sort", "F", "-l", "cat", "--to", "s", "--as", "teleport", "--yes"], "teleport"),
+        (["sort", "F", "-l", "cat", "--to", "file.txt", "--yes"], "file.txt"),
+        (["sort", "empty", "-l", "cat", "--to", "s", "--yes"], "no pictures"),
+        (["sort", "file.txt", "-l", "cat", "--to", "s", "--yes"], "file.txt"),
+        (["undo", "--yes"], "no run"),
+        (["apply", "nonsense", "--yes"], "nonsense"),
+        (["report"], "no run"),
+        (["frobnicate"], "frobnicate"),
+        (["sort", "F", "--frobnicate"], "frobnicate"),
+    ],
+)
+def test_a_mistake_is_a_line_that_says_what_to_do(
+    words: list[str],
+    hint: str,
+    tmp_path: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paint(tmp_path / "F" / "a.png", RED)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.txt").write_text("text")
+    before = sorted(tmp_path.rglob("*"))
+    assert command(*words) == 2
+    complaint = capsys.readouterr().err
+    assert hint in complaint and "Traceback" not in complaint
+    assert complaint.count("\n") <= 2
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not (home / "runs").exists()
+
+
+def test_a_bug_leaves_its_traceback_in_a_file(
+    folder: Path,
+    tmp_path: Path,
+    encoder: ColourEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a bug for the test")
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(encoder, "embed_pictures", fail)
+    assert command("sort", folder, "-l", "red", "--to", tmp_path / "s", "--yes") == 3
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1 and "ZeroDivisionError" in complaint
+    assert "Traceback" in Path(complaint.split()[-1]).read_text()
+
+
+def test_interrupted_is_130(
+    folder: Path, tmp_path: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(encoder, "embed_pictures", stop)
+    assert command("sort", folder, "-l", "red", "--to", tmp_path / "s", "--yes") == 130
+    assert not (tmp_path / "s").exists()
+
+
+def test_hostile_names_can_not_steer_the_terminal() -> None:
+    assert printable("a\x1b[2Jb\nc\u202e") == "a\\x1b[2Jb\\nc\\u202e"
+    assert printable("Käse 日本 🎉 e\u0301") == "Käse 日本 🎉 e\u0301"
+    assert printable(os.fsdecode(b"a\xff")) == "a\\udcff"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    probe = (
+        "import sys; from zeroshelf import cli; cli.main(['--help']); "
+        "heavy = {'numpy', 'PIL', 'onnxruntime', 'rich', 'tokenizers', 'blake3'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "sort" in done.stdout
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_command_exists_and_has_help(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(name, "--help") == 0
+    assert "Usage" in capsys.readouterr().out
