@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from zeroshelf.screen import Screen
 if TYPE_CHECKING:
     from zeroshelf.records import Plan
     from zeroshelf.run import Run
+
+SHOWN = 20  # skipped files on the screen; the results have them all
+DONE = {"copy": "copied", "move": "moved", "symlink": "linked", "hardlink": "linked"}
 
 
 @click.command()
@@ -69,7 +73,7 @@ def sort_folder(
         return 1 if run.skipped else 0
     with screen.progress() as progress:
         outcomes = run.apply(planned, progress)
-    code = finish(screen, outcomes, done=f"{kind} to {planned.destination}")
+    code = finish(screen, outcomes, done=f"{DONE[kind]} to {planned.destination}")
     screen.say(f"The run's record: {run.record}")
     screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
     screen.data(_summary(run, planned, written.report, written.results))
@@ -78,8 +82,6 @@ def sort_folder(
 
 def _plan(screen: Screen, what: dict[str, Any], to: str, kind: Any) -> tuple[Run, Plan]:
     """Classify and plan, and show both."""
-    import os
-
     from zeroshelf import labels as labelling
     from zeroshelf.run import classify
 
@@ -108,12 +110,10 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         ("shelf", "pictures", "sure", "likely", "unsure"),
         [(name, sum(tally.values()), *tally.values()) for name, tally in run.confidences.items()],
     )
-    if run.skipped:
-        screen.table(
-            ("skipped", "why"), [(skipped.path, skipped.reason) for skipped in run.skipped[:20]]
-        )
-        if len(run.skipped) > 20:
-            screen.say(f"... and {len(run.skipped) - 20:,} more, all in the results.")
+    for skipped in run.skipped[:SHOWN]:
+        screen.say(f"skipped {os.path.relpath(skipped.path, planned.folder)}: {skipped.reason}")
+    if len(run.skipped) > SHOWN:
+        screen.say(f"... and {len(run.skipped) - SHOWN:,} more skipped, all in the results.")
     for note in (*run.notes, *planned.notes):
         screen.warn(note)
 
