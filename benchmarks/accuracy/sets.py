@@ -1,0 +1,107 @@
+"""Labelled pictures -> a `Pool`: one vector and one true name each. Embedded once for each model.
+
+The development sets are those of ../shared/data whose split is "dev": no shipped model was trained on
+them. A folder of folders, each named as what its pictures show, is another set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from zeroshelf import embeddings, models
+from zeroshelf.records import Encoder, Folder, Model, Picture, Vectors
+from zeroshelf.store import Store
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """N pictures with their truth. `names[i]` is "" where a picture has captions but no name."""
+
+    model: Model
+    vectors: Vectors  # (N, D)
+    sets: np.ndarray  # (N,) of str
+    names: np.ndarray  # (N,) of str
+    captions: tuple[str, ...]  # the captions in one text, "" without
+    texts: Callable[[Sequence[str]], Vectors]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def development(encoder: Encoder, shared: Path = SHARED) -> Pool:
+    lines = (shared / "index.jsonl").read_text().splitlines()
+    rows = [row for line in lines if (row := json.loads(line))["split"] == "dev"]
+    return _pool(
+        encoder,
+        [str(shared / "pictures" / row["file"]) for row in rows],
+        [row["set"] for row in rows],
+        [row["labels"][0] if row["labels"] else "" for row in rows],
+        [" ".join(row["captions"]).lower() for row in rows],
+    )
+
+
+def folders(encoder: Encoder, root: Path) -> Pool:
+    """ROOT/SET/NAME/picture: "SET" is a set of its own, so that one can be left out."""
+    found = sorted(path for path in root.glob("*/*/*") if path.is_file())
+    return _pool(
+        encoder,
+        [str(path.resolve()) for path in found],
+        [path.parts[-3] for path in found],
+        [path.parts[-2].replace("_", " ") for path in found],
+        [""] * len(found),
+    )
+
+
+def _pool(
+    encoder: Encoder,
+    paths: list[str],
+    sets: list[str],
+    names: list[str],
+    captions: list[str],
+) -> Pool:
+    pictures = []
+    for path in paths:
+        status = os.stat(path)
+        kind = "JPEG"
+        pictures.append(
+            Picture(path, kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        )
+    store = Store.open(Path(platformdirs.user_cache_dir("zeroshelf-benchmarks")))
+    embedded = embeddings.embed(Folder(os.sep, tuple(pictures)), encoder, store)
+    row = {path: at for at, path in enumerate(paths)}
+    kept = [row[picture.path] for picture in embedded.pictures]
+    return Pool(
+        encoder.model,
+        embedded.vectors,
+        np.array(sets)[kept],
+        np.array(names)[kept],
+        tuple(captions[at] for at in kept),
+        remembered(encoder),
+    )
+
+
+def remembered(encoder: Encoder) -> Callable[[Sequence[str]], Vectors]:
+    """`encoder.embed_texts`, each text once."""
+    known: dict[str, np.ndarray] = {}
+
+    def texts(wanted: Sequence[str]) -> Vectors:
+        new = list(dict.fromkeys(text for text in wanted if text not in known))
+        if new:
+            known.update(zip(new, encoder.embed_texts(new), strict=True))
+        return np.stack([known[text] for text in wanted])
+
+    return texts
+
+
+def load(model: str | None = None, root: Path | None = None) -> Pool:
+    encoder = models.load(models.find(model))
+    return folders(encoder, root) if root else development(encoder)

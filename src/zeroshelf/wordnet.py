@@ -1,0 +1,77 @@
+"""WordNet 3.0's nouns: senses, what is above them, what they are part of, the start of their gloss.
+
+data/bank/wordnet.tsv.gz holds a synset a line: lexicographer file, lemmas ("crane%3" is the fourth
+sense of "crane"), rows of the hypernyms, rows of the wholes, gloss. It is made from WordNet's own
+files by benchmarks/accuracy/make_bank.py; WordNet's licence lies beside it.
+"""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from zeroshelf.bank import FOLDER
+
+_SUFFIXES = (("ies", "y"), ("ves", "f"), ("men", "man"), ("es", ""), ("s", ""))  # wn's "morphy"
+
+
+@dataclass(frozen=True, slots=True)
+class Synset:
+    row: int
+    lexname: str  # "animal", "artifact", "act", ...: WordNet's lexicographer file
+    lemmas: tuple[str, ...]
+    above: tuple[int, ...]  # hypernyms
+    wholes: tuple[int, ...]  # what it is a part, a member or a substance of
+    gloss: str  # the definition, cut at 110 characters
+
+
+class WordNet:
+    """All noun synsets. Lines are parsed when they are asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.splitlines()
+        self._synsets: dict[int, Synset] = {}
+        self._above: dict[int, frozenset[int]] = {}
+
+    @cached_property
+    def _senses(self) -> dict[str, list[tuple[int, int]]]:
+        index: dict[str, list[tuple[int, int]]] = {}
+        for row, line in enumerate(self._lines):
+            for lemma in line.split("\t", 2)[1].lower().split("|"):
+                word, _, rank = lemma.partition("%")
+                index.setdefault(word, []).append((int(rank or 0), row))
+        return index
+
+    def synset(self, row: int) -> Synset:
+        if row not in self._synsets:
+            lexname, lemmas, above, wholes, gloss = self._lines[row].split("\t")
+            self._synsets[row] = Synset(
+                row,
+                lexname,
+                tuple(lemma.partition("%")[0] for lemma in lemmas.split("|")),
+                tuple(map(int, above.split())),
+                tuple(map(int, wholes.split())),
+                gloss,
+            )
+        return self._synsets[row]
+
+    def senses(self, word: str) -> list[Synset]:
+        """The word's senses, the commonest first; [] for what is no noun. Plurals are understood."""
+        word = word.lower()
+        forms = [word, *(word.removesuffix(a) + b for a, b in _SUFFIXES if word.endswith(a))]
+        found = next((self._senses[form] for form in forms if form in self._senses), [])
+        return [self.synset(row) for _, row in sorted(found)]
+
+    def above(self, row: int) -> frozenset[int]:
+        """Every hypernym, up to "entity"; the row itself not among them."""
+        if row not in self._above:
+            direct = self.synset(row).above
+            self._above[row] = frozenset(direct).union(*map(self.above, direct))
+        return self._above[row]
+
+
+@cache
+def wordnet() -> WordNet:
+    packed = (FOLDER / "wordnet.tsv.gz").read_bytes()
+    return WordNet(gzip.decompress(packed).decode())
