@@ -41,7 +41,7 @@ class Chromium:
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
 
-        self._process = os.posix_spawn(
+        self.process = os.posix_spawn(
             PROGRAM,
             [PROGRAM, *OPTIONS, f"--user-data-dir={self._home.name}", "about:blank"],
             os.environ,
@@ -73,8 +73,8 @@ class Chromium:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.kill(self._process, signal.SIGKILL)
-        os.waitpid(self._process, 0)
+        os.kill(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
         os.close(self._write)
         os.close(self._read)
         self._home.cleanup()
