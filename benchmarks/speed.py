@@ -86,7 +86,10 @@ def limit(root: Path, rounds: int) -> None:
         e = whole()
         best = 1 / (1 / d + 1 / i)
         figures.append((d, i, best, e, e / best))
-        print(f"d {d:6.1f}  i {i:6.1f}  limit {best:6.1f}  whole {e:6.1f}  = {e / best:.3f}", flush=True)
+        print(
+            f"d {d:6.1f}  i {i:6.1f}  limit {best:6.1f}  whole {e:6.1f}  = {e / best:.3f}",
+            flush=True,
+        )
     print(f"median of the ratios, {len(paths)} pictures, {CORES} cores: "
           f"{statistics.median(f[-1] for f in figures):.3f}")  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A model that can be computed by eye: a red picture is "red", a grey one is like no colour's word."""
+"""A model that can be computed by eye: a red picture is "red", a grey one is no colour."""
 
 from __future__ import annotations
 

@@ -171,17 +171,17 @@ def test_hostile_names_can_not_steer_the_terminal() -> None:
 def test_help_imports_nothing_heavy() -> None:
     probe = (
         "import sys; from zeroshelf import cli; cli.main(['--help']); "
-        "heavy = {'numpy', 'PIL', 'onnxruntime', 'rich', 'tokenizers', 'blake3'} & set(sys.modules); "
+        "heavy = {'numpy', 'PIL', 'onnxruntime', 'rich', 'blake3'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "sort" in done.stdout
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
-def test_every_command_exists_and_has_help(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_command_exists_and_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(name, "--help") == 0
     assert "Usage" in capsys.readouterr().out

@@ -103,7 +103,9 @@ def test_apply_and_undo_leave_the_tree_as_it_was(
     run = classify(folder, ["red", "blue"], encoder)
     outcomes = run.apply(run.plan(tmp_path / "sorted", action))
     assert {outcome.status for outcome in outcomes} == {"done"}
-    there = sorted(str(p.relative_to(tmp_path / "sorted")) for p in (tmp_path / "sorted").rglob("*.*"))
+    there = sorted(
+        str(p.relative_to(tmp_path / "sorted")) for p in (tmp_path / "sorted").rglob("*.*")
+    )
     assert there == ["blue/b.png", "other/grey.jpg", "red/a (2).jpg", "red/a.jpg"]
     assert (tree(folder) == {k[9:]: v for k, v in before.items() if k.startswith("pictures/")}) == (
         action != "move"
