@@ -14,13 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
-from zeroshelf import journal, lock, names, planfile, transfer
+from zeroshelf import journal, names, planfile, transfer
 from zeroshelf.errors import UserError
 from zeroshelf.journal import Journal
 from zeroshelf.records import Action, Outcome, Plan
-from zeroshelf.undo import undo
-
-__all__ = ["apply", "undo"]
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # what, done so far, of how many
 
@@ -34,18 +31,8 @@ def apply(record: str, progress: Progress | None = None) -> list[Outcome]:
     where nothing can be done at all: another run at work, no space.
     """
     plan = planfile.load(os.path.join(record, "plan.jsonl"))
-    with lock.hold(os.path.join(os.path.dirname(record), "locks"), os.path.basename(record),
-                   plan.folder, plan.destination):  # fmt: skip
-        book = Journal(record)
-        try:
-            return _Application(plan, book, progress).run()
-        except OSError as error:
-            raise UserError(
-                f"the journal in {record} can't be written ({error.strerror}): stopped. "
-                "What is done is safe; apply again, or undo"
-            ) from error
-        finally:
-            book.close()
+    with journal.working(record, plan.folder, plan.destination) as book:
+        return _Application(plan, book, progress).run()
 
 
 class _Application:
@@ -123,7 +110,7 @@ class _Application:
     def _check(self, action: Action) -> Outcome | None:
         """None where the action can be carried out now."""
         entry = self.book.past.entries.get(action.target)
-        if entry is not None and entry.step in ("intent", "done", "revert"):
+        if entry is not None and entry.step != "reverted":
             settled = self._settle(entry)
             if settled is not None:
                 return settled
@@ -145,6 +132,8 @@ class _Application:
         """What an interrupted run left of an action: done, or cleared away to be done anew."""
         action = entry.action
         transfer.discard(transfer.part_of(action.target))
+        if entry.step == "revert":
+            transfer.discard(transfer.part_of(action.source))
         if not os.path.lexists(action.target):
             return None
         if entry.step == "done":

@@ -7,12 +7,15 @@ plan may be edited or lost.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from zeroshelf import lock
+from zeroshelf.errors import UserError
 from zeroshelf.records import Action
 
 NAME = "journal.jsonl"
@@ -97,6 +100,25 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
+
+
+@contextlib.contextmanager
+def working(record: str, folder: str, destination: str) -> Iterator[Journal]:
+    """The journal of the run in `record`, alone on both folders. Raises `UserError` where another
+    run is at work there, or the journal can't be written: then nothing more was touched."""
+    locks = os.path.join(os.path.dirname(record), "locks")
+    try:
+        with lock.hold(locks, os.path.basename(record), folder, destination):
+            book = Journal(record)
+            try:
+                yield book
+            finally:
+                book.close()
+    except OSError as error:
+        raise UserError(
+            f"the journal in {record} can't be written: {error.strerror}. "
+            "What is done is safe: make room, then apply or undo again"
+        ) from error
 
 
 def intent(action: Action) -> dict[str, Any]:

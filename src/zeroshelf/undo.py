@@ -11,8 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from zeroshelf import lock, planfile, transfer
-from zeroshelf.errors import UserError
+from zeroshelf import journal, planfile, transfer
 from zeroshelf.journal import Entry, Journal
 from zeroshelf.records import Outcome
 
@@ -28,18 +27,8 @@ def undo(record: str, progress: Progress | None = None) -> list[Outcome]:
     """One outcome an action that was begun, in the order in which they were begun. May be called
     again: after a kill, or once what stood in the way is gone."""
     head = planfile.header(os.path.join(record, "plan.jsonl"))
-    with lock.hold(os.path.join(os.path.dirname(record), "locks"), os.path.basename(record),
-                   head["folder"], head["destination"]):  # fmt: skip
-        book = Journal(record)
-        try:
-            return _undo(book, progress)
-        except OSError as error:
-            raise UserError(
-                f"the journal in {record} can't be written ({error.strerror}): stopped. "
-                "Make room and undo again"
-            ) from error
-        finally:
-            book.close()
+    with journal.working(record, head["folder"], head["destination"]) as book:
+        return _undo(book, progress)
 
 
 def _undo(book: Journal, progress: Progress | None) -> list[Outcome]:
@@ -99,12 +88,13 @@ def _why_link_stays(entry: Entry) -> str | None:
 
 def _move_back(entry: Entry) -> _Answer:
     action = entry.action
+    transfer.discard(transfer.part_of(action.source))
     there, back = os.path.lexists(action.target), os.path.lexists(action.source)
     if not there:
         return _ALREADY if back else ("refused", "it is gone from its old and its new place")
     if back:
-        # either a copy across file systems that was stopped before its last step, or a stranger
-        if entry.stamp is None and transfer.is_result(action, action.target):
+        # a move across file systems that was stopped before its last step, or a stranger
+        if _is_ours(entry) and transfer.same_content(action.target, action.source):
             os.unlink(action.target)
             return _DONE
         return "refused", f"something lies at {action.source} now"
