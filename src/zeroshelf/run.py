@@ -39,6 +39,7 @@ from zeroshelf.records import (
     Plan,
     Question,
     Skipped,
+    Vectors,
 )
 from zeroshelf.scores import score
 from zeroshelf.store import Store
@@ -135,6 +136,7 @@ class Run:
         self.seconds = seconds  # from the folder to the decisions
         self.id: str | None = None
         self.record: str | None = None
+        self.marks: dict[str, str] = {}  # path -> label, a person's word
         self._encoder = encoder
         self._store = store
 
@@ -196,6 +198,42 @@ class Run:
         question = replace(self.question, labels=labelling.parse(labels), threshold=threshold)
         return _answer(question, self.embeddings, self._encoder, self._store, time.monotonic())
 
+    def correct(self, marks: Mapping[str, str]) -> Run:
+        """The same run after a person's word, path -> label or "other": those pictures are where
+        they were put, and the rest follows what can be learnt from them. Marks add up."""
+        from zeroshelf import teach
+
+        place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
+        column = {name: k for k, name in enumerate((*self.labels.names, OTHER))}
+        for path, label in marks.items():
+            if label not in column:
+                raise UserError(f"no label {label!r} in this run; there are {', '.join(column)}")
+            if os.path.join(self.question.folder, path) not in place:
+                raise UserError(f"{path} is no picture of this run")
+        everything = {**self.marks, **marks}
+        rows = {
+            place[os.path.join(self.question.folder, path)]: column[label]
+            for path, label in everything.items()
+        }
+        untaught = deciding.decide(self.decisions.scores, threshold=self.question.threshold)
+        decided = teach.teach(self.embeddings.vectors, untaught, teach.Marks.of(rows))
+        run = Run(self.question, self.embeddings, decided, self._encoder, self._store, self.seconds)
+        run.marks, run.id, run.record = everything, self.id, self.record
+        return run
+
+    def ask(self, count: int = 20) -> list[Decision]:
+        """The pictures about which a person's word would help most."""
+        from zeroshelf import ask
+
+        place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
+        marked = [place[os.path.join(self.question.folder, path)] for path in self.marks]
+        rows = ask.ask(self.embeddings.vectors, self.decisions.probabilities, marked, count)
+        return [self.decisions[row] for row in rows]
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """N texts -> (N, D), rows of length 1: what pictures are looked for by."""
+        return embedding.text_embedder(self._encoder, self._store)(texts)
+
     def plan(self, to: str | os.PathLike[str], action: ActionKind = "copy") -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing."""
         digests = self.embeddings.digests
@@ -241,13 +279,13 @@ class Run:
         targets = {action.source: action.target for action in planned.actions} if planned else {}
         results.write_jsonl(self._rows(targets), paths.results)
         results.write_csv(self._rows(targets), paths.table)
-        report.write(self._rows(targets), self._thumbnails, paths.report, self._facts())
-        sheet.write(self._groups(), self._thumbnails, paths.contact_sheet)
+        report.write(self._rows(targets), self.thumbnails, paths.report, self._facts())
+        sheet.write(self._groups(), self.thumbnails, paths.contact_sheet)
         return paths
 
     def show(self, each: int = 12) -> str:
         """The figure as HTML: up to `each` pictures under their label, the most probable first."""
-        return sheet.html(self._groups(each), self._thumbnails)
+        return sheet.html(self._groups(each), self.thumbnails)
 
     def _repr_html_(self) -> str:
         return self.show()
@@ -271,7 +309,7 @@ class Run:
             notes=self.notes,
         )
 
-    def _thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
+    def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Digests in hex -> small JPEGs."""
         found = self._store.thumbnails([bytes.fromhex(digest) for digest in digests])
         return {digest.hex(): thumbnail for digest, thumbnail in found.items()}

@@ -82,9 +82,7 @@ def learn(
 
     # on which shelf? The surest of each label, whether it was on the shelf or in "other"
     on_shelf = marks.columns < other
-    surest = [
-        _surest(probabilities[:, column], free & (best == column)) for column in range(other)
-    ]
+    surest = [_surest(probabilities[:, column], free & (best == column)) for column in range(other)]
     which = _refit(
         features,
         probabilities[:, :other],
@@ -111,9 +109,7 @@ def _surest(score: npt.NDArray[np.float32], among: npt.NDArray[np.bool_]) -> Row
 
 def _together(rows: list[Rows]) -> Marks:
     """A list of rows for each column -> marks."""
-    return Marks(
-        np.concatenate(rows), np.repeat(np.arange(len(rows)), [len(own) for own in rows])
-    )
+    return Marks(np.concatenate(rows), np.repeat(np.arange(len(rows)), [len(own) for own in rows]))
 
 
 def _refit(
