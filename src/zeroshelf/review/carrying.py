@@ -1,0 +1,73 @@
+"""Apply and undo from the page: one at a time, in a thread, with progress and what was refused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from zeroshelf import apply as application
+from zeroshelf import journal
+from zeroshelf import undo as undoing
+from zeroshelf.errors import UserError
+from zeroshelf.records import Outcome
+from zeroshelf.review.session import Session
+
+SHOWN = 200  # refused pictures listed on the page; all are in the journal
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    state: Literal["planned", "applied", "partly", "undone", "applying", "undoing"]
+    done: int = 0
+    total: int = 0
+    trouble: tuple[tuple[str, str], ...] = ()  # path, reason
+    left_alone: int = 0  # how many there are of those
+    error: str = ""
+
+
+class Carrier:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._thread: threading.Thread | None = None
+        self.progress = Progress(journal.state(session.record))
+
+    def apply(self) -> None:
+        """Begin to do what the page shows."""
+        if not self._session.settle() and self.progress.state != "partly":
+            raise UserError("this run is carried out already: undo it first, then apply again")
+        self._begin("applying", lambda: application.apply(self._session.record, self._tell))
+
+    def undo(self) -> None:
+        self._begin("undoing", lambda: undoing.undo(self._session.record, self._tell))
+
+    def wait(self) -> None:
+        """Until nothing is under way."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _begin(
+        self, state: Literal["applying", "undoing"], work: Callable[[], Sequence[Outcome]]
+    ) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            raise UserError("apply or undo is at work: wait until it is done")
+        self.progress = Progress(state)
+        self._thread = threading.Thread(target=self._work, args=(work,), name=state)
+        self._thread.start()
+
+    def _work(self, work: Callable[[], Sequence[Outcome]]) -> None:
+        error, left = "", []
+        try:
+            left = [o for o in work() if o.status in ("refused", "failed")]
+        except (UserError, OSError) as trouble:
+            error = str(trouble)
+        self.progress = Progress(
+            journal.state(self._session.record),
+            trouble=tuple((o.action.source, o.reason) for o in left[:SHOWN]),
+            left_alone=len(left),
+            error=error,
+        )
+
+    def _tell(self, _what: str, done: int, total: int) -> None:
+        self.progress = replace(self.progress, done=done, total=total)

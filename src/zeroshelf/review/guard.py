@@ -1,0 +1,75 @@
+"""Who may ask at all: this machine's own page and nobody else.
+
+A page from elsewhere in the same browser is refused three times over: it doesn't know the token,
+which is the first part of every address; its Origin is another; and a name of its own that leads
+to 127.0.0.1 (DNS rebinding) is no known Host. A tunnel (ssh -L) passes, whatever its port.
+"""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HOSTS = frozenset(("127.0.0.1", "localhost", "::1"))
+LARGEST = 8 << 20  # bytes of a request: a list of a million pictures
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Guard:
+    """Passes on what begins with /TOKEN/, without that part."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # no web sockets here
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        refused = self._why_not(scope, Headers(scope=scope))
+        if refused is not None:
+            await refused(scope, receive, send_guarded)
+            return
+        rest = scope["path"].removeprefix(f"/{self._token}")
+        await self._app({**scope, "path": rest, "root_path": ""}, receive, send_guarded)
+
+    def _why_not(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        host = urlsplit(f"//{headers.get('host', '')}")
+        if host.hostname not in HOSTS:
+            return PlainTextResponse("this page answers on 127.0.0.1 and localhost alone\n", 400)
+        origin = headers.get("origin")
+        if origin is not None and origin != f"http://{headers['host']}":
+            return PlainTextResponse("asked from another page\n", 403)
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return PlainTextResponse("asked from another page\n", 403)
+        token, slash, _ = scope["path"].removeprefix("/").partition("/")
+        if not slash or not secrets.compare_digest(token.encode(), self._token.encode()):
+            return PlainTextResponse("open the address that `zeroshelf review` printed\n", 403)
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > LARGEST:
+            return PlainTextResponse("too much at once\n", 413)
+        return None

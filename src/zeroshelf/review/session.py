@@ -1,0 +1,292 @@
+"""A run under its edits: on which shelf every picture is now. No web in here.
+
+Every edit goes through the log first (see edits) and then into the arrays, so that what a page was
+told is what a restart finds. All methods may be called from several threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from zeroshelf import decisions as deciding
+from zeroshelf import edits, journal, labels, lock, plan, planfile
+from zeroshelf.errors import UserError
+from zeroshelf.records import OTHER, Decisions, Label, LabelSet, Picture, Plan
+
+if TYPE_CHECKING:
+    from zeroshelf.run import Run
+
+MODEL, PERSON, LEARNT = 0, 1, 2  # who chose a picture's shelf
+KEPT_CHANGES = 500  # edits after which a page that slept asks for everything again
+
+
+@dataclass(frozen=True, slots=True)
+class Shelves:
+    """Every picture's shelf. A column is a label's place in `names`; the last is "other"."""
+
+    names: tuple[str, ...]
+    columns: npt.NDArray[np.uint16]  # (N,)
+    probabilities: npt.NDArray[np.float32]  # (N,), of that shelf
+    by: npt.NDArray[np.uint8]  # (N,), MODEL, PERSON or LEARNT
+
+
+class Session:
+    """Use as a context manager: nobody else can review the same run meanwhile."""
+
+    def __init__(self, run: Run) -> None:
+        if run.record is None:
+            raise UserError("this run has no record yet: save it, then review it")
+        self.run = run
+        self.record = run.record
+        self.root = run.question.folder
+        self.paths = [_relative(p.path, self.root) for p in run.embeddings.pictures]
+        self.row_of = {path: row for row, path in enumerate(self.paths)}
+        self.lock = threading.RLock()
+        self.version = 0
+        self._open = contextlib.ExitStack()
+        try:
+            locks = os.path.join(os.path.dirname(self.record), "reviews")
+            self._open.enter_context(lock.hold(locks, os.path.basename(self.record), self.record))
+        except UserError:
+            raise UserError("this run is under review already: close that one first") from None
+        self._log = edits.Log(self.record)
+        self._open.callback(self._log.close)
+        self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=KEPT_CHANGES)
+        self._started_with = run.labels
+        self._settled = -1 if edits.unsettled(self.record) else len(self._log.events)
+        self.edited = edits.replay(self._started_with, self._log.events)
+        self.decisions = self._decide()
+        self.shelves = self._shelves()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    # --- what it is now ---------------------------------------------------------------------
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.shelves.names
+
+    @property
+    def edit_count(self) -> int:
+        return len(self._log.events)
+
+    @property
+    def marked(self) -> dict[int, int]:
+        """Row -> column, of every picture that a person placed."""
+        columns = {name: column for column, name in enumerate(self.names)}
+        placed = self.edited.placed.items()
+        return {self.row_of[p]: columns[name] for p, name in placed if p in self.row_of}
+
+    def changed_since(self, version: int) -> npt.NDArray[np.intp] | None:
+        """The rows that an older page has wrong; None: everything, the shelves too."""
+        with self.lock:
+            later = [rows for at, rows in self._changes if at > version]
+            if len(later) != self.version - version:
+                return None
+            return np.unique(np.concatenate(later)) if later else np.empty(0, np.intp)
+
+    # --- edits ------------------------------------------------------------------------------
+
+    def place(self, rows: Sequence[int], shelf: str) -> None:
+        """A person's word for where pictures belong."""
+        with self.lock:
+            self._check(rows, shelf)
+            if rows:
+                self._edit(edits.place(shelf, [self.paths[row] for row in rows]))
+
+    def learn(self, moves: Mapping[str, Sequence[int]]) -> None:
+        """Accept what was learnt. What a person placed is never moved."""
+        with self.lock:
+            by_hand = self.marked
+            kept = {}
+            for shelf, rows in moves.items():
+                self._check(rows, shelf)
+                kept[shelf] = [self.paths[row] for row in rows if row not in by_hand]
+            self._edit(edits.learn(kept))
+
+    def undo(self) -> bool:
+        """Take the last edit back that still stands."""
+        with self.lock:
+            if self.edited.last is None:
+                return False
+            self._edit(edits.undo(self.edited.last))
+            return True
+
+    def bold(self, by: float) -> None:
+        if not -20 <= by <= 20:
+            raise UserError("the slider goes from -20 to 20")
+        with self.lock:
+            if by != self.edited.boldness:
+                self._edit(edits.bold(by))
+
+    def relabel(self, wanted: LabelSet, renamed: Mapping[str, str]) -> None:
+        with self.lock:
+            self._edit(edits.label(wanted, renamed))
+
+    def add_label(self, text: str) -> None:
+        """`text` as on the command line: "dog" or "dog=puppy, golden retriever"."""
+        added = labels.parse([text])
+        with self.lock:
+            self.relabel(self._with((*self.edited.labels, *added)), {})
+
+    def rename_label(self, name: str, to: str) -> None:
+        new = labels.parse([to]).labels[0]
+        with self.lock:
+            own = self._label(name)
+            renamed = replace(own, name=new.name, words=new.words or own.words)
+            kept = [renamed if one is own else one for one in self.edited.labels]
+            self.relabel(self._with(kept), {name: new.name})
+
+    def merge_label(self, name: str, into: str) -> None:
+        """`name` and its words become words of `into`; its pictures go there."""
+        with self.lock:
+            own, other = self._label(name), self._label(into)
+            if own is other:
+                raise UserError(f"{name!r} can't be merged into itself")
+            words = dict.fromkeys((*other.words, labels.spoken(own.name), *own.words))
+            merged = replace(
+                other,
+                words=tuple(words),
+                prompts=tuple({**dict.fromkeys(other.prompts + own.prompts)}),
+            )
+            kept = [merged if one is other else one for one in self.edited.labels if one is not own]
+            self.relabel(self._with(kept), {name: into})
+
+    def drop_label(self, name: str) -> None:
+        with self.lock:
+            own = self._label(name)
+            if len(self.edited.labels) == 1:
+                raise UserError("the last label stays: add another one first")
+            self.relabel(self._with([one for one in self.edited.labels if one is not own]), {})
+
+    # --- to the plan ------------------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """Where every picture would go as the shelves are now."""
+        with self.lock:
+            before = planfile.load(os.path.join(self.record, "plan.jsonl"))
+            pictures = [_dated(picture) for picture in self.run.embeddings.pictures]
+            names = [self.names[column] for column in self.shelves.columns]
+            placements = zip(pictures, names, self.run.embeddings.digests, strict=True)
+            return plan.make(placements, before.folder, before.destination, before.kind)
+
+    def settle(self) -> bool:
+        """Make the plan what the page shows, so that `zeroshelf apply` does exactly that. Not while
+        the run is carried out: then undo comes first. Says whether the plan is up to date."""
+        with self.lock:
+            if self.edit_count == self._settled:
+                return True
+            if journal.state(self.record) in ("applied", "partly"):
+                return False
+            planned = self.plan()
+            self.run.decisions = replace(
+                self.decisions, chosen=self.shelves.columns.astype(np.int32)
+            )
+            planfile.save(planned, os.path.join(self.record, "plan.jsonl"))
+            edits.note_settled(self.record, self.edit_count)
+            self._settled = self.edit_count
+            return True
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _edit(self, event: edits.Event) -> None:
+        self._log.add(event)
+        before, names = self.edited, self.names
+        self.edited = edits.replay(self._started_with, self._log.events)
+        if (self.edited.labels, self.edited.boldness) != (before.labels, before.boldness):
+            self.decisions = self._decide()
+        old, self.shelves = self.shelves, self._shelves()
+        self.version += 1
+        if self.names != names:
+            self._changes.clear()  # columns mean something else now: every page starts anew
+            return
+        new = self.shelves
+        self._changes.append(
+            (
+                self.version,
+                np.flatnonzero(
+                    (old.columns != new.columns)
+                    | (old.by != new.by)
+                    | (old.probabilities != new.probabilities)
+                ),
+            )
+        )
+
+    def _decide(self) -> Decisions:
+        wanted = self.edited.labels
+        if wanted != self.run.labels:
+            threshold = self.run.question.threshold
+            moved = self.run.relabel(wanted, threshold=threshold)
+            moved.id, moved.record = self.run.id, self.run.record
+            self.run = moved
+        return deciding.decide(
+            self.run.decisions.scores,
+            threshold=self.run.question.threshold,
+            boldness=self.edited.boldness,
+        )
+
+    def _shelves(self) -> Shelves:
+        decided = self.decisions
+        names = (*decided.scores.labels.names, OTHER)
+        columns = decided.chosen.astype(np.uint16)
+        rows = np.arange(len(columns))
+        probabilities = decided.probabilities[rows, decided.chosen].copy()
+        by = np.zeros(len(columns), np.uint8)
+        place = {name: column for column, name in enumerate(names)}
+        for moves, who in ((self.edited.learnt, LEARNT), (self.edited.placed, PERSON)):
+            found = [(self.row_of[p], place[name]) for p, name in moves.items() if p in self.row_of]
+            if found:
+                where, to = np.array(found, np.intp).T
+                columns[where], by[where], probabilities[where] = to, who, 1
+        return Shelves(names, columns, probabilities, by)
+
+    def _check(self, rows: Collection[int], shelf: str) -> None:
+        if shelf not in self.names:
+            raise UserError(f"there is no shelf {shelf!r} any more")
+        if any(not 0 <= row < len(self) for row in rows):
+            raise UserError("there is no such picture in this run")
+
+    def _label(self, name: str) -> Label:
+        for one in self.edited.labels:
+            if one.name == name:
+                return one
+        raise UserError(f"there is no label {name!r} any more")
+
+    def _with(self, changed: Sequence[Label]) -> LabelSet:
+        """The label set with other labels; refuses doubles."""
+        tally = Counter(one.name.casefold() for one in changed)
+        for one in changed:
+            if tally[one.name.casefold()] > 1:
+                raise UserError(f"there is a shelf {one.name!r} already")
+        return replace(self.edited.labels, labels=tuple(changed))
+
+
+def _relative(path: str, root: str) -> str:
+    return os.path.relpath(path, root) if os.path.isabs(path) else path
+
+
+def _dated(picture: Picture) -> Picture:
+    """A picture whose time the record doesn't hold (it lay on its shelf already) as it is now."""
+    if picture.mtime_ns:
+        return picture
+    try:
+        at = os.stat(picture.path)
+    except OSError:
+        return picture
+    return replace(picture, mtime_ns=at.st_mtime_ns)
