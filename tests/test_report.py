@@ -342,6 +342,33 @@ def test_skipped_files_are_listed_with_their_reason(mixed):
 
 
 @in_chromium
+def test_a_label_may_be_called_skipped(tmp_path, browser):
+    rows = [row("/pics/a.jpg", "skipped"), skipped("/pics/broken.jpg")]
+    show(browser, written(tmp_path, rows, labels=("skipped",)))
+    browser.run("[...document.querySelectorAll('#shelves button')][1].click()")
+    assert shown(browser) == ["a.jpg"]
+    assert browser.run("document.getElementById('skipped').hidden")
+
+
+@in_chromium
+def test_small_shelves_share_a_line(mixed):
+    heads = "[...document.querySelectorAll('.row h2')].map((h) => h.getBoundingClientRect())"
+    tops = mixed.run(f"{heads}.map((box) => box.top)")
+    assert len(set(tops)) == 1
+    lefts = mixed.run(f"{heads}.map((box) => box.left)")
+    cards = mixed.run(f"{CARDS}.map((card) => card.getBoundingClientRect().left)")
+    assert lefts == [cards[0], cards[2], cards[3]]  # cat 2, frog 1, other 1
+
+
+@in_chromium
+def test_a_run_without_pictures_says_so(tmp_path, browser):
+    show(browser, written(tmp_path, [skipped()]), 0)
+    assert browser.run("document.getElementById('headline').innerText") == "0 pictures on 2 shelves"
+    assert browser.run("document.getElementById('shown').innerText") == "No picture here."
+    assert browser.errors == []
+
+
+@in_chromium
 def test_the_detail_says_all_and_keys_are_enough(mixed):
     mixed.run("document.querySelector('.card[tabindex=\"0\"]').focus()")
     mixed.press("ArrowRight")
