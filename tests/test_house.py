@@ -1,0 +1,60 @@
+"""Who may import whom, and that the doors to the outside stay few."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "zeroshelf"
+MODULES = sorted(SOURCE.rglob("*.py"))
+DOORS = {  # what is outside -> the modules that may touch it, by the start of their path
+    "onnxruntime": {"ort.py", "graph.py", "export/"},
+    "huggingface_hub": {"fetch.py", "export/"},
+    "sqlite3": {"cachefile.py", "store.py"},
+    "rich": {"screen.py"},
+    "click": {"cli.py", "screen.py", "commands/"},
+    "torch": {"export/"},
+    "transformers": {"export/"},
+    "open_clip": {"export/"},
+    "starlette": {"review/", "commands/review.py"},
+    "uvicorn": {"review/", "commands/review.py"},
+    "tokenizers": {"text.py", "clip_bpe.py", "export/"},
+}
+ABOVE = {"cli", "screen", "commands", "review"}  # what the core must not know of
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_each_outside_thing_has_one_door(path: Path) -> None:
+    here = path.relative_to(SOURCE).as_posix()
+    for name in imports(path):
+        allowed = DOORS.get(name.split(".")[0])
+        assert allowed is None or any(here.startswith(door) for door in allowed), (
+            f"{here} imports {name}; only {', '.join(sorted(allowed))} may"
+        )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_the_core_knows_nothing_of_the_terminal_or_the_browser(path: Path) -> None:
+    here = path.relative_to(SOURCE).as_posix()
+    if here.split("/")[0].removesuffix(".py") in ABOVE | {"__main__"}:
+        return
+    above = {name.split(".")[1] for name in imports(path) if name.startswith("zeroshelf.")} & ABOVE
+    assert not above, f"{here} imports {above}"
+
+
+def test_records_import_nothing_of_ours_at_the_top() -> None:
+    tree = ast.parse((SOURCE / "records.py").read_text(encoding="utf-8"))
+    tops = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert not [name for name in tops if name and name.startswith("zeroshelf")]
