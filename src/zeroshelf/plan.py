@@ -26,7 +26,7 @@ def make(
 ) -> Plan:
     """Raises `UserError` where `destination` can't take a shelf."""
     folder, destination = os.path.abspath(folder), os.path.abspath(destination)
-    _check_destination(folder, destination, kind)
+    check_destination(folder, destination, kind)
     placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
     shelves = _shelves(sorted({label for _, label, _ in placed}), destination)
     actions: list[Action] = []
@@ -57,7 +57,8 @@ def make(
     return Plan(folder, destination, kind, tuple(actions), tuple(notes))
 
 
-def _check_destination(folder: str, destination: str, kind: ActionKind) -> None:
+def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
+    """Raises `UserError` where no plan can work: cheap, so ask before the pictures are read."""
     if os.path.lexists(destination) and not os.path.isdir(destination):
         raise UserError(f"{destination} is no folder: give one with --to")
     if kind == "hardlink":

@@ -83,6 +83,7 @@ def sort_folder(
 def _plan(screen: Screen, what: dict[str, Any], to: str, kind: Any) -> tuple[Run, Plan]:
     """Classify and plan, and show both."""
     from zeroshelf import labels as labelling
+    from zeroshelf.plan import check_destination
     from zeroshelf.run import classify
 
     what = dict(what)
@@ -92,10 +93,11 @@ def _plan(screen: Screen, what: dict[str, Any], to: str, kind: Any) -> tuple[Run
     if not words and not labels_file:
         raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
     wanted = labelling.read(labels_file) if labels_file else labelling.parse(words)
+    folder, destination = what.pop("folder"), os.path.abspath(to)
+    if os.path.isdir(folder):  # if not, classify says so
+        check_destination(folder, destination, kind)
     with screen.progress() as progress:
-        run = classify(
-            what.pop("folder"), wanted, leave_out={os.path.abspath(to)}, progress=progress, **what
-        )
+        run = classify(folder, wanted, leave_out={destination}, progress=progress, **what)
     planned = run.plan(to, kind)
     show(screen, run, planned)
     return run, planned
