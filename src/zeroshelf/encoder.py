@@ -55,6 +55,8 @@ class TwoTower:
 
     def embed_pictures(self, pixels: Pixels) -> Vectors:
         """(N, 3, size, size) -> (N, dim), rows of length 1. Called from several threads at once."""
+        if self._textual is not None:
+            self.release_texts()  # the picture pass is long, and a vocabulary of 256,000 is large
         return self._open_visual()(pixels)
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from zeroshelf.errors import UserError
 from zeroshelf.records import OpenSet, Preprocessing
 
 Json = dict[str, Any]
-Cleaning = Literal["none", "whitespace", "lower", "canonicalize", "siglip"]
+Cleaning = Literal["none", "whitespace", "lower", "canonicalize", "siglip", "siglip2"]
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -48,7 +48,6 @@ class Layout:
     dim: int
     family: Literal["clip", "siglip", "other"]
     settings: Json  # logit_scale, logit_bias, activation, languages, licence, open_set
-    sources: tuple[Path, ...]  # the files that were read: they shape an embedding too
 
 
 def read(folder: Path) -> Layout:
@@ -75,7 +74,7 @@ def _immich(folder: Path) -> Layout:
     clean = text.get("tokenizer_kwargs", {}).get("clean")
     if clean is None:  # open_clip's defaults: CLIP's own tokenizer lower-cases, others don't
         clean = "whitespace" if "hf_tokenizer_name" in text or not text else "lower"
-    known = {name: name for name in ("none", "whitespace", "lower", "canonicalize", "siglip")}
+    known = {name: name for name in get_args(Cleaning)}
     bias = config.get("logit_bias", config.get("init_logit_bias"))
     return Layout(
         visual=folder / "visual" / "model.onnx",
@@ -92,7 +91,6 @@ def _immich(folder: Path) -> Layout:
         dim=int(_get(config, "embed_dim", config_file)),
         family="siglip" if bias is not None else "clip",
         settings=config,
-        sources=(config_file, visual_file),
     )
 
 
@@ -115,7 +113,7 @@ def _transformers(folder: Path) -> Layout:
         context, dim, cleaning = 77, config.get("projection_dim", 512), "none"
     else:  # SigLIP's tokenizer takes the punctuation away, SigLIP 2's (Gemma's) keeps it
         context, dim = 64, vision.get("hidden_size", 768)
-        cleaning = "siglip" if tokenizer_class in SIGLIP_TOKENIZERS else "lower"
+        cleaning = "siglip" if tokenizer_class in SIGLIP_TOKENIZERS else "siglip2"
     return Layout(
         visual=_graph(folder, "vision_model"),
         textual=_graph(folder, "text_model"),
@@ -130,7 +128,6 @@ def _transformers(folder: Path) -> Layout:
         dim=int(dim),
         family=kind,
         settings=config,
-        sources=(config_file, visual_file, tokenizer_config),
     )
 
 
@@ -149,7 +146,6 @@ def _rclip(folder: Path) -> Layout:
         dim=512,
         family="clip",
         settings={"licence": "MIT", "languages": ["en"]},
-        sources=(),
     )
 
 
@@ -174,6 +170,9 @@ def _preprocess_cfg(config: Json, file: Path) -> Preprocessing:
         ),
         mean=_triple(config.get("mean", list(OPENAI_MEAN)), file, "mean"),
         std=_triple(config.get("std", list(OPENAI_STD)), file, "std"),
+        crop=_one_of(
+            config.get("crop", "round"), {"round": "round", "floor": "floor"}, file, "crop"
+        ),
     )
 
 

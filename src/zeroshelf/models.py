@@ -1,13 +1,16 @@
-"""Which model, and from its folder to an `Encoder`."""
+"""Which model, and from its folder to an `Encoder`.
+
+A folder's own files say how its pictures and texts are read (layout.py); what they leave out is in
+the record of its installation or in the catalogue.
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
-import platformdirs
-from blake3 import blake3
-
+from zeroshelf import catalogue, digest, graph, installed
 from zeroshelf import layout as layouts
 from zeroshelf.encoder import TwoTower
 from zeroshelf.errors import UserError
@@ -18,38 +21,46 @@ from zeroshelf.records import Model
 STARTER = Path(__file__).parent / "data" / "starter"
 
 
-def home() -> Path:
-    """Where installed models live, a folder each."""
-    return Path(
-        os.environ.get("ZEROSHELF_MODELS")
-        or Path(platformdirs.user_data_dir("zeroshelf"), "models")
-    )
-
-
 def find(name: str | None = None) -> Model:
     """The model of that name: "starter", an installed model's id, or a folder's path.
 
-    None means the one that ZEROSHELF_MODEL names, else the starter.
+    None means the one that ZEROSHELF_MODEL names, else the most accurate that is installed, else
+    the starter. Raises `UserError` where there is no such model; nothing is ever fetched.
     """
-    name = name or os.environ.get("ZEROSHELF_MODEL") or "starter"
+    name = name or os.environ.get("ZEROSHELF_MODEL") or best_installed() or "starter"
     if name == "starter":
         return describe("starter", STARTER)
-    folder = home() / name.replace("/", "--")
+    for id in (name, getattr(catalogue.by_source(name), "id", name)):
+        if id in installed.ids():
+            return describe(id, installed.folder_of(id))
+    folder = Path(name).expanduser()
     if folder.is_dir():
-        return describe(name, folder)
-    if Path(name).is_dir():
-        return describe(str(Path(name).resolve()), Path(name).resolve())
-    raise UserError(f"no model {name!r} here; `zeroshelf models get {name}` fetches it")
+        return describe(str(folder.resolve()), folder.resolve())
+    raise UserError(
+        f"there is no model {name!r} here: `zeroshelf models get {name}` brings one from a hub, "
+        "`zeroshelf models` lists them"
+    )
+
+
+def best_installed() -> str | None:
+    """The id of the installed model with the highest published accuracy; any, if none has one."""
+    rows = catalogue.rows()
+    here = installed.ids()
+    return max(here, key=lambda id: (rows[id].top1 or 0) if id in rows else 0, default=None)
 
 
 def describe(id: str, folder: Path) -> Model:
+    """The model in `folder`, under the name `id`."""
     layout = layouts.read(folder)
-    settings = layout.settings
-    scale, bias = settings.get("logit_scale"), settings.get("logit_bias")
+    known = installed.settings(folder) | {k: v for k, v in layout.settings.items() if v is not None}
+    scale, bias = known.get("logit_scale"), known.get("logit_bias")
     if scale is None and layout.family == "clip":
         scale = layouts.CLIP_LOGIT_SCALE
     if scale is None:
-        raise UserError(f"{folder / 'config.json'}: logit_scale is missing; add it, and logit_bias")
+        raise UserError(
+            f"{folder / 'config.json'}: logit_scale is missing, and no rule gives it for this "
+            "model; add it, and logit_bias, from the checkpoint"
+        )
     return Model(
         id=id,
         folder=folder,
@@ -59,10 +70,10 @@ def describe(id: str, folder: Path) -> Model:
         context_length=layout.text.context_length,
         logit_scale=float(scale),
         logit_bias=None if bias is None else float(bias),
-        activation=settings.get("activation") or ("softmax" if bias is None else "sigmoid"),
-        languages=tuple(settings.get("languages", ())),
-        licence=str(settings.get("licence", "not stated")),
-        open_set=layouts.open_set(settings, folder),
+        activation=known.get("activation") or ("softmax" if bias is None else "sigmoid"),
+        languages=tuple(known.get("languages", ())),
+        licence=str(known.get("licence", "not stated")),
+        open_set=layouts.open_set(known, folder),
     )
 
 
@@ -76,30 +87,58 @@ def load(
 
     `threads` are the text tower's; None: as many as this process may use.
     """
-    threads = threads or _cpus()
-    return TwoTower(model, layouts.read(model.folder), device, threads, warn)
+    return TwoTower(model, layouts.read(model.folder), device, threads or processors(), warn)
 
 
-def _cpus() -> int:
-    """The processors that this process may use: in a container fewer than the machine has."""
+def processors() -> int:
+    """Those that this process may use: in a container fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
+def notes(model: Model, language: str | None = None) -> tuple[str, ...]:
+    """What a person should know before trusting a model with labels in `language`, a line each."""
+    lines = (_better(model), _foreign(model, language) if language else None)
+    return tuple(line for line in lines if line)
+
+
+def _better(model: Model) -> str | None:
+    row = catalogue.recommend(catalogue.gflops(), memory_mb()) if model.id == "starter" else None
+    if row is None:
+        return None
+    return (
+        f"the starter model is small; `zeroshelf models get {row.id}` brings a better one "
+        f"(ImageNet {row.top1:.0f} %, {row.mb / 1000:.1f} GB, {row.licence})"
+    )
+
+
+def _foreign(model: Model, language: str) -> str | None:
+    if not model.languages or language in model.languages:
+        return None
+    rows = catalogue.rows().values()
+    better = ", ".join([row.id for row in rows if language in row.languages][:4])
+    advice = f"; these do: {better}" if better else ""
+    return f"the model {model.id} does not know the labels' language, {language}{advice}"
+
+
+def memory_mb() -> float:
+    """This machine's memory."""
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return 8000.0  # Windows: what a plain laptop has
+
+
 def _digest(layout: Layout) -> str:
-    """Of all that shapes an embedding: both graphs, the tokenizer and the settings."""
-    hasher = blake3(max_threads=blake3.AUTO)
-    for file in (layout.visual, layout.textual, layout.text.tokenizer, *layout.sources):
-        hasher.update_mmap(file)
-    return hasher.hexdigest()
-
-
-def notes(model: Model) -> tuple[str, ...]:
-    """What a person should know of the model that answered."""
-    if model.id == "starter":
-        return (
-            "this is the starter model, small and offline; for better answers: "
-            "`zeroshelf models get ViT-B-16-SigLIP2__webli`",
-        )
-    return ()
+    """Of all that shapes an embedding: graphs, weights beside them, tokenizer and settings."""
+    files = [layout.visual, layout.textual]
+    for tower in (layout.visual, layout.textual):
+        if not tower.is_file():
+            raise UserError(f"{tower} is missing, so the model can't be used")
+        files += [tower.parent / name for name in graph.external_files(tower)]
+    missing = [file for file in (*files, layout.text.tokenizer) if not file.is_file()]
+    if missing:
+        raise UserError(f"{missing[0]} is missing, so the model can't be used")
+    text = {k: v for k, v in asdict(layout.text).items() if k != "tokenizer"}
+    settings = f"{asdict(layout.preprocessing)} {text}"
+    return digest.of([*files, layout.text.tokenizer], settings)

@@ -51,6 +51,7 @@ CLEANING: Mapping[str, Callable[[str], str]] = {
     "lower": lambda text: _basic(text).lower(),
     "canonicalize": _canonicalize,
     "siglip": _siglip,
+    "siglip2": str.lower,
 }
 
 

@@ -1,0 +1,241 @@
+"""`zeroshelf models`: what is here, what could be, and how to get it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zeroshelf.commands import options
+from zeroshelf.errors import UserError
+from zeroshelf.screen import Screen
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def group(context: click.Context) -> None:
+    """List, get, show, verify, remove and export models.
+
+    \b
+      zeroshelf models                    what there is: accuracy, size, languages, licence
+      zeroshelf models get siglip2-b-16   bring one; nothing is ever brought unasked
+      zeroshelf sort Photos --model siglip2-b-16 ...
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
+
+
+@group.command("list")
+@options.showing
+def list_(screen: Screen) -> None:
+    """The models of the catalogue, and those that are installed."""
+    from zeroshelf import catalogue, installed, models
+
+    here = installed.ids()
+    speed = catalogue.gflops()
+    rows: list[list[str | int]] = [["starter", "yes", "", 39, "", "en", "MIT"]]
+    for row in catalogue.rows().values():
+        rate = catalogue.pictures_per_second(row, speed)
+        rows.append(
+            [
+                row.id,
+                "yes" if row.id in here else ("export" if row.export else ""),
+                f"{row.top1:.1f}" if row.top1 else "",
+                row.mb,
+                f"{rate:.1f}" if rate < 10 else f"{rate:.0f}",
+                ", ".join(row.languages) if len(row.languages) < 4 else "many",
+                row.licence.partition(":")[0],
+            ]
+        )
+    rows += [[id, "yes", "", 0, "", "", ""] for id in here if id not in catalogue.rows()]
+    screen.table(["id", "here", "ImageNet", "MB", "about/s", "languages", "licence"], rows)
+    best = catalogue.recommend(speed, models.memory_mb(), installed=here)
+    if best:
+        screen.say(f"For this machine: zeroshelf models get {best.id}")
+    default = os.environ.get("ZEROSHELF_MODEL") or models.best_installed() or "starter"
+    screen.say(f"Used where --model names none: {default}")
+    screen.data(
+        {
+            "default": default,
+            "recommended": best.id if best else None,
+            "installed": list(here),
+            "models": [
+                {
+                    "id": row.id, "name": row.name, "installed": row.id in here, "top1": row.top1,
+                    "mb": row.mb, "parameters_millions": row.params, "licence": row.licence,
+                    "languages": list(row.languages), "repo": row.repo, "export": row.export,
+                    "pictures_per_second": catalogue.pictures_per_second(row, speed),
+                    "memory_mb": catalogue.memory_mb(row),
+                }
+                for row in catalogue.rows().values()
+            ],
+        }
+    )  # fmt: skip
+
+
+@group.command()
+@click.argument("id")
+@click.option("--revision", help="A commit or tag of the repository; else the newest.")
+@options.showing
+def get(screen: Screen, id: str, revision: str | None) -> None:
+    """Bring a model from a hub: a catalogue id, or OWNER/NAME of any repository."""
+    from zeroshelf import installed
+
+    offer = installed.offer(id, revision)
+    screen.say(
+        f"{offer.id}: {offer.size / 1e6:,.0f} MB from {offer.remote.repo} at "
+        f"{offer.remote.revision[:12]}"
+    )
+    screen.say(f"licence: {offer.licence}")
+    if offer.row is None:
+        screen.warn(f"{id} is not in the catalogue: its accuracy is not known here")
+    elif offer.row.note:
+        screen.warn(offer.row.note)
+    folder = installed.install(offer, screen.detail)
+    screen.say(f"installed: zeroshelf sort FOLDER --model {offer.id} ...")
+    screen.data({"id": offer.id, "folder": str(folder), "licence": offer.licence})
+
+
+@group.command()
+@click.argument("id", required=False)
+@options.showing
+def show(screen: Screen, id: str | None) -> None:
+    """Everything that is known of a model; without ID, of the one that would be used."""
+    from zeroshelf import catalogue, models
+
+    row = catalogue.by_source(id) if id else None
+    try:
+        model = models.find(id)
+    except UserError:
+        if row is None:
+            raise
+        facts: dict[str, Any] = {"id": row.id, "installed": "no"} | _facts(row)
+    else:
+        facts = {
+            "id": model.id,
+            "folder": str(model.folder),
+            "licence": model.licence,
+            "languages": " ".join(model.languages) or "not stated",
+            "dimensions": model.dim,
+            "picture": f"{model.preprocessing.size} px, {model.preprocessing.resize_mode}, "
+            f"{model.preprocessing.interpolation}",
+            "text": f"{model.context_length} tokens",
+            "logits": f"{model.logit_scale:g} x cosine"
+            + (f" {model.logit_bias:+g}" if model.logit_bias is not None else "")
+            + f", {model.activation}",
+            "other": f"delta {model.open_set.delta:g} ({model.open_set.source})",
+            "digest": model.digest,
+        }
+        row = row or catalogue.by_source(model.id)
+        facts |= {k: v for k, v in _facts(row).items() if k not in facts} if row else {}
+    for key, value in facts.items():
+        screen.say(f"{key:>12}  {value}")
+    screen.data(facts)
+
+
+@group.command()
+@click.argument("id")
+@options.yes
+@options.showing
+def remove(screen: Screen, id: str, yes: bool) -> None:
+    """Delete an installed model's files."""
+    from zeroshelf import installed
+
+    if id not in installed.ids():
+        raise UserError(f"{id} is not installed; `zeroshelf models` lists what is")
+    if not yes and not screen.ask(f"Delete {installed.folder_of(id)}?"):
+        return
+    folder = installed.remove(id)
+    screen.say(f"removed {id}")
+    screen.data({"id": id, "folder": str(folder)})
+
+
+@group.command()
+@click.argument("id", required=False)
+@options.showing
+def verify(screen: Screen, id: str | None) -> None:
+    """Check an installed model: checksums, and its embeddings of a dozen pictures and texts."""
+    from zeroshelf import installed, models
+
+    model = models.find(id)
+    agreements = installed.verify(model.id, model.folder)
+    if agreements is None:
+        screen.say(f"{model.id}: files as installed; it has no golden embeddings to compare with")
+        screen.data({"id": model.id, "golden": None})
+        return
+    pictures, texts = agreements
+    screen.say(f"{model.id}: pictures {pictures}")
+    screen.say(f"{model.id}: texts {texts}")
+    screen.data({"id": model.id, "golden": {"pictures": pictures.cosine, "texts": texts.cosine}})
+    if not (pictures.holds and texts.holds):
+        raise UserError(f"{model.id} no longer gives the embeddings that it gave; get it again")
+
+
+@group.command()
+@click.argument("source")
+@click.option("--to", "target", required=True, help="A new folder, or a name for the model.")
+@click.option("--checkpoint", help="For an architecture's name: a .safetensors file, or a tag.")
+@click.option("--images", help="For a text tower alone: the CLIP whose pictures it goes with.")
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32")
+@click.option("--language", "languages", multiple=True, help="ISO 639-1; for each language one.")
+@click.option("--licence", default="not stated", help="To be shown with the model.")
+@options.showing
+def export(
+    screen: Screen,
+    source: str,
+    target: str,
+    checkpoint: str | None,
+    images: str | None,
+    precision: Any,
+    languages: tuple[str, ...],
+    licence: str,
+) -> None:
+    """Convert a checkpoint of torch to ONNX, and check it against torch.
+
+    SOURCE is a folder or a hub's OWNER/NAME of open_clip, transformers (CLIP, SigLIP, SigLIP 2) or
+    sentence-transformers, or an architecture that open_clip knows. Needs zeroshelf[export].
+    """
+    from zeroshelf import catalogue, installed
+
+    try:
+        from zeroshelf.export import export as convert
+    except ImportError as error:
+        raise UserError(
+            f"export needs torch ({error.name} is missing): pip install 'zeroshelf[export]'"
+        ) from error
+    row = catalogue.by_source(source.removeprefix("hf-hub:"))
+    folder = Path(target) if os.sep in target or "/" in target else installed.home() / target
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    written = convert(
+        source if row is None or row.export is None else row.export,
+        folder,
+        checkpoint=checkpoint,
+        images=images or (row.images if row else None),
+        precision=precision,
+        licence=row.licence if row else licence,
+        languages=languages or (row.languages if row else ("en",)),
+        say=screen.say,
+    )
+    screen.say(f"ONNX against torch: pictures {written.pictures}")
+    screen.say(f"ONNX against torch: texts {written.texts}")
+    if written.small_pictures:
+        screen.say(f"{precision} against fp32: pictures {written.small_pictures}")
+        screen.say(f"{precision} against fp32: texts {written.small_texts}")
+    name = folder if folder.parent != installed.home() else installed.adopt(folder)
+    screen.say(f"written: zeroshelf sort FOLDER --model {name} ...")
+    screen.data({"folder": str(folder), "id": str(name)})
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    facts = {
+        "name": row.name,
+        "source": row.repo or f"export {row.export}",
+        "ImageNet": f"{row.top1} % top-1, zero-shot, as published" if row.top1 else "not published",
+        "size": f"{row.mb} MB, {row.params} million parameters",
+        "licence": row.licence,
+        "languages": " ".join(row.languages),
+        "note": row.note,
+    }
+    return {key: value for key, value in facts.items() if value}

@@ -1,0 +1,62 @@
+"""The digest of a model's files: what tells one model's embeddings from another's in the cache.
+
+Hashing a gigabyte takes a second, so the digest of a large file is remembered with its size and
+times, in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import platformdirs
+from blake3 import blake3
+
+LARGE = 50_000_000  # bytes; smaller files are hashed each time, in milliseconds
+FILE = "model-digests.json"
+
+
+def of(files: Iterable[Path], settings: str) -> str:
+    """BLAKE3 over the contents of `files`, in their order, and over `settings`."""
+    memory = _Memory()
+    total = blake3(settings.encode())
+    for file in files:
+        total.update(bytes.fromhex(memory.digest(file)))
+    memory.keep()
+    return total.hexdigest()
+
+
+class _Memory:
+    """What the last runs hashed. A memory that can't be read or written only costs time."""
+
+    def __init__(self) -> None:
+        place = os.environ.get("ZEROSHELF_CACHE") or platformdirs.user_cache_dir("zeroshelf")
+        self._file = Path(place, FILE)
+        self._new = False
+        self._known: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self._known = dict(json.loads(self._file.read_text(encoding="utf-8")))
+
+    def digest(self, file: Path) -> str:
+        at = file.stat()
+        key = f"{file.resolve()} {at.st_size} {at.st_mtime_ns} {at.st_ctime_ns}"
+        known = self._known.get(key)
+        if known is None:
+            hasher = blake3(max_threads=blake3.AUTO)
+            hasher.update_mmap(file)
+            known = hasher.hexdigest()
+            if at.st_size >= LARGE:
+                self._known[key], self._new = known, True
+        return known
+
+    def keep(self) -> None:
+        if not self._new:
+            return
+        partial = self._file.with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(self._known), encoding="utf-8")
+            partial.replace(self._file)

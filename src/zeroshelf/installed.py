@@ -1,0 +1,214 @@
+"""Models on this machine: brought from a hub, listed, checked and removed.
+
+A model is a folder below `home()`, with zeroshelf.json saying whence it came. It is put together in
+`.partial/` and appears under its name only when it is complete and has given embeddings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import platformdirs
+
+from zeroshelf import catalogue, fetch, golden, graph
+from zeroshelf.errors import UserError
+from zeroshelf.fetch import Remote, RemoteFile
+from zeroshelf.golden import Agreement
+from zeroshelf.layout import TRANSFORMERS_GRAPHS, read_json
+
+RECORD = "zeroshelf.json"
+TEXT_FILES = (".json", ".txt", ".gz", ".model")
+LEGAL = ("license", "licence", "notice", "readme", "third_party")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What `install` would bring, to be shown before it does."""
+
+    id: str
+    remote: Remote
+    files: tuple[RemoteFile, ...]  # without those that only the graph names
+    licence: str
+    row: catalogue.Row | None  # None: not in the catalogue
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+def home() -> Path:
+    """Where installed models live, a folder each."""
+    place = os.environ.get("ZEROSHELF_MODELS")
+    return Path(place) if place else Path(platformdirs.user_data_dir("zeroshelf"), "models")
+
+
+def folder_of(id: str) -> Path:
+    return home() / id.replace("/", "--")
+
+
+def ids() -> tuple[str, ...]:
+    """The installed models."""
+    records = sorted(home().glob(f"*/{RECORD}"))
+    return tuple(str(read_json(record)["id"]) for record in records)
+
+
+def offer(name: str, revision: str | None = None) -> Offer:
+    """Ask the hub for a model: a catalogue id, or any repository as "owner/name"."""
+    row = catalogue.by_source(name)
+    if row and not row.repo:
+        images = f" --images {row.images}" if row.images else ""
+        raise UserError(
+            f"{row.id} is published for torch only; with zeroshelf[export] installed: "
+            f"zeroshelf models export {row.export}{images} --to {row.id}"
+        )
+    repo = row.repo if row and row.repo else name
+    if not row and name.count("/") != 1:
+        known = ", ".join(catalogue.rows())
+        raise UserError(f"no model {name!r}: name a hub's owner/name, or one of {known}")
+    remote = fetch.look(repo, revision or (row.revision if row else None))
+    files = _choose(remote, row.folder if row else "")
+    return Offer(
+        row.id if row else name, remote, files, row.licence if row else remote.licence, row
+    )
+
+
+def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Path:
+    """Bring the files, check them, let the model speak once, and only then give it its name."""
+    target = folder_of(offer.id)
+    if target.exists():
+        raise UserError(f"{offer.id} is installed already ({target})")
+    partial = home() / ".partial" / target.name
+    fetch.download(offer.remote, offer.files, partial)  # what is cut off here goes on next time
+    try:
+        beside = tuple(_beside(offer, partial))
+    except UserError:
+        shutil.rmtree(partial)
+        raise
+    fetch.download(offer.remote, beside, partial)
+    say("checking")
+    try:
+        _finish(offer, partial, [file.path for file in (*offer.files, *beside)])
+    except UserError:
+        shutil.rmtree(partial)
+        raise
+    partial.rename(target)
+    return target
+
+
+def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
+    """The record, and a first embedding of the golden dozen, kept for `verify`."""
+    from zeroshelf import models
+
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # huggingface_hub's notes of the transfer
+    sums = {path: fetch.sha256(folder / path) for path in paths}
+    for path, known in (offer.row.sha256 if offer.row else {}).items():
+        if sums.get(path, known) != known:
+            raise UserError(f"{offer.id}: {path} is not the file of the catalogue; refused")
+    record = {
+        "id": offer.id,
+        "repo": offer.remote.repo,
+        "revision": offer.remote.revision,
+        "settings": {"licence": offer.licence} | (offer.row.settings if offer.row else {}),
+        "sha256": sums,
+    }
+    (folder / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+    encoder = models.load(models.describe(offer.id, folder), device="cpu")
+    golden.save(folder, *golden.embed(encoder))
+
+
+def adopt(folder: Path) -> str:
+    """Make an installed model of a finished folder in `home()`; its id is the folder's name."""
+    paths = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    sums = {path: fetch.sha256(folder / path) for path in sorted(paths)}
+    record = {"id": folder.name, "repo": None, "revision": None, "settings": {}, "sha256": sums}
+    (folder / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+    return folder.name
+
+
+def remove(id: str) -> Path:
+    """Delete an installed model, and nothing else."""
+    if id not in ids():
+        raise UserError(f"{id} is not installed; `zeroshelf models` lists what is")
+    folder = folder_of(id)
+    hidden = home() / ".partial" / folder.name
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.parent.mkdir(exist_ok=True)
+    folder.rename(hidden)  # at once: a removal that is stopped leaves no half of a model
+    shutil.rmtree(hidden)
+    return folder
+
+
+def verify(id: str, folder: Path) -> tuple[Agreement, Agreement] | None:
+    """Check sums and golden embeddings. None: it has none to compare with.
+
+    Raises `UserError` naming the first file that isn't what was installed.
+    """
+    record = folder / RECORD
+    if record.is_file():
+        for path, sum_ in read_json(record)["sha256"].items():
+            if not (folder / path).is_file() or fetch.sha256(folder / path) != sum_:
+                raise UserError(f"{id}: {path} is missing or changed; remove it and get it again")
+    if not (folder / golden.FILE).is_file():
+        return None
+    from zeroshelf import models
+
+    return golden.compare(models.load(models.describe(id, folder), device="cpu"), folder)
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """What the catalogue knew of a model when it was installed, or knows of a folder's name."""
+    if (folder / RECORD).is_file():
+        kept: dict[str, Any] = read_json(folder / RECORD)["settings"]
+        return kept
+    row = catalogue.by_source(folder.name)
+    return row.settings if row else {}
+
+
+def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:
+    """The files of a repository that are the model: one pair of graphs, settings, legal texts."""
+    files = {file.path: file for file in remote.files}
+    prefix = f"{part}/" if part else ""
+    pairs = [("visual/model.onnx", "textual/model.onnx")]
+    for place in ("onnx/", ""):
+        pairs += [
+            (f"{place}vision_model{s}.onnx", f"{place}text_model{s}.onnx")
+            for s in TRANSFORMERS_GRAPHS
+        ]
+    pairs += [(f"{prefix}visual.onnx", f"{prefix}textual.onnx")]
+    graphs = next((pair for pair in pairs if set(pair) <= files.keys()), None)
+    if graphs is None:
+        pickles = [path for path in files if path.endswith(fetch.PICKLES)]
+        found = f"but {pickles[0]}, a pickle, which zeroshelf never opens" if pickles else ""
+        raise UserError(
+            f"{remote.repo} holds no pair of ONNX towers {found or 'that is known here'}; "
+            "`zeroshelf models export` converts checkpoints in .safetensors"
+        )
+    homes = {str(PurePosixPath(path).parent) for path in graphs} | {".", "tokenizer"}
+    if part:
+        homes -= {"."}
+    kept = [files[path] for path in graphs]
+    for file in remote.files:
+        name = PurePosixPath(file.path).name.lower()
+        here = str(PurePosixPath(file.path).parent) in homes and name.endswith(TEXT_FILES)
+        if here or name.startswith(LEGAL):
+            kept.append(file)
+    return tuple(kept)
+
+
+def _beside(offer: Offer, folder: Path) -> Iterator[RemoteFile]:
+    """The files in which the graphs keep their weights: the graphs know which."""
+    files = {file.path: file for file in offer.remote.files}
+    for file in offer.files:
+        if not file.path.endswith(".onnx"):
+            continue
+        for name in graph.external_files(folder / file.path):
+            path = str(PurePosixPath(file.path).parent / name)
+            if not fetch.is_inside(name) or path not in files:
+                raise UserError(f"{offer.id}: {file.path} wants weights from {name!r}; refused")
+            yield files[path]
