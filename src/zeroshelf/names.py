@@ -74,8 +74,8 @@ def is_numbered(name: str, base: str) -> bool:
 
 def _cut(name: str, limit: int) -> str:
     """At most `limit` bytes, never in the middle of a character."""
-    while len(os.fsencode(name)) > limit:
-        name = name[:-1]
+    while (excess := len(os.fsencode(name)) - limit) > 0:
+        name = name[: -max(1, excess // 4)]  # a character has four bytes at most
     return name
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,6 +47,7 @@ _TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # "Corrupt EXIF data"
 _WHITE = (255, 255, 255, 255)
 
 
@@ -119,13 +121,13 @@ def _decode(image: ImageFile.ImageFile, data: bytes, short_side: int) -> Decoded
     pixels = width * height // (1 if progressive else scale * scale)
     if pixels > MAX_PIXELS:
         raise Unreadable(f"{width} x {height} pixels: more than the limit of {MAX_PIXELS:,}")
-    orientation = _orientation(image)
     note = None
     try:
         image.load()
         upright: Image.Image = image
     except OSError:
         upright, note = _rescue(image, data, short_side)
+    orientation = _orientation(image)  # after loading: Pillow turns a TIFF by itself
     upright = _to_rgb(upright)
     if orientation in _TRANSPOSE:
         upright = upright.transpose(_TRANSPOSE[orientation])
@@ -134,7 +136,7 @@ def _decode(image: ImageFile.ImageFile, data: bytes, short_side: int) -> Decoded
     return Decoded(upright, width, height, scale, note)
 
 
-def _draft(image: JpegImagePlugin.JpegImageFile, least: int) -> int:
+def _draft(image: JpegImagePlugin.JpegImageFile, least: float) -> int:
     """Ask libjpeg for the smallest scale whose short side is `least`; the factor that it took."""
     for scale in (8, 4, 2):
         if min(image.size) // scale >= least:

@@ -1,0 +1,79 @@
+"""`zeroshelf cache`: how large the embedding cache is, and making it smaller."""
+
+from __future__ import annotations
+
+import click
+
+from zeroshelf.commands import options
+from zeroshelf.screen import Screen
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def group(context: click.Context) -> None:
+    """Show and prune the embedding cache.
+
+    \b
+      zeroshelf cache                  where it is and how large
+      zeroshelf cache prune            forget what no run used for 90 days
+      zeroshelf cache prune --all      forget everything; the next run reads every picture again
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(size)
+
+
+@group.command()
+@options.showing
+def size(screen: Screen) -> None:
+    """Where the cache is, and how large."""
+    from zeroshelf.store import Store
+
+    with Store.open() as store:
+        now = store.size()
+        trouble = store.trouble
+    screen.data({"path": now.path, "bytes": now.bytes, "embeddings": now.embeddings,
+                 "thumbnails": now.thumbnails, "models": now.models})  # fmt: skip
+    if not screen.as_json:
+        screen.say(f"{now.path}: {_megabytes(now.bytes)}")
+        screen.say(
+            f"{now.embeddings:,} embeddings of {now.models} models, {now.thumbnails:,} thumbnails"
+        )
+    if trouble:
+        screen.warn(trouble)
+
+
+@group.command()
+@click.option(
+    "--older-than",
+    "days",
+    type=click.IntRange(1),
+    default=90,
+    show_default=True,
+    metavar="DAYS",
+    help="Forget what no run used for so long.",
+)
+@click.option("--all", "everything", is_flag=True, help="Forget everything.")
+@options.showing
+def prune(screen: Screen, days: int, everything: bool) -> None:
+    """Forget what is not used any more and give the space back. No picture is touched."""
+    from zeroshelf.store import Store
+
+    with Store.open() as store:
+        before = store.size()
+        store.prune(0 if everything else days)
+        after = store.size()
+        trouble = store.trouble
+    freed = before.bytes - after.bytes
+    screen.data({"path": after.path, "freed": freed, "bytes": after.bytes,
+                 "embeddings": after.embeddings})  # fmt: skip
+    if not screen.as_json:
+        screen.say(
+            f"{before.embeddings - after.embeddings:,} embeddings forgotten, {_megabytes(freed)} "
+            f"given back; {_megabytes(after.bytes)} remain"
+        )
+    if trouble:
+        screen.warn(trouble)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"

@@ -1,0 +1,192 @@
+"""plan -> apply -> undo on real trees: what hypothesis thinks of, and the promises one by one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.making import JPEG, contents, photos, planned, put, statuses, tree
+from zeroshelf import folder, names, plan, planfile, runs, transfer
+from zeroshelf.apply import apply
+from zeroshelf.errors import UserError
+from zeroshelf.records import ActionKind
+from zeroshelf.undo import undo
+
+KINDS: list[ActionKind] = ["copy", "move", "symlink", "hardlink"]
+
+# Few letters, so that names meet: with and without case, composed and decomposed, odd bytes.
+STEMS = st.sampled_from(
+    ["a", "A", "b", "é", "e\u0301", "É", "a (2)", "x y", "\udcff", "\n", "ß", "ss"]
+)
+NAMES = st.builds(str.__add__, STEMS, st.sampled_from([".jpg", ".JPG", ".png", ".cr2", ".xmp"]))
+FOLDERS = st.lists(st.sampled_from(["d", "D", "e"]), max_size=2).map("/".join)
+FILES = st.dictionaries(st.tuples(FOLDERS, NAMES), st.binary(max_size=8), max_size=14)
+LABELS = st.lists(
+    st.sampled_from(
+        ["cat", "Cat", "a/b", "../x", "/etc", "con", "a:b", "a?b", "é", "e\u0301", ".", "a" * 300]
+    ),
+    min_size=1,
+    max_size=4,
+    unique=True,
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(files=FILES, there=FILES, labels=LABELS, kind=st.sampled_from(KINDS))
+def test_plan_apply_undo_is_identity(
+    files: dict[tuple[str, str], bytes],
+    there: dict[tuple[str, str], bytes],
+    labels: list[str],
+    kind: ActionKind,
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as home:
+        os.environ["ZEROSHELF_RUNS"] = os.path.join(home, "runs")
+        here, to = Path(home, "here"), Path(home, "here", "to")
+        source = here / "from"
+        for (where, name), content in files.items():
+            (source / where).mkdir(parents=True, exist_ok=True)
+            put(source / where / name, JPEG + content)
+        for (where, name), content in there.items():
+            shelf = to / names.shelf(labels[0]) / where
+            shelf.mkdir(parents=True, exist_ok=True)
+            put(shelf / name, JPEG + content)
+        source.mkdir(parents=True, exist_ok=True)
+        start, before = tree(here), contents(source)
+        occupied = {names.key(os.fsdecode(path)) for path in start}
+
+        record = planned(source, to, kind, labels)
+        made = planfile.load(os.path.join(record, "plan.jsonl"))
+        targets = [names.key(action.target) for action in made.actions]
+        assert len(set(targets)) == len(targets), "two targets are one without case"
+        assert not occupied.intersection(targets), "an existing name is a target"
+        assert all(names.inside(action.target, str(to)) for action in made.actions)
+
+        assert statuses(apply(record)) <= {"done"}
+        moved = set(contents(source, to))
+        assert moved >= set(before)
+        assert statuses(apply(record)) <= {"already"}
+        assert statuses(undo(record)) <= {"done"}
+        assert tree(here) == start
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_second_sort_of_the_same_plans_nothing(tmp_path: Path, kind: ActionKind) -> None:
+    source, to = photos(tmp_path / "photos", 12), tmp_path / "sorted"
+    apply(planned(source, to, kind))
+    if kind == "move":
+        assert not folder.scan(str(source)).pictures
+        return
+    again = planned(source, to, kind)
+    made = planfile.load(os.path.join(again, "plan.jsonl"))
+    assert not made.actions
+    assert made.notes == ("12 already lie on their shelf: nothing to do for them",)
+
+
+def test_sort_in_place_leaves_what_lies_on_its_shelf(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    put(tmp_path / "cat" / "a.jpg", JPEG)
+    put(tmp_path / "b.jpg", JPEG + b"b")
+    found = folder.scan(str(tmp_path))
+    made = plan.make([(p, "cat", None) for p in found.pictures], found.root, str(tmp_path), "move")
+    assert [os.path.basename(action.source) for action in made.actions] == ["b.jpg"]
+
+
+def test_copy_keeps_times_mode_and_attributes(tmp_path: Path) -> None:
+    source, to = tmp_path / "photos", tmp_path / "sorted"
+    source.mkdir()
+    put(source / "a.jpg", JPEG, 1_234_567_890, 0o640)
+    try:
+        os.setxattr(source / "a.jpg", "user.rating", b"5")
+    except OSError:
+        pytest.skip("no extended attributes here")
+    apply(planned(source, to, "copy", ["cat"]))
+    at = (to / "cat" / "a.jpg").stat()
+    assert (at.st_mtime_ns, stat.S_IMODE(at.st_mode)) == (1_234_567_890_000_000_002, 0o640)
+    assert os.getxattr(to / "cat" / "a.jpg", "user.rating") == b"5"
+
+
+@pytest.mark.parametrize("broken", ["rename", "rename and link"])
+def test_file_systems_without_the_right_calls(
+    tmp_path: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """exFAT and some network shares know neither an exclusive rename nor hard links."""
+    monkeypatch.setattr(transfer, "_RENAME", None)
+    monkeypatch.setattr(transfer, "_SYNCFS", None)
+    if broken != "rename":
+
+        def refuse(*args: object, **options: object) -> None:
+            raise OSError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    source, to = photos(tmp_path / "photos"), tmp_path / "sorted"
+    start = tree(source)
+    for kind in ("copy", "move"):
+        record = planned(source, to, kind)
+        assert statuses(apply(record)) == {"done"}
+        assert statuses(undo(record)) == {"done"}
+        assert tree(source) == start
+    (tmp_path / "x").write_bytes(b"x")
+    (tmp_path / "y").write_bytes(b"y")
+    with pytest.raises(FileExistsError):
+        transfer.rename(str(tmp_path / "x"), str(tmp_path / "y"))
+    assert (tmp_path / "y").read_bytes() == b"y"
+
+
+def test_hard_links_across_file_systems_are_refused_at_once(tmp_path: Path) -> None:
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("this machine has one file system only")
+    source = photos(tmp_path / "photos")
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as other,
+        pytest.raises(UserError, match="two file systems"),
+    ):
+        planned(source, Path(other, "sorted"), "hardlink")
+
+
+def test_move_is_undone_newest_run_first(tmp_path: Path) -> None:
+    source, one, two = photos(tmp_path / "photos"), tmp_path / "one", tmp_path / "two"
+    start = tree(source)
+    first = planned(source, one, "move")
+    apply(first)
+    second = planned(one, two, "move")
+    apply(second)
+    assert runs.newest_applied().record == second
+    assert statuses(undo(second)) == {"done"}
+    assert runs.newest_applied().record == first
+    assert statuses(undo(first)) == {"done"}
+    assert tree(source) == start
+    with pytest.raises(UserError, match="isn't undone"):
+        runs.newest_applied()
+    assert [run.state for run in runs.all()] == ["undone", "undone"]
+
+
+def test_reflink_where_the_file_system_can(tmp_path: Path) -> None:
+    """On XFS or btrfs a copy shares its blocks; skipped where no such disk can be made."""
+    maker = shutil.which("mkfs.xfs") or shutil.which("mkfs.btrfs")
+    disk, image = tmp_path / "disk", tmp_path / "image"
+    disk.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(400 << 20)
+    if maker is None or os.system(
+        f"{maker} -q {image} 2>/dev/null && mount -o loop {image} {disk} 2>/dev/null"
+    ):
+        pytest.skip("no XFS or btrfs can be mounted here")
+    try:
+        source = disk / "photos"
+        source.mkdir()
+        put(source / "a.jpg", JPEG + os.urandom(30 << 20))
+        os.sync()
+        free = shutil.disk_usage(disk).free
+        apply(planned(source, disk / "sorted", "copy"))
+        os.sync()
+        assert free - shutil.disk_usage(disk).free < 5 << 20
+        assert len(set(contents(source, disk / "sorted"))) == 1
+    finally:
+        os.system(f"umount {disk}")

@@ -1,0 +1,196 @@
+"""What a scan finds, what it only counts, and what it never touches."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.making import JPEG, put
+from zeroshelf import companions, folder, kinds
+from zeroshelf.errors import UserError
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def found(root: Path, **options: object) -> list[str]:
+    scanned = folder.scan(str(root), **options)  # type: ignore[arg-type]
+    return [os.path.relpath(picture.path, root) for picture in scanned.pictures]
+
+
+def reasons(root: Path, **options: object) -> dict[str, str]:
+    scanned = folder.scan(str(root), **options)  # type: ignore[arg-type]
+    return {os.path.relpath(s.path, root): s.reason for s in scanned.skipped}
+
+
+@pytest.mark.parametrize(
+    ("head", "suffix", "format"),
+    [
+        (JPEG, ".png", "JPEG"),
+        (PNG, ".jpg", "PNG"),
+        (b"GIF89a", ".gif", "GIF"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", ".webp", "WEBP"),
+        (b"RIFF\0\0\0\0AVI LIST", ".avi", "VIDEO"),
+        (b"RIFF\0\0\0\0WAVEfmt ", ".wav", None),
+        (b"II*\0", ".tif", "TIFF"),
+        (b"MM\0*", ".tif", "TIFF"),
+        (b"II*\0", ".nef", "RAW"),
+        (b"BM" + bytes(12) + b"\x28\0\0\0", ".bmp", "BMP"),
+        (b"BMW is a car", ".bmp", None),
+        (b"\0\0\0\x1cftypavif\0\0\0\0mif1avifmiaf", ".avif", "AVIF"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", ".heic", "AVIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", ".heic", "HEIF"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", ".cr3", "RAW"),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", ".mov", "VIDEO"),
+        (b"\xff\x0a\xfa", ".jxl", "JXL"),
+        (b"%PDF-1.7", ".jpg", None),
+        (b"", ".jpg", None),
+    ],
+)
+def test_kind_is_told_by_content(head: bytes, suffix: str, format: str | None) -> None:
+    assert kinds.of(head, suffix) == format
+
+
+def test_pictures_below_in_the_order_of_their_bytes(tmp_path: Path) -> None:
+    for name in (b"z.jpg", b"a/b.jpg", b"a.jpg", b"\xff.jpg", "é.jpg".encode(), b"new\nline", b" "):
+        path = os.path.join(os.fsencode(tmp_path), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        put(path, JPEG)
+    names = [os.fsencode(name) for name in found(tmp_path)]
+    assert names == sorted(names)
+    assert len(names) == 7
+
+
+def test_named_like_a_picture_but_none(tmp_path: Path) -> None:
+    put(tmp_path / "empty.jpg", b"")
+    put(tmp_path / "text.PNG", b"hello")
+    put(tmp_path / "notes.txt", b"hello")
+    with open(tmp_path / "hole.jpg", "wb") as file:
+        file.truncate(10_000_000)
+    scanned = folder.scan(str(tmp_path))
+    assert not scanned.pictures
+    assert scanned.not_pictures == 1
+    assert reasons(tmp_path) == {
+        "empty.jpg": "empty file",
+        "hole.jpg": "holds no data: a hole or a placeholder",
+        "text.PNG": "named like a picture, but its content is none",
+    }
+
+
+def test_hidden_excluded_own_output_and_libraries_are_left_out(tmp_path: Path) -> None:
+    names = """.hidden.jpg .git/a.jpg sorted/cat/a.jpg x/tmp/a.jpg x/a.tmp.jpg @eaDir/a.jpg
+        P.photoslibrary/a.jpg x/keep.jpg raw/sub/b.jpg"""
+    for name in names.split():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        put(tmp_path / name, JPEG)
+    options = {
+        "exclude": ["tmp", "*.tmp.*", "raw/sub/*"],
+        "leave_out": [str(tmp_path / "sorted")],
+    }
+    assert found(tmp_path, **options) == ["x/keep.jpg"]
+    assert folder.scan(str(tmp_path), **options).left_out == 8  # type: ignore[arg-type]
+
+
+def test_fifo_socket_and_links_never_hang(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    put(outside / "a.jpg", JPEG)
+    put(root / "real.jpg", JPEG)
+    os.mkfifo(root / "fifo.jpg")
+    os.mkfifo(root / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(root)
+        listener.bind("socket.jpg")
+        os.chdir(tmp_path)
+        (root / "loop").symlink_to(root)
+        (root / "self.jpg").symlink_to("self.jpg")
+        (root / "inner.jpg").symlink_to("real.jpg")
+        (root / "outer.jpg").symlink_to(outside / "a.jpg")
+        (root / "out").symlink_to(outside)
+        assert found(root) == ["real.jpg"]
+        assert reasons(root) == {
+            "fifo.jpg": "not a regular file: never opened",
+            "outer.jpg": "a link that leads out of the folder: not followed",
+            "self.jpg": "a link that leads nowhere",
+            "socket.jpg": "not a regular file: never opened",
+        }
+        assert found(root, follow=True) == ["inner.jpg", "out/a.jpg", "outer.jpg", "real.jpg"]
+
+
+def test_folder_that_can_not_be_read_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "locked").mkdir()
+    put(tmp_path / "a.jpg", JPEG)
+    scandir = os.scandir
+
+    def refusing(path: str):  # type: ignore[no-untyped-def]
+        if path.endswith("locked"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert found(tmp_path) == ["a.jpg"]
+    assert reasons(tmp_path) == {"locked": "folder can't be read: Permission denied"}
+
+
+def test_a_user_s_mistake_is_one_line(tmp_path: Path) -> None:
+    put(tmp_path / "a.jpg", JPEG)
+    with pytest.raises(UserError, match="doesn't exist"):
+        folder.scan(str(tmp_path / "nope"))
+    with pytest.raises(UserError, match="is a file"):
+        folder.scan(str(tmp_path / "a.jpg"))
+
+
+MOV = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+RAW = b"II*\0"
+
+
+@pytest.mark.parametrize(
+    ("files", "units"),
+    [
+        ({"a.jpg": JPEG, "a.CR2": RAW}, {"a.jpg": ["a.CR2"]}),
+        ({"a.cr2": RAW, "a.xmp": b"<x>"}, {"a.cr2": ["a.xmp"]}),
+        ({"a.cr2": RAW, "a.cr2.xmp": b"<x>"}, {"a.cr2": ["a.cr2.xmp"]}),
+        (
+            {"a.jpg": JPEG, "a.cr2": RAW, "a.cr2.xmp": b"x", "a.jpg.xmp": b"x", "A.xmp": b"x"},
+            {"a.jpg": ["A.xmp", "a.cr2", "a.cr2.xmp", "a.jpg.xmp"]},
+        ),
+        ({"I.HEIC": HEIC, "I.MOV": MOV, "I.AAE": b"x"}, {"I.HEIC": ["I.AAE", "I.MOV"]}),
+        (
+            {"I.HEIC": HEIC, "I.JPG": JPEG, "I.MOV": MOV},
+            {"I.HEIC": ["I.MOV"], "I.JPG": []},
+        ),
+        ({"a.jpg": JPEG, "b.mov": MOV, "b.xmp": b"x"}, {"a.jpg": []}),
+        ({"a.png": PNG, "a.mov": MOV}, {"a.png": []}),
+        ({"a.jpg": JPEG, "a.jpg.json": b"{}", "a.json": b"{}"}, {"a.jpg": ["a.jpg.json"]}),
+        ({"a.jpg": JPEG, "a.jpg.supplemental-metadata.json": b"{}"},
+         {"a.jpg": ["a.jpg.supplemental-metadata.json"]}),
+    ],
+)  # fmt: skip
+def test_companions_stay_with_their_picture(
+    tmp_path: Path,
+    files: dict[str, bytes],
+    units: dict[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(folder.extras, "has_video", lambda: False)
+    for name, content in files.items():
+        put(tmp_path / name, content)
+    scanned = folder.scan(str(tmp_path))
+    seen = {
+        os.path.basename(p.path): [os.path.basename(c) for c in p.companions]
+        for p in scanned.pictures
+    }
+    assert seen == units
+    monkeypatch.setattr(folder.extras, "has_video", lambda: True)
+    with_films = {os.path.basename(p.path) for p in folder.scan(str(tmp_path)).pictures}
+    assert with_films >= set(units)
+
+
+def test_companion_follows_into_the_new_name() -> None:
+    assert companions.renamed("a.CR2.xmp", "a.jpg", "a (3).jpg") == "a (3).CR2.xmp"
