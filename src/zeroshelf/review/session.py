@@ -203,6 +203,10 @@ class Session:
             self._settled = self.edit_count
             return True
 
+    def write(self) -> None:
+        """The report and the results again, as the shelves are now."""
+        self.run.write(self.record, planfile.load(os.path.join(self.record, "plan.jsonl")))
+
     # --- inside -----------------------------------------------------------------------------
 
     def _edit(self, event: edits.Event) -> None:

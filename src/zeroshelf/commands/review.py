@@ -1,0 +1,135 @@
+"""`zeroshelf review`: the page over a run, a plan, or a folder that is sorted for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zeroshelf.commands.options import showing
+from zeroshelf.errors import UserError
+from zeroshelf.screen import Screen
+
+if TYPE_CHECKING:
+    from zeroshelf.review.session import Session
+    from zeroshelf.run import Run
+
+
+@click.command()
+@click.argument("what", required=False, metavar="[RUN | PLAN | FOLDER]")
+@click.option("-l", "--label", "labels", multiple=True, help="A label, where a FOLDER is given.")
+@click.option("--labels", "labels_file", type=click.Path(), help="A labels file (TOML).")
+@click.option("--model", help="A model's id or folder, where a FOLDER is given.")
+@click.option("--to", type=click.Path(), help="Where a FOLDER's shelves go.  [FOLDER-sorted]")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["copy", "move", "symlink", "hardlink"]),
+    default="copy",
+    show_default=True,
+    help="What is done with each picture of a FOLDER.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Else any that is free.")
+@click.option("--no-open", is_flag=True, help="Only print the address.")
+@showing
+def command(what: str | None, port: int, no_open: bool, screen: Screen, **sorting: Any) -> None:
+    """Look through a run in the browser, and put right what is wrong.
+
+    \b
+      zeroshelf review                          the newest run
+      zeroshelf review Photos -l cat -l frog    a folder; nothing is touched
+      zeroshelf review --port 8400 --no-open    on another machine, through ssh -L 8400:127.0.0.1:8400
+
+    Every edit is kept at once. `zeroshelf apply` then does exactly what the page shows.
+    """
+    try:
+        import starlette  # noqa: F401
+        import uvicorn
+    except ImportError:
+        raise UserError(
+            "the review page needs two more packages: pip install 'zeroshelf[review]'"
+        ) from None
+    from zeroshelf.review.app import make
+    from zeroshelf.review.session import Session
+
+    run = _run(what, screen, sorting)
+    with _listen(port) as listening, Session(run) as session:
+        token = secrets.token_urlsafe(24)
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/{token}/"
+        config = uvicorn.Config(
+            make(session, token),
+            log_level="critical",
+            timeout_graceful_shutdown=1,
+            server_header=False,
+        )
+        screen.say(f"Review {len(session):,} pictures: {address}")
+        screen.say("Every edit is kept at once. Ctrl-C ends.")
+        screen.data({"run": run.id, "record": run.record, "address": address})
+        if not no_open:
+            click.launch(address)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+        _part(session, screen)
+
+
+def _part(session: Session, screen: Screen) -> None:
+    """Say what is kept."""
+    run_id = session.run.id
+    if not session.edit_count:
+        screen.say("Nothing was edited.")
+        return
+    kept = f"{session.edit_count:,} edits are kept in {session.record}."
+    if session.settle():
+        session.write()
+        screen.say(f"{kept} `zeroshelf apply {run_id}` does what the page showed.")
+    else:
+        screen.say(
+            f"{kept} The run was carried out before them: "
+            f"`zeroshelf undo {run_id}`, then `zeroshelf apply {run_id}`, does what the page showed."
+        )
+
+
+def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
+    """The run to review: one that was saved, or a new one over a folder."""
+    from zeroshelf.run import classify, reopen
+
+    if what is not None and os.path.isdir(what):
+        from zeroshelf import labels as labelling
+
+        words, file = sorting["labels"], sorting["labels_file"]
+        if bool(words) == bool(file):
+            raise UserError('name the shelves: add -l cat -l "red car", or --labels labels.toml')
+        wanted = labelling.read(file) if file else labelling.parse(words)
+        to = sorting["to"] or os.path.abspath(what) + "-sorted"
+        with screen.progress() as progress:
+            run = classify(
+                what,
+                wanted,
+                model=sorting["model"],
+                leave_out={os.path.abspath(to)},
+                progress=progress,
+            )
+        run.save(run.plan(to, sorting["kind"]))
+        return run
+    if sorting["labels"] or sorting["labels_file"]:
+        raise UserError(f"{what or 'labels'}: labels go with a folder of pictures; give its path")
+    if what is not None and what.endswith(".jsonl"):
+        what = os.path.basename(os.path.dirname(os.path.abspath(what)))
+    return reopen(what)
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError as error:
+        listening.close()
+        raise UserError(
+            f"port {port} can't be used ({error.strerror}): give another --port"
+        ) from None
+    return listening

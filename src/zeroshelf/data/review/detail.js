@@ -1,0 +1,67 @@
+// One picture, large: what fits best as buttons, the reason and the file's facts.
+
+import { grid } from "./grid.js";
+import { LEARNT, OTHER, ask, confidence, run, spokenConfidence } from "./state.js";
+import { keyOf } from "./shelves.js";
+import { $, baseName, button, bytes, make, number, percent, visible } from "./words.js";
+
+export const heard = { place() {}, move() {} };  // set by the page
+
+let row = 0;
+
+export const isOpen = () => $("detail").open;
+
+export async function show(index) {
+  row = grid.rows[index];
+  if (row === undefined) { $("detail").close(); return; }
+  const mine = row, name = visible(baseName(run.paths[row]));
+  heard.move(index);
+  const image = $("detail-picture");
+  image.removeAttribute("src");
+  image.src = `picture/${row}`;
+  image.alt = `${name}, on ${visible(run.names[run.columns[row]])}`;
+  $("detail-place").textContent = `${number(index + 1)} of ${number(grid.rows.length)}`;
+  $("previous").disabled = index === 0;
+  $("next").disabled = index === grid.rows.length - 1;
+  $("detail-name").textContent = name;
+  verdict();
+  $("detail-reason").textContent = "";
+  $("detail-top").replaceChildren();
+  $("detail-facts").replaceChildren();
+  if (!$("detail").open) $("detail").showModal();
+  const about = await ask(`about/${row}`);
+  if (about && mine === row) fill(about);
+}
+
+function verdict() {
+  const by = run.by[row], sure = confidence(row);
+  $("detail-verdict").className = sure;
+  const how = sure === "yours" || by === LEARNT ? spokenConfidence(row) : `${sure}, ${percent(run.p[row] / 255)}`;
+  $("detail-verdict").replaceChildren(make("span", "mark"), make("bdi", "", visible(run.names[run.columns[row]])), make("span", "", `\u00b7 ${how}`));
+}
+
+function fill(about) {
+  $("detail-reason").textContent = run.by[row] === LEARNT ? "learnt from what you placed" : visible(about.reason);
+  const now = run.names[run.columns[row]];
+  const top = [...about.top, [OTHER, about.other]];
+  if (!top.some(([label]) => label === now)) top.unshift([now, 0]);
+  $("detail-top").replaceChildren(...top.map(([label, probability]) => {
+    const column = run.names.indexOf(label), bar = make("i"), key = keyOf(column);
+    bar.style.width = `${100 * probability}%`;
+    const cap = key ? make("kbd", "", key) : make("span");
+    const one = button("", make("bdi", "", visible(label)), make("span", "percent", percent(probability)), cap, make("span", "track", bar));
+    one.setAttribute("aria-pressed", label === now);
+    one.addEventListener("click", () => heard.place(column));
+    return make("li", "", one);
+  }));
+  const facts = [
+    ["File", about.path],
+    ["Size", `${bytes(about.size)}${about.width ? `, ${number(about.width)} \u00d7 ${number(about.height)} pixels` : ""}`],
+    ["Changed", about.changed], ["Note", about.note],
+  ];
+  $("detail-facts").replaceChildren(...facts.filter(([, value]) => value).map(
+    ([name, value]) => make("div", "", make("dt", "", name), make("dd", "", make("bdi", "", visible(value))))));
+}
+
+$("previous").addEventListener("click", () => show(grid.active - 1));
+$("next").addEventListener("click", () => show(grid.active + 1));

@@ -1,0 +1,216 @@
+// The pictures that match, drawn only where the window is. A listbox: one picture is active, any
+// number are selected. Cells are used again; a thumbnail is asked for when scrolling has come to rest.
+
+import { confidence, run, spokenConfidence } from "./state.js";
+import { $, baseName, make, number, visible } from "./words.js";
+
+const GAP = 14, CAPTION = 46, LEAST = 150, REST = 70;  // pixels; REST in ms
+
+export const grid = {
+  rows: [],          // what is shown, in order
+  piles: new Map(),  // row -> how many pictures lie in its stack
+  active: 0,
+  selected: new Set(),
+  columns: 1,
+};
+
+const box = $("grid");
+const cells = new Map();  // index -> cell
+const spare = [];
+let cell = LEAST, rest = 0;
+
+export const heard = { select() {}, open() {} };  // set by the page
+
+export function show(rows, piles) {
+  grid.rows = rows;
+  grid.piles = piles;
+  grid.active = Math.max(0, Math.min(grid.active, rows.length - 1));
+  for (const [index, element] of cells) free(index, element);
+  box.hidden = rows.length === 0;
+  layOut();
+}
+
+function layOut() {
+  const width = box.clientWidth || box.parentElement.clientWidth;
+  grid.columns = Math.max(2, Math.floor((width + GAP) / (LEAST + GAP)));
+  cell = (width - GAP * (grid.columns - 1)) / grid.columns;
+  box.style.height = `${Math.ceil(grid.rows.length / grid.columns) * (cell + CAPTION + GAP)}px`;
+  for (const [index, element] of cells) free(index, element);
+  draw();
+}
+
+function free(index, element) {
+  cells.delete(index);
+  element.hidden = true;
+  element.removeAttribute("id");
+  spare.push(element);
+}
+
+/** First and last index in the window, and a little more when `reach` is in pixels. */
+export function inView(reach = 0) {
+  const above = -box.getBoundingClientRect().top, step = cell + CAPTION + GAP;
+  const first = Math.max(0, Math.floor((above - reach) / step)) * grid.columns;
+  const last = Math.ceil((above + innerHeight + reach) / step) * grid.columns;
+  return [first, Math.min(last, grid.rows.length)];
+}
+
+export function draw() {
+  const [first, last] = inView(cell);
+  for (const [index, element] of cells) if (index < first || index >= last) free(index, element);
+  for (let index = first; index < last; index += 1) {
+    let element = cells.get(index);
+    if (!element) {
+      element = spare.pop() ?? blank();
+      cells.set(index, element);
+      fill(element, index);
+    }
+  }
+  point();
+}
+
+function blank() {
+  const image = make("img");
+  image.alt = "";
+  image.draggable = false;
+  image.decoding = "async";
+  image.addEventListener("load", () => image.classList.add("ready"));
+  const mark = make("span", "mark"), shelf = make("bdi", "shelf"), file = make("bdi", "file");
+  const element = make("div", "card", make("span", "frame", image, make("span", "tick"), make("span", "pile")), make("span", "says", mark, shelf), file);
+  element.setAttribute("role", "option");
+  element.draggable = true;
+  Object.assign(element, { image, shelf, file, says: mark.parentElement, pile: element.querySelector(".pile") });
+  box.append(element);
+  return element;
+}
+
+function fill(element, index) {
+  const row = grid.rows[index], pile = grid.piles.get(row) ?? 1;
+  const x = (index % grid.columns) * (cell + GAP), y = Math.floor(index / grid.columns) * (cell + CAPTION + GAP);
+  element.hidden = false;
+  element.index = index;
+  element.id = `picture-${row}`;
+  element.style.transform = `translate(${x}px, ${y}px)`;
+  element.style.width = `${cell}px`;
+  element.style.height = `${cell + CAPTION}px`;
+  const name = visible(baseName(run.paths[row])), shelf = visible(run.names[run.columns[row]] ?? "");
+  element.says.className = `says ${confidence(row)}`;
+  element.shelf.textContent = shelf;
+  element.file.textContent = name;
+  element.pile.hidden = pile < 2;
+  element.pile.textContent = pile < 2 ? "" : `\u00d7 ${number(pile)}`;
+  element.setAttribute("aria-label", `${name}: ${shelf}, ${spokenConfidence(row)}${pile < 2 ? "" : `, a stack of ${number(pile)}`}`);
+  element.setAttribute("aria-posinset", index + 1);
+  element.setAttribute("aria-setsize", grid.rows.length);
+  element.setAttribute("aria-selected", grid.selected.has(row));
+  if (element.image.row !== row) {
+    element.image.row = row;
+    element.image.classList.remove("ready");
+    element.image.removeAttribute("src");
+  }
+  if (!element.image.hasAttribute("src") && !rest) rest = setTimeout(fetchSome, 0);
+}
+
+function fetchSome() {
+  rest = 0;
+  for (const element of cells.values()) {
+    if (!element.image.hasAttribute("src")) element.image.src = `thumbnail/${element.image.row}`;
+  }
+}
+
+/** Show anew what is on the screen: something about those pictures has changed. */
+export function refill() {
+  for (const [index, element] of cells) fill(element, index);
+  point();
+}
+
+function point() {
+  const row = grid.rows[grid.active];
+  for (const [index, element] of cells) element.classList.toggle("active", index === grid.active);
+  if (row !== undefined && cells.has(grid.active)) box.setAttribute("aria-activedescendant", `picture-${row}`);
+  else box.removeAttribute("aria-activedescendant");
+}
+
+export function activate(index) {
+  grid.active = Math.max(0, Math.min(grid.rows.length - 1, index));
+  const step = cell + CAPTION + GAP;
+  const tools = getComputedStyle($("tools")).position === "sticky" ? $("tools").offsetHeight : 0;
+  const top = box.getBoundingClientRect().top + Math.floor(grid.active / grid.columns) * step;
+  if (top < tools) scrollBy(0, top - tools - GAP);
+  else if (top + step > innerHeight) scrollBy(0, top + step - innerHeight + GAP);
+  draw();
+}
+
+// --- selecting ------------------------------------------------------------------------------------
+
+let from = 0;  // where a range begins
+
+export function select(rows) {
+  grid.selected = new Set(rows);
+  refill();
+  heard.select();
+}
+
+export function toggle(index) {
+  const row = grid.rows[index];
+  if (row === undefined) return;
+  if (!grid.selected.delete(row)) grid.selected.add(row);
+  from = index;
+  refill();
+  heard.select();
+}
+
+export function selectTo(index) {
+  const to = Math.max(0, Math.min(grid.rows.length - 1, index));
+  select(grid.rows.slice(Math.min(from, to), Math.max(from, to) + 1));
+}
+
+export function move(index, extend) {
+  if (extend) { selectTo(index); activate(index); } else { from = Math.max(0, index); activate(index); }
+}
+
+/** What an act is about: the selected pictures, or the active one. */
+export function chosen() {
+  if (grid.selected.size) return [...grid.selected];
+  return grid.rows.length ? [grid.rows[grid.active]] : [];
+}
+
+box.addEventListener("click", (event) => {
+  const element = event.target.closest(".card");
+  if (!element) return;
+  box.focus({ preventScroll: true });
+  const touch = matchMedia("(hover: none)").matches;
+  if (event.shiftKey) move(element.index, true);
+  else if (event.ctrlKey || event.metaKey || event.target.closest(".tick")) { toggle(element.index); activate(element.index); }
+  else if (touch) heard.open(element.index);
+  else { if (grid.selected.size) select([]); move(element.index, false); }
+});
+box.addEventListener("dblclick", (event) => {
+  const element = event.target.closest(".card");
+  if (element) heard.open(element.index);
+});
+box.addEventListener("dragstart", (event) => {
+  const element = event.target.closest(".card");
+  if (!element) return;
+  if (!grid.selected.has(grid.rows[element.index])) { select([]); move(element.index, false); }
+  event.dataTransfer.setData("text/plain", "pictures");
+  event.dataTransfer.effectAllowed = "move";
+  event.dataTransfer.setDragImage(element, 20, 20);
+});
+
+// --- scrolling ------------------------------------------------------------------------------------
+
+let waiting = false;
+addEventListener("scroll", () => {
+  clearTimeout(rest);
+  rest = setTimeout(fetchSome, REST);
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => { waiting = false; draw(); });
+}, { passive: true });
+
+let width = 0;
+new ResizeObserver(() => {
+  if (box.clientWidth === width || !box.clientWidth) return;
+  width = box.clientWidth;
+  layOut();
+}).observe(box);

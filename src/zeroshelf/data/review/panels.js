@@ -1,0 +1,151 @@
+// What lies over the page: what was learnt, apply and undo, the keys; and the slider.
+
+import { ask, edit, news, run, sync } from "./state.js";
+import { counts, keys } from "./shelves.js";
+import { $, make, number, plural, visible } from "./words.js";
+
+export const heard = { say() {} };  // set by the page
+
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog || event.target.closest(".close")) dialog.close();
+  });
+}
+
+// --- what was learnt --------------------------------------------------------------------------------
+
+let learnt = null;
+
+export async function offer() {
+  const marks = run.marks;
+  if (marks < 3) { $("offer").hidden = true; return; }
+  const given = await ask("lesson");
+  if (!given) return;
+  const count = given.moves.reduce((sum, move) => sum + move.count, 0);
+  $("offer").hidden = count === 0;
+  $("offer-says").textContent = `From the ${plural(given.marks, "picture")} that you placed, ${plural(count, "more")
+    .replace("mores", "more")} would change shelf.`;
+}
+
+export async function openLesson() {
+  learnt = await ask("lesson");
+  if (!learnt) return;
+  const count = learnt.moves.reduce((sum, move) => sum + move.count, 0);
+  $("lesson-says").textContent = !learnt.marks
+    ? "Place some pictures first: each one teaches. Two or three a shelf are a good start."
+    : !count ? `From the ${plural(learnt.marks, "picture")} that you placed, nothing else would change shelf.`
+      : `From the ${plural(learnt.marks, "picture")} that you placed. Nothing has moved yet; what you placed stays where it is.`;
+  $("moves").replaceChildren(...learnt.moves.map((move, at) => {
+    const box = make("input");
+    box.type = "checkbox";
+    box.checked = true;
+    box.value = at;
+    box.addEventListener("change", tally);
+    const label = make("label", "", box, make("span", "", make("bdi", "", visible(move.shelf)), " \u2192 ", make("bdi", "", visible(move.to)), " ", make("span", "count", number(move.count))));
+    const some = move.rows.slice(0, 12).map((row) => {
+      const image = make("img");
+      image.loading = "lazy";
+      image.alt = "";
+      image.src = `thumbnail/${row}`;
+      return image;
+    });
+    return make("li", "", label, make("div", "", ...some));
+  }));
+  tally();
+  $("lesson").showModal();
+}
+
+const wanted = () => [...$("moves").querySelectorAll("input:checked")].map((box) => Number(box.value));
+
+function tally() {
+  const count = wanted().reduce((sum, at) => sum + learnt.moves[at].count, 0);
+  $("accept").textContent = count ? `Accept: move ${plural(count, "picture")}` : "Accept";
+  $("accept").disabled = count === 0;
+}
+
+$("accept").addEventListener("click", async () => {
+  const moves = wanted();
+  $("lesson").close();
+  const done = await edit({ do: "accept", version: learnt.version, moves });
+  if (done) heard.say(`${plural(done.moved, "picture")} moved. z takes it back.`);
+  $("offer").hidden = true;
+});
+$("lesson-open").addEventListener("click", openLesson);
+$("offer-look").addEventListener("click", openLesson);
+
+// --- cautious to bold -------------------------------------------------------------------------------
+
+let looking = 0, asked = 0;
+
+$("bold").addEventListener("input", () => {
+  clearTimeout(looking);
+  looking = setTimeout(async () => {
+    const mine = (asked += 1), by = Number($("bold").value);
+    if (by === run.boldness) { $("bold-says").textContent = ""; return; }
+    const shelves = await ask(`bold?by=${by}`);
+    if (!shelves || mine !== asked) return;
+    const gone = Object.values(shelves).reduce((sum, [leave]) => sum + leave, 0);
+    const most = Object.entries(shelves).map(([name, [leave, come]]) => [name, come - leave])
+      .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1])).slice(0, 3)
+      .map(([name, more]) => `${visible(name)} ${more > 0 ? "+" : "\u2212"}${number(Math.abs(more))}`);
+    $("bold-says").textContent = gone ? `${plural(gone, "picture")} would change: ${most.join(", ")}` : "nothing would change";
+  }, 60);
+});
+$("bold").addEventListener("change", async () => {
+  clearTimeout(looking);
+  asked += 1;
+  await edit({ do: "bold", by: Number($("bold").value) });
+  $("bold-says").textContent = "";
+});
+
+// --- apply and undo ---------------------------------------------------------------------------------
+
+const WORDS = { copy: "copied", move: "moved", symlink: "linked", hardlink: "linked" };
+
+function drawApply() {
+  const { state, done, total, trouble, left_alone: left, error } = run.progress;
+  const busy = state === "applying" || state === "undoing", there = visible(run.facts.destination ?? "");
+  const { tally } = counts();
+  const says = {
+    planned: `Each picture is ${WORDS[run.facts.kind]} to its shelf in ${there}. Nothing is overwritten, and it can be undone.`,
+    undone: `Everything is back as it was. Apply again: each picture is ${WORDS[run.facts.kind]} to its shelf in ${there}.`,
+    applied: `Done: the pictures are on their shelves in ${there}. To apply later edits, undo first.`,
+    partly: "This was stopped, or some pictures were left alone. Apply goes on; undo puts everything back.",
+    applying: "At work …", undoing: "Putting everything back …",
+  };
+  $("apply-says").textContent = error || says[state];
+  $("apply-table").hidden = busy;
+  $("apply-table").tBodies[0].replaceChildren(...run.names.map((name, column) =>
+    make("tr", "", make("td", "", make("bdi", "", visible(name))), make("td", "", number(tally[column] ?? 0)))));
+  $("apply-progress").hidden = !busy;
+  $("apply-doing").textContent = total ? `${number(done)} of ${number(total)}` : "Beginning …";
+  if (total) { $("apply-bar").max = total; $("apply-bar").value = done; } else $("apply-bar").removeAttribute("value");
+  $("trouble").replaceChildren(...trouble.map(([path, reason]) =>
+    make("li", "", make("bdi", "", visible(path)), make("div", "quiet", visible(reason)))));
+  if (left > trouble.length) $("trouble").append(make("li", "quiet", `and ${number(left - trouble.length)} more`));
+  $("unapply").hidden = state !== "applied" && state !== "partly";
+  $("apply-now").hidden = busy || state === "applied";
+  $("apply-open").textContent = { applied: "Applied …", applying: "Applying …", undoing: "Undoing …" }[state] ?? "Apply …";
+  document.body.dataset.state = state;
+}
+
+news.addEventListener("progress", drawApply);
+news.addEventListener("change", () => { if ($("apply").open) drawApply(); });
+$("apply-open").addEventListener("click", () => { drawApply(); $("apply").showModal(); });
+$("apply-now").addEventListener("click", () => edit({ do: "apply" }).then(() => sync()));
+$("unapply").addEventListener("click", () => edit({ do: "unapply" }).then(() => sync()));
+
+// --- keys -------------------------------------------------------------------------------------------
+
+export function openHelp() {
+  const fixed = [
+    ["\u2190 \u2191 \u2192 \u2193", "go from picture to picture; with Shift, select on the way"],
+    ["Space", "select this picture, or let it go"], ["Enter", "show it large"], ["Esc", "close, or select none"],
+    ["a", "select what is shown in the window"], ["Shift A", "select all that match"],
+    ["e", "spread a stack out, or fold it"], ["z", "undo the last edit"], ["/", "find"], ["?", "these keys"],
+  ];
+  const labels = [...keys].map(([key, column]) => [key, `put on ${visible(run.names[column])}`]);
+  $("keys").replaceChildren(...[...labels, ...fixed].flatMap(([key, what]) => [make("dt", "", make("kbd", "", key)), make("dd", "", what)]));
+  $("help").showModal();
+}
+$("help-open").addEventListener("click", openHelp);

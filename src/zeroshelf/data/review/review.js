@@ -1,0 +1,235 @@
+// The page: which pictures are shown, what keys and clicks mean. Everything else has its own module.
+
+import * as detail from "./detail.js";
+import * as cells from "./grid.js";
+import * as panels from "./panels.js";
+import * as shelves from "./shelves.js";
+import { OTHER, PERSON, ask, confidence, edit, load, news, place, run } from "./state.js";
+import { $, baseName, make, number, plural, visible } from "./words.js";
+
+const { grid } = cells;
+
+// What is shown: a shelf, "all" or "unsure"; or `found`, a list of rows in an order of its own.
+const view = { look: "unsure", found: null, title: "", text: "" };
+const spread = new Set();  // stacks that were spread out
+let names = null;          // paths in small letters, once something is looked for
+
+// --- which pictures ---------------------------------------------------------------------------------
+
+function matching() {
+  const wanted = view.look === "all" || view.look === "unsure" ? null : run.names.indexOf(view.look);
+  const words = view.text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length) names ??= run.paths.map((path) => path.toLowerCase());
+  const fits = (row) => (wanted === null || run.columns[row] === wanted)
+    && (view.look !== "unsure" || confidence(row) === "unsure")
+    && words.every((word) => names[row].includes(word));
+  if (view.found) return { rows: view.found, piles: new Map() };
+  // unsure first, what a person placed last: a counting sort over 257 levels
+  const levels = Array.from({ length: 257 }, () => []);
+  for (let row = 0; row < run.size; row += 1) if (fits(row)) levels[run.by[row] === PERSON ? 256 : run.p[row]].push(row);
+  const piles = new Map(), first = new Map(), rows = [];
+  for (const row of levels.flat()) {
+    const pile = `${run.groups[row]}/${run.columns[row]}`;
+    const top = spread.has(run.groups[row]) ? undefined : first.get(pile);
+    if (top !== undefined) { piles.set(top, (piles.get(top) ?? 1) + 1); continue; }
+    first.set(pile, row);
+    rows.push(row);
+  }
+  return { rows, piles };
+}
+
+/** The pictures themselves and what lies under them in their stacks. */
+function withPiles(rows) {
+  const whole = new Set(rows);
+  for (const top of rows) {
+    if ((grid.piles.get(top) ?? 1) < 2) continue;
+    run.groups.forEach((group, row) => { if (group === run.groups[top] && run.columns[row] === run.columns[top]) whole.add(row); });
+  }
+  return [...whole];
+}
+
+function refresh() {
+  const { rows, piles } = matching();
+  cells.show(rows, piles);
+  shelves.draw(view.found ? null : view.look);
+  tell();
+}
+
+function tell() {
+  const shown = grid.rows.length;
+  const where = view.title || { all: "all pictures", unsure: "unsure" }[view.look] || `on ${visible(view.look)}`;
+  $("shown").textContent = `${plural(shown, "picture")}${shown && !view.found && grid.piles.size ? " and stacks" : ""}: ${where}`;
+  $("grid").setAttribute("aria-label", `Pictures: ${where}${view.found ? "" : ", unsure first"}`);
+  $("nothing").hidden = shown > 0;
+  $("nothing").textContent = view.text && !view.found ? "No picture matches." : view.look === "unsure" ? "Nothing is unsure." : "No picture here.";
+  $("select-all").replaceChildren(`Select all ${number(shown)} that match `, make("kbd", "", "A"));
+  $("select-shown").hidden = $("select-all").hidden = shown === 0;
+  const count = grid.selected.size;
+  $("select-none").hidden = count === 0;
+  $("tray").hidden = count === 0;
+  $("tray-count").textContent = plural(count, "picture") + " selected";
+}
+
+function look(where) {
+  Object.assign(view, { look: where, found: null, title: "", text: "" });
+  $("text").value = "";
+  grid.active = 0;
+  grid.selected.clear();
+  refresh();
+  if (scrollY > $("layout").offsetTop) scrollTo(0, $("layout").offsetTop);
+}
+
+function showFound(rows, title) {
+  Object.assign(view, { found: rows, title, text: "" });
+  grid.active = 0;
+  grid.selected.clear();
+  refresh();
+  $("grid").focus({ preventScroll: true });
+}
+
+// --- acts -------------------------------------------------------------------------------------------
+
+let offering = 0;
+
+function put(column) {
+  const rows = withPiles(cells.chosen());
+  if (!rows.length || column < 0) return;
+  const open = detail.isOpen(), stays = view.found || view.look === "all" ? 1 : 0;
+  grid.selected.clear();
+  if (view.found && rows.length === 1) grid.active = Math.min(grid.active + stays, grid.rows.length - 1);
+  place(rows, column);
+  say(`${plural(rows.length, "picture")} on ${visible(run.names[column])}`);
+  if (open) detail.show(grid.active);
+  clearTimeout(offering);
+  offering = setTimeout(panels.offer, 900);
+}
+
+async function undo() {
+  const before = run.columns.slice(), mine = run.by.slice();
+  const done = await edit({ do: "undo" });
+  if (!done) return;
+  say(done.moved ? "Taken back" : "Nothing to undo");
+  const index = grid.rows.findIndex((row) => run.columns[row] !== before[row] || run.by[row] !== mine[row]);
+  if (index >= 0) cells.activate(index);
+  if (detail.isOpen()) detail.show(grid.active);
+  panels.offer();
+}
+
+let saying = 0;
+function say(text) {
+  $("says").textContent = text;
+  clearTimeout(saying);
+  saying = setTimeout(() => { $("says").textContent = ""; }, 2500);
+}
+
+// --- keys -------------------------------------------------------------------------------------------
+
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: "up", ArrowDown: "down", PageUp: "page up", PageDown: "page down", Home: -Infinity, End: Infinity };
+
+function step(key) {
+  const page = Math.max(1, Math.floor(innerHeight / 260)) * grid.columns;
+  return { up: -grid.columns, down: grid.columns, "page up": -page, "page down": page }[STEPS[key]] ?? STEPS[key];
+}
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, select, textarea")) {
+    if (event.key === "Escape") { $("grid").focus({ preventScroll: true }); if (view.found || view.text) look(view.look); }
+    return;
+  }
+  const dialog = document.querySelector("dialog[open]");
+  if (dialog && dialog.id !== "detail") return;
+  const onButton = event.target.closest("button, a, summary");
+  const act = {
+    z: undo, "/": () => $("text").focus(), "?": panels.openHelp, e: () => fold(grid.rows[grid.active]),
+    a: () => cells.select(grid.rows.slice(...cells.inView())), A: () => cells.select(grid.rows),
+  }[event.key];
+  const column = shelves.keys.get(event.key);
+  if (dialog && "aAe/ ".includes(event.key)) return;
+  if (column !== undefined) put(column);
+  else if (act) act();
+  else if (event.key in STEPS && dialog) { if (/^Arrow(Left|Right)$/.test(event.key)) detail.show(Math.max(0, Math.min(grid.rows.length - 1, grid.active + step(event.key)))); else return; }
+  else if (event.key in STEPS && (event.target === $("grid") || event.target === document.body)) {
+    $("grid").focus({ preventScroll: true });
+    cells.move(grid.active + step(event.key), event.shiftKey);
+  }
+  else if (event.key === " " && !onButton) cells.toggle(grid.active);
+  else if (event.key === "Enter" && !onButton && !dialog) detail.show(grid.active);
+  else if (event.key === "Escape" && !dialog) { if (grid.selected.size) cells.select([]); else if (view.found) look(view.look); }
+  else return;
+  event.preventDefault();
+});
+
+function fold(row) {
+  if (row === undefined) return;
+  if (!spread.delete(run.groups[row])) spread.add(run.groups[row]);
+  refresh();
+}
+
+// --- find, select, ask ------------------------------------------------------------------------------
+
+async function find() {
+  const text = $("text").value.trim();
+  if ($("find-by").value === "name" || !text) {
+    Object.assign(view, { found: null, title: "", text });
+    grid.active = 0;
+    refresh();
+    return;
+  }
+  const given = await ask(`search?words=${encodeURIComponent(text)}`);
+  if (given) showFound(given.rows, `most like \u201c${visible(text)}\u201d, the nearest first`);
+}
+let typing = 0;
+$("text").addEventListener("input", () => {
+  clearTimeout(typing);
+  if ($("find-by").value === "name" || !$("text").value) typing = setTimeout(find, 120);
+});
+$("find-by").addEventListener("change", find);
+$("find").addEventListener("submit", (event) => { event.preventDefault(); find(); if ($("find-by").value === "name") $("grid").focus({ preventScroll: true }); });
+$("select-shown").addEventListener("click", () => cells.select(grid.rows.slice(...cells.inView())));
+$("select-all").addEventListener("click", () => cells.select(grid.rows));
+$("select-none").addEventListener("click", () => cells.select([]));
+$("undo-edit").addEventListener("click", undo);
+$("tray-put").addEventListener("click", () => put(run.names.indexOf($("tray-shelf").value)));
+$("ask").addEventListener("click", async () => {
+  const given = await ask("ask?count=20");
+  if (given) showFound(given.rows, "asked: placing these helps most");
+});
+
+shelves.heard.look = look;
+shelves.heard.drop = put;
+cells.heard.select = tell;
+cells.heard.open = (index) => detail.show(index);
+detail.heard.place = put;
+detail.heard.move = (index) => cells.activate(index);
+panels.heard.say = say;
+$("detail").addEventListener("close", () => $("grid").focus({ preventScroll: true }));
+
+// --- news -------------------------------------------------------------------------------------------
+
+news.addEventListener("change", refresh);
+news.addEventListener("saved", () => {
+  $("saved").textContent = run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} kept` : "";
+  $("undo-edit").disabled = !run.undoable && !run.pending;
+  $("bold").value = run.boldness;
+  document.body.dataset.edits = run.edits;
+  document.body.dataset.pending = run.pending;
+});
+news.addEventListener("trouble", ({ detail: text }) => say(text));
+news.addEventListener("lost", () => { $("saved").textContent = "The server is gone. Every edit that was kept is safe."; });
+
+await load();
+const folder = visible(baseName(run.facts.folder.replace(/\/+$/, "")) || run.facts.folder);
+document.title = `${folder} \u00b7 zeroshelf review`;
+$("headline").textContent = folder;
+$("facts").append(
+  make("span", "", plural(run.size, "picture")),
+  make("span", "", run.facts.kind, " to ", make("bdi", "", visible(run.facts.destination))),
+  make("span", "", "model ", make("bdi", "", visible(run.facts.model))),
+  ...(run.facts.skipped.length ? [make("span", "", `${number(run.facts.skipped.length)} skipped`)] : []));
+$("notes").append(...run.facts.notes.map((note) => make("li", "", visible(note))));
+if (!shelves.counts().unsure) view.look = "all";
+refresh();
+panels.offer();
+$("grid").focus({ preventScroll: true });
+document.body.dataset.ready = "true";

@@ -1,0 +1,115 @@
+// The shelves at the side: counts, a key for each, drop targets; adding, renaming, merging, dropping.
+
+import { OTHER, confidence, edit, run } from "./state.js";
+import { $, button, make, number, plural, visible } from "./words.js";
+
+export const heard = { look() {}, drop() {} };  // set by the page
+export const keys = new Map();  // key -> column
+
+const RESERVED = new Set("ozae");
+let looked = "unsure";  // "all", "unsure", or a shelf's name; null while something else is shown
+
+/** A key for each label: a letter of its name, else a digit, else any letter. "o" is other. */
+function giveKeys() {
+  keys.clear();
+  const letters = "abcdefghijklmnopqrstuvwxyz";
+  run.names.forEach((name, column) => {
+    if (column === run.names.length - 1) return;
+    const free = (key) => /^[a-z0-9]$/.test(key) && !RESERVED.has(key) && !keys.has(key);
+    const key = [...name.toLowerCase(), ..."123456789", ...letters].find(free);
+    if (key) keys.set(key, column);
+  });
+  keys.set("o", run.names.length - 1);
+}
+
+export const keyOf = (column) => [...keys].find(([, own]) => own === column)?.[0];
+
+export function counts() {
+  const tally = new Array(run.names.length).fill(0);
+  let unsure = 0;
+  for (let row = 0; row < run.size; row += 1) {
+    tally[run.columns[row]] += 1;
+    if (confidence(row) === "unsure") unsure += 1;
+  }
+  return { tally, unsure };
+}
+
+export function draw(look) {
+  looked = look;
+  giveKeys();
+  const { tally, unsure } = counts();
+  const held = document.activeElement?.closest?.("#shelves li")?.dataset.look;
+  const entries = [
+    entry("all", "All pictures", run.size),
+    entry("unsure", "Unsure", unsure),
+    ...run.names.map((name, column) => entry(name, name, tally[column], column)),
+  ];
+  $("shelves").replaceChildren(...entries);
+  if (held) [...$("shelves").children].find((li) => li.dataset.look === held)?.querySelector("button").focus();
+  const kept = $("tray-shelf").value;
+  $("tray-shelf").replaceChildren(...run.names.map((name) => new Option(visible(name), name, false, name === kept)));
+}
+
+function entry(look, name, count, column) {
+  const to = button("to", make("bdi", "name", visible(name)));
+  const key = column === undefined ? undefined : keyOf(column);
+  if (key) { const cap = make("kbd", "", key); cap.ariaHidden = "true"; to.append(cap); } else to.append(make("span"));
+  to.append(make("span", "count", number(count)));
+  to.title = visible(name);
+  to.setAttribute("aria-label", `${visible(name)}, ${plural(count, "picture")}${key ? `, key ${key}` : ""}`);
+  to.setAttribute("aria-pressed", look === looked);
+  to.addEventListener("click", () => heard.look(look));
+  const li = make("li", look === OTHER || column === 0 ? "apart" : "", to);
+  li.dataset.look = look;
+  if (column === undefined) { li.append(make("span", "none")); return li; }
+  const bar = make("i");
+  bar.style.width = `${run.size ? (100 * count) / run.size : 0}%`;
+  to.append(make("span", "share", bar));
+  to.addEventListener("dragover", (event) => { event.preventDefault(); to.classList.add("over"); });
+  to.addEventListener("dragleave", () => to.classList.remove("over"));
+  to.addEventListener("drop", (event) => { event.preventDefault(); to.classList.remove("over"); heard.drop(column); });
+  if (column === run.names.length - 1) { li.append(make("span", "none")); return li; }
+  const more = button("more", "\u22ef");
+  more.setAttribute("aria-label", `Change the shelf ${visible(name)}`);
+  more.addEventListener("click", () => change(column));
+  li.append(more);
+  return li;
+}
+
+// --- changing a shelf -------------------------------------------------------------------------------
+
+let changing = "";
+
+function change(column) {
+  changing = run.names[column];
+  $("shelf-name").textContent = visible(changing);
+  const words = run.words[column] ?? [];
+  $("shelf-words").textContent = words.length ? `Also: ${words.map(visible).join(", ")}` : "";
+  $("rename-to").value = changing;
+  const others = run.names.filter((name) => name !== changing && name !== OTHER);
+  $("merge-into").replaceChildren(...others.map((name) => new Option(visible(name), name)));
+  $("merge").hidden = others.length === 0;
+  $("shelf").showModal();
+}
+
+async function changed(what) {
+  $("shelf").close();
+  const done = await edit(what);
+  if (done && looked === changing) heard.look(what.to ?? what.into ?? "unsure");
+}
+
+$("rename").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const to = $("rename-to").value.trim();
+  if (to && to !== changing) changed({ do: "rename", label: changing, to });
+});
+$("merge").addEventListener("submit", (event) => {
+  event.preventDefault();
+  changed({ do: "merge", label: changing, into: $("merge-into").value });
+});
+$("drop").addEventListener("click", () => changed({ do: "drop", label: changing }));
+$("add").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const label = $("add-name").value.trim();
+  if (label && (await edit({ do: "add", label }))) $("add-name").value = "";
+});

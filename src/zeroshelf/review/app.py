@@ -1,0 +1,291 @@
+"""Addresses -> the session. Thin: each answers one question or takes one edit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from zeroshelf import decisions as deciding
+from zeroshelf import pictures, planfile
+from zeroshelf.errors import Unreadable, UserError
+from zeroshelf.prompts import PLAIN
+from zeroshelf.review import lessons
+from zeroshelf.review.carrying import Carrier
+from zeroshelf.review.guard import Guard
+from zeroshelf.review.session import PERSON, Session
+
+_SCRIPTS = ("review", "state", "words", "grid", "shelves", "detail", "panels")
+FILES = {  # everything of the page; no address is ever made into a path
+    "": ("index.html", "text/html"),
+    "review.css": ("review.css", "text/css"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS},
+}
+LARGE = 1600  # pixels of the longer side in the large view
+FOUND = 300  # pictures that a search by words brings
+_KEEP = {"Cache-Control": "private, max-age=86400, immutable"}  # the token makes addresses new
+
+
+def make(session: Session, token: str) -> Guard:
+    return Guard(_Page(session).app(), token)
+
+
+class _Page:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.carrier = Carrier(session)
+        self.lesson = lessons.Lesson(0, 0, ())
+        self.plan = planfile.header(os.path.join(session.record, "plan.jsonl"))
+
+    def app(self) -> Starlette:
+        def get(path: str, answer: Callable[..., Any]) -> Route:
+            return Route(path, answer, methods=["GET"])
+
+        return Starlette(
+            routes=[
+                *(get(f"/{name}", self._file(*which)) for name, which in FILES.items()),
+                get("/pictures", self.names),
+                get("/columns", self.columns),
+                get("/state", self.state),
+                get("/changes", self.changes),
+                get("/thumbnail/{row:int}", self.thumbnail),
+                get("/picture/{row:int}", self.picture),
+                get("/about/{row:int}", self.about),
+                get("/search", self.search),
+                get("/bold", self.bold),
+                get("/lesson", self.learn),
+                get("/ask", self.ask),
+                Route("/edit", self.edit, methods=["POST"]),
+            ],
+            exception_handlers={UserError: _refused, KeyError: _malformed, ValueError: _malformed},
+        )
+
+    @staticmethod
+    def _file(name: str, kind: str) -> Callable[[Request], Response]:
+        content = (resources.files("zeroshelf") / "data" / "review" / name).read_bytes()
+        return lambda _: Response(content, media_type=kind)
+
+    # --- what is there ----------------------------------------------------------------------
+
+    def names(self, _: Request) -> Response:
+        """What never changes: names, stacks, the run's facts. ASCII: names may be no UTF-8."""
+        groups = _groups(self.session.run.embeddings.digests)
+        return _ascii({"paths": self.session.paths, "groups": groups, "facts": self._facts()})
+
+    def columns(self, _: Request) -> Response:
+        """N and the version, then per picture the shelf (16 bits), P in 1/255 and who chose it."""
+        with self.session.lock:
+            now, version = self.session.shelves, self.session.version
+        head = np.array((len(self.session), version), np.uint32)
+        parts = (head, now.columns, _bytes(now.probabilities), now.by)
+        return Response(
+            b"".join(part.tobytes() for part in parts), media_type="application/octet-stream"
+        )
+
+    def state(self, request: Request) -> Response:
+        since = int(request.query_params.get("since", -1))
+        with self.session.lock:
+            now, edited = self.session.shelves, self.session.edited
+            rows = self.session.changed_since(since)
+            known = {
+                "version": self.session.version,
+                "shelves": list(now.names),
+                "words": [[*label.words, *label.prompts] for label in edited.labels],
+                "boldness": edited.boldness,
+                "edits": self.session.edit_count,
+                "marks": len(edited.placed),
+                "undoable": edited.last is not None,
+                "progress": asdict(self.carrier.progress),
+                "changed": None
+                if rows is None
+                else {
+                    "rows": rows.tolist(),
+                    "columns": now.columns[rows].tolist(),
+                    "probabilities": _bytes(now.probabilities[rows]).tolist(),
+                    "by": now.by[rows].tolist(),
+                },
+            }
+        return _ascii(known)
+
+    def changes(self, request: Request) -> Response:
+        """A line whenever there is something new to ask for: two tabs agree."""
+
+        async def lines() -> AsyncIterator[str]:
+            last: tuple[object, ...] = ()
+            while not await request.is_disconnected():
+                now = (self.session.version, self.carrier.progress)
+                if now != last:
+                    last = now
+                    yield f"data: {self.session.version}\n\n"
+                await asyncio.sleep(0.1)
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
+
+    # --- pictures ---------------------------------------------------------------------------
+
+    def thumbnail(self, request: Request) -> Response:
+        digest = self.session.run.embeddings.digests[self._row(request)].hex()
+        jpeg = self.session.run.thumbnails([digest]).get(digest)
+        if jpeg is None:
+            return PlainTextResponse("no thumbnail\n", 404)
+        return Response(jpeg, media_type="image/jpeg", headers=_KEEP)
+
+    def picture(self, request: Request) -> Response:
+        """Decoded and encoded anew: a browser reads no HEIC, and gets no bytes of a stranger."""
+        try:
+            decoded = pictures.decode(pictures.read(self._place(self._row(request))), LARGE // 4)
+        except Unreadable as trouble:
+            return PlainTextResponse(f"{trouble}\n", 404)
+        return Response(pictures.thumbnail(decoded, LARGE), media_type="image/jpeg", headers=_KEEP)
+
+    def about(self, request: Request) -> Response:
+        row = self._row(request)
+        with self.session.lock:
+            decision = self.session.decisions[row]
+            by = int(self.session.shelves.by[row])
+        picture = self.session.run.embeddings.pictures[row]
+        reason = decision.reason if by != PERSON else "you placed it here"
+        where = self._place(row)
+        about = {"path": where, "size": picture.size, "reason": reason, "top": decision.top}
+        about["other"] = float(self.session.decisions.probabilities[row, -1])
+        try:
+            decoded = pictures.decode(pictures.read(where), 32)
+            about |= {"width": decoded.width, "height": decoded.height, "note": decoded.note}
+            changed = datetime.fromtimestamp(os.stat(where).st_mtime)
+            about["changed"] = changed.strftime("%Y-%m-%d %H:%M")
+        except (Unreadable, OSError) as trouble:
+            about["note"] = f"can't be shown now: {trouble}"
+        return _ascii(about)
+
+    # --- questions --------------------------------------------------------------------------
+
+    def search(self, request: Request) -> Response:
+        """The pictures that look most like some words, the nearest first."""
+        words = request.query_params["words"].strip()
+        if not words:
+            raise UserError("type some words to look for")
+        query = self.session.run.embed_texts([PLAIN.format(words), words]).mean(axis=0)
+        vectors = self.session.run.embeddings.vectors
+        blocks = (vectors[i : i + 8192].astype(np.float32) for i in range(0, len(vectors), 8192))
+        likeness = np.concatenate([block @ query for block in blocks])
+        count = min(FOUND, len(likeness))
+        best = np.argpartition(-likeness, count - 1)[:count]
+        return _ascii({"rows": best[np.argsort(-likeness[best], kind="stable")].tolist()})
+
+    def bold(self, request: Request) -> Response:
+        return _ascii(lessons.bolder(self.session, float(request.query_params["by"])))
+
+    def learn(self, _: Request) -> Response:
+        self.lesson = learnt = lessons.lesson(self.session)
+        moves = [
+            {"shelf": move.shelf, "to": move.to, "count": len(move.rows), "rows": move.rows[:60]}
+            for move in learnt.moves
+        ]
+        return _ascii({"version": learnt.version, "marks": learnt.marks, "moves": moves})
+
+    def ask(self, request: Request) -> Response:
+        count = min(200, max(1, int(request.query_params.get("count", 20))))
+        return _ascii({"rows": lessons.ask(self.session, count)})
+
+    # --- edits ------------------------------------------------------------------------------
+
+    async def edit(self, request: Request) -> Response:
+        given = json.loads(await request.body())
+        return await run_in_threadpool(self._edit, given)
+
+    def _edit(self, given: dict[str, Any]) -> Response:
+        """Confirmed only when it is on the disk."""
+        session = self.session
+        moved = 0
+        match given:
+            case {"do": "place", "rows": [*rows], "shelf": str(shelf)}:
+                session.place([int(row) for row in rows], shelf)
+            case {"do": "undo"}:
+                moved = int(session.undo())
+            case {"do": "bold", "by": int(by) | float(by)}:
+                session.bold(float(by))
+            case {"do": "add", "label": str(text)}:
+                session.add_label(text)
+            case {"do": "rename", "label": str(name), "to": str(to)}:
+                session.rename_label(name, to)
+            case {"do": "merge", "label": str(name), "into": str(into)}:
+                session.merge_label(name, into)
+            case {"do": "drop", "label": str(name)}:
+                session.drop_label(name)
+            case {"do": "accept", "version": version, "moves": [*moves]}:
+                if version != self.lesson.version:
+                    raise UserError("this preview is an old one: look at it once more")
+                moved = lessons.accept(session, self.lesson, [int(move) for move in moves])
+            case {"do": "apply"}:
+                self.carrier.apply()
+            case {"do": "unapply"}:
+                self.carrier.undo()
+            case _:
+                raise ValueError("no such edit")
+        return _ascii({"version": session.version, "edits": session.edit_count, "moved": moved})
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _row(self, request: Request) -> int:
+        row = int(request.path_params["row"])
+        if row >= len(self.session):
+            raise UserError("there is no such picture in this run")
+        return row
+
+    def _place(self, row: int) -> str:
+        """Where the picture lies by now: at its old place, or where the plan put it."""
+        path = self.session.run.embeddings.pictures[row].path
+        if os.path.exists(path) or self.plan["kind"] != "move":
+            return path
+        planned = planfile.load(os.path.join(self.session.record, "plan.jsonl"))
+        return next((a.target for a in planned.actions if a.source == path), path)
+
+    def _facts(self) -> dict[str, Any]:
+        run = self.session.run
+        return {
+            "run": run.id,
+            "folder": run.question.folder,
+            "destination": self.plan["destination"],
+            "kind": self.plan["kind"],
+            "model": run.model.id,
+            "notes": run.notes,
+            "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
+            "sure": deciding.SURE,
+            "likely": deciding.LIKELY,
+        }
+
+
+def _groups(digests: tuple[bytes, ...]) -> list[int]:
+    """Row -> the first row that shows the same; the row itself where there is none."""
+    first: dict[bytes, int] = {}
+    return [first.setdefault(digest, row) for row, digest in enumerate(digests)]
+
+
+def _bytes(probabilities: Any) -> Any:
+    return np.round(np.asarray(probabilities) * 255).astype(np.uint8)
+
+
+def _ascii(answer: Any) -> Response:
+    """Names that are no UTF-8 hold lone surrogates, which JSON in ASCII keeps."""
+    return Response(json.dumps(answer), media_type="application/json")
+
+
+def _refused(_: Request, trouble: Exception) -> Response:
+    return JSONResponse({"error": str(trouble)}, 409)
+
+
+def _malformed(_: Request, trouble: Exception) -> Response:
+    return JSONResponse({"error": f"not understood: {trouble}"}, 400)
