@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -67,10 +66,11 @@ def rows() -> Mapping[str, Row]:
 
 
 def by_source(name: str) -> Row | None:
-    """The row of that id, hub id or hub id's last part."""
+    """The row of that id, or of that hub id; "clip-ViT-L-14", the notebook's word, is known too."""
+    short = name.lower().replace("vit-", "")
     for row in rows().values():
-        sources = (row.repo, row.export and row.export.removeprefix("hf-hub:"))
-        if name == row.id or name in sources or name in [s.split("/")[-1] for s in sources if s]:
+        sources = [s.removeprefix("hf-hub:") for s in (row.repo, row.export) if s]
+        if short == row.id or name in (*sources, *(s.split("/")[-1] for s in sources)):
             return row
     return None
 
@@ -103,19 +103,6 @@ def recommend(
     if quick:
         return max(quick, key=lambda row: row.top1 or 0)
     return min(fitting, key=lambda row: row.gflop, default=None)
-
-
-def gflops() -> float:
-    """How many 10^9 operations a second this machine's processors do, from a short measurement."""
-    import numpy as np
-
-    side, best = 768, float("inf")
-    matrix = np.ones((side, side), np.float32)
-    for _ in range(10):  # the best of them: other programs slow some down
-        started = time.perf_counter()
-        matrix @ matrix
-        best = min(best, time.perf_counter() - started)
-    return 2 * side**3 / best / 1e9
 
 
 def _row(id: str, values: dict[str, Any]) -> Row:

@@ -10,7 +10,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from zeroshelf import catalogue, digest, graph, installed
+from zeroshelf import catalogue, digest, graph, installed, ort
 from zeroshelf import layout as layouts
 from zeroshelf.encoder import TwoTower
 from zeroshelf.errors import UserError
@@ -104,7 +104,7 @@ def notes(model: Model, language: str | None = None) -> tuple[str, ...]:
 
 
 def _better(model: Model) -> str | None:
-    row = catalogue.recommend(catalogue.gflops(), memory_mb()) if model.id == "starter" else None
+    row = catalogue.recommend(gflops(), memory_mb()) if model.id == "starter" else None
     if row is None:
         return None
     return (
@@ -120,6 +120,11 @@ def _foreign(model: Model, language: str) -> str | None:
     better = ", ".join([row.id for row in rows if language in row.languages][:4])
     advice = f"; these do: {better}" if better else ""
     return f"the model {model.id} does not know the labels' language, {language}{advice}"
+
+
+def gflops() -> float:
+    """How many 10^9 operations a second this machine's processors do."""
+    return ort.gflops() * processors()
 
 
 def memory_mb() -> float:

@@ -34,7 +34,7 @@ def list_(screen: Screen) -> None:
     from zeroshelf import catalogue, installed, models
 
     here = installed.ids()
-    speed = catalogue.gflops()
+    speed = models.gflops()
     rows: list[list[str | int]] = [["starter", "yes", "", 39, "", "en", "MIT"]]
     for row in catalogue.rows().values():
         rate = catalogue.pictures_per_second(row, speed)
@@ -46,11 +46,11 @@ def list_(screen: Screen) -> None:
                 row.mb,
                 f"{rate:.1f}" if rate < 10 else f"{rate:.0f}",
                 ", ".join(row.languages) if len(row.languages) < 4 else "many",
-                row.licence.partition(":")[0],
+                row.licence,
             ]
         )
     rows += [[id, "yes", "", 0, "", "", ""] for id in here if id not in catalogue.rows()]
-    screen.table(["id", "here", "ImageNet", "MB", "about/s", "languages", "licence"], rows)
+    screen.table(["id", "here", "ImageNet", "MB", "about/s", "speaks", "licence"], rows)
     best = catalogue.recommend(speed, models.memory_mb(), installed=here)
     if best:
         screen.say(f"For this machine: zeroshelf models get {best.id}")
