@@ -254,7 +254,7 @@ def test_hostile_text_is_text(tmp_path, browser):
 
 @in_chromium
 def test_the_link_leads_to_the_bytes_of_the_path(tmp_path, browser):
-    names = [b"/pics/caf\xe9 #1?.jpg", "/pics/蛙 100%.jpg".encode(), b"/pics/javascript:x"]
+    names = [b"/pics/caf\xe9 #1?.jpg", "/pics/蛙 100%.jpg".encode(), b"/pics/back\\slash.jpg"]
     show(browser, written(tmp_path, [row(os.fsdecode(name)) for name in names]), 3)
     for index, name in enumerate(names):
         browser.run(f"showDetail({index})")
@@ -358,6 +358,16 @@ def test_small_shelves_share_a_line(mixed):
     lefts = mixed.run(f"{heads}.map((box) => box.left)")
     cards = mixed.run(f"{CARDS}.map((card) => card.getBoundingClientRect().left)")
     assert lefts == [cards[0], cards[2], cards[3]]  # cat 2, frog 1, other 1
+
+
+@in_chromium
+def test_near_duplicates_name_each_other(tmp_path, browser):
+    rows = [row("/a/one.jpg", group=7), row("/a/two.jpg", group=7), row("/a/alone.jpg")]
+    show(browser, written(tmp_path, rows), 3)
+    browser.run("showDetail(0)")
+    assert "two.jpg" in browser.run("document.getElementById('detail-facts').innerText")
+    browser.run("showDetail(2)")
+    assert "same" not in browser.run("document.getElementById('detail-facts').innerText")
 
 
 @in_chromium
