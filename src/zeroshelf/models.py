@@ -7,7 +7,9 @@ the record of its installation or in the catalogue.
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from zeroshelf import catalogue, digest, graph, installed, ort
@@ -81,12 +83,14 @@ def load(
     model: Model,
     device: str | None = None,
     threads: int | None = None,
-    warn: Warn = lambda line: None,
+    warn: Warn | None = None,
 ) -> TwoTower:
     """Open nothing yet: each tower is read when it is first used.
 
-    `threads` are the text tower's; None: as many as this process may use.
+    `threads` are the text tower's; None: as many as this process may use. `warn` hears of a device
+    that does not work; None: a Python warning, so that nobody waits for a CPU unawares.
     """
+    warn = warn or partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
     return TwoTower(model, layouts.read(model.folder), device, threads or processors(), warn)
 
 

@@ -5,10 +5,14 @@ onnxruntime takes a third of a second to import, so it is imported when the firs
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +26,21 @@ Warn = Callable[[str], None]
 
 MATMUL = Path(__file__).parent / "data" / "matmul.onnx"  # one product of two matrices, to time
 
-# Fastest first: the order in which a device is chosen where none is asked for.
+# Every device, by the name that people give it, with the name of ONNX Runtime's provider for it.
 PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
-    "rocm": "MIGraphXExecutionProvider",
+    "tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
     "directml": "DmlExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
+    "webgpu": "WebGpuExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+# Tried in this order where no device is asked for. The others run only when they are named.
+AUTOMATIC = ("cuda", "tensorrt-rtx", "migraphx", "directml", "openvino", "cpu")
+# Packages that stand beside onnxruntime and bring a provider, as plug-ins.
+PLUGINS = ("onnxruntime_ep_openvino", "onnxruntime_ep_nv_tensorrt_rtx", "onnxruntime_ep_webgpu")
 DTYPES: Mapping[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -77,42 +87,77 @@ class Graph:
 def open_graph(path: Path, device: str | None, threads: int, warn: Warn) -> Graph:
     """Open `path` on `device` ("cuda", "cpu", ...; None: the best that this machine has).
 
-    `threads` are those that one call of `run` may use on the CPU. A device that was found but does
-    not work is told to `warn`, and the graph runs on the CPU; one that was asked for and isn't
-    there raises `UserError`.
+    `threads` are those that one call of `run` may use on the CPU. A device that is there but does
+    not work is told to `warn`, and the graph runs on the next; one that was asked for and that the
+    installed ONNX Runtime does not know raises `UserError`.
     """
+    failure = ""
+    for name in _wanted(device, devices()):
+        try:
+            session = _session(path, name, threads)
+        except Exception as error:  # onnxruntime raises classes of its own, one per status
+            failure = str(error).splitlines()[0]
+        else:
+            if PROVIDERS[name] in session.get_providers():
+                return Graph(path, session, name)
+            # ONNX Runtime itself fell back, without a word
+            failure = "its libraries or its driver are missing"
+        if name != "cpu":
+            warn(f"the device {name} can't be used: {failure}; this runs on the next best, slower")
+    raise UserError(f"{path} can't be opened as an ONNX model: {failure}")
+
+
+def devices() -> tuple[str, ...]:
+    """The devices that the installed ONNX Runtime knows, in the order of `PROVIDERS`."""
     import onnxruntime as ort  # type: ignore[import-untyped]
+
+    _register_plugins()
+    available = ort.get_available_providers()
+    return tuple(name for name, provider in PROVIDERS.items() if provider in available)
+
+
+def hidden_package() -> str | None:
+    """What to do where onnxruntime lies over another build of itself; None where all is well.
+
+    The builds share one folder, and pip can't say "instead of": whichever came last is in it.
+    """
+    for package, name in (("onnxruntime-gpu", "cuda"), ("onnxruntime-directml", "directml")):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            metadata.version(package)
+            if name not in devices():
+                return (
+                    f"{package} is installed, but onnxruntime lies over it: "
+                    f"pip install --force-reinstall --no-deps {package}"
+                )
+    return None
+
+
+def _session(path: Path, device: str, threads: int) -> Any:
+    import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only: warnings speak of nodes, which no user can mend
     options.enable_cpu_mem_arena = False  # half the memory for the same speed
-    last_failure = ""
-    for name in _wanted(device, ort.get_available_providers()):
-        providers = [PROVIDERS[name]] + ([PROVIDERS["cpu"]] if name != "cpu" else [])
-        try:
-            session = ort.InferenceSession(os.fspath(path), options, providers=providers)
-        except Exception as error:
-            last_failure = str(error).splitlines()[0]
-            if name == "cpu":
-                raise UserError(
-                    f"{path} can't be opened as an ONNX model: {last_failure}"
-                ) from error
-            warn(f"{name} does not work here ({last_failure}); trying the next device")
-            continue
-        if PROVIDERS[name] in session.get_providers():  # ONNX Runtime falls back without a word
-            return Graph(path, session, name)
-        warn(f"{name} was found but could not be started, so this runs on the CPU, slower")
-        return Graph(path, session, "cpu")
-    raise UserError(f"{path} can't be opened on {device}: {last_failure}")
+    plugged = [found for found in ort.get_ep_devices() if found.ep_name == PROVIDERS[device]]
+    if plugged and device != "cpu":
+        options.add_provider_for_devices(plugged[:1], {})
+        return ort.InferenceSession(os.fspath(path), options)
+    if device == "cuda":
+        ort.preload_dlls()  # those of the nvidia-* packages, where they are installed
+    providers = [PROVIDERS[device]] + ([PROVIDERS["cpu"]] if device != "cpu" else [])
+    return ort.InferenceSession(os.fspath(path), options, providers=providers)
 
 
-def devices() -> tuple[str, ...]:
-    """The devices that the installed ONNX Runtime knows, fastest first."""
+@cache
+def _register_plugins() -> None:
     import onnxruntime as ort
 
-    return tuple(_wanted(None, ort.get_available_providers()))
+    for module in PLUGINS:
+        if find_spec(module) is not None:
+            plugin = import_module(module)
+            ort.register_execution_provider_library(module, plugin.get_library_path())
 
 
 def gflops() -> float:
@@ -135,16 +180,15 @@ def gflops() -> float:
     return float(2 * 512**3 / best / 1e9)
 
 
-def _wanted(device: str | None, available: Sequence[str]) -> list[str]:
-    here = [name for name, provider in PROVIDERS.items() if provider in available]
+def _wanted(device: str | None, here: Sequence[str]) -> list[str]:
     if device is None:
-        return here
+        return [name for name in AUTOMATIC if name in here]
     if device not in PROVIDERS:
         raise UserError(f"unknown device {device!r}: one of {', '.join(PROVIDERS)}")
     if device not in here:
+        advice = hidden_package() or f"pip install 'zeroshelf[{device}]'"
         raise UserError(
-            f"the installed ONNX Runtime has no {device} (it has {', '.join(here)}); "
-            f"see `zeroshelf models` in the documentation for the extras"
+            f"the installed ONNX Runtime has no {device}, only {', '.join(here)}; {advice}"
         )
     return [device] if device == "cpu" else [device, "cpu"]
 
