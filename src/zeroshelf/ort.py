@@ -109,7 +109,7 @@ def open_graph(path: Path, device: str | None, threads: int, warn: Warn) -> Grap
 
 def devices() -> tuple[str, ...]:
     """The devices that the installed ONNX Runtime knows, in the order of `PROVIDERS`."""
-    import onnxruntime as ort  # type: ignore[import-untyped]
+    import onnxruntime as ort
 
     _register_plugins()
     available = ort.get_available_providers()
