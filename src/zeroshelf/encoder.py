@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zeroshelf import ort
 from zeroshelf.errors import UserError
 from zeroshelf.layout import Layout
 from zeroshelf.ort import Array, Graph, Port, Warn
-from zeroshelf.records import Model, Pixels, Preprocessing, Vectors
+from zeroshelf.records import Model, Pixels, Vectors
 from zeroshelf.text import Tokenizer
 
 # A graph may return more than the embedding (SigLIP: a state for each patch): taken by name.
@@ -81,18 +79,18 @@ class TwoTower:
                 # One thread a call: the callers are as many as the cores, and each works on its own
                 # pictures, so no core ever waits for another.
                 graph = ort.open_graph(self._layout.visual, self._device, 1, self._warn)
-                self._visual = _Visual(graph, self.model.preprocessing)
+                self._visual = _Visual(graph, self.model)
             return self._visual
 
 
 class _Visual:
     """The image tower. Its graph may want other things than float pixels, any number at once."""
 
-    def __init__(self, graph: Graph, preprocessing: Preprocessing) -> None:
+    def __init__(self, graph: Graph, model: Model) -> None:
         self.graph = graph
         self._input = _only_input(graph)
         self._output = embedding_output(graph)
-        self._preprocessing = preprocessing
+        self._preprocessing, self._dim = model.preprocessing, model.dim
         self._limit = self._input.shape[0]  # pictures at once; None: any number
 
     def __call__(self, pixels: Pixels) -> Vectors:
@@ -101,14 +99,15 @@ class _Visual:
             parts = [self(pixels[i : i + limit]) for i in range(0, len(pixels), limit)]
             return np.concatenate(parts)
         try:
-            return _unit(self.graph.run({self._input.name: self._fit(pixels)}, self._output))
+            rows = self.graph.run({self._input.name: self._fit(pixels)}, self._output)
         except ort.OutOfMemoryError as error:
             if len(pixels) == 1:
                 raise UserError(
                     f"one picture is too much for this device's memory: {error}"
                 ) from error
             self._limit = (len(pixels) + 1) // 2
-        return self(pixels)
+            return self(pixels)
+        return _unit(self.graph, rows, self._dim)
 
     def _fit(self, pixels: Pixels) -> Array:
         if self._input.dtype is np.uint8:  # normalisation is part of the graph: undo ours
@@ -140,14 +139,14 @@ class _Textual:
         vectors = np.empty((len(texts), dim), np.float32)
         for start in range(0, len(order), limit):
             rows = order[start : start + limit]
-            vectors[rows] = self._run([texts[i] for i in rows])
+            vectors[rows] = _unit(self._graph, self._run([texts[i] for i in rows]), dim)
         return vectors
 
-    def _run(self, texts: Sequence[str]) -> Vectors:
+    def _run(self, texts: Sequence[str]) -> Array:
         ids, mask = self._tokenizer(texts)
         values = {"ids": ids, "mask": mask, "types": np.zeros_like(ids)}
         feeds = {port.name: values[role].astype(port.dtype) for role, port in self._ports.items()}
-        return _unit(self._graph.run(feeds, self._output))
+        return self._graph.run(feeds, self._output)
 
 
 def _only_input(graph: Graph) -> Port:
@@ -180,9 +179,9 @@ def embedding_output(graph: Graph) -> str:
     raise UserError(f"{graph.path}: none of its outputs ({', '.join(names)}) is an embedding")
 
 
-def _unit(vectors: npt.NDArray[Any]) -> Vectors:
-    if vectors.ndim != 2:
-        raise UserError(f"a tower gave an array of shape {vectors.shape}, not one row a picture")
+def _unit(graph: Graph, vectors: Array, dim: int) -> Vectors:
+    if vectors.ndim != 2 or vectors.shape[1] != dim:
+        raise UserError(f"{graph.path}: its rows have the shape {vectors.shape[1:]}, not ({dim},)")
     rows: Vectors = vectors.astype(np.float32)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
     return rows

@@ -103,7 +103,8 @@ def processors() -> int:
 
 def notes(model: Model, language: str | None = None) -> tuple[str, ...]:
     """What a person should know before trusting a model with labels in `language`, a line each."""
-    lines = (_better(model), _foreign(model, language) if language else None)
+    foreign = _foreign(model, language) if language else None
+    lines = (_better(model), foreign, ort.hidden_package())
     return tuple(line for line in lines if line)
 
 

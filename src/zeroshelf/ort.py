@@ -6,6 +6,7 @@ onnxruntime takes a third of a second to import, so it is imported when the firs
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -145,7 +146,8 @@ def _session(path: Path, device: str, threads: int) -> Any:
         options.add_provider_for_devices(plugged[:1], {})
         return ort.InferenceSession(os.fspath(path), options)
     if device == "cuda":
-        ort.preload_dlls()  # those of the nvidia-* packages, where they are installed
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it doesn't find
+            ort.preload_dlls()  # those of the nvidia-* packages, where they are installed
     providers = [PROVIDERS[device]] + ([PROVIDERS["cpu"]] if device != "cpu" else [])
     return ort.InferenceSession(os.fspath(path), options, providers=providers)
 

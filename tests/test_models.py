@@ -1,0 +1,263 @@
+"""Every layout is read from its own files, and what isn't understood is refused by name."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+from PIL import Image
+
+from tests import tiny
+from zeroshelf import golden, models, ort
+from zeroshelf.errors import UserError
+from zeroshelf.pictures import Decoded
+from zeroshelf.preprocess import to_pixels
+from zeroshelf.records import Model, Vectors
+
+RED, GREEN = (255, 0, 0), (0, 255, 0)
+RED_VECTOR = np.array([1, 0, 0, 0.5]) / np.sqrt(1.25)
+GREEN_VECTOR = np.array([0, 1, 0, 0.5]) / np.sqrt(1.25)
+
+
+def picture(model: Model, colour: tuple[int, int, int]) -> np.ndarray:
+    image = Image.new("RGB", (21, 13), colour)
+    return to_pixels(Decoded(image, 21, 13), model.preprocessing)
+
+
+def speak(folder: Path) -> tuple[Vectors, Vectors]:
+    """A red, a green and a red picture; "red" and "green" among other texts."""
+    model = models.describe("tiny", folder)
+    encoder = models.load(model, device="cpu")
+    pixels = np.stack([picture(model, colour) for colour in (RED, GREEN, RED)])
+    return encoder.embed_pictures(pixels), encoder.embed_texts(["RED", "green"])
+
+
+def rclip(folder: Path) -> Path:
+    tiny.visual(folder / "visual.onnx", name="input", output="output")
+    tiny.textual(
+        folder / "textual.onnx", name="input", output="output", tokens=77, kind=TensorProto.INT64
+    )
+    tiny.tokenizer(folder / "tokenizer" / "tokenizer.json")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["immich", "clip", "siglip"])
+def test_a_layout_gives_the_vectors_that_its_graphs_say(tmp_path: Path, kind: str) -> None:
+    folder = tiny.immich(tmp_path) if kind == "immich" else tiny.transformers_js(tmp_path, kind)
+    if kind == "clip":  # its own tokenizer.json would lower-case
+        (folder / "tokenizer.json").write_text(
+            (folder / "tokenizer.json").read_text().replace('"red"', '"RED"')
+        )
+    pictures, texts = speak(folder)
+    np.testing.assert_allclose(pictures, [RED_VECTOR, GREEN_VECTOR, RED_VECTOR], atol=1e-6)
+    np.testing.assert_allclose(texts, [RED_VECTOR, GREEN_VECTOR], atol=1e-6)
+
+
+def test_rclips_layout_is_read_without_settings(tmp_path: Path) -> None:
+    """Its one model has 512 numbers a row; the tiny one's 4 are refused, and right but for that."""
+    model = models.describe("rclip", rclip(tmp_path))
+    assert (model.preprocessing.size, model.context_length, model.logit_scale) == (256, 77, 100)
+    with pytest.raises(UserError, match="rows have the shape"):
+        models.load(model, device="cpu").embed_texts(["Red"])
+    texts = models.load(replace(model, dim=tiny.DIM), device="cpu").embed_texts(["Red", "green"])
+    np.testing.assert_allclose(texts, [RED_VECTOR, GREEN_VECTOR], atol=1e-6)
+
+
+def test_settings_come_from_the_models_own_files(tmp_path: Path) -> None:
+    immich = models.describe("a", tiny.immich(tmp_path / "a", logit_scale=50, licence="MIT"))
+    assert (immich.logit_scale, immich.activation, immich.licence) == (50, "softmax", "MIT")
+    assert (immich.preprocessing.resize_mode, immich.preprocessing.crop) == ("shortest", "round")
+    siglip = models.describe("b", tiny.transformers_js(tmp_path / "b", "siglip"))
+    assert (siglip.logit_bias, siglip.activation) == (-10, "sigmoid")
+    assert (siglip.preprocessing.resize_mode, siglip.preprocessing.crop) == ("squash", "floor")
+    clip = models.describe("c", tiny.transformers_js(tmp_path / "c"))
+    assert (clip.logit_scale, clip.preprocessing.resize_mode) == (100, "shortest")
+
+
+def test_a_graph_of_bytes_is_given_bytes(tmp_path: Path) -> None:
+    folder = tiny.immich(tmp_path)
+    tiny.visual(folder / "visual" / "model.onnx", uint8=True)
+    pictures, _ = speak(folder)
+    np.testing.assert_allclose(pictures, [RED_VECTOR, GREEN_VECTOR, RED_VECTOR], atol=1e-6)
+
+
+def test_threads_share_an_encoder(tmp_path: Path) -> None:
+    model = models.describe("tiny", tiny.immich(tmp_path))
+    encoder = models.load(model, device="cpu")
+    pixels = np.stack([picture(model, RED)] * 3)
+    answers: list[Vectors] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(encoder.embed_pictures(pixels)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 8
+    for answer in answers:
+        np.testing.assert_allclose(answer, [RED_VECTOR] * 3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        ("visual/preprocess_cfg.json", "resize_mode", "longest"),
+        ("visual/preprocess_cfg.json", "interpolation", "area"),
+        ("visual/preprocess_cfg.json", "size", [8, 9]),
+        ("visual/preprocess_cfg.json", "mean", [0]),
+        ("config.json", "embed_dim", None),
+        ("config.json", "open_set", {"unheard": 1}),
+        ("textual/tokenizer_config.json", "padding_side", "middle"),
+    ],
+)
+def test_an_unknown_value_is_refused_with_file_and_key(
+    tmp_path: Path, file: str, key: str, value: object
+) -> None:
+    folder = tiny.immich(tmp_path)
+    config = json.loads((folder / file).read_text()) | {key: value}
+    if value is None:
+        del config[key]
+    tiny.write(folder / file, config)
+    with pytest.raises(UserError, match=key) as refused:
+        models.describe("tiny", folder)
+    assert str(folder / file.split("/", maxsplit=1)[0]) in str(refused.value) or key == "open_set"
+    assert "\n" not in str(refused.value)
+
+
+def test_a_sigmoid_model_without_its_scale_is_refused(tmp_path: Path) -> None:
+    folder = tiny.transformers_js(tmp_path, "siglip")
+    config = json.loads((folder / "config.json").read_text())
+    del config["logit_scale"]
+    tiny.write(folder / "config.json", config)
+    with pytest.raises(UserError, match="logit_scale"):
+        models.describe("tiny", folder)
+
+
+@pytest.mark.parametrize("part", ["textual/tokenizer.json", "textual/model.onnx", "config.json"])
+def test_a_missing_file_is_named(tmp_path: Path, part: str) -> None:
+    folder = tiny.immich(tmp_path)
+    (folder / part).unlink()
+    with pytest.raises(UserError, match=part.rsplit("/", maxsplit=1)[-1]):
+        models.describe("tiny", folder)
+
+
+def test_an_unknown_input_is_refused(tmp_path: Path) -> None:
+    folder = tiny.immich(tmp_path)
+    tiny.textual(folder / "textual" / "model.onnx", name="position_ids")
+    with pytest.raises(UserError, match="position_ids"):
+        speak(folder)
+
+
+def test_the_digest_follows_whatever_shapes_an_embedding(tmp_path: Path) -> None:
+    folder = tiny.immich(tmp_path)
+    before = models.describe("tiny", folder).digest
+    assert models.describe("another name", folder).digest == before
+    tiny.write(folder / "README.json", {})
+    assert models.describe("tiny", folder).digest == before
+    config = json.loads((folder / "visual" / "preprocess_cfg.json").read_text())
+    tiny.write(folder / "visual" / "preprocess_cfg.json", config | {"resize_mode": "squash"})
+    squashed = models.describe("tiny", folder).digest
+    assert squashed != before
+    tiny.visual(folder / "visual" / "model.onnx", external="weights.bin")
+    kept = models.describe("tiny", folder).digest
+    weights = folder / "visual" / "weights.bin"
+    weights.write_bytes(weights.read_bytes()[::-1])
+    assert len({before, squashed, kept, models.describe("tiny", folder).digest}) == 4
+
+
+def test_which_model_is_used(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert models.find().id == "starter"
+    for id in ("clip-b-32", "siglip2-b-16"):
+        folder = tiny.immich(home / "models" / id, logit_scale=100)
+        tiny.write(folder / "zeroshelf.json", {"id": id, "settings": {}, "sha256": {}})
+    assert models.find().id == "siglip2-b-16"  # 78.2 against 63.3
+    assert models.find("clip-ViT-B-32").id == "clip-b-32"
+    monkeypatch.setenv("ZEROSHELF_MODEL", "clip-b-32")
+    assert models.find().id == "clip-b-32"
+    assert models.find("starter").id == "starter"
+    assert models.find(str(home / "models" / "clip-b-32")).folder == folder.parent / "clip-b-32"
+    with pytest.raises(UserError, match="models get clip-l-14"):
+        models.find("clip-l-14")
+
+
+def test_the_starter_says_how_to_get_better_and_what_it_cannot_read() -> None:
+    starter = models.find()
+    (better,) = models.notes(starter)
+    assert "zeroshelf models get" in better
+    foreign = models.notes(starter, "de")[1]
+    assert "siglip2-b-16" in foreign and "de" in foreign
+    assert models.notes(starter, "en") == (better,)
+
+
+def test_the_starter_reads_short_texts_at_their_own_length() -> None:
+    """Its tokenizer.json pads to 128 tokens, which is ten times slower and changes nothing."""
+    encoder = models.load(models.find(), device="cpu")
+    alone = encoder.embed_texts(["a photo of a cat"])
+    among = encoder.embed_texts(["a photo of a cat", "word " * 60])[:1]
+    assert float((alone @ among.T)[0, 0]) > 0.99
+    assert encoder._textual is not None
+    ids, _ = encoder._textual._tokenizer(["a photo of a cat"])
+    assert ids.shape[1] < 10
+
+
+def test_pictures_release_the_text_tower() -> None:
+    encoder = models.load(models.find(), device="cpu")
+    texts = encoder.embed_texts(golden.TEXTS)
+    pictures, again = golden.embed(encoder)
+    assert pictures.shape == (12, encoder.model.dim)
+    np.testing.assert_allclose(texts, again, atol=1e-6)
+    encoder.embed_pictures(np.zeros((1, 3, 260, 260), np.float32))
+    assert encoder._textual is None
+
+
+def test_a_batch_of_one_is_a_batch_of_many() -> None:
+    encoder = models.load(models.find(), device="cpu")
+    pixels = golden._pixels(golden.pictures(), encoder.model.preprocessing)
+    many = encoder.embed_pictures(pixels)
+    one = np.concatenate([encoder.embed_pictures(pixels[i : i + 1]) for i in range(len(pixels))])
+    np.testing.assert_allclose(one, many, atol=1e-4)
+
+
+def test_out_of_memory_halves_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = models.describe("tiny", tiny.transformers_js(tmp_path))
+    encoder = models.load(model, device="cpu")
+    run, sizes = ort.Graph.run, []
+
+    def small_device(graph: ort.Graph, feeds: dict[str, np.ndarray], output: str) -> np.ndarray:
+        (batch,) = feeds.values()
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise ort.OutOfMemoryError("Failed to allocate memory")
+        return run(graph, feeds, output)
+
+    monkeypatch.setattr(ort.Graph, "run", small_device)
+    pixels = np.stack([picture(model, RED)] * 7)
+    np.testing.assert_allclose(encoder.embed_pictures(pixels), [RED_VECTOR] * 7, atol=1e-6)
+    assert sizes == [7, 4, 2, 2, 2, 1]
+    encoder.embed_pictures(pixels[:4])
+    assert sizes[6:] == [2, 2]  # remembered
+
+
+def test_a_device_that_is_not_there_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match="unknown device 'gpu'"):
+        models.load(models.find(), device="gpu").embed_texts(["x"])
+    missing = next(name for name in ("directml", "coreml", "cuda") if name not in ort.devices())
+    with pytest.raises(UserError, match=missing):
+        models.load(models.find(), device=missing).embed_texts(["x"])
+
+
+def test_a_device_that_fails_is_told_and_the_next_one_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """ONNX Runtime itself would fall back without a word."""
+    monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu"))
+    heard: list[str] = []
+    encoder = models.load(models.find(), warn=heard.append)
+    assert encoder.device == "cpu"
+    assert len(heard) == 1 and "cuda" in heard[0]
