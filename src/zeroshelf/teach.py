@@ -8,10 +8,10 @@ of either part, z' = z + s x.W, where s is the model's logit scale and W (classe
     sum_i w_i cross-entropy(z'_i, y_i) + (lam / classes) |W|^2          lam = 10
 
 over the pictures marked by a person (weight 1) and pseudo-shots: pictures of the folder that the
-model is surest of and nobody marked (weight 1/4, eight a class), the weights then balanced over the
-classes. Without pseudo-shots, what is learnt for one label spoils the others. The anchor is that of
-CLAP (Silva-Rodriguez et al., CVPR 2024), kept as an offset so that it holds for labels of several
-prompts and for "other" as well. docs/review.md has the figures.
+model is surest of and no mark speaks against (weight 1/4, eight a class), the weights balanced
+over the classes. Without pseudo-shots, what is learnt for one label spoils the others. The anchor
+is that of CLAP (Silva-Rodriguez et al., CVPR 2024), kept as an offset so that it holds for labels
+of several prompts and for "other" as well. docs/review.md has the figures.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from zeroshelf.records import Decisions
 
 ANCHOR = 10.0  # lam
 SHOTS, SHOT_WEIGHT = 8, 0.25  # pseudo-shots a class, and what each counts against a mark
+SAME = 0.95  # cosine from which a picture shows what a mark shows: contradicted with it
 _LEAST = 1e-7  # of a probability, so that its logarithm is finite: what float32 holds of 1 - P
 
 Floats = npt.NDArray[np.float64]
@@ -80,31 +81,38 @@ def learn(
     free = np.ones(len(probabilities), bool)
     free[marks.rows] = False
 
+    def surest(
+        score: npt.NDArray[np.float32], among: npt.NDArray[np.bool_], against: npt.NDArray[np.bool_]
+    ) -> Rows:
+        """The surest pictures of a class; `against`: the marks that speak against it."""
+        rows = np.flatnonzero(among & free)
+        rows = rows[np.argsort(-score[rows], kind="stable")[: 4 * SHOTS]]
+        marked = vectors[marks.rows[against]].astype(np.float32)
+        alike = (vectors[rows].astype(np.float32) @ marked.T).max(axis=1, initial=-1.0)
+        return np.asarray(rows[alike < SAME][:SHOTS])
+
     # on which shelf? The surest of each label, whether it was on the shelf or in "other"
     on_shelf = marks.columns < other
-    surest = [_surest(probabilities[:, column], free & (best == column)) for column in range(other)]
+    shots = [
+        surest(probabilities[:, column], best == column, on_shelf & (marks.columns != column))
+        for column in range(other)
+    ]
     which = _refit(
         features,
         probabilities[:, :other],
         Marks(marks.rows[on_shelf], marks.columns[on_shelf]),
-        _together(surest),
+        _together(shots),
     )
     # on a shelf at all? Column 0 says yes, column 1 no
-    sides = [*(_surest(inside, free & (best == c) & (inside >= 0.5)) for c in range(other))]
-    yes = np.concatenate(sides)
-    no = _surest(-inside, free & (inside < 0.5))
+    yes = [surest(inside, (best == c) & (inside >= 0.5), ~on_shelf) for c in range(other)]
+    no = surest(-inside, inside < 0.5, on_shelf)
     whether = _refit(
         features,
         np.column_stack((inside, 1 - inside)),
         Marks(marks.rows, (~on_shelf).astype(np.intp)),
-        _together([yes, no]),
+        _together([np.concatenate(yes), no]),
     )
     return np.column_stack((which * whether[:, :1], whether[:, 1]))
-
-
-def _surest(score: npt.NDArray[np.float32], among: npt.NDArray[np.bool_]) -> Rows:
-    rows = np.flatnonzero(among)
-    return rows[np.argsort(-score[rows], kind="stable")[:SHOTS]]
 
 
 def _together(rows: list[Rows]) -> Marks:

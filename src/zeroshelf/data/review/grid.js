@@ -178,7 +178,7 @@ box.addEventListener("click", (event) => {
   const element = event.target.closest(".card");
   if (!element) return;
   box.focus({ preventScroll: true });
-  const touch = matchMedia("(hover: none)").matches;
+  const touch = matchMedia("(pointer: coarse)").matches;
   if (event.shiftKey) move(element.index, true);
   else if (event.ctrlKey || event.metaKey || event.target.closest(".tick")) { toggle(element.index); activate(element.index); }
   else if (touch) heard.open(element.index);
