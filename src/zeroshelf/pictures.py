@@ -11,7 +11,7 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from zeroshelf import kinds
+from zeroshelf import foreign, kinds
 from zeroshelf.errors import Unreadable
+from zeroshelf.foreign import Opened
 
 MAX_BYTES = 1 << 30  # of a file
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
@@ -47,6 +48,7 @@ _TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
+_SUBFILE_TYPE = 0x00FE  # bit 0: a reduced copy of another page
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # "Corrupt EXIF data"
 _WHITE = (255, 255, 255, 255)
 
@@ -77,24 +79,41 @@ def read(path: str) -> bytes:
 
 
 def decode(data: bytes, short_side: int, *, suffix: str = "") -> Decoded:
-    """Raises `Unreadable`. A JPEG is decoded at a reduced scale, its short side no less than
-    2.5 * `short_side`. `suffix` (".nef") tells a RAW file from a TIFF."""
+    """The picture, or the first of several. Raises `Unreadable`.
+
+    A JPEG is decoded at a reduced scale, its short side no less than 2.5 * `short_side`. `suffix`
+    (".nef") tells a RAW file from a TIFF.
+    """
+    return next(_pictures(data, short_side, suffix))
+
+
+def frames(data: bytes, short_side: int, *, suffix: str = "") -> Iterator[Decoded]:
+    """All that speak for the file, at least one: some frames of a video, some pages of a TIFF.
+    What moves in other formats shows its first frame. Raises `Unreadable` as `decode` does."""
+    yield from _pictures(data, short_side, suffix)
+
+
+def _pictures(data: bytes, short_side: int, suffix: str) -> Iterator[Decoded]:
     kind = kinds.of(data[: kinds.HEAD], suffix)
     if kind is None:
         raise Unreadable("empty file" if not data else "no picture that zeroshelf knows")
-    open_image = _OPENERS.get(kind)
-    if open_image is None:
-        raise Unreadable(f"{kind} can't be read by this installation")
+    found = False
     try:
-        image = open_image(data)
-        return _decode(image, data, short_side)
+        for opened in _OPENERS[kind](data):
+            yield _decode(opened, short_side)
+            found = True
     except Unreadable:
-        raise
+        if not found:
+            raise
     except MemoryError:
         raise Unreadable("too large for this machine's memory") from None
     # A broken file makes a decoder raise anything: SyntaxError, struct.error, IndexError, ...
     except Exception as error:
-        raise Unreadable(f"broken {kind} file: {_one_line(error)}") from None
+        if not found:
+            raise Unreadable(f"broken {kind} file: {_one_line(error)}") from None
+        return
+    if not found:
+        raise Unreadable(f"broken {kind} file: nothing of it can be shown")
 
 
 def thumbnail(decoded: Decoded, side: int = 160) -> bytes:
@@ -109,31 +128,37 @@ def thumbnail(decoded: Decoded, side: int = 160) -> bytes:
     return out.getvalue()
 
 
-def _decode(image: ImageFile.ImageFile, data: bytes, short_side: int) -> Decoded:
+def _decode(opened: Opened, short_side: int) -> Decoded:
+    image = opened.image
     width, height = image.size
     if width < 1 or height < 1:
         raise Unreadable("has no pixels")
     scale = 1
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         scale = _draft(image, _DRAFT * short_side)
-        image.decodermaxblock = max(len(data), 1)  # one call into libjpeg, not one each 64 KB
+        image.decodermaxblock = max(len(opened.data), 1)  # one call, not one each 64 KB
     progressive = "progressive" in image.info  # keeps every coefficient in memory, at any scale
-    pixels = width * height // (1 if progressive else scale * scale)
-    if pixels > MAX_PIXELS:
-        raise Unreadable(f"{width} x {height} pixels: more than the limit of {MAX_PIXELS:,}")
+    _limit(width, height, 1 if progressive else scale)
     note = None
     try:
         image.load()
-        upright: Image.Image = image
     except OSError:
-        upright, note = _rescue(image, data, short_side)
-    orientation = _orientation(image)  # after loading: Pillow turns a TIFF by itself
-    upright = _to_rgb(upright)
+        if not isinstance(image, ImageFile.ImageFile):
+            raise
+        image, note = _rescue(image, opened.data, short_side)
+    # after loading: Pillow turns a TIFF by itself
+    orientation = opened.orientation or _orientation(image)
+    upright = _to_rgb(image)
     if orientation in _TRANSPOSE:
         upright = upright.transpose(_TRANSPOSE[orientation])
         if orientation >= 5:
             width, height = height, width
     return Decoded(upright, width, height, scale, note)
+
+
+def _limit(width: int, height: int, scale: int = 1) -> None:
+    if width * height // (scale * scale) > MAX_PIXELS:
+        raise Unreadable(f"{width} x {height} pixels: more than the limit of {MAX_PIXELS:,}")
 
 
 def _draft(image: JpegImagePlugin.JpegImageFile, least: float) -> int:
@@ -216,24 +241,38 @@ def _one_line(error: Exception) -> str:
 # --- one opener a format --------------------------------------------------------------------------
 
 
-def _heif(data: bytes) -> ImageFile.ImageFile:
-    from pi_heif.as_plugin import HeifImageFile  # turns the picture itself and says so in its EXIF
-
-    image: ImageFile.ImageFile = HeifImageFile(io.BytesIO(data))
-    return image
+def _plugin(cls: type[ImageFile.ImageFile]) -> Callable[[bytes], Iterator[Opened]]:
+    return lambda data: iter((Opened(cls(io.BytesIO(data)), data),))
 
 
-def _plugin(cls: type[ImageFile.ImageFile]) -> Callable[[bytes], ImageFile.ImageFile]:
-    return lambda data: cls(io.BytesIO(data))
+def _single(
+    open_image: Callable[[bytes, foreign.Limit], Opened],
+) -> Callable[[bytes], Iterator[Opened]]:
+    return lambda data: iter((open_image(data, _limit),))
 
 
-_OPENERS: dict[str, Callable[[bytes], ImageFile.ImageFile]] = {
+def _tiff(data: bytes) -> Iterator[Opened]:
+    """Its pages: the first, and some more of a long one, without reduced copies of others."""
+    first = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+    pages = getattr(first, "n_frames", 1)
+    yield Opened(first, data)
+    for page in sorted({pages * part // foreign.FRAMES for part in range(1, foreign.FRAMES)} - {0}):
+        image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+        image.seek(page)
+        if not image.tag_v2.get(_SUBFILE_TYPE, 0) & 1:
+            yield Opened(image, data)
+
+
+_OPENERS: dict[str, Callable[[bytes], Iterator[Opened]]] = {
     "JPEG": _plugin(JpegImagePlugin.JpegImageFile),
     "PNG": _plugin(PngImagePlugin.PngImageFile),
     "GIF": _plugin(GifImagePlugin.GifImageFile),
     "WEBP": _plugin(WebPImagePlugin.WebPImageFile),
-    "TIFF": _plugin(TiffImagePlugin.TiffImageFile),
+    "TIFF": _tiff,
     "BMP": _plugin(BmpImagePlugin.BmpImageFile),
     "AVIF": _plugin(AvifImagePlugin.AvifImageFile),
-    "HEIF": _heif,
+    "HEIF": _single(foreign.heif),
+    "JXL": _single(foreign.jxl),
+    kinds.RAW: _single(foreign.raw),
+    kinds.VIDEO: lambda data: foreign.video(data, _limit),
 }
