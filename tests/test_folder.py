@@ -178,7 +178,7 @@ def test_companions_stay_with_their_picture(
     units: dict[str, list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(folder.extras, "has_video", lambda: False)
+    monkeypatch.setattr(folder.extras, "has", lambda kind: kind != kinds.VIDEO)
     for name, content in files.items():
         put(tmp_path / name, content)
     scanned = folder.scan(str(tmp_path))
@@ -187,9 +187,21 @@ def test_companions_stay_with_their_picture(
         for p in scanned.pictures
     }
     assert seen == units
-    monkeypatch.setattr(folder.extras, "has_video", lambda: True)
+    monkeypatch.setattr(folder.extras, "has", lambda kind: True)
     with_films = {os.path.basename(p.path) for p in folder.scan(str(tmp_path)).pictures}
     assert with_films >= set(units)
+
+
+def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder.extras, "has", lambda kind: kind != kinds.RAW)
+    put(tmp_path / "a.jpg", JPEG)
+    for name in ("a.cr2", "b.cr2"):
+        put(tmp_path / name, RAW)
+    scanned = folder.scan(str(tmp_path))
+    assert [os.path.basename(c) for p in scanned.pictures for c in p.companions] == ["a.cr2"]
+    assert reasons(tmp_path) == {"b.cr2": "RAW: `pip install 'zeroshelf[raw]'` reads it"}
 
 
 def test_companion_follows_into_the_new_name() -> None:

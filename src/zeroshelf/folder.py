@@ -152,7 +152,7 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
             found.skipped.append(Skipped(entry.path, f"can't be read: {error.strerror}"))
             continue
         kind = kinds.of(head, suffix)
-        if kind is None or (kind == kinds.VIDEO and not extras.has_video()):
+        if kind is None or (kind == kinds.VIDEO and not extras.has(kind)):
             reason = _why_not(head, at, suffix)
             if reason:
                 found.skipped.append(Skipped(entry.path, reason))
@@ -161,7 +161,11 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
             continue
         pictures.append(Picture(entry.path, kind, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
     kept, companion_count = companions.gather(pictures, others)
-    found.pictures += kept
+    for picture in kept:
+        if extras.has(picture.format):
+            found.pictures.append(picture)
+        else:
+            found.skipped.append(Skipped(picture.path, extras.advice(picture.format)))
     found.not_pictures += len(others) - companion_count
 
 

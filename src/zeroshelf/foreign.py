@@ -1,7 +1,6 @@
 """What Pillow doesn't open: HEIC, RAW, JPEG XL and video. Each library is loaded when first needed.
 
-RAW, JPEG XL and video are extras: without one the picture is skipped, and the reason says which
-extra reads it. No library is asked for pixels before the size is known to be within the limit.
+RAW, JPEG XL and video are extras. No library is asked for pixels before the size is known to be within the limit.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
+from zeroshelf import extras, kinds
 from zeroshelf.errors import Unreadable
 
 FRAMES = 5  # of a video, spread evenly; the mean of their embeddings speaks for it
@@ -41,7 +41,7 @@ def raw(data: bytes, limit: Limit) -> Opened:
     try:
         import rawpy
     except ImportError:
-        raise Unreadable("RAW: `pip install 'zeroshelf[raw]'` reads it") from None
+        raise Unreadable(extras.advice(kinds.RAW)) from None
     with rawpy.imread(io.BytesIO(data)) as file:
         turn = {3: 3, 5: 8, 6: 6}.get(file.sizes.flip, 1)
         try:
@@ -62,7 +62,7 @@ def jxl(data: bytes, limit: Limit) -> Opened:
     try:
         import imagecodecs
     except ImportError:
-        raise Unreadable("JPEG XL: `pip install 'zeroshelf[jxl]'` reads it") from None
+        raise Unreadable(extras.advice(kinds.JXL)) from None
     limit(*_jxl_size(data))
     pixels = imagecodecs.jpegxl_decode(data, index=0)
     if pixels.dtype.kind == "f":
@@ -77,7 +77,7 @@ def video(data: bytes, limit: Limit) -> Iterator[Opened]:
     try:
         import av
     except ImportError:
-        raise Unreadable("video: `pip install 'zeroshelf[video]'` reads it") from None
+        raise Unreadable(extras.advice(kinds.VIDEO)) from None
     with av.open(io.BytesIO(data)) as container:
         if not container.streams.video:
             raise Unreadable("a film without pictures")

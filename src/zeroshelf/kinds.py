@@ -4,6 +4,7 @@ from __future__ import annotations
 
 HEAD = 64  # bytes that `of` wants to see
 
+JXL = "JXL"
 RAW = "RAW"
 VIDEO = "VIDEO"
 
@@ -21,8 +22,8 @@ _STARTS = (
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),  # BigTIFF
     (b"MM\0+", "TIFF"),
-    (b"\xff\x0a", "JXL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
+    (b"\xff\x0a", JXL),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", JXL),
     (b"\x1aE\xdf\xa3", VIDEO),  # Matroska, WebM
 )
 _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
@@ -66,7 +67,7 @@ def _of_container(head: bytes) -> str | None:
     if head[8:12] == b"crx ":
         return RAW
     if head[8:12] == b"jxl ":
-        return "JXL"
+        return JXL
     if brands & _AVIF_BRANDS:
         return "AVIF"
     if brands & _HEIF_BRANDS:

@@ -33,6 +33,7 @@ from zeroshelf.errors import Unreadable
 from zeroshelf.foreign import Opened
 
 MAX_BYTES = 1 << 30  # of a file
+MAX_VIDEO_BYTES = 1 << 28  # held in memory, a few at a time
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
 MOST = 0.9  # of the rows must be there in a truncated file
 # Decode a JPEG at least so many times larger than asked: 1 - cosine 7e-4 on grainy 12 megapixels.
@@ -71,8 +72,13 @@ def read(path: str) -> bytes:
             at = os.fstat(descriptor)
             if not stat.S_ISREG(at.st_mode):
                 raise Unreadable("not a regular file")
-            if at.st_size > MAX_BYTES:
-                raise Unreadable(f"larger than {MAX_BYTES >> 20} MB")
+            head = file.read(kinds.HEAD)
+            suffix = os.path.splitext(path)[1].lower()
+            film = kinds.of(head, suffix) == kinds.VIDEO
+            limit = MAX_VIDEO_BYTES if film else MAX_BYTES
+            if at.st_size > limit:
+                raise Unreadable(f"larger than {limit >> 20} MB")
+            file.seek(0)
             return file.readall()
     except OSError as error:
         raise Unreadable(f"can't be read: {error.strerror}") from None
