@@ -18,7 +18,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 SIZE, DIM, CONTEXT = 8, 4, 6
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "red": 2, "green": 3, "blue": 4, "cat": 5}
 COLOURS = np.array([[1, 0, 0, 0.5], [0, 1, 0, 0.5], [0, 0, 1, 0.5]], np.float32)  # (3, DIM)
-TABLE = np.vstack([np.zeros((2, DIM)), COLOURS, [[1, 1, 1, 1]]]).astype(np.float32)
+NEXT_TO_NOTHING = np.full((1, DIM), 1e-8)  # of padding: no vector may be nought
+TABLE = np.vstack([NEXT_TO_NOTHING, [[1, 0, 0, 1]], COLOURS, [[1, 1, 1, 1]]]).astype(np.float32)
 
 
 def visual(

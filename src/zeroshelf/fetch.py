@@ -74,21 +74,41 @@ def download(remote: Remote, files: Iterable[RemoteFile], folder: Path) -> None:
     for file in files:
         try:
             with _plainly(remote.repo):
-                from huggingface_hub import hf_hub_download
-
-                hf_hub_download(
-                    remote.repo,
-                    file.path,
-                    revision=remote.revision,
-                    local_dir=folder,
-                    endpoint=_endpoint(),
-                )
+                _bring(remote, file, folder / file.path)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             shutil.rmtree(folder, ignore_errors=True)
             raise UserError(f"the disk is full ({folder.parent}); nothing was installed") from error
         _check(remote, file, folder)
+
+
+def _bring(remote: Remote, file: RemoteFile, target: Path) -> None:
+    """One file, into `target`.part first, from where an earlier run left off.
+
+    huggingface_hub's own hf_hub_download starts again with every run; its http_get can go on.
+    """
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    if target.is_file():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
+    have = part.stat().st_size if part.is_file() else 0
+    have = have if have <= file.size else 0
+    with part.open("r+b" if have else "wb") as sink:
+        sink.seek(have)
+        http_get(
+            hf_hub_url(remote.repo, file.path, revision=remote.revision, endpoint=_endpoint()),
+            sink,
+            resume_size=have,
+            headers=build_hf_headers(),
+            expected_size=file.size,
+            displayed_filename=file.path,
+        )
+    part.replace(target)
 
 
 def checkpoint(repo: str, revision: str | None = None) -> Path:

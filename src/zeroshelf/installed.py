@@ -105,7 +105,6 @@ def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
     """The record, and a first embedding of the golden dozen, kept for `verify`."""
     from zeroshelf import models
 
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # huggingface_hub's notes of the transfer
     sums = {path: fetch.sha256(folder / path) for path in paths}
     for path, known in (offer.row.sha256 if offer.row else {}).items():
         if sums.get(path, known) != known:

@@ -1,0 +1,275 @@
+"""Getting a model from a hub: complete and checked, or one line and nothing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests import tiny
+from tests.hub import COMMIT, Hub
+from zeroshelf import catalogue, fetch, installed, models
+from zeroshelf.commands.models import group
+from zeroshelf.errors import UserError
+
+REPO = "someone/tiny"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    tiny.immich(tmp_path / "hub" / REPO, logit_scale=20)
+    (tmp_path / "hub" / REPO / "textual" / "fp16").mkdir()
+    (tmp_path / "hub" / REPO / "textual" / "fp16" / "model.armnn").write_bytes(b"not for us")
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 50)  # bytes, not 10 MB
+    with Hub(tmp_path / "hub") as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def install(name: str = REPO) -> Path:
+    return installed.install(installed.offer(name))
+
+
+def test_a_model_arrives_with_what_it_needs_and_speaks(hub: Hub, home: Path) -> None:
+    folder = install()
+    assert tree(folder) == [
+        "config.json",
+        "golden.npz",
+        "textual/model.onnx",
+        "textual/tokenizer.json",
+        "textual/tokenizer_config.json",
+        "visual/model.onnx",
+        "visual/preprocess_cfg.json",
+        "zeroshelf.json",
+    ]
+    record = json.loads((folder / "zeroshelf.json").read_text())
+    assert (record["repo"], record["revision"]) == (REPO, COMMIT)
+    assert installed.ids() == (REPO,)
+    assert models.find().id == REPO  # the best that is installed
+    agreements = installed.verify(REPO, folder)
+    assert agreements and all(agreement.holds for agreement in agreements)
+    installed.remove(REPO)
+    assert tree(home / "models") == [] and installed.ids() == ()
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_transformers_js_arrives_too(hub: Hub, kind: str) -> None:
+    tiny.transformers_js(hub.folder / "someone" / kind, kind)
+    (hub.folder / "someone" / kind / "onnx" / "vision_model_quantized.onnx").write_bytes(b"other")
+    folder = install(f"someone/{kind}")
+    assert [name for name in tree(folder) if name.endswith(".onnx")] == [
+        "onnx/text_model.onnx",
+        "onnx/vision_model.onnx",
+    ]
+
+
+def test_a_catalogue_row_says_what_the_files_leave_out(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = catalogue.Row(
+        "tiny-siglip",
+        "Tiny",
+        1,
+        1,
+        1.0,
+        "MIT",
+        ("de",),
+        repo=REPO,
+        logit_scale=112.5,
+        logit_bias=-16,
+    )
+    config = hub.folder / REPO / "config.json"
+    values = json.loads(config.read_text())
+    del values["logit_scale"]
+    config.write_text(json.dumps(values))
+    monkeypatch.setattr(catalogue, "rows", lambda: {row.id: row})
+    install("tiny-siglip")
+    model = models.find("tiny-siglip")
+    assert (model.logit_scale, model.logit_bias, model.languages) == (112.5, -16, ("de",))
+    assert (model.licence, model.activation) == ("MIT", "sigmoid")
+
+
+def test_a_cut_connection_resumes(hub: Hub) -> None:
+    """Cut once: the library goes on by itself. Cut for good: the next `get` goes on."""
+    visual = "visual/model.onnx"
+    hub.cut, hub.cuts = {visual: 100}, 1
+    assert np.allclose(models.describe("x", install()).logit_scale, 20)
+    assert (visual, "bytes=100-") in hub.requests
+
+
+def test_a_connection_cut_for_good_leaves_no_model_and_goes_on_later(
+    hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    hub.cut = {"textual/model.onnx": 100}
+    with pytest.raises(UserError, match="run it again") as trouble:
+        install()
+    assert "\n" not in str(trouble.value)
+    assert installed.ids() == () and not installed.folder_of(REPO).exists()
+    hub.cut = {}
+    hub.requests.clear()
+    install()
+    wanted = dict(hub.requests)
+    assert wanted["textual/model.onnx"] == "bytes=100-"  # from where it was cut
+    assert "visual/model.onnx" not in wanted  # already here
+
+
+def refused(home: Path, name: str = REPO) -> str:
+    with pytest.raises(UserError) as trouble:
+        install(name)
+    assert tree(home / "models") == []
+    assert "\n" not in str(trouble.value)
+    return str(trouble.value)
+
+
+def test_a_wrong_checksum_is_refused(hub: Hub, home: Path) -> None:
+    hub.wrong_sums = {"textual/model.onnx"}
+    assert "textual/model.onnx has the wrong SHA-256" in refused(home)
+
+
+def test_a_checksum_of_the_catalogue_binds_too(
+    hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = catalogue.Row(
+        "tiny", "Tiny", 1, 1, 1.0, "MIT", ("en",), repo=REPO, sha256={"config.json": "0" * 64}
+    )
+    monkeypatch.setattr(catalogue, "rows", lambda: {"tiny": row})
+    assert "config.json is not the file of the catalogue" in refused(home, "tiny")
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a/../../x", "C:/x", "a\\..\\x"])
+def test_a_path_out_of_the_folder_is_refused(hub: Hub, home: Path, name: str) -> None:
+    hub.extra_names = [name]
+    assert "outside its folder" in refused(home)
+
+
+@pytest.mark.parametrize("place", ["../../x", "/etc/passwd"])
+def test_a_graph_that_wants_weights_from_elsewhere_is_refused(
+    hub: Hub, home: Path, place: str
+) -> None:
+    tiny.visual(hub.folder / REPO / "visual" / "model.onnx", external=place)
+    assert f"wants weights from '{place}'" in refused(home)
+
+
+def test_weights_beside_the_graph_come_along(hub: Hub) -> None:
+    tiny.visual(hub.folder / REPO / "visual" / "model.onnx", external="onnx__MatMul_2531")
+    assert (install() / "visual" / "onnx__MatMul_2531").is_file()
+
+
+def test_a_pickle_is_refused_under_its_own_and_another_name(hub: Hub, home: Path) -> None:
+    only = hub.folder / "someone" / "pickled"
+    only.mkdir()
+    (only / "pytorch_model.bin").write_bytes(pickle.dumps({}))
+    assert "pytorch_model.bin, a pickle" in refused(home, "someone/pickled")
+    (hub.folder / REPO / "visual" / "model.onnx").write_bytes(pickle.dumps({"weights": [1.0]}))
+    assert "no ONNX file" in refused(home)
+    with pytest.raises(UserError, match="pickled"):
+        fetch.checkpoint("someone/pickled")
+
+
+def test_a_disk_without_room_is_refused_before_anything_comes(
+    hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "ROOM", 10**18)
+    assert "make room or set ZEROSHELF_MODELS" in refused(home)
+    assert hub.requests == []
+
+
+def test_a_disk_that_fills_leaves_nothing(
+    hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
+    assert "the disk is full" in refused(home)
+
+
+def test_a_model_that_cannot_speak_is_not_installed(hub: Hub, home: Path) -> None:
+    tiny.textual(hub.folder / REPO / "textual" / "model.onnx", name="strange")
+    assert "strange" in refused(home)
+
+
+def test_without_a_network_it_says_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    line = refused(home)
+    assert "HF_ENDPOINT" in line and "--model FOLDER" in line
+
+
+def test_what_the_hub_does_not_have(hub: Hub, home: Path) -> None:
+    assert "has no someone/else" in refused(home, "someone/else")
+    assert "clip-l-14" in refused(home, "unheard-of")
+    assert "zeroshelf models export" in refused(home, "clip-vit-b-32-multilingual")
+
+
+def test_verify_finds_a_changed_file(hub: Hub) -> None:
+    folder = install()
+    graph = folder / "visual" / "model.onnx"
+    content = bytearray(graph.read_bytes())
+    content[-1] ^= 1
+    graph.write_bytes(bytes(content))
+    with pytest.raises(UserError, match=r"visual/model\.onnx is missing or changed"):
+        installed.verify(REPO, folder)
+
+
+def test_verify_finds_other_embeddings(hub: Hub) -> None:
+    folder = install()
+    with np.load(folder / "golden.npz") as kept:
+        pictures, texts = kept["pictures"].copy(), kept["texts"]
+    pictures[3] = pictures[3][::-1]
+    np.savez_compressed(folder / "golden.npz", pictures=pictures, texts=texts)
+    agreements = installed.verify(REPO, folder)
+    assert agreements and not agreements[0].holds and agreements[1].holds
+    result = CliRunner().invoke(group, ["verify", REPO])
+    assert isinstance(result.exception, UserError)
+
+
+def test_the_commands(hub: Hub, home: Path) -> None:
+    run = CliRunner().invoke
+    got = run(group, ["get", REPO])
+    assert got.exit_code == 0, got.output
+    assert got.output.index("licence: mit") < got.output.index("installed")
+    assert "not in the catalogue" in got.output
+    listed = json.loads(run(group, ["list", "--json"]).stdout)
+    assert listed["installed"] == [REPO] and listed["default"] == REPO
+    assert {"top1", "licence", "languages", "mb"} <= listed["models"][0].keys()
+    shown = json.loads(run(group, ["show", "--json"]).stdout)
+    assert shown["id"] == REPO and shown["licence"] == "mit"
+    planned = json.loads(run(group, ["show", "clip-l-14", "--json"]).stdout)
+    assert planned["installed"] == "no" and planned["licence"] == "MIT"
+    assert "cosine >= 1.0" in run(group, ["verify"]).output
+    assert run(group, ["remove", REPO, "--yes"]).exit_code == 0
+    assert installed.ids() == ()
+    assert "siglip2-b-16" in run(group, []).output
+
+
+def test_every_row_of_the_catalogue_is_whole() -> None:
+    for row in catalogue.rows().values():
+        assert (row.repo is None) != (row.export is None)
+        assert row.licence and row.languages and row.mb > 0 and row.gflop > 0
+        assert catalogue.by_source(row.id) is row
+    notebook = catalogue.by_source("clip-ViT-L-14")
+    assert notebook and notebook.id == "clip-l-14"
+
+
+def test_the_recommendation_weighs_accuracy_speed_memory_and_language() -> None:
+    def best(gflops: float, memory: float, *languages: str) -> str | None:
+        row = catalogue.recommend(gflops, memory, languages or ("en",))
+        return row and row.id
+
+    assert best(1e6, 1e6) == "siglip2-so400m-16-384"
+    assert best(200, 16e3) == "siglip2-b-16"
+    assert best(1e6, 2.5e3) == "clip-b-32-datacomp"  # the others don't fit
+    assert best(1, 16e3) == "clip-b-32"  # nothing is quick: the cheapest
+    assert best(1, 16e3, "de") == "xlm-roberta-clip-b-32"
+    assert best(1e6, 100) is None
