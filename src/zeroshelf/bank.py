@@ -1,4 +1,4 @@
-"""The bank: what a picture may show instead of the labels. Frozen, shipped, the same for every run."""
+"""The bank: what a picture may show instead of the labels. Frozen, the same for every run."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def bank() -> tuple[Negative, ...]:
         *_sentences("scene"),
         *_sentences("junk"),
     )
+
+
+@cache
+def junk_names() -> frozenset[str]:
+    return frozenset(negative.name for negative in bank() if negative.kind == "junk")
 
 
 def _sentences(kind: str) -> list[Negative]:

@@ -1,13 +1,15 @@
 """scores -> decisions: a label or "other" for every picture, with a probability and a reason.
 
-    d      = best label's logit - mean logit of the three nearest negatives
-    p_in   = sigmoid((d - delta) / t_open)               is the picture on a shelf at all?
-    P(k)   = p_in * softmax(logits / t_labels)[k]        and on which?
+    L, n   = logits and negative score, each drawn towards those of the pictures that look alike
+    d      = best label's L - n
+    p_in   = sigmoid((d - delta) / t_open)          is the picture on a shelf at all?
+    P(k)   = p_in * softmax(L / t_labels)[k]        and on which?
     P(other) = 1 - p_in
 
-`d` is an absolute score: it works for one label as for twenty, where a softmax over the labels can
-never say "none of these". The three constants belong to the model (`OpenSet`), whose `source` says
-how they were found. docs/decision.md has the figures.
+`d` is an absolute score: it works for one label as for twenty, where a softmax over the labels
+can never say "none of these". The three constants belong to the model (`OpenSet`), whose `source`
+says how they were found; a picture stays on its shelf where p_in is at least a half.
+docs/decision.md has the figures, and what was tried and left out.
 """
 
 from __future__ import annotations
@@ -17,10 +19,13 @@ import numpy.typing as npt
 
 from zeroshelf.records import OTHER, Confidence, Decision, Decisions, Scores
 
+PULL, LIKENESS = 2.0, 0.2  # a neighbour of cosine c counts PULL * exp((c - 1) / LIKENESS)
 SURE, LIKELY = 0.9, 0.6  # the least probability of "sure" and of "likely"
+PLAUSIBLE = 0.9  # the labels that together are that probable are plausible
 SHOWN = 5  # labels in a decision's `top`
 
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 
 
 def decide(scores: Scores, *, threshold: float | None = None, boldness: float = 0.0) -> Decisions:
@@ -30,23 +35,44 @@ def decide(scores: Scores, *, threshold: float | None = None, boldness: float = 
     threshold: the least P(label), if someone insists; a label's own threshold comes before it.
     """
     constants = scores.model.open_set
-    d = scores.logits.max(axis=1, initial=-np.inf) - scores.negative
-    p_in = _sigmoid((d + boldness - constants.delta) / constants.t_open)
-    probabilities = np.column_stack(
-        (p_in[:, None] * _softmax(scores.logits / constants.t_labels), 1 - p_in)
-    )
-    best = scores.logits.argmax(axis=1)
-    limits = np.array(
-        [np.nan if (own := label.threshold if label.threshold is not None else threshold) is None else own
-         for label in scores.labels]
-    )[best]  # fmt: skip
-    p_best = probabilities[np.arange(len(d)), best]
-    stays = np.where(np.isnan(limits), p_in >= 0.5, p_best >= limits)
+    logits, negative = _drawn(scores.logits, scores), _drawn(scores.negative[:, None], scores)[:, 0]
+    p_in = sigmoid((logits.max(axis=1) - negative + boldness - constants.delta) / constants.t_open)
+    on_shelf = p_in[:, None] * softmax(logits / constants.t_labels)
+    best = logits.argmax(axis=1)
+    stays = _stays(on_shelf, p_in, best, scores, threshold)
     return Decisions(
         scores=scores,
-        probabilities=probabilities.astype(np.float32),
+        probabilities=np.column_stack((on_shelf, 1 - p_in)).astype(np.float32),
         chosen=np.where(stays, best, len(scores.labels)).astype(np.int32),
     )
+
+
+def fit(scores: Scores) -> tuple[Floats, Floats]:
+    """d (N,) and the logits (N, K) that it comes from: what calibration looks at."""
+    logits, negative = _drawn(scores.logits, scores), _drawn(scores.negative[:, None], scores)[:, 0]
+    return logits.max(axis=1) - negative, logits
+
+
+def shelves(scores: Scores, *, boldness: float = 0.0) -> Floats:
+    """(N, K): the probability that a picture belongs on each shelf, every label asked by itself.
+
+    For pictures that may lie on several shelves or carry several tags: those of a half or more.
+    """
+    constants = scores.model.open_set
+    logits, negative = _drawn(scores.logits, scores), _drawn(scores.negative[:, None], scores)
+    return sigmoid((logits - negative + boldness - constants.delta) / constants.t_open)
+
+
+def ambiguous(decisions: Decisions) -> Bools:
+    """(N,): is the picture on a shelf, with two labels or more plausible?"""
+    labels = decisions.probabilities[:, :-1]
+    among = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1e-9)
+    on_shelf = decisions.chosen < labels.shape[1]
+    return np.asarray(on_shelf & (among.max(axis=1) < PLAUSIBLE))
+
+
+def confidence(probability: float) -> Confidence:
+    return "sure" if probability >= SURE else "likely" if probability >= LIKELY else "unsure"
 
 
 def explain(decisions: Decisions, i: int) -> Decision:
@@ -57,42 +83,65 @@ def explain(decisions: Decisions, i: int) -> Decision:
     chosen = int(decisions.chosen[i])
     order = np.argsort(-row[:-1], kind="stable")
     best = int(order[0])
-    next_best = float(np.delete(row, best).max())
-    looks_like = scores.negatives[scores.nearest[i, 0]] if names[chosen] == OTHER else None
+    looks_like = scores.negatives[scores.nearest[i, 0]]
     return Decision(
         picture=scores.pictures[i],
         label=names[chosen],
         top_label=names[best],
         probability=float(row[chosen]),
-        margin=float(row[best]) - next_best,
+        margin=float(row[best] - np.delete(row, best).max()),
         confidence=confidence(float(row[chosen])),
         reason=_reason(decisions, i, order),
         top=tuple((names[k], float(row[k])) for k in order[:SHOWN]),
-        looks_like=looks_like,
+        looks_like=looks_like if names[chosen] == OTHER else None,
     )
 
 
-def confidence(probability: float) -> Confidence:
-    return "sure" if probability >= SURE else "likely" if probability >= LIKELY else "unsure"
-
-
 def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
-    scores = decisions.scores
+    scores, row, chosen = decisions.scores, decisions.probabilities[i], int(decisions.chosen[i])
     names = scores.labels.names
     best = names[order[0]]
     instead = scores.negatives[scores.nearest[i, 0]]
-    if decisions.chosen[i] == len(names):
+    if chosen == len(names) and row[order[0]] > row[-1]:
+        return f"looks like {best}, but the threshold asks for more"
+    if chosen == len(names):
         return f"nearest label is {best}, but it looks more like {instead}"
-    if len(order) > 1 and decisions.probabilities[i, order[1]] > 0.3:
-        return f"looks like {best}, or {names[order[1]]}"
+    if chosen != order[0]:
+        return f"put on {names[chosen]} by hand; looks like {best}"
+    if len(order) > 1 and row[order[1]] >= 0.5 * row[chosen]:
+        return f"looks like {best}, or like {names[order[1]]}"
+    if confidence(float(row[chosen])) == "unsure":
+        return f"looks like {best}, but nearly as much like {instead}"
     return f"looks like {best}"
 
 
-def _sigmoid(x: Floats) -> Floats:
+def _stays(
+    on_shelf: Floats,
+    p_in: Floats,
+    best: npt.NDArray[np.intp],
+    scores: Scores,
+    threshold: float | None,
+) -> Bools:
+    """(N,): p_in of a half or more, or P(label) of the threshold where one is given."""
+    own = [threshold if label.threshold is None else label.threshold for label in scores.labels]
+    asked = np.array([np.nan if limit is None else limit for limit in own])[best]
+    return np.where(np.isnan(asked), p_in >= 0.5, on_shelf.max(axis=1) >= asked)
+
+
+def _drawn(values: Floats, scores: Scores) -> Floats:
+    """(N, C) -> (N, C): each row's weighted mean with the rows of the pictures that look alike."""
+    if not scores.likeness.size:
+        return values
+    weights = PULL * np.exp((scores.likeness - 1) / LIKENESS)[:, :, None]
+    drawn = values + (weights * values[scores.neighbours]).sum(axis=1)
+    return np.asarray(drawn / (1 + weights.sum(axis=1)), np.float32)
+
+
+def sigmoid(x: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))), np.float32)
 
 
-def _softmax(logits: Floats) -> Floats:
+def softmax(logits: Floats) -> Floats:
     """(N, K) -> (N, K), rows sum to 1."""
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)

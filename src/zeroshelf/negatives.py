@@ -1,22 +1,166 @@
-"""labels -> the negatives that stay: the bank without what the labels mean themselves."""
+"""labels -> the negatives that stay: the bank without what would compete with a label for its own.
+
+The label "cat" must not lose a kitten to the negative "kitten". So a negative goes when WordNet
+says that it is the label, a kind of it, above it, or a part of it; when it shares the label's head
+noun ("mountain bike" and "bike"); or when its definition begins with the label ("a young dog").
+Siblings stay: "dog" is what keeps dogs off the shelf "cat". What no dictionary knows ("my red
+bicycle") is compared by its vector instead.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cache
+from typing import Literal, TypeAlias
+
+import numpy as np
+
 from zeroshelf.bank import Negative, bank
 from zeroshelf.labels import spoken
-from zeroshelf.records import LabelSet
+from zeroshelf.prompts import PLAIN, Texts
+from zeroshelf.records import Label, LabelSet, Vectors
+from zeroshelf.wordnet import Synset, wordnet
+
+Relation: TypeAlias = Literal[
+    "same word", "same head noun", "same thing", "kind of it", "above it", "part of it",
+    "named in its gloss", "alike",
+]  # fmt: skip
+
+ALIKE = 0.50  # least cosine, centred on the bank's mean, between a phrase and what means the same
+GLOSS_WORDS = 5  # how much of a definition tells what it is
+_UNSEEN = {"act", "attribute", "cognition", "communication", "feeling", "motive", "possession",
+           "process", "quantity", "relation", "state", "time"}  # fmt: skip
 
 
-def kept(labels: LabelSet) -> tuple[Negative, ...]:
-    """The bank without what would compete with a label for its own pictures, and the user's own."""
-    words = {
-        word.casefold()
-        for label in labels
-        for text in (spoken(label.name), *label.words)
-        for word in (text, text.split()[-1])
-    }
-    own = (Negative(text, f"a photo of a {text}.", "own") for text in labels.negatives)
-    return (
-        *own,
-        *(one for one in bank() if one.name not in words and one.name.split()[-1] not in words),
+def kept(labels: LabelSet, texts: Texts) -> tuple[tuple[Negative, ...], Vectors]:
+    """The user's own negatives, never dropped, and what stays of the bank; with (M, D) vectors."""
+    whole = bank()
+    vectors = texts([negative.prompt for negative in whole])
+    gone: set[int] = set()
+    for label in labels:
+        for word in (label.name, *label.words):
+            gone |= related(spoken(word), sense(spoken(word), label, labels, texts)).keys()
+            if not wordnet().senses(spoken(word)):
+                gone |= _alike(spoken(word), vectors, texts)
+    own = tuple(
+        Negative(text, text if " " in text else PLAIN.format(text), "own")
+        for text in labels.negatives
     )
+    stay = [row for row in range(len(whole)) if row not in gone]
+    if own:
+        vectors = np.concatenate((texts([negative.prompt for negative in own]), vectors[stay]))
+    else:
+        vectors = vectors[stay]
+    return (*own, *(whole[row] for row in stay)), vectors
+
+
+def related(word: str, meant: Synset | None) -> dict[int, Relation]:
+    """Rows of the bank that share the pictures of a label's word, in the sense that is meant."""
+    word, index = word.lower(), _index()
+    head = word.split()[-1]
+    found: dict[int, Relation] = {}
+
+    def add(rows: Iterable[int], why: Relation) -> None:
+        for row in rows:
+            found.setdefault(row, why)
+
+    add(index.word[word], "same word")
+    add(index.head[head], "same head noun")
+    if " " in word:
+        add(index.word[head], "same head noun")
+    if meant is not None:
+        above = wordnet().above(meant.row)
+        add(index.sense[meant.row], "same thing")
+        add(index.above[meant.row], "kind of it")
+        add((row for synset in above for row in index.sense[synset]), "above it")
+        add(index.whole[meant.row], "part of it")
+        add(index.gloss[word], "named in its gloss")
+    return found
+
+
+def sense(word: str, label: Label, labels: LabelSet, texts: Texts) -> Synset | None:
+    """The sense that is meant: below the shelf above or the `kind`; of a sort with the other
+    labels; with a gloss near the prompt; common. None where WordNet doesn't know the word.
+
+    The weights put these in that order; they are judged by the cases of tests/test_guard.py.
+    """
+    senses = visible_senses(word)
+    if len(senses) < 2:
+        return senses[0] if senses else None
+    net = wordnet()
+    near = [*label.name.split("/")[:-1], *([labels.kind] if labels.kind else [])]
+    above = {one.row for text in near for one in net.senses(spoken(text))}
+    others = [spoken(other.name) for other in labels if spoken(other.name) != word]
+    files = [found[0].lexname for other in others if (found := visible_senses(other))]
+    prompt = texts([PLAIN.format(word)])[0]
+    glosses = texts([f"{word}: {one.gloss}" for one in senses])
+    fits = [
+        float(gloss @ prompt)
+        + 1.0 * bool(above & net.above(one.row))
+        + 0.3 * (files.count(one.lexname) / max(len(files), 1))
+        - 0.1 * (rank > 0)
+        for rank, (one, gloss) in enumerate(zip(senses, glosses, strict=True))
+    ]
+    return senses[int(np.argmax(fits))]
+
+
+def visible_senses(word: str) -> list[Synset]:
+    """A noun's senses without names of persons and places, those that can be seen before others."""
+    senses = [
+        one
+        for one in wordnet().senses(word)
+        if word != word.lower() or any(lemma == lemma.lower() for lemma in one.lemmas)
+    ]
+    return [one for one in senses if one.lexname not in _UNSEEN] or senses
+
+
+def _alike(phrase: str, vectors: Vectors, texts: Texts) -> set[int]:
+    centre = vectors.mean(axis=0)
+    away = vectors - centre
+    mine = texts([PLAIN.format(phrase)])[0] - centre
+    cosines = away @ mine / (np.linalg.norm(away, axis=1) * np.linalg.norm(mine) + 1e-9)
+    return {int(row) for row in np.flatnonzero(cosines >= ALIKE)}
+
+
+class _Index:
+    """The bank's rows by whole word, by head noun, by sense, by what is above, and so on."""
+
+    def __init__(self) -> None:
+        self.word: dict[str, set[int]] = defaultdict(set)
+        self.head: dict[str, set[int]] = defaultdict(set)
+        self.gloss: dict[str, set[int]] = defaultdict(set)
+        self.sense: dict[int, set[int]] = defaultdict(set)
+        self.above: dict[int, set[int]] = defaultdict(set)
+        self.whole: dict[int, set[int]] = defaultdict(set)
+        for row, negative in enumerate(bank()):
+            if negative.kind == "noun":
+                self._noun(row, negative.name)
+            else:  # "a sailing boat", "a dog playing": every noun in it counts
+                self.word[negative.name].add(row)
+                for word in re.findall("[a-z]+", negative.name.lower()):
+                    self.word[word].add(row)
+                    self.head[word].add(row)
+                    for one in visible_senses(word)[:1]:
+                        self._sense(row, one)
+
+    def _noun(self, row: int, noun: str) -> None:
+        self.word[noun].add(row)
+        self.head[noun.rpartition(" ")[2]].add(row)
+        for one in visible_senses(noun)[:1]:
+            self._sense(row, one)
+            for word in re.findall("[a-z]+", one.gloss.lower())[:GLOSS_WORDS]:
+                self.gloss[word].add(row)
+            for whole in one.wholes:
+                self.whole[whole].add(row)
+
+    def _sense(self, row: int, one: Synset) -> None:
+        self.sense[one.row].add(row)
+        for above in wordnet().above(one.row):
+            self.above[above].add(row)
+
+
+@cache
+def _index() -> _Index:
+    return _Index()

@@ -182,15 +182,20 @@ class Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the model says, before anything is decided. Logits: logit scale times cosine."""
+    """What the model says, before anything is decided. Logits: logit scale times cosine, made alike
+    for all texts (scores.py says how)."""
 
     pictures: tuple[Picture, ...]
     labels: LabelSet
     logits: npt.NDArray[np.float32]  # (N, K), a label's best over its own words
-    negative: npt.NDArray[np.float32]  # (N,), mean of the three nearest negatives
+    negative: npt.NDArray[np.float32]  # (N,), mean of the ten nearest negatives
     nearest: npt.NDArray[np.int32]  # (N, 3), which negatives those are, nearest first
     negatives: tuple[str, ...]  # the bank's names, as a person reads them
     model: Model
+    # (N, S), rows of the pictures that look most alike, and their cosines centred on the folder's
+    # mean; without them every picture is decided by itself
+    neighbours: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 0), np.int32))
+    likeness: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class WordNet:
         return self._synsets[row]
 
     def senses(self, word: str) -> list[Synset]:
-        """The word's senses, the commonest first; [] for what is no noun. Plurals are understood."""
+        """The word's senses, the commonest first; [] for what is no noun. Plurals too."""
         word = word.lower()
         forms = [word, *(word.removesuffix(a) + b for a, b in _SUFFIXES if word.endswith(a))]
         found = next((self._senses[form] for form in forms if form in self._senses), [])
