@@ -83,11 +83,21 @@ def photos(root: Path, count: int = 6) -> Path:
         if i % 3 == 0:
             beside = os.path.join(here, name[:-4])
             put(beside + b".cr2", b"II*\0raw %d" % i, 1_500_000_000 + i)
-            put(beside + b".xmp", b"<x/> %d" % i, 1_500_000_000 + i)
+            put(beside + b".xmp", xmp(b"<!-- %d -->" % i), 1_500_000_000 + i)
     os.makedirs(root / "empty", exist_ok=True)
     for here, _, _ in os.walk(root, topdown=False):
         os.utime(here, ns=(1_400_000_000_123_456_789,) * 2)
     return root
+
+
+def xmp(inside: bytes = b"") -> bytes:
+    """A sidecar as another program might have written it."""
+    return (
+        b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        b'<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><r:Description r:about="" '
+        b'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4">%b</r:Description></r:RDF>'
+        b'</x:xmpmeta>\n<?xpacket end="w"?>' % inside
+    )
 
 
 def put(
@@ -105,6 +115,8 @@ def planned(
     """Plan a sort of `root` that takes the labels in turn; the run's record."""
     found = folder.scan(str(root), leave_out=[str(to)])
     placed = ((p, labels[i % len(labels)], None) for i, p in enumerate(found.pictures))
+    if kind == "tag":
+        return runs.new(plan.tags(placed, found.root))[1]
     return runs.new(plan.make(placed, found.root, str(to), kind))[1]
 
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
-from zeroshelf import journal, names, planfile, transfer
-from zeroshelf.errors import UserError
+from zeroshelf import journal, names, planfile, tagging, transfer
+from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.journal import Journal
 from zeroshelf.records import Action, Outcome, Plan
 
@@ -87,12 +87,17 @@ class _Application:
                     outcomes[action.target] = Outcome(action, "refused", reason)
                 else:
                     todo.append(action)
-        self.book.sync([*self._folder_events(todo), *map(journal.intent, todo)])
+        changes = self._changes(todo, outcomes)
+        todo = [action for action in todo if action.target not in outcomes]
+        self.book.sync(
+            [*self._folder_events(todo), *map(journal.intent, todo)]
+            + [tagging.event(a, changes[a.target]) for a in todo if a.kind == "tag"]
+        )
         ready: list[tuple[Action, str]] = []
         for action in todo:
             try:
                 self._make_folder(os.path.dirname(action.target))
-                part = self._prepare(action)
+                part = self._prepare(action, changes.get(action.target))
             except OSError as error:
                 outcomes[action.target] = self._failed(action, error)
             else:
@@ -100,12 +105,26 @@ class _Application:
         transfer.sync([part for _, part in ready if part])
         for action, part in ready:
             try:
-                outcomes[action.target] = self._finish(action, part)
+                outcomes[action.target] = self._finish(action, part, changes.get(action.target))
             except OSError as error:
                 if part:
                     transfer.discard(part)
                 outcomes[action.target] = self._failed(action, error)
         return [outcomes[action.target] for unit in batch for action in unit]
+
+    def _changes(
+        self, todo: Sequence[Action], outcomes: dict[str, Outcome]
+    ) -> dict[str, tagging.Change]:
+        """What becomes of each sidecar; those that can't be read go to `outcomes`."""
+        changes = {}
+        for action in todo:
+            if action.kind != "tag":
+                continue
+            try:
+                changes[action.target] = tagging.change(action)
+            except (Unreadable, OSError) as error:
+                outcomes[action.target] = Outcome(action, "refused", str(error))
+        return changes
 
     def _check(self, action: Action) -> Outcome | None:
         """None where the action can be carried out now."""
@@ -124,7 +143,7 @@ class _Application:
             return Outcome(action, "refused", "no regular file any more")
         if (at.st_size, at.st_mtime_ns) != (action.size, action.mtime_ns):
             return Outcome(action, "refused", "it has changed since the plan was made")
-        if os.path.lexists(action.target):
+        if action.kind != "tag" and os.path.lexists(action.target):
             return Outcome(action, "refused", f"something lies at {action.target} already")
         return None
 
@@ -136,18 +155,10 @@ class _Application:
             transfer.discard(transfer.part_of(action.source))
         if not os.path.lexists(action.target):
             return None
-        if entry.step == "done":
-            return Outcome(action, "already")
-        if action.kind == "move" and not os.path.lexists(action.source):
-            at = os.lstat(action.target)
-            if (at.st_size, at.st_mtime_ns) != (action.size, action.mtime_ns):
+        if entry.step != "done":
+            if not _is_done(entry):
                 return None
-        elif not transfer.is_result(action, action.target):
-            return None
-        elif action.kind == "move":  # copied whole across file systems: finish it
-            transfer.sync([os.path.dirname(action.target)])
-            os.unlink(action.source)
-        self._note_done(action)
+            self._note_done(action)
         return Outcome(action, "already")
 
     def _folder_events(self, todo: Sequence[Action]) -> Iterator[dict[str, object]]:
@@ -182,10 +193,12 @@ class _Application:
 
     # --- one action -------------------------------------------------------------------------
 
-    def _prepare(self, action: Action) -> str:
+    def _prepare(self, action: Action, change: tagging.Change | None) -> str:
         """The part of an action that a batch does together: a staged copy, where one is needed."""
         if self.full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if change is not None:
+            return tagging.stage(action, change)
         if action.kind == "copy":
             return transfer.stage(action.source, action.target)
         if action.kind == "move":
@@ -197,8 +210,10 @@ class _Application:
                 return transfer.stage(action.source, action.target)
         return ""
 
-    def _finish(self, action: Action, part: str) -> Outcome:
-        if action.kind == "symlink":
+    def _finish(self, action: Action, part: str, change: tagging.Change | None) -> Outcome:
+        if change is not None:
+            tagging.publish(part, action, change)
+        elif action.kind == "symlink":
             os.symlink(action.source, action.target)
         elif action.kind == "hardlink":
             os.link(action.source, action.target, follow_symlinks=False)
@@ -221,6 +236,22 @@ class _Application:
         if error.errno == errno.ENOSPC:
             self.full = True
         return Outcome(action, "failed", error.strerror or str(error))
+
+
+def _is_done(entry: journal.Entry) -> bool:
+    """True where the target is the action's work; a move across file systems is then finished."""
+    action = entry.action
+    if action.kind == "tag":
+        return tagging.is_done(entry)
+    if action.kind == "move" and not os.path.lexists(action.source):
+        at = os.lstat(action.target)
+        return (at.st_size, at.st_mtime_ns) == (action.size, action.mtime_ns)
+    if not transfer.is_result(action, action.target):
+        return False
+    if action.kind == "move":
+        transfer.sync([os.path.dirname(action.target)])
+        os.unlink(action.source)
+    return True
 
 
 def _batches(actions: Sequence[Action]) -> Iterator[list[list[Action]]]:

@@ -7,6 +7,7 @@ plan may be edited or lost.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -22,6 +23,15 @@ NAME = "journal.jsonl"
 State: TypeAlias = Literal["planned", "applied", "partly", "undone"]
 
 
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What a tag did to a sidecar."""
+
+    before: bytes | None  # its whole content; None: there was none
+    after: bytes  # the digest of its content then
+    mtime_ns: int  # before
+
+
 @dataclass(slots=True)
 class Entry:
     """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done."""
@@ -29,6 +39,7 @@ class Entry:
     action: Action
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
     stamp: tuple[int, int] | None = None
+    rewrite: Rewrite | None = None
 
 
 @dataclass(slots=True)
@@ -46,6 +57,9 @@ class Past:
                 action = _action(row)
                 self.entries.pop(action.target, None)  # again, after an undo: order matters
                 self.entries[action.target] = Entry(action)
+            case {"rewrite": target, "before": before, "after": after, "mtime_ns": mtime_ns}:
+                old = None if before is None else base64.b64decode(before)
+                self.entries[target].rewrite = Rewrite(old, bytes.fromhex(after), mtime_ns)
             case {"done": target, "stamp": stamp}:
                 self._step(target, "done").stamp = (stamp[0], stamp[1])
             case {"revert": target}:

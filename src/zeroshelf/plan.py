@@ -10,12 +10,12 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from zeroshelf import companions, names, transfer
-from zeroshelf.errors import UserError
+from zeroshelf import companions, names, sidecars, transfer
+from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.planfile import load, save
-from zeroshelf.records import Action, ActionKind, Picture, Plan
+from zeroshelf.records import OTHER, Action, ActionKind, Picture, Plan
 
-__all__ = ["load", "make", "save"]
+__all__ = ["load", "make", "save", "tags"]
 
 
 def make(
@@ -55,6 +55,42 @@ def make(
     if renamed:
         notes.append(f"{renamed:,} get a number, because their name is taken on the shelf")
     return Plan(folder, destination, kind, tuple(actions), tuple(notes))
+
+
+def tags(
+    placements: Iterable[tuple[Picture, str, bytes | None]], folder: str, prefix: str = "zeroshelf"
+) -> Plan:
+    """A plan that moves nothing: each label is written as a tag into the picture's sidecar, below
+    `prefix`, by which all can be taken away again. "other" is no tag."""
+    folder = os.path.abspath(folder)
+    actions: list[Action] = []
+    taken: set[str] = set()
+    tagged = 0
+    for picture, label, digest in sorted(placements, key=lambda p: os.fsencode(p[0].path)):
+        if label == OTHER:
+            continue
+        tag, target = sidecars.tag(label, prefix), sidecars.path_for(picture)
+        if names.key(target) in taken:  # a.cr2 beside a.nef: not both can have a.xmp
+            target = picture.path + ".xmp"
+        taken.add(names.key(target))
+        if _has_tag(target, tag):
+            tagged += 1
+        else:
+            actions.append(
+                Action("tag", picture.path, target, tag, picture.size, picture.mtime_ns, digest)
+            )
+    notes = (f"{tagged:,} have their tag already: nothing to do for them",) if tagged else ()
+    return Plan(folder, folder, "tag", tuple(actions), notes)
+
+
+def _has_tag(sidecar: str, tag: str) -> bool:
+    if not os.path.isfile(sidecar):
+        return False
+    try:
+        with open(sidecar, "rb") as file:
+            return tag in sidecars.tags(file.read())
+    except (OSError, Unreadable):
+        return False  # apply will say why
 
 
 def check_destination(folder: str, destination: str, kind: ActionKind) -> None:

@@ -22,7 +22,7 @@ Pixels: TypeAlias = npt.NDArray[np.float32]  # (N, 3, H, W), normalised as the m
 
 OTHER = "other"  # the shelf of what fits no label
 
-ActionKind: TypeAlias = Literal["copy", "move", "symlink", "hardlink"]
+ActionKind: TypeAlias = Literal["copy", "move", "symlink", "hardlink", "tag"]
 Confidence: TypeAlias = Literal["sure", "likely", "unsure"]
 
 
@@ -243,7 +243,10 @@ class Decisions(Sequence[Decision]):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One file to one place. Nothing here has happened yet."""
+    """One file to one place. Nothing here has happened yet.
+
+    Of a "tag" the target is the picture's sidecar and the label is the whole tag.
+    """
 
     kind: ActionKind
     source: str

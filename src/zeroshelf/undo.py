@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from zeroshelf import journal, planfile, transfer
+from zeroshelf import journal, planfile, tagging, transfer
 from zeroshelf.journal import Entry, Journal
 from zeroshelf.records import Outcome
 
@@ -57,6 +57,9 @@ def _undo(book: Journal, progress: Progress | None) -> list[Outcome]:
 
 def _revert(entry: Entry) -> _Answer:
     action = entry.action
+    if action.kind == "tag":
+        why_not = tagging.revert(entry)
+        return ("refused", why_not) if why_not else _DONE
     if entry.stamp is None:
         transfer.discard(transfer.part_of(action.target))
     if action.kind == "move":
