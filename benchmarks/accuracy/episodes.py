@@ -1,7 +1,7 @@
 """Episodes: folders as users have them, drawn from labelled pictures, with the truth known.
 
-An episode has 2 to 20 labels of one set and a share of pictures that fit none of them: *near* (other
-classes of the same set), *far* (other sets) or *junk* (screenshots, receipts, pages, charts).
+An episode has 2 to 20 labels of one set and a share of pictures that fit none of them: *near*
+(other classes of the same set), *far* (other sets) or *junk* (screenshots, receipts, pages, charts).
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ TOLD_BY = {
     "coast": ("beach", "ocean", "sea", "shore", "water"), "mountain": ("mountain", "hill", "cliff"),
     "street": ("street", "road", "sidewalk", "city"), "inner city": ("city", "street", "building"),
     "forest": ("forest", "woods", "trees"), "open country": ("field", "grass", "meadow", "country"),
-    "house": ("house", "home", "building"), "tall building": ("building",), "store": ("shop", "store"),
+    "house": ("house", "home", "building"), "tall building": ("building",),
+    "store": ("shop", "store"),
     "suburb": ("house", "yard", "street"), "highway": ("road", "highway"), "dog": ("dogs", "puppy"),
 }  # fmt: skip
 
@@ -105,7 +106,9 @@ def _episode(
     )
     size = min(SIZE, int(len(wanted) / max(1 - share, 0.05)) if share < 0.5 else SIZE)
     bad = min(round(size * share), len(garbage))
-    good = min(len(wanted), max(size - bad, 4) if share < 0.5 else max(4, round(bad * (1 - share) / share)))
+    good = min(
+        len(wanted), max(size - bad, 4) if share < 0.5 else max(4, round(bad * (1 - share) / share))
+    )
     if (share and bad < 5) or good < 4:
         return None
     # classes as uneven as in a real folder

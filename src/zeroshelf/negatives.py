@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -89,21 +89,29 @@ def sense(word: str, label: Label, labels: LabelSet, texts: Texts) -> Synset | N
     senses = visible_senses(word)
     if len(senses) < 2:
         return senses[0] if senses else None
-    net = wordnet()
-    near = [*label.name.split("/")[:-1], *([labels.kind] if labels.kind else [])]
-    above = {one.row for text in near for one in net.senses(spoken(text))}
+    above = context(label, labels)
     others = [spoken(other.name) for other in labels if spoken(other.name) != word]
     files = [found[0].lexname for other in others if (found := visible_senses(other))]
-    prompt = texts([PLAIN.format(word)])[0]
-    glosses = texts([f"{word}: {one.gloss}" for one in senses])
     fits = [
-        float(gloss @ prompt)
-        + 1.0 * bool(above & net.above(one.row))
+        fit
+        + 1.0 * bool(above & wordnet().above(one.row))
         + 0.3 * (files.count(one.lexname) / max(len(files), 1))
-        - 0.1 * (rank > 0)
-        for rank, (one, gloss) in enumerate(zip(senses, glosses, strict=True))
+        for one, fit in zip(senses, sense_fits(word, senses, texts), strict=True)
     ]
     return senses[int(np.argmax(fits))]
+
+
+def context(label: Label, labels: LabelSet) -> frozenset[int]:
+    """Senses that the meant one must lie below: of the shelves above the label, and of the kind."""
+    near = [*label.name.split("/")[:-1], *([labels.kind] if labels.kind else [])]
+    return frozenset(one.row for text in near for one in wordnet().senses(spoken(text)))
+
+
+def sense_fits(word: str, senses: Sequence[Synset], texts: Texts) -> list[float]:
+    """How near each sense's gloss is to the word's prompt; a little more for the commonest."""
+    prompt = texts([PLAIN.format(word)])[0]
+    glosses = texts([f"{word}: {one.gloss}" for one in senses])
+    return [float(gloss @ prompt) + 0.1 * (rank == 0) for rank, gloss in enumerate(glosses)]
 
 
 def visible_senses(word: str) -> list[Synset]:

@@ -37,8 +37,9 @@ def score(embeddings: Embeddings, labels: LabelSet, texts: Texts) -> Scores:
     starts = np.cumsum([0, *map(len, prompts)])[:-1]
     bank, against = negatives.kept(labels, texts)
     scale = embeddings.model.logit_scale
-    words_factor, words_offset = _normaliser(words, against, scale)
-    bank_factor, bank_offset = _normaliser(against, against, scale)
+    factors, offsets = _normaliser(np.concatenate((words, against)), against, scale)
+    words_factor, bank_factor = factors[: len(words)], factors[len(words) :]
+    words_offset, bank_offset = offsets[: len(words)], offsets[len(words) :]
 
     count, nearest_of = len(embeddings), min(NEAREST, len(bank))
     logits = np.empty((count, len(labels)), np.float32)
@@ -71,18 +72,16 @@ def score(embeddings: Embeddings, labels: LabelSet, texts: Texts) -> Scores:
 
 
 def _normaliser(vectors: Vectors, bank: Vectors, scale: float) -> tuple[Floats, Floats]:
-    """(W, D) texts -> what each text's cosines are multiplied by, and what is then taken off."""
-    mean, std = _cohort(vectors, bank)
-    typical = float(_cohort(bank, bank)[1].mean())
-    factor = scale * (typical + LEAST_SPREAD) / (std + LEAST_SPREAD)
-    return np.asarray(factor, np.float32), np.asarray(factor * CENTRED * mean, np.float32)
-
-
-def _cohort(vectors: Vectors, bank: Vectors) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each text's cosines to the bank, by the bank's moments."""
+    """(W, D) texts, the last of them the bank -> what each text's cosines are multiplied by, and
+    what is then taken off, by the moments of its cosines to the bank.
+    """
     mean = bank.mean(axis=0)
     covariance = (bank - mean).T @ (bank - mean) / len(bank)
-    return vectors @ mean, np.sqrt(np.maximum(((vectors @ covariance) * vectors).sum(axis=1), 0))
+    std = np.sqrt(np.maximum(((vectors @ covariance) * vectors).sum(axis=1), 0))
+    typical = std[-len(bank) :].mean()
+    factor = scale * (typical + LEAST_SPREAD) / (std + LEAST_SPREAD)
+    offset = factor * CENTRED * (vectors @ mean)
+    return factor.astype(np.float32), offset.astype(np.float32)
 
 
 def _neighbours(vectors: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int32], Floats]:

@@ -1,0 +1,71 @@
+"""The constants that a model ships with, from the development sets or a labelled folder.
+
+    python -m benchmarks.accuracy.calibrate          the starter; writes its config.json
+    python -m benchmarks.accuracy.calibrate --model DIR --out F.json
+
+Prints the constants that leaving out each data set gives, and how those do on the set left out:
+that is what the shipped ones, made from all sets, may be expected to do on pictures nobody has seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.accuracy import episodes, rules, sets
+from zeroshelf import calibration, models
+from zeroshelf.calibration import Folder
+
+EPISODES, SEED = 450, 20
+
+
+def folders(pool: sets.Pool, count: int = EPISODES) -> list[tuple[episodes.Episode, Folder]]:
+    drawn = episodes.draw(pool, count, SEED)
+    return [(one, calibration.folder(rules.scores(pool, one), one.truth)) for one in drawn]
+
+
+def source(pool: sets.Pool, count: int) -> str:
+    names = ", ".join(str(name) for name in np.unique(pool.sets))
+    return f"{count} episodes over {names} by benchmarks/accuracy/calibrate.py"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", help="a model's id or folder; the starter without")
+    parser.add_argument("--pictures", type=Path, help="ROOT/SET/NAME/picture; else ../shared/data")
+    parser.add_argument("--out", type=Path, help="where the constants go; else the model's config")
+    parser.add_argument("--episodes", type=int, default=EPISODES)
+    given = parser.parse_args()
+    started = time.perf_counter()
+    pool = sets.load(given.model, given.pictures)
+    made = folders(pool, given.episodes)
+    for name in sorted({one.set for one, _ in made}):
+        rest = [folder for one, folder in made if one.set != name]
+        mine = [folder for one, folder in made if one.set == name]
+        constants = calibration.calibrate(rest, "")
+        pairs = [calibration.outcome(folder, constants.delta) for folder in mine]
+        mixed = [calibration.harmonic(*pair) for pair in pairs if pair[1] == pair[1]]
+        kept = [float((f.d >= constants.delta).mean()) for f in mine if not f.garbage.any()]
+        print(
+            f"without {name:12s} delta {constants.delta:6.2f} t_open {constants.t_open:.2f} "
+            f"t_labels {constants.t_labels:.2f}; on it: harmonic mean {100 * np.mean(mixed):.1f}, "
+            f"kept without garbage {100 * np.mean(kept):.1f}"
+        )
+    constants = calibration.calibrate([folder for _, folder in made], source(pool, len(made)))
+    print(json.dumps(asdict(constants), indent=1))
+    if given.out:
+        given.out.write_text(json.dumps(asdict(constants), indent=1) + "\n")
+    else:
+        path = models.find(given.model).folder / "config.json"
+        config = json.loads(path.read_text())
+        path.write_text(json.dumps(config | {"open_set": asdict(constants)}, indent=2) + "\n")
+    print(f"{time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""`zeroshelf labels`: advice on labels before a run."""
+
+from __future__ import annotations
+
+import click
+
+from zeroshelf.commands import options
+from zeroshelf.errors import UserError
+from zeroshelf.screen import Screen
+
+
+@click.group()
+def group() -> None:
+    """Check labels before a run."""
+
+
+@group.command()
+@click.argument("words", nargs=-1, metavar="[LABEL]...")
+@click.option("--labels", "labels_file", type=click.Path(), help="A labels file (TOML).")
+@click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
+@options.showing
+def check(
+    screen: Screen, words: tuple[str, ...], labels_file: str | None, model: str | None
+) -> int:
+    """Say what is likely to go wrong with these labels, and what would help.
+
+    \b
+      zeroshelf labels check crane "no people"
+      zeroshelf labels check --labels labels.toml
+    """
+    from zeroshelf import doctor, embeddings, labels, models
+    from zeroshelf.store import Store
+
+    if bool(words) == bool(labels_file):
+        raise UserError("give labels, or a labels file with --labels")
+    wanted = labels.read(labels_file) if labels_file else labels.parse(words)
+    encoder = models.load(models.find(model))
+    with Store.open() as store:
+        texts = embeddings.text_embedder(encoder, store)
+        found = doctor.check(wanted, encoder.model, texts)
+    screen.data(
+        {
+            "labels": list(wanted.names),
+            "advice": [
+                {"labels": list(a.labels), "problem": a.problem, "suggestion": a.suggestion}
+                for a in found
+            ],
+        }
+    )
+    for advice in found:
+        screen.say(f"{' and '.join(advice.labels)}: {advice.problem}.")
+        screen.say(f"  {advice.suggestion}")
+    if not found:
+        screen.say(f"{len(wanted)} labels, nothing to say against them")
+    return 0

@@ -1,0 +1,72 @@
+"""`zeroshelf suggest`: labels for a folder that has none."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from zeroshelf.commands import options
+from zeroshelf.errors import UserError
+from zeroshelf.screen import Screen
+
+
+@click.command()
+@click.argument("folder", type=click.Path())
+@click.option("--to", type=click.Path(), help="Write a labels file (TOML) here; never over one.")
+@click.option("--count", type=click.IntRange(1, 100), help="How many groups; else by itself.")
+@click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
+@click.option("--device", help="Where the model runs: cpu, cuda, ...; else by itself.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out.")
+@options.showing
+def command(
+    screen: Screen,
+    folder: str,
+    to: str | None,
+    count: int | None,
+    model: str | None,
+    device: str | None,
+    exclude: tuple[str, ...],
+) -> int:
+    """Propose labels for FOLDER: groups of pictures that look alike, each with a name.
+
+    \b
+      zeroshelf suggest Photos --to labels.toml     then look at the file and change it
+      zeroshelf sort Photos --labels labels.toml --to Sorted
+    """
+    from zeroshelf import duplicates, embeddings, labels, models, suggest
+    from zeroshelf.folder import scan
+    from zeroshelf.store import Store
+
+    if to and os.path.lexists(to):
+        raise UserError(f"{to} is there already; name another file")
+    found = scan(os.path.abspath(folder), exclude=exclude)
+    encoder = models.load(models.find(model), device)
+    with Store.open() as store, screen.progress() as progress:
+        embedded = embeddings.embed(found, encoder, store, progress=progress)
+        if not len(embedded):
+            raise UserError(f"no pictures in {folder}: give a folder that holds some")
+        once = duplicates.groups(embedded, store.thumbnails)
+        texts = embeddings.text_embedder(encoder, store)
+        shelves = suggest.suggest(embedded, texts, count=count, once=once)
+    names = [os.path.relpath(picture.path, found.root) for picture in embedded.pictures]
+    screen.table(
+        ["label", "pictures", "for example", "looks like"],
+        [
+            [s.name, len(s.rows), ", ".join(names[row] for row in s.examples), ", ".join(s.words)]
+            for s in shelves
+        ],
+    )
+    text = labels.write(suggest.label_set(shelves))
+    if to:
+        with open(to, "x", encoding="utf-8") as file:
+            file.write(text)
+        screen.say(f"{to}: change it as you like, then `zeroshelf sort --labels {to} ...`")
+    screen.data(
+        {
+            "labels": {s.name: [names[row] for row in s.rows] for s in shelves},
+            "near_duplicates": [[names[row] for row in group] for group in once],
+            "file": to,
+        }
+    )
+    return 1 if embedded.skipped else 0

@@ -1,0 +1,169 @@
+"""What is likely to go wrong with these labels, before a run and after it; each with a way out.
+
+A vision-language model has no notion of "no", cannot see justice, and takes a crane for a bird or
+a machine without asking. None of this stops a run: it is advice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from zeroshelf.bank import bank
+from zeroshelf.labels import spoken
+from zeroshelf.negatives import context, sense_fits, visible_senses
+from zeroshelf.prompts import Texts, label_prompts, mean_vectors
+from zeroshelf.records import Decisions, Label, LabelSet, Model
+from zeroshelf.wordnet import wordnet
+
+TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart
+CLOSE_SENSES = 0.10  # how much nearer the best sense must be to stand alone
+EVERYTHING = 0.9  # a shelf with more of the kept pictures than this drew everything
+ENOUGH = 20  # pictures on shelves before that can be said
+_ABSTRACT = {"attribute", "cognition", "feeling", "motive", "relation", "possession", "state"}
+_THINGS = {"animal", "artifact", "food", "plant", "object", "body"}
+_NEGATION = re.compile(r"\b(no|not|non|without|except|isn't|aren't)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    labels: tuple[str, ...]
+    problem: str
+    suggestion: str
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.labels)}: {self.problem}; {self.suggestion}"
+
+
+def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
+    """Advice before a run, in the order of the labels."""
+    found: list[Advice] = []
+    for label in labels:
+        word = spoken(label.name)
+        advice = (
+            _negation(label, word)
+            or _language(label, word, labels, model)
+            or _abstract(label, word)
+            or _senses(label, word, labels, texts)
+        )
+        if advice:
+            found.append(advice)
+    return (*found, *_twins(labels, texts))
+
+
+def after(decisions: Decisions) -> tuple[Advice, ...]:
+    """Advice after a run: labels that drew nothing, and one that drew everything."""
+    names = decisions.scores.labels.names
+    counts = np.bincount(decisions.chosen, minlength=len(names) + 1)
+    kept = int(counts[:-1].sum())
+    found = [
+        Advice(
+            (name,),
+            "drew no picture",
+            'give it other words (name = ["word", ...]) or leave it out',
+        )
+        for name, count in zip(names, counts[:-1], strict=True)
+        if not count and len(decisions)
+    ]
+    for name, count in zip(names, counts[:-1], strict=True):
+        if len(names) > 1 and kept >= ENOUGH and count > EVERYTHING * kept:
+            found.append(
+                Advice((name,), f"drew {count:,} of {kept:,} pictures", "split it into kinds")
+            )
+    return tuple(found)
+
+
+def shelves_to_add(decisions: Decisions, least: int = 10) -> tuple[tuple[str, int], ...]:
+    """What many of the pictures in "other" look like, most first: ("harbour", 217)."""
+    other = np.flatnonzero(decisions.chosen == len(decisions.scores.labels))
+    rows, counts = np.unique(decisions.scores.nearest[other, 0], return_counts=True)
+    totals: dict[str, int] = {}
+    for row, count in zip(rows, counts, strict=True):
+        name = decisions.scores.negatives[row]
+        totals[name] = totals.get(name, 0) + int(count)
+    many = [(name, count) for name, count in totals.items() if count >= least]
+    return tuple(sorted(many, key=lambda found: (-found[1], found[0])))
+
+
+def _negation(label: Label, word: str) -> Advice | None:
+    if not _NEGATION.search(word):
+        return None
+    bare = " ".join(_NEGATION.sub(" ", word).split())
+    return Advice(
+        (label.name,),
+        "the model doesn't understand negations and will look for what is named",
+        f"name what is there, and what is not wanted as a negative: !{bare}",
+    )
+
+
+def _language(label: Label, word: str, labels: LabelSet, model: Model) -> Advice | None:
+    if model.languages and labels.language not in model.languages:
+        problem = f"the model doesn't know the language {labels.language!r}"
+    elif set(model.languages) != {"en"}:
+        return None
+    elif not word.isascii() and not wordnet().senses(word):
+        problem = "the model knows English only"
+    elif not any(wordnet().senses(part) for part in (word, *word.split())):
+        problem = "no English dictionary knows this word, and the model knows English only"
+    else:
+        return None
+    return Advice(
+        (label.name,), problem, 'write it in English, or give words: name = ["english word"]'
+    )
+
+
+def _abstract(label: Label, word: str) -> Advice | None:
+    senses = wordnet().senses(word)[:2]
+    if label.words or not senses or not all(one.lexname in _ABSTRACT for one in senses):
+        return None
+    return Advice(
+        (label.name,),
+        "is hard to see in a picture",
+        f'name what such a picture shows: {word} = ["word", ...]',
+    )
+
+
+def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice | None:
+    senses = [one for one in visible_senses(word) if one.lexname in _THINGS]
+    if len({one.lexname for one in senses}) < 2 or label.words or context(label, labels):
+        return None
+    fits = sense_fits(word, senses, texts)
+    best = int(np.argmax(fits))
+    rivals = [row for row, one in enumerate(senses) if one.lexname != senses[best].lexname]
+    rival = max(rivals, key=lambda row: fits[row])
+    if fits[best] - fits[rival] > CLOSE_SENSES:
+        return None
+    return Advice(
+        (label.name,),
+        f'has several senses: "{_short(senses[best].gloss)}" and "{_short(senses[rival].gloss)}"',
+        f'say which: {word} = ["another word for it"], or put it on a shelf: "kind/{word}"',
+    )
+
+
+def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:
+    if len(labels) < 2:
+        return []
+    vectors = mean_vectors(
+        [
+            [prompt for group in label_prompts(label, labels) for prompt in group]
+            for label in labels
+        ],
+        texts,
+    )
+    vectors = vectors - texts([negative.prompt for negative in bank()]).mean(axis=0)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    cosines = np.triu(vectors @ vectors.T, k=1)
+    return [
+        Advice(
+            (labels.names[a], labels.names[b]),
+            "the model can hardly tell them apart",
+            "make them one label, or give each words of its own",
+        )
+        for a, b in np.argwhere(cosines >= TWINS)
+    ]
+
+
+def _short(gloss: str) -> str:
+    return gloss if len(gloss) <= 50 else gloss[:50].rpartition(" ")[0] + " ..."

@@ -1,0 +1,169 @@
+"""A folder without labels -> shelves to begin with: groups of pictures, each named by a noun.
+
+Centre, PCA, k-means for several k, the best by silhouette (Rousseeuw 1987). A group is named by the
+noun of the bank whose mean cosine in the group exceeds its mean in the folder by most standard
+deviations, by a hypernym where the best five agree on one, and "mixed" where none stands out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from zeroshelf.bank import bank
+from zeroshelf.negatives import visible_senses
+from zeroshelf.prompts import Texts
+from zeroshelf.records import Embeddings, Label, LabelSet
+from zeroshelf.wordnet import wordnet
+
+SIZES = (2, 3, 4, 6, 8, 12, 16, 24)  # how many groups are tried
+DIMENSIONS = 50
+LEAST = 3  # pictures that make a group
+COHERENT = 0.8  # standard deviations by which a group's name must stand out
+SAMPLE = 1500  # pictures for the silhouette
+EXAMPLES = 4
+NOUNS = 5  # that must agree on a hypernym
+_TOO_WIDE = {"entity", "object", "whole", "artifact", "living thing", "organism", "matter",
+             "physical entity", "causal agent", "instrumentality", "thing", "unit"}  # fmt: skip
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    name: str
+    rows: tuple[int, ...]  # of the embeddings, the most typical first
+    words: tuple[str, ...]  # what else the group looks like
+
+    @property
+    def examples(self) -> tuple[int, ...]:
+        return self.rows[:EXAMPLES]
+
+
+def suggest(
+    embeddings: Embeddings,
+    texts: Texts,
+    *,
+    count: int | None = None,
+    once: Sequence[Sequence[int]] = (),
+) -> tuple[Shelf, ...]:
+    """Shelves, the fullest first. `count` fixes how many groups are made; `once` are groups of
+    near-duplicates that count as one picture each. Groups of one name are one shelf.
+    """
+    left_out = {row for group in once for row in group[1:]}
+    rows = np.array([row for row in range(len(embeddings)) if row not in left_out], np.int64)
+    if len(rows) < LEAST:
+        return ()
+    vectors = embeddings.vectors[rows].astype(np.float32)
+    points = _principal(vectors)
+    sizes = (count,) if count else tuple(size for size in SIZES if size * LEAST <= len(rows))
+    found = max(
+        (_kmeans(points, size) for size in sizes or (1,)), key=lambda g: _silhouette(points, g)
+    )
+    named = _names(vectors, found, texts)
+    shelves: dict[str, tuple[list[int], tuple[str, ...]]] = {}
+    for group, (name, words) in named.items():
+        members = np.flatnonzero(found == group)
+        centre = vectors[members].mean(axis=0)
+        typical = members[np.argsort(-(vectors[members] @ centre), kind="stable")]
+        before, known = shelves.get(name, ([], ()))
+        shelves[name] = ([*before, *(int(rows[row]) for row in typical)], (*known, *words))
+    made = [
+        Shelf(name, tuple(inside), tuple(word for word in dict.fromkeys(words) if word != name))
+        for name, (inside, words) in shelves.items()
+    ]
+    return tuple(sorted(made, key=lambda shelf: (shelf.name == "mixed", -len(shelf.rows))))
+
+
+def label_set(shelves: Sequence[Shelf]) -> LabelSet:
+    """The shelves as labels that can be edited: `labels.write` makes a file of them."""
+    return LabelSet(tuple(Label(shelf.name) for shelf in shelves if shelf.name != "mixed"))
+
+
+def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, tuple[str, ...]]]:
+    nouns = [one for one in bank() if one.kind != "scene"]
+    cosines = vectors @ texts([one.prompt for one in nouns]).T  # (N, nouns)
+    mean, std = cosines.mean(axis=0), cosines.std(axis=0) + 1e-6
+    names: dict[int, tuple[str, tuple[str, ...]]] = {}
+    for group in np.unique(groups):
+        inside = cosines[groups == group].mean(axis=0)
+        # how much it stands out, among nouns that fit at all: those of the best fits
+        fits = np.argsort(-inside)[:40]
+        order = fits[np.argsort(-((inside - mean) / std)[fits], kind="stable")]
+        words = tuple(dict.fromkeys(nouns[row].name for row in order[:NOUNS]))
+        stands_out = float(((inside - mean) / std)[order[0]])
+        if stands_out < COHERENT and len(np.unique(groups)) > 1:
+            names[int(group)] = ("mixed", words)
+        else:
+            names[int(group)] = (_common(words) or words[0], words)
+    return names
+
+
+def _common(words: Sequence[str]) -> str | None:
+    """The nearest hypernym that all the words share, if it says something."""
+    senses = [found[0] for word in words if (found := visible_senses(word))]
+    if len(senses) < NOUNS:
+        return None
+    net = wordnet()
+    shared = Counter(row for one in senses for row in net.above(one.row) | {one.row})
+    agreed = [row for row, count in shared.items() if count == len(senses)]
+    if not agreed:
+        return None
+    nearest = net.synset(max(agreed, key=lambda row: len(net.above(row))))
+    return None if _TOO_WIDE.intersection(nearest.lemmas) else nearest.lemmas[0]
+
+
+def _principal(vectors: Floats) -> Floats:
+    """(N, D) -> (N, at most 50): centred, on the main axes, made unit again."""
+    away = vectors - vectors.mean(axis=0)
+    _, axes = np.linalg.eigh(away.T @ away)
+    points = away @ axes[:, ::-1][:, :DIMENSIONS]
+    return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9))
+
+
+def _kmeans(points: Floats, size: int, rounds: int = 30, tries: int = 4) -> Ints:
+    """Lloyd's k-means from k-means++ starts; the same answer every time."""
+    best, least = np.zeros(len(points), np.int64), np.inf
+    for seed in range(tries):
+        rng = np.random.default_rng(seed)
+        centres = points[[rng.integers(len(points))]]
+        while len(centres) < size:
+            far = np.maximum(2 - 2 * (points @ centres.T).max(axis=1), 0) + 1e-9
+            centres = np.vstack((centres, points[rng.choice(len(points), p=far / far.sum())]))
+        groups = best
+        for _ in range(rounds):
+            away = (centres**2).sum(axis=1) - 2 * points @ centres.T
+            groups = away.argmin(axis=1)
+            centres = np.stack(
+                [
+                    points[groups == one].mean(axis=0) if (groups == one).any() else centres[one]
+                    for one in range(size)
+                ]
+            )
+        cost = float(((points - centres[groups]) ** 2).sum())
+        if cost < least:
+            best, least = groups, cost
+    return best
+
+
+def _silhouette(points: Floats, groups: Ints) -> float:
+    """The mean silhouette over an even sample; -1 for one group."""
+    taken = np.unique(np.linspace(0, len(points) - 1, min(SAMPLE, len(points))).astype(int))
+    points, groups = points[taken], groups[taken]
+    sizes = np.bincount(groups)
+    if (sizes > 0).sum() < 2:
+        return -1.0
+    distances = np.sqrt(np.maximum(2 - 2 * points @ points.T, 0))
+    sums = np.stack([distances[:, groups == one].sum(axis=1) for one in range(len(sizes))], axis=1)
+    own = np.arange(len(points)), groups
+    inside = sums[own] / np.maximum(sizes[groups] - 1, 1)
+    means = sums / np.maximum(sizes, 1)
+    means[own] = np.inf
+    means[:, sizes == 0] = np.inf
+    outside = means.min(axis=1)
+    return float(((outside - inside) / np.maximum(np.maximum(inside, outside), 1e-9)).mean())
