@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -203,18 +203,13 @@ class Run:
         they were put, and the rest follows what can be learnt from them. Marks add up."""
         from zeroshelf import teach
 
-        place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
         column = {name: k for k, name in enumerate((*self.labels.names, OTHER))}
-        for path, label in marks.items():
+        for label in marks.values():
             if label not in column:
                 raise UserError(f"no label {label!r} in this run; there are {', '.join(column)}")
-            if os.path.join(self.question.folder, path) not in place:
-                raise UserError(f"{path} is no picture of this run")
         everything = {**self.marks, **marks}
-        rows = {
-            place[os.path.join(self.question.folder, path)]: column[label]
-            for path, label in everything.items()
-        }
+        columns = [column[label] for label in everything.values()]
+        rows = dict(zip(self._rows_of(everything), columns, strict=True))
         untaught = deciding.decide(self.decisions.scores, threshold=self.question.threshold)
         decided = teach.teach(self.embeddings.vectors, untaught, teach.Marks.of(rows))
         run = Run(self.question, self.embeddings, decided, self._encoder, self._store, self.seconds)
@@ -225,10 +220,16 @@ class Run:
         """The pictures about which a person's word would help most."""
         from zeroshelf import ask
 
+        marked, decided = self._rows_of(self.marks), self.decisions
+        rows = ask.ask(self.embeddings.vectors, decided.probabilities, marked, count)
+        return [decided[row] for row in rows]
+
+    def _rows_of(self, paths: Iterable[str]) -> list[int]:
         place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
-        marked = [place[os.path.join(self.question.folder, path)] for path in self.marks]
-        rows = ask.ask(self.embeddings.vectors, self.decisions.probabilities, marked, count)
-        return [self.decisions[row] for row in rows]
+        try:
+            return [place[os.path.join(self.question.folder, path)] for path in paths]
+        except KeyError as missing:
+            raise UserError(f"{missing.args[0]} is no picture of this run") from None
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """N texts -> (N, D), rows of length 1: what pictures are looked for by."""
