@@ -52,16 +52,38 @@ class Marks:
         return cls(np.array(rows, np.intp), np.array([columns[row] for row in rows], np.intp))
 
 
-def teach(vectors: Vectors, decisions: Decisions, marks: Marks) -> Decisions:
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Marked pictures of other folders, and what the model says about them under these labels."""
+
+    vectors: Vectors  # (M, D), each row of length 1
+    probabilities: npt.NDArray[np.float32]  # (M, K + 1)
+    columns: Rows  # (M,)
+
+
+def teach(
+    vectors: Vectors, decisions: Decisions, marks: Marks, elsewhere: Elsewhere | None = None
+) -> Decisions:
     """The answers after `marks`: a marked picture has its mark, the rest follows what was learnt.
 
     vectors: (N, D), each row of length 1, of the pictures that `decisions` are about.
     """
-    if not len(marks):
+    if not len(marks) and elsewhere is None:
         return decisions
-    probabilities = learn(
-        vectors, decisions.probabilities, marks, decisions.scores.model.logit_scale
-    )
+    scale = decisions.scores.model.logit_scale
+    if elsewhere is None:
+        probabilities = learn(vectors, decisions.probabilities, marks, scale)
+    else:
+        count = len(vectors)
+        probabilities = learn(
+            np.concatenate((vectors, elsewhere.vectors)),
+            np.concatenate((decisions.probabilities, elsewhere.probabilities)),
+            Marks(
+                np.concatenate((marks.rows, count + np.arange(len(elsewhere.columns)))),
+                np.concatenate((marks.columns, elsewhere.columns)),
+            ),
+            scale,
+        )[:count]
     other = probabilities.shape[1] - 1
     best = probabilities[:, :other].argmax(axis=1)
     chosen = np.where(probabilities[:, other] <= 0.5, best, other)  # as decisions.decide does

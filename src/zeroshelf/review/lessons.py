@@ -36,7 +36,8 @@ def lesson(session: Session) -> Lesson:
     with session.lock:
         version, now, marked = session.version, session.shelves, session.marked
         decided = session.decisions
-    if not marked:
+    count = len(marked) + len(session.kept)
+    if not count:
         return Lesson(version, 0, ())
     after = _taught(session, decided, marked)
     free = np.flatnonzero((now.by != PERSON) & (after.chosen != now.columns))
@@ -46,7 +47,7 @@ def lesson(session: Session) -> Lesson:
     moves = [
         Move(now.names[old], now.names[new], tuple(rows)) for (old, new), rows in found.items()
     ]
-    return Lesson(version, len(marked), tuple(sorted(moves, key=lambda move: -len(move.rows))))
+    return Lesson(version, count, tuple(sorted(moves, key=lambda move: -len(move.rows))))
 
 
 def accept(session: Session, learnt: Lesson, wanted: Sequence[int]) -> int:
@@ -69,8 +70,7 @@ def ask(session: Session, count: int) -> list[int]:
     """The pictures whose answers help most, as things stand after the marks so far."""
     with session.lock:
         marked, decided = session.marked, session.decisions
-    if marked:
-        decided = _taught(session, decided, marked)
+    decided = _taught(session, decided, marked)
     vectors = session.run.embeddings.vectors
     return asking.ask(vectors, decided.probabilities, sorted(marked), count)
 
@@ -90,4 +90,5 @@ def bolder(session: Session, by: float) -> dict[str, tuple[int, int]]:
 
 
 def _taught(session: Session, decided: Decisions, marked: Mapping[int, int]) -> Decisions:
-    return teach.teach(session.run.embeddings.vectors, decided, teach.Marks.of(marked))
+    vectors = session.run.embeddings.vectors
+    return teach.teach(vectors, decided, teach.Marks.of(marked), session.elsewhere(decided))

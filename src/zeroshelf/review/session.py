@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import decisions as deciding
-from zeroshelf import edits, journal, labels, lock, plan, planfile
+from zeroshelf import edits, journal, labels, lock, marks, plan, planfile, teach
 from zeroshelf.errors import UserError
-from zeroshelf.records import OTHER, Decisions, Label, LabelSet, Picture, Plan
+from zeroshelf.records import OTHER, Decisions, Embeddings, Label, LabelSet, Picture, Plan
+from zeroshelf.scores import score
 
 if TYPE_CHECKING:
     from zeroshelf.run import Run
@@ -66,6 +67,7 @@ class Session:
         self.edited = edits.replay(self._started_with, self._log.events)
         self.decisions = self._decide()
         self.shelves = self._shelves()
+        self.kept = self._elsewhere(marks.kept(self.edited.labels, self.run.model))
 
     def __enter__(self) -> Session:
         return self
@@ -206,6 +208,45 @@ class Session:
     def write(self) -> None:
         """The report and the results again, as the shelves are now."""
         self.run.write(self.record, planfile.load(os.path.join(self.record, "plan.jsonl")))
+
+    # --- marks ------------------------------------------------------------------------------
+
+    def elsewhere(self, decided: Decisions) -> teach.Elsewhere | None:
+        """The marks of other folders under the labels of `decided`."""
+        names = (*decided.scores.labels.names, OTHER)
+        known = [mark for mark in self.kept.values() if mark.label in names]
+        if not known:
+            return None
+        vectors = np.stack([mark.vector for mark in known])
+        strangers = tuple(Picture("", "", 0, 0, 0) for _ in known)
+        pictures = Embeddings(strangers, (b"",) * len(known), vectors, (), self.run.model)
+        scored = score(pictures, decided.scores.labels, self.run.embed_texts)
+        said = deciding.decide(scored, boldness=self.edited.boldness).probabilities
+        columns = np.array([names.index(mark.label) for mark in known], np.intp)
+        return teach.Elsewhere(vectors, said, columns)
+
+    def use(self, known: marks.Marks) -> None:
+        """Learn from these marks too; what is said in this run comes before them."""
+        self.kept = {**self.kept, **self._elsewhere(known)}
+
+    def all_marks(self) -> marks.Marks:
+        """All of them: those of other folders and this run's."""
+        with self.lock:
+            here = self.run.embeddings
+            own = {
+                here.digests[row].hex(): marks.Mark(self.names[column], here.vectors[row])
+                for row, column in self.marked.items()
+            }
+            return {**self.kept, **own}
+
+    def keep_marks(self) -> None:
+        """Where the next run with these labels and this model finds them."""
+        labels, model = self.edited.labels, self.run.model
+        marks.save(marks.home(labels, model), self.all_marks(), model)
+
+    def _elsewhere(self, known: marks.Marks) -> marks.Marks:
+        here = {digest.hex() for digest in self.run.embeddings.digests}
+        return {digest: mark for digest, mark in known.items() if digest not in here}
 
     # --- inside -----------------------------------------------------------------------------
 
