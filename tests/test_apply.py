@@ -150,6 +150,18 @@ def test_hard_links_across_file_systems_are_refused_at_once(tmp_path: Path) -> N
         planned(source, Path(other, "sorted"), "hardlink")
 
 
+def test_ids_of_runs_sort_by_time(tmp_path: Path) -> None:
+    source = photos(tmp_path / "photos", 1)
+    made = [os.path.basename(planned(source, tmp_path / "to")) for _ in range(50)]
+    assert made == sorted(made) and len(set(made)) == 50
+    assert [run.id for run in runs.all()] == made[::-1]
+    assert runs.find().id == made[-1]
+    assert runs.find(made[3]).id == made[3]
+    for wrong in (made[0][:8], "nope"):
+        with pytest.raises(UserError, match="`zeroshelf runs` lists them"):
+            runs.find(wrong)
+
+
 def test_move_is_undone_newest_run_first(tmp_path: Path) -> None:
     source, one, two = photos(tmp_path / "photos"), tmp_path / "one", tmp_path / "two"
     start = tree(source)

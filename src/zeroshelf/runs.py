@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,10 +38,9 @@ def root() -> str:
 
 def new(plan: Plan) -> tuple[str, str]:
     """A run's record that holds `plan`: its id and its folder."""
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    record = os.path.join(root(), name)
+    record = root()
     try:
-        os.makedirs(record, mode=0o700)
+        name, record = _claim()
         planfile.save(plan, os.path.join(record, "plan.jsonl"))
         facts = {
             "id": name,
@@ -56,6 +54,20 @@ def new(plan: Plan) -> tuple[str, str]:
     except OSError as error:
         raise UserError(f"the run's record {record} can't be written: {error.strerror}") from None
     return name, record
+
+
+def _claim() -> tuple[str, str]:
+    """A folder of its own, whose name sorts after those before: seconds and 65,536ths of one."""
+    while True:
+        now = time.time()
+        second = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+        name = f"{second}-{int(now % 1 * 65536):04x}"
+        record = os.path.join(root(), name)
+        try:
+            os.makedirs(record, mode=0o700)
+        except FileExistsError:
+            continue
+        return name, record
 
 
 def all() -> Iterator[RunRecord]:
