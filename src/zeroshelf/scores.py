@@ -19,7 +19,7 @@ from zeroshelf import negatives
 from zeroshelf.prompts import Texts, label_prompts, mean_vectors
 from zeroshelf.records import Embeddings, LabelSet, Scores, Vectors
 
-BLOCK = 8192  # pictures at once against the bank: 8,192 x 3,500 logits are 115 MB
+BLOCK = 1024  # pictures at once: 1,024 x 3,500 logits and their ranks are 43 MB
 NEAREST = 10  # negatives in a picture's negative score; 3 to 30 differ little
 NAMED = 3  # of them kept by name
 CENTRED = 0.3
