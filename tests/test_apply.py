@@ -162,6 +162,16 @@ def test_ids_of_runs_sort_by_time(tmp_path: Path) -> None:
             runs.find(wrong)
 
 
+def test_own_output_is_known_to_the_next_scan(tmp_path: Path) -> None:
+    source = photos(tmp_path / "photos", 3)
+    apply(planned(source, source / "sorted", "copy"))
+    apply(planned(source / "one", source / "one", "tag", ["cat"]))
+    assert runs.destinations(str(tmp_path)) == {str(source / "sorted")}
+    undo(runs.newest_applied().record)
+    undo(runs.newest_applied().record)
+    assert runs.destinations(str(tmp_path)) == set()
+
+
 def test_move_is_undone_newest_run_first(tmp_path: Path) -> None:
     source, one, two = photos(tmp_path / "photos"), tmp_path / "one", tmp_path / "two"
     start = tree(source)

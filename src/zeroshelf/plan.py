@@ -23,8 +23,13 @@ def make(
     folder: str,
     destination: str,
     kind: ActionKind,
+    *,
+    prefix: str = "zeroshelf",
 ) -> Plan:
-    """Raises `UserError` where `destination` can't take a shelf."""
+    """Raises `UserError` where `destination` can't take a shelf. Tags need no destination: they go
+    beside the pictures, below `prefix`."""
+    if kind == "tag":
+        return tags(placements, folder, prefix)
     folder, destination = os.path.abspath(folder), os.path.abspath(destination)
     check_destination(folder, destination, kind)
     placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))

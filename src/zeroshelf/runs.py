@@ -110,7 +110,9 @@ def destinations(folder: str) -> set[str]:
     return {
         run.destination
         for run in all()
-        if names.inside(run.destination, folder) and run.state in ("applied", "partly")
+        if names.inside(run.destination, folder)
+        and run.destination != run.folder  # tagged, or sorted in place: the pictures themselves
+        and run.state in ("applied", "partly")
     }
 
 
