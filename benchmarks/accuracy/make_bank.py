@@ -81,6 +81,33 @@ def read_synsets(folder: Path) -> dict[int, dict]:
     return synsets
 
 
+def _lemma(word: str, rank: int, often: Counter[tuple[str, int]]) -> str:
+    """ "crane", "crane%3" for the fourth sense, "horse:152" where SemCor has it 152 times."""
+    count = often[word.lower(), rank]
+    return word + (f"%{rank}" if rank else "") + (f":{count}" if count else "")
+
+
+def write_extract(
+    synsets: dict[int, dict], senses: dict[str, list[int]], often: Counter[tuple[str, int]]
+) -> None:
+    order = {number: row for row, number in enumerate(sorted(synsets))}
+    rank = {
+        (lemma, number): at for lemma, found in senses.items() for at, number in enumerate(found)
+    }
+    lines = []
+    for number in sorted(synsets):
+        synset = synsets[number]
+        lemmas = "|".join(
+            _lemma(word, rank[word.lower(), number], often) for word in synset["lemmas"]
+        )
+        above = " ".join(str(order[x]) for x in synset["above"])
+        wholes = " ".join(str(order[x]) for x in synset["wholes"])
+        gloss = synset["gloss"][:GLOSS]
+        lines.append("\t".join((synset["lexname"], lemmas, above, wholes, gloss)) + "\n")
+    with gzip.GzipFile(BANK / "wordnet.tsv.gz", "wb", compresslevel=9, mtime=0) as file:
+        file.write("".join(lines).encode())
+
+
 def main(folder: Path) -> None:
     synsets = read_synsets(folder)
     senses: dict[str, list[int]] = {}
@@ -89,9 +116,12 @@ def main(folder: Path) -> None:
             fields = line.split()
             senses[fields[0].replace("_", " ")] = [int(x) for x in fields[-int(fields[2]) :]]
     tagged: Counter[str] = Counter()
+    often: Counter[tuple[str, int]] = Counter()
     for line in (folder / "cntlist.rev").open():
         key, sense, count = line.split()
         lemma, _, rest = key.partition("%")
+        if rest.startswith("1"):
+            often[lemma.replace("_", " "), int(sense) - 1] += int(count)
         if rest.startswith("1") and sense == "1":
             tagged[lemma.replace("_", " ")] += int(count)
     used: Counter[str] = Counter()
@@ -124,23 +154,7 @@ def main(folder: Path) -> None:
                 found += 1
     (BANK / "nouns.txt").write_text("".join(f"{noun}\n" for noun in sorted(nouns)))
 
-    order = {number: row for row, number in enumerate(sorted(synsets))}
-    rank = {
-        (lemma, number): at for lemma, found in senses.items() for at, number in enumerate(found)
-    }
-    lines = []
-    for number in sorted(synsets):
-        synset = synsets[number]
-        lemmas = "|".join(
-            f"{word}" if (at := rank[word.lower(), number]) == 0 else f"{word}%{at}"
-            for word in synset["lemmas"]
-        )
-        above = " ".join(str(order[x]) for x in synset["above"])
-        wholes = " ".join(str(order[x]) for x in synset["wholes"])
-        gloss = synset["gloss"][:GLOSS]
-        lines.append("\t".join((synset["lexname"], lemmas, above, wholes, gloss)) + "\n")
-    with gzip.GzipFile(BANK / "wordnet.tsv.gz", "wb", compresslevel=9, mtime=0) as file:
-        file.write("".join(lines).encode())
+    write_extract(synsets, senses, often)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,12 @@ from zeroshelf.records import Decisions, Label, LabelSet, Model
 from zeroshelf.wordnet import wordnet
 
 TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart
-CLOSE_SENSES = 0.10  # how much nearer the best sense must be to stand alone
+CLOSE_SENSES = 0.25  # how much nearer the best sense must be to stand alone
+OFTENER = 5  # or how many times as common
 EVERYTHING = 0.9  # a shelf with more of the kept pictures than this drew everything
 ENOUGH = 20  # pictures on shelves before that can be said
 _ABSTRACT = {"attribute", "cognition", "feeling", "motive", "relation", "possession", "state"}
-_THINGS = {"animal", "artifact", "food", "plant", "object", "body"}
+_THINGS = {"animal", "artifact", "object", "body"}  # food is made of animals and plants
 _NEGATION = re.compile(r"\b(no|not|non|without|except|isn't|aren't)\b", re.IGNORECASE)
 
 
@@ -133,7 +134,8 @@ def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice |
     best = int(np.argmax(fits))
     rivals = [row for row, one in enumerate(senses) if one.lexname != senses[best].lexname]
     rival = max(rivals, key=lambda row: fits[row])
-    if fits[best] - fits[rival] > CLOSE_SENSES:
+    common, rare = (wordnet().often(word, senses[row].row) for row in (best, rival))
+    if fits[best] - fits[rival] > CLOSE_SENSES or common >= OFTENER * (rare + 1):
         return None
     return Advice(
         (label.name,),

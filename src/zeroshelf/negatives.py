@@ -111,7 +111,7 @@ def sense_fits(word: str, senses: Sequence[Synset], texts: Texts) -> list[float]
     """How near each sense's gloss is to the word's prompt; a little more for the commonest."""
     prompt = texts([PLAIN.format(word)])[0]
     glosses = texts([f"{word}: {one.gloss}" for one in senses])
-    return [float(gloss @ prompt) + 0.1 * (rank == 0) for rank, gloss in enumerate(glosses)]
+    return [float(gloss @ prompt) + 0.17 * (rank == 0) for rank, gloss in enumerate(glosses)]
 
 
 def visible_senses(word: str) -> list[Synset]:

@@ -2,12 +2,12 @@
 
 Centre, PCA, k-means for several k, the best by silhouette (Rousseeuw 1987). A group is named by the
 noun of the bank whose mean cosine in the group exceeds its mean in the folder by most standard
-deviations, by a hypernym where the best five agree on one, and "mixed" where none stands out.
+deviations, by one of the best five that the other four are kinds of, and "mixed" where none stands
+out.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,9 +26,7 @@ LEAST = 3  # pictures that make a group
 COHERENT = 0.8  # standard deviations by which a group's name must stand out
 SAMPLE = 1500  # pictures for the silhouette
 EXAMPLES = 4
-NOUNS = 5  # that must agree on a hypernym
-_TOO_WIDE = {"entity", "object", "whole", "artifact", "living thing", "organism", "matter",
-             "physical entity", "causal agent", "instrumentality", "thing", "unit"}  # fmt: skip
+NOUNS = 5  # that a group is named by
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -100,22 +98,20 @@ def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, 
         if stands_out < COHERENT and len(np.unique(groups)) > 1:
             names[int(group)] = ("mixed", words)
         else:
-            names[int(group)] = (_common(words) or words[0], words)
+            names[int(group)] = (_covering(words) or words[0], words)
     return names
 
 
-def _common(words: Sequence[str]) -> str | None:
-    """The nearest hypernym that all the words share, if it says something."""
-    senses = [found[0] for word in words if (found := visible_senses(word))]
-    if len(senses) < NOUNS:
-        return None
+def _covering(words: Sequence[str]) -> str | None:
+    """The word that all the others are kinds of: "dog" among "sled dog", "guard dog", "dog"."""
     net = wordnet()
-    shared = Counter(row for one in senses for row in net.above(one.row) | {one.row})
-    agreed = [row for row, count in shared.items() if count == len(senses)]
-    if not agreed:
+    senses = [found[0].row for word in words if (found := visible_senses(word))]
+    if len(senses) < len(words):
         return None
-    nearest = net.synset(max(agreed, key=lambda row: len(net.above(row))))
-    return None if _TOO_WIDE.intersection(nearest.lemmas) else nearest.lemmas[0]
+    for word, row in zip(words, senses, strict=True):
+        if all(other == row or row in net.above(other) for other in senses):
+            return word
+    return None
 
 
 def _principal(vectors: Floats) -> Floats:
