@@ -130,7 +130,7 @@ def thumbnail(decoded: Decoded, side: int = 160) -> bytes:
         size = (max(1, round(image.width / factor)), max(1, round(image.height / factor)))
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=80)
+    image.save(out, "JPEG", quality=70)
     return out.getvalue()
 
 
