@@ -43,13 +43,13 @@ def open_clip_architecture(name: str, folder: Path) -> Path:
     return _save(model, folder / f"{name}.safetensors")
 
 
-def open_clip_folder(name: str, folder: Path, small: bool = True) -> Path:
+def open_clip_folder(name: str, folder: Path, small: bool = True, dim: int = 32) -> Path:
     """As on the hub: open_clip_config.json, open_clip_model.safetensors and a tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     config = copy.deepcopy(open_clip.get_model_config(name))
     vision, text = config["vision_cfg"], config["text_cfg"]
     if small:
-        config["embed_dim"] = 32
+        config["embed_dim"] = dim
         _shrink_open_clip(vision, text)
     preprocess: dict[str, Any] = {}
     if "SigLIP2" in name:
@@ -91,14 +91,7 @@ def transformers_clip(folder: Path, size: str = "small") -> Path:
     torch.manual_seed(5)
     transformers.CLIPModel(config).eval().save_pretrained(folder)
     transformers.CLIPImageProcessorPil().save_pretrained(folder)
-    fast = clip_bpe.read(BPE)
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=fast,
-        bos_token=clip_bpe.START,
-        eos_token=clip_bpe.END,
-        pad_token=clip_bpe.END,
-        model_max_length=77,
-    ).save_pretrained(folder)
+    clip_tokenizer(folder)
     return folder
 
 
@@ -157,6 +150,17 @@ def clip_multilingual(folder: Path, small: bool = True) -> Path:
     weight = torch.randn(out, config.dim) / config.dim**0.5
     save_file({"linear.weight": weight}, folder / "2_Dense" / "model.safetensors")
     return folder
+
+
+def clip_tokenizer(folder: Path) -> None:
+    """CLIP's own, as OpenAI's repositories on the hub keep it: padded with the end token."""
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=clip_bpe.read(BPE),
+        bos_token=clip_bpe.START,
+        eos_token=clip_bpe.END,
+        pad_token=clip_bpe.END,
+        model_max_length=77,
+    ).save_pretrained(folder)
 
 
 def gemma(folder: Path) -> None:
