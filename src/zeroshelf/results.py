@@ -45,9 +45,12 @@ def rows(
     skipped: Iterable[Skipped],
     targets: Mapping[str, str],
     digests: Sequence[bytes],
+    near_duplicates: Sequence[Sequence[int]] = (),
 ) -> Iterator[Row]:
-    """Pictures in the order of `decisions`, then the skipped. `digests[i]` is that of picture i."""
-    for decision, digest in zip(decisions, digests, strict=True):
+    """Pictures in the order of `decisions`, then the skipped. `digests[i]` is that of picture i,
+    and a group of near-duplicates holds such i."""
+    group = {i: number for number, rows in enumerate(near_duplicates, 1) for i in rows}
+    for i, (decision, digest) in enumerate(zip(decisions, digests, strict=True)):
         yield Row(
             path=decision.picture.path,
             label=decision.label,
@@ -61,6 +64,7 @@ def rows(
             target=targets.get(decision.picture.path),
             size=decision.picture.size,
             digest=digest.hex(),
+            group=group.get(i),
         )
     for skip in skipped:
         yield Row(skip.path, None, None, None, None, None, skip.reason)

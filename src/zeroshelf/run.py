@@ -11,16 +11,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zeroshelf import apply as application
 from zeroshelf import decisions as deciding
+from zeroshelf import duplicates, models, plan, planfile, report, results, runs, sheet
 from zeroshelf import embeddings as embedding
 from zeroshelf import folder as scanning
 from zeroshelf import labels as labelling
-from zeroshelf import models, plan, planfile, report, results, runs, sheet
 from zeroshelf import question as asked
 from zeroshelf import undo as undoing
 from zeroshelf.errors import UserError
@@ -167,6 +168,11 @@ class Run:
             *([self._store.trouble] if self._store.trouble else []),
         )
 
+    @cached_property
+    def near_duplicates(self) -> tuple[tuple[int, ...], ...]:
+        """Rows of pictures that are nearly the same, two or more a group."""
+        return duplicates.groups(self.embeddings, self._store.thumbnails)
+
     @property
     def counts(self) -> dict[str, int]:
         """Pictures by shelf, in the order of the labels, "other" last."""
@@ -292,7 +298,9 @@ class Run:
         return self.show()
 
     def _rows(self, targets: Mapping[str, str]) -> Iterator[results.Row]:
-        return results.rows(self.decisions, self.skipped, targets, self.embeddings.digests)
+        return results.rows(
+            self.decisions, self.skipped, targets, self.embeddings.digests, self.near_duplicates
+        )
 
     def _groups(self, each: int = 8) -> list[sheet.Group]:
         return sheet.groups(self._rows({}), self.labels.names, each)

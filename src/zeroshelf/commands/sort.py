@@ -104,7 +104,9 @@ def _plan(screen: Screen, what: dict[str, Any], to: str, kind: Any) -> tuple[Run
 
 
 def show(screen: Screen, run: Run, planned: Plan) -> None:
-    """The plan as a table, what was skipped, and which model answered."""
+    """The plan as a table, what was skipped, and what a person should know."""
+    from zeroshelf import doctor
+
     decisions = run.decisions
     for decision in decisions if screen.level > 0 else ():
         screen.detail(f"{decision.picture.path}: {decision.label} ({decision.reason})")
@@ -116,6 +118,12 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         screen.say(f"skipped {os.path.relpath(skipped.path, planned.folder)}: {skipped.reason}")
     if len(run.skipped) > SHOWN:
         screen.say(f"... and {len(run.skipped) - SHOWN:,} more skipped, all in the results.")
+    for name, count in doctor.shelves_to_add(decisions)[:3]:
+        screen.say(f'"other" holds {count:,} pictures that look like "{name}": make it a label?')
+    for advice in doctor.after(decisions):
+        screen.say(str(advice))
+    if run.near_duplicates:
+        screen.say(f"{len(run.near_duplicates):,} groups of near-duplicates, shown in the report.")
     for note in (*run.notes, *planned.notes):
         screen.warn(note)
 

@@ -1,0 +1,66 @@
+"""Near-duplicates: equal files, copies in another quality, bursts; never chains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import zeroshelf
+from tests.colours import COLOURS, ColourEncoder
+from zeroshelf import duplicates
+from zeroshelf.records import Embeddings, Picture
+
+
+def scene(path: Path, seed: int, quality: int = 90, noise: float = 0) -> None:
+    random = np.random.default_rng(seed)
+    small = Image.fromarray(random.integers(0, 255, (9, 12, 3), np.uint8))
+    pixels = np.asarray(small.resize((240, 180), Image.Resampling.BICUBIC), np.float32)
+    pixels = pixels + np.random.default_rng(99).normal(0, noise, pixels.shape)
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, quality=quality)
+
+
+def test_copies_are_grouped_and_strangers_are_not(tmp_path: Path, encoder: ColourEncoder) -> None:
+    scene(tmp_path / "a.jpg", 1)
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes())
+    scene(tmp_path / "c.jpg", 1, quality=40, noise=4)
+    scene(tmp_path / "d.jpg", 2)  # for this model any two greyish pictures look alike
+    run = zeroshelf.classify(tmp_path, ["red"], encoder=encoder)
+    names = [Path(picture.path).name for picture in run.embeddings.pictures]
+    assert [[names[row] for row in group] for group in run.near_duplicates] == [
+        ["a.jpg", "b.jpg", "c.jpg"]
+    ]
+
+
+def test_a_chain_of_small_steps_joins_only_what_is_near_to_all() -> None:
+    angles = np.arccos(0.96) * np.arange(4)
+    vectors = np.stack([np.cos(angles), np.sin(angles), 0 * angles, 0 * angles], axis=1)
+    digests = tuple(bytes([i]) * 32 for i in range(4))
+    embeddings = Embeddings(
+        tuple(Picture(f"/{i}.jpg", "JPEG", 1, 1, 1) for i in range(4)),
+        digests,
+        vectors.astype(np.float16),
+        (),
+        COLOURS,
+    )
+    white = _jpeg()
+    groups = duplicates.groups(embeddings, lambda wanted: {digest: white for digest in wanted})
+    assert groups == ((0, 1), (2, 3))
+
+
+def test_a_large_folder_is_compared_within_a_window(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(duplicates, "ALL_PAIRS", 5)
+    monkeypatch.setattr(duplicates, "WINDOW", 2)
+    monkeypatch.setattr(duplicates, "BLOCK", 3)
+    vectors = np.tile(np.array([[1, 0, 0, 0]], np.float16), (7, 1))
+    pairs = set(duplicates._alike(vectors))
+    assert pairs == {(a, b) for a in range(7) for b in range(a + 1, min(a + 3, 7))}
+
+
+def _jpeg() -> bytes:
+    import io
+
+    out = io.BytesIO()
+    Image.new("L", (9, 8), 255).save(out, "JPEG")
+    return out.getvalue()
