@@ -42,7 +42,7 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
     \b
       zeroshelf review                          the newest run
       zeroshelf review Photos -l cat -l frog    a folder; nothing is touched
-      zeroshelf review --port 8400 --no-open    on another machine, through ssh -L 8400:127.0.0.1:8400
+      zeroshelf review --port 8400 --no-open    elsewhere, by ssh -L 8400:127.0.0.1:8400
 
     Every edit is kept at once. `zeroshelf apply` then does exactly what the page shows.
     """
@@ -76,21 +76,28 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
         _part(session, screen)
 
 
+def keep(session: Session) -> bool:
+    """Keep the marks and make the plan and the report what the page showed. False where the run
+    is carried out already: then the edits wait for an undo."""
+    session.keep_marks()
+    if not session.settle():
+        return False
+    session.write()
+    return True
+
+
 def _part(session: Session, screen: Screen) -> None:
     """Say what is kept."""
-    run_id = session.run.id
+    name = session.run.id
     if not session.edit_count:
         screen.say("Nothing was edited.")
         return
     kept = f"{session.edit_count:,} edits are kept in {session.record}."
-    if session.settle():
-        session.write()
-        screen.say(f"{kept} `zeroshelf apply {run_id}` does what the page showed.")
+    if keep(session):
+        screen.say(f"{kept} `zeroshelf apply {name}` does what the page showed.")
     else:
-        screen.say(
-            f"{kept} The run was carried out before them: "
-            f"`zeroshelf undo {run_id}`, then `zeroshelf apply {run_id}`, does what the page showed."
-        )
+        screen.say(f"{kept} This run was carried out before them:")
+        screen.say(f"`zeroshelf undo {name}`, then `zeroshelf apply {name}`, does what they say.")
 
 
 def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:

@@ -49,6 +49,7 @@ class _Page:
         self.carrier = Carrier(session)
         self.lesson = lessons.Lesson(0, 0, ())
         self.plan = planfile.header(os.path.join(session.record, "plan.jsonl"))
+        self.known = self._known()
 
     def app(self) -> Starlette:
         def get(path: str, answer: Callable[..., Any]) -> Route:
@@ -81,9 +82,13 @@ class _Page:
     # --- what is there ----------------------------------------------------------------------
 
     def names(self, _: Request) -> Response:
-        """What never changes: names, stacks, the run's facts. ASCII: names may be no UTF-8."""
+        return Response(self.known, media_type="application/json")
+
+    def _known(self) -> bytes:
+        """What never changes: names, stacks, the run's facts; made before the first page asks."""
         groups = _groups(self.session.run.embeddings.digests)
-        return _ascii({"paths": self.session.paths, "groups": groups, "facts": self._facts()})
+        known = {"paths": self.session.paths, "groups": groups, "facts": self._facts()}
+        return bytes(_ascii(known).body)
 
     def columns(self, _: Request) -> Response:
         """N and the version, then per picture the shelf (16 bits), P in 1/255 and who chose it."""

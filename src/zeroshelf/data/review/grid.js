@@ -16,7 +16,7 @@ export const grid = {
 
 const box = $("grid");
 const cells = new Map();  // index -> cell
-const spare = [];
+const spare = new Map();  // row -> the cell that showed it last
 let cell = LEAST, rest = 0;
 
 export const heard = { select() {}, open() {} };  // set by the page
@@ -43,7 +43,7 @@ function free(index, element) {
   cells.delete(index);
   element.hidden = true;
   element.removeAttribute("id");
-  spare.push(element);
+  spare.set(element.image.row, element);
 }
 
 /** First and last index in the window, and a little more when `reach` is in pixels. */
@@ -60,12 +60,20 @@ export function draw() {
   for (let index = first; index < last; index += 1) {
     let element = cells.get(index);
     if (!element) {
-      element = spare.pop() ?? blank();
+      element = taken(grid.rows[index]);
       cells.set(index, element);
       fill(element, index);
     }
   }
   point();
+}
+
+/** A cell for a picture: best the one that holds its thumbnail already. */
+function taken(row) {
+  const element = spare.get(row) ?? spare.values().next().value;
+  if (!element) return blank();
+  spare.delete(element.image.row);
+  return element;
 }
 
 function blank() {

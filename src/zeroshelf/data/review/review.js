@@ -4,7 +4,7 @@ import * as detail from "./detail.js";
 import * as cells from "./grid.js";
 import * as panels from "./panels.js";
 import * as shelves from "./shelves.js";
-import { OTHER, PERSON, ask, confidence, edit, load, news, place, run } from "./state.js";
+import { PERSON, ask, edit, load, news, place, run, unsureBelow } from "./state.js";
 import { $, baseName, make, number, plural, visible } from "./words.js";
 
 const { grid } = cells;
@@ -16,26 +16,49 @@ let names = null;          // paths in small letters, once something is looked f
 
 // --- which pictures ---------------------------------------------------------------------------------
 
+let stacked = null;        // group -> whether it holds more than one picture
+
 function matching() {
-  const wanted = view.look === "all" || view.look === "unsure" ? null : run.names.indexOf(view.look);
+  if (view.found) return { rows: view.found, piles: new Map() };
+  const { size, columns, p, by, groups } = run;
+  const wanted = view.look === "all" || view.look === "unsure" ? -1 : run.names.indexOf(view.look);
+  const below = view.look === "unsure" ? unsureBelow() : 256;
   const words = view.text.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length) names ??= run.paths.map((path) => path.toLowerCase());
-  const fits = (row) => (wanted === null || run.columns[row] === wanted)
-    && (view.look !== "unsure" || confidence(row) === "unsure")
-    && words.every((word) => names[row].includes(word));
-  if (view.found) return { rows: view.found, piles: new Map() };
   // unsure first, what a person placed last: a counting sort over 257 levels
-  const levels = Array.from({ length: 257 }, () => []);
-  for (let row = 0; row < run.size; row += 1) if (fits(row)) levels[run.by[row] === PERSON ? 256 : run.p[row]].push(row);
-  const piles = new Map(), first = new Map(), rows = [];
-  for (const row of levels.flat()) {
-    const pile = `${run.groups[row]}/${run.columns[row]}`;
-    const top = spread.has(run.groups[row]) ? undefined : first.get(pile);
-    if (top !== undefined) { piles.set(top, (piles.get(top) ?? 1) + 1); continue; }
-    first.set(pile, row);
-    rows.push(row);
+  const levels = new Uint16Array(size), starts = new Uint32Array(258);
+  for (let row = 0; row < size; row += 1) {
+    const yours = by[row] === PERSON;
+    const fits = (wanted < 0 || columns[row] === wanted) && (below === 256 || (!yours && p[row] < below))
+      && words.every((word) => names[row].includes(word));
+    levels[row] = !fits ? 257 : yours ? 256 : p[row];
+    if (fits) starts[levels[row] + 1] += 1;
   }
-  return { rows, piles };
+  for (let level = 1; level < 258; level += 1) starts[level] += starts[level - 1];
+  const sorted = new Uint32Array(starts[257]);
+  for (let row = 0; row < size; row += 1) if (levels[row] < 257) sorted[starts[levels[row]]++] = row;
+  return fold(sorted, groups, columns);
+}
+
+/** Pictures that look the same and lie on the same shelf become one, with their number. */
+function fold(sorted, groups, columns) {
+  if (!stacked) {
+    stacked = new Uint8Array(run.size);
+    groups.forEach((group, row) => { if (group !== row) stacked[group] = 1; });
+  }
+  const piles = new Map(), first = new Map();
+  let count = 0;
+  for (const row of sorted) {
+    const group = groups[row];
+    if (stacked[group] && !spread.has(group)) {
+      const pile = group * run.names.length + columns[row], top = first.get(pile);
+      if (top !== undefined) { piles.set(top, (piles.get(top) ?? 1) + 1); continue; }
+      first.set(pile, row);
+    }
+    sorted[count] = row;
+    count += 1;
+  }
+  return { rows: sorted.subarray(0, count), piles };
 }
 
 /** The pictures themselves and what lies under them in their stacks. */
@@ -141,7 +164,7 @@ addEventListener("keydown", (event) => {
   if (dialog && dialog.id !== "detail") return;
   const onButton = event.target.closest("button, a, summary");
   const act = {
-    z: undo, "/": () => $("text").focus(), "?": panels.openHelp, e: () => fold(grid.rows[grid.active]),
+    z: undo, "/": () => $("text").focus(), "?": panels.openHelp, e: () => spreadOut(grid.rows[grid.active]),
     a: () => cells.select(grid.rows.slice(...cells.inView())), A: () => cells.select(grid.rows),
   }[event.key];
   const column = shelves.keys.get(event.key);
@@ -160,7 +183,7 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-function fold(row) {
+function spreadOut(row) {
   if (row === undefined) return;
   if (!spread.delete(run.groups[row])) spread.add(run.groups[row]);
   refresh();

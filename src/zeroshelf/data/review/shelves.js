@@ -1,6 +1,6 @@
 // The shelves at the side: counts, a key for each, drop targets; adding, renaming, merging, dropping.
 
-import { OTHER, confidence, edit, run } from "./state.js";
+import { OTHER, PERSON, edit, run, unsureBelow } from "./state.js";
 import { $, button, make, number, plural, visible } from "./words.js";
 
 export const heard = { look() {}, drop() {} };  // set by the page
@@ -25,11 +25,11 @@ function giveKeys() {
 export const keyOf = (column) => [...keys].find(([, own]) => own === column)?.[0];
 
 export function counts() {
-  const tally = new Array(run.names.length).fill(0);
+  const tally = new Array(run.names.length).fill(0), below = unsureBelow();
   let unsure = 0;
   for (let row = 0; row < run.size; row += 1) {
     tally[run.columns[row]] += 1;
-    if (confidence(row) === "unsure") unsure += 1;
+    if (run.p[row] < below && run.by[row] !== PERSON) unsure += 1;
   }
   return { tally, unsure };
 }

@@ -122,5 +122,8 @@ export function confidence(row) {
   return p >= run.facts.sure ? "sure" : p >= run.facts.likely ? "likely" : "unsure";
 }
 
+/** What has a smaller `p` is unsure. */
+export const unsureBelow = () => Math.ceil(run.facts.likely * 255);
+
 export const spokenConfidence = (row) =>
   run.by[row] === PERSON ? "placed by you" : run.by[row] === LEARNT ? "learnt from you" : confidence(row);

@@ -1,0 +1,96 @@
+"""A review page for tests: runs small and large, and a server in a thread of this process."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import uvicorn
+from PIL import Image
+
+from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
+from zeroshelf import decisions, labels, runs
+from zeroshelf.records import Decisions, Embeddings, Picture, Plan, Question, Scores
+from zeroshelf.review.app import make
+from zeroshelf.review.session import Session
+from zeroshelf.run import Run, classify
+from zeroshelf.store import Store
+
+TOKEN = "a-token-of-the-tests"
+
+
+def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
+    """Red, green and blue pictures in equal numbers, under the labels red and green, saved."""
+    for index in range(each):
+        for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
+            shade = tuple(max(0, part - 2 * index) for part in colour)
+            paint(root / "pictures" / f"{name}-{index:02}.png", shade, (40, 30 + index))
+    run = classify(root / "pictures", ["red", "green"], encoder=ColourEncoder(), store=Store.open())
+    run.save(run.plan(root / "sorted", kind))  # type: ignore[arg-type]
+    return run
+
+
+class DrawnRun(Run):
+    """Its thumbnails are drawn when they are asked for, so that there may be a hundred thousand."""
+
+    def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
+        return {digest: _drawn(digest) for digest in digests}
+
+
+def _drawn(digest: str) -> bytes:
+    out = io.BytesIO()
+    colours = np.frombuffer(bytes.fromhex(digest)[:27], np.uint8).reshape(3, 3, 3)
+    Image.fromarray(colours).resize((160, 120)).save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
+    """As many pictures as asked for, with random answers, and none of them on the disk."""
+    random = np.random.default_rng(0)
+    pictures = tuple(
+        Picture(str(root / f"{i // 500:03}" / f"IMG_{i:06}.jpg"), "JPEG", 3_000_000 + i, 1, 1)
+        for i in range(count)
+    )
+    digests = tuple(random.bytes(32) for _ in range(count))
+    vectors = random.standard_normal((count, COLOURS.dim)).astype(np.float16)
+    embedded = Embeddings(pictures, digests, vectors, (), COLOURS)
+    wanted = labels.parse([f"shelf {chr(97 + i)}" for i in range(shelves)])
+    scores = Scores(
+        pictures=pictures,
+        labels=wanted,
+        logits=random.normal(0, 3, (count, shelves)).astype(np.float32),
+        negative=random.normal(4, 2, count).astype(np.float32),
+        nearest=np.zeros((count, 3), np.int32),
+        negatives=("a wall",),
+        model=COLOURS,
+    )
+    decided: Decisions = decisions.decide(scores)
+    question = Question(str(root), wanted, COLOURS.id)
+    run = DrawnRun(question, embedded, decided, ColourEncoder(), Store.open())
+    run.id, run.record = runs.new(Plan(str(root), str(root.parent / "sorted"), "copy", ()))
+    return run
+
+
+@contextmanager
+def serving(run: Run) -> Iterator[tuple[Session, str]]:
+    """The session and the page's address."""
+    with Session(run) as session:
+        config = uvicorn.Config(
+            make(session, TOKEN), port=0, log_level="critical", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield session, f"http://127.0.0.1:{port}/{TOKEN}/"
+        finally:
+            server.should_exit = True
+            thread.join()

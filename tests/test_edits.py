@@ -1,0 +1,149 @@
+"""The log of edits and its replay; what a restart finds after kill -9."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeroshelf import edits, labels
+from zeroshelf.errors import UserError
+
+CATS = labels.parse(["cat", "dog"])
+
+
+def test_the_last_word_about_a_picture_counts() -> None:
+    events = [edits.place("cat", ["a", "b"]), edits.place("other", ["b"])]
+    assert edits.replay(CATS, events).placed == {"a": "cat", "b": "other"}
+
+
+def test_an_undone_edit_never_was() -> None:
+    events = [edits.place("cat", ["a"]), edits.place("dog", ["a"]), edits.undo(1)]
+    edited = edits.replay(CATS, events)
+    assert edited.placed == {"a": "cat"} and edited.last == 0
+    assert edits.replay(CATS, [*events, edits.undo(0)]) == edits.Edited(CATS)
+
+
+def test_what_was_learnt_gives_way_to_a_persons_word_and_never_the_reverse() -> None:
+    events = [edits.learn({"dog": ["a", "b"]}), edits.place("cat", ["a"])]
+    edited = edits.replay(CATS, events)
+    assert edited.placed == {"a": "cat"} and edited.learnt == {"b": "dog"}
+
+
+def test_pictures_follow_a_renamed_label_and_leave_a_dropped_one() -> None:
+    events = [
+        edits.place("cat", ["a"]),
+        edits.place("dog", ["b"]),
+        edits.label(labels.parse(["kitty"]), {"cat": "kitty"}),
+    ]
+    edited = edits.replay(CATS, events)
+    assert edited.labels.names == ("kitty",) and edited.placed == {"a": "kitty"}
+    assert edits.replay(CATS, [*events, edits.undo(2)]).placed == {"a": "cat", "b": "dog"}
+
+
+PLACES = st.builds(edits.place, st.sampled_from(["cat", "dog", "other"]), st.lists(st.text("ab")))
+EVENTS = st.lists(st.one_of(PLACES, st.builds(edits.bold, st.floats(-5, 5))), max_size=8)
+
+
+@given(EVENTS)
+def test_undoing_everything_leaves_nothing(events: list[edits.Event]) -> None:
+    history = list(events)
+    while (last := edits.replay(CATS, history).last) is not None:
+        history.append(edits.undo(last))
+    assert edits.replay(CATS, history) == edits.Edited(CATS)
+
+
+@given(EVENTS)
+def test_a_log_is_read_as_it_was_written(events: list[edits.Event]) -> None:
+    assert [json.loads(json.dumps(event)) for event in events] == events
+
+
+def test_names_that_are_no_utf8_come_back(tmp_path: Path) -> None:
+    log = edits.Log(str(tmp_path))
+    log.add(edits.place("cat", ["caf\udce9\n.jpg"]))
+    log.close()
+    assert edits.read(str(tmp_path))[0]["pictures"] == ["caf\udce9\n.jpg"]
+
+
+def test_half_a_line_never_was_an_edit(tmp_path: Path) -> None:
+    log = edits.Log(str(tmp_path))
+    log.add(edits.place("cat", ["a"]))
+    log.close()
+    path = tmp_path / edits.NAME
+    path.write_bytes(path.read_bytes() + b'{"do": "place", "sh')
+    again = edits.Log(str(tmp_path))
+    assert len(again.events) == 1 and again.add(edits.place("dog", ["b"])) == 1
+    again.close()
+    assert [event["shelf"] for event in edits.read(str(tmp_path))] == ["cat", "dog"]
+
+
+def test_a_damaged_log_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / edits.NAME).write_text('{"do": "bold", "by": 1}\nnonsense\n')
+    with pytest.raises(UserError, match="line 2"):
+        edits.read(str(tmp_path))
+
+
+def test_unsettled_is_what_the_plan_does_not_hold(tmp_path: Path) -> None:
+    assert not edits.unsettled(str(tmp_path))
+    log = edits.Log(str(tmp_path))
+    log.add(edits.place("cat", ["a"]))
+    assert edits.unsettled(str(tmp_path))
+    edits.note_settled(str(tmp_path), 1)
+    assert not edits.unsettled(str(tmp_path))
+    log.close()
+
+
+SERVER = """
+import sys
+from pathlib import Path
+from tests.reviewing import colour_run, serving
+import tests.reviewing
+run = colour_run(Path(sys.argv[1]), each=4)
+with serving(run) as (session, address):
+    print(address, session.record, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("after", [1, 7, 40, 120, 199])
+def test_every_confirmed_edit_survives_kill_9(tmp_path: Path, after: int) -> None:
+    """200 edits are on their way; the server dies once so many were confirmed."""
+    pytest.importorskip("uvicorn", reason="the review extra is not installed")
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | {"PYTHONPATH": "."},
+    )
+    assert server.stdout
+    address, record = server.stdout.readline().split()
+    confirmed = 0
+    for number in range(200):
+        body = json.dumps(
+            {"do": "place", "rows": [number % 12], "shelf": ("red", "green")[number % 2]}
+        )
+        request = urllib.request.Request(address + "edit", body.encode(), method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                confirmed = json.load(answer)["edits"]
+        except OSError:
+            break
+        if confirmed == after:
+            server.send_signal(signal.SIGKILL)
+    server.wait()
+    assert server.returncode == -signal.SIGKILL
+    kept = edits.read(record)
+    assert len(kept) >= confirmed >= after
+    assert [event["shelf"] for event in kept] == [
+        ("red", "green")[number % 2] for number in range(len(kept))
+    ]

@@ -1,0 +1,253 @@
+"""Who may ask, and what the answers are. Over a real socket; no browser."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+pytest.importorskip("uvicorn", reason="the review extra is not installed")
+
+from tests.reviewing import TOKEN, colour_run, serving
+from zeroshelf import marks, planfile
+from zeroshelf.commands.review import keep
+from zeroshelf.review.session import Session
+from zeroshelf.run import classify, reopen
+
+SECRET = b"no picture: a secret"
+
+
+class Client:
+    def __init__(self, address: str) -> None:
+        self.host = urlsplit(address).netloc
+
+    def raw(
+        self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """`path` goes out byte for byte; headers as `Sec_Fetch_Site="none"`."""
+        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        given = {"Host": self.host} | {k.replace("_", "-"): v for k, v in headers.items()}
+        if body is not None:
+            given.setdefault("Content-Length", str(len(body)))
+        for name, value in given.items():
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        found = answer.status, answer.read(), {k.lower(): v for k, v in answer.getheaders()}
+        connection.close()
+        return found
+
+    def get(self, path: str) -> Any:
+        status, body, _ = self.raw(f"/{TOKEN}/{path}")
+        assert status == 200, body
+        return json.loads(body)
+
+    def edit(self, **what: Any) -> tuple[int, Any]:
+        status, body, _ = self.raw(f"/{TOKEN}/edit", "POST", json.dumps(what).encode())
+        return status, json.loads(body)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Session, Client]]:
+    (tmp_path / "secret.txt").write_bytes(SECRET)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "secret.txt").write_bytes(SECRET)
+    with serving(colour_run(tmp_path, each=4)) as (session, address):
+        yield session, Client(address)
+
+
+def test_the_page_says_what_it_may_load(served: tuple[Session, Client]) -> None:
+    status, body, headers = served[1].raw(f"/{TOKEN}/")
+    assert status == 200 and b"<html" in body
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert b"http:" not in body and b"https:" not in body and b"style=" not in body
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.7", ""]
+)
+def test_a_foreign_host_is_refused(served: tuple[Session, Client], host: str) -> None:
+    assert served[1].raw(f"/{TOKEN}/", Host=host)[0] == 400
+
+
+def test_a_tunnel_passes(served: tuple[Session, Client]) -> None:
+    client = served[1]
+    assert client.raw(f"/{TOKEN}/", Host="localhost:9000")[0] == 200
+    body = json.dumps({"do": "undo"}).encode()
+    there = {"Host": "localhost:9000", "Origin": "http://localhost:9000"}
+    assert client.raw(f"/{TOKEN}/edit", "POST", body, **there)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+)
+def test_a_foreign_page_is_refused(served: tuple[Session, Client], header: dict[str, str]) -> None:
+    session, client = served
+    body = json.dumps({"do": "place", "rows": [0], "shelf": "red"}).encode()
+    assert client.raw(f"/{TOKEN}/edit", "POST", body, **header)[0] == 403
+    assert session.edit_count == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/edit", "/state", "/wrong/", "/wrong/edit", f"/{TOKEN}", f"/{TOKEN}x/", "//"]
+)
+def test_without_the_token_nothing_answers(served: tuple[Session, Client], path: str) -> None:
+    session, client = served
+    status, body, _ = client.raw(path, "POST", b'{"do": "undo"}')
+    assert status == 403 and b"red" not in body and session.edit_count == 0
+
+
+PROBES = [
+    "../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt", "..%5csecret.txt", "secret.txt",
+    "pictures/../secret.txt", "picture/../../secret.txt", "picture/secret.txt", "picture/-1",
+    "picture/99999", "picture/0/../../secret.txt", "picture/%2e%2e%2fsecret.txt", "picture//0",
+    "picture/0%00", "picture/0x0", "picture/1e1", "thumbnail/-1", "thumbnail/12",
+    "thumbnail/../index.html", "about/12", "about/-1", "about/etc/passwd", "/etc/passwd",
+    "//etc/passwd", "file:///etc/passwd", "review.css/../../app.py", "app.py", "index.html",
+    "state.js%00.css", "static/review.js", "data/review/review.js", ".git/config", "plan.jsonl",
+    "edits.jsonl",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_no_path_leads_out(served: tuple[Session, Client], probe: str) -> None:
+    status, body, _ = served[1].raw(f"/{TOKEN}/{probe}")
+    assert status in (400, 403, 404, 409) and SECRET not in body and b"root:" not in body
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        b"", b"[]", b"null", b"{", b'{"do": "place"}', b'{"do": "place", "rows": ["x"]}',
+        b'{"do": "place", "rows": [0], "shelf": "nowhere"}',
+        b'{"do": "place", "rows": [-1], "shelf": "red"}',
+        b'{"do": "place", "rows": [99999], "shelf": "red"}',
+        b'{"do": "bold", "by": 1e9}', b'{"do": "add", "label": ""}',
+        b'{"do": "add", "label": "red"}', b'{"do": "merge", "label": "red", "into": "red"}',
+        b'{"do": "rename", "label": "red", "to": "../x"}', b'{"do": "drop", "label": "nowhere"}',
+        b'{"do": "accept", "version": 7, "moves": [0]}',
+    ],
+)  # fmt: skip
+def test_a_wrong_edit_changes_nothing(served: tuple[Session, Client], what: bytes) -> None:
+    session, client = served
+    before = session.shelves.columns.copy()
+    status, body, _ = client.raw(f"/{TOKEN}/edit", "POST", what)
+    assert status in (400, 409) and json.loads(body)["error"]
+    assert session.edit_count == 0 and (session.shelves.columns == before).all()
+
+
+def test_too_much_at_once_is_refused(served: tuple[Session, Client]) -> None:
+    assert served[1].raw(f"/{TOKEN}/edit", "POST", Content_Length=str(1 << 30))[0] == 413
+
+
+def test_pictures_are_served_decoded(served: tuple[Session, Client]) -> None:
+    for path in ("thumbnail/0", "picture/0"):
+        status, body, headers = served[1].raw(f"/{TOKEN}/{path}")
+        assert status == 200 and headers["content-type"] == "image/jpeg" and body[:2] == b"\xff\xd8"
+
+
+def test_an_older_page_is_told_what_changed(served: tuple[Session, Client]) -> None:
+    _, client = served
+    first = client.get("state")
+    assert first["changed"] is None and first["shelves"] == ["red", "green", "other"]
+    client.edit(do="place", rows=[3], shelf="green")
+    since = client.get(f"state?since={first['version']}")
+    assert since["changed"]["rows"] == [3] and since["changed"]["columns"] == [1]
+    client.edit(do="add", label="blue")
+    assert client.get(f"state?since={since['version']}")["changed"] is None
+
+
+def test_words_find_pictures(served: tuple[Session, Client]) -> None:
+    session, client = served
+    rows = client.get("search?words=green")["rows"]
+    assert all(session.paths[row].startswith("green") for row in rows[:4])
+
+
+def test_the_slider_says_what_would_change_before_it_does(
+    served: tuple[Session, Client],
+) -> None:
+    session, client = served
+    would = client.get("bold?by=-20")
+    assert would["other"][1] == 8 and session.edit_count == 0
+    before = session.shelves.columns.copy()
+    client.edit(do="bold", by=-20)
+    assert (session.shelves.columns != before).sum() == 8
+
+
+def test_what_a_person_placed_is_never_moved(served: tuple[Session, Client]) -> None:
+    session, client = served
+    red = [row for row, path in enumerate(session.paths) if path.startswith("red")]
+    client.edit(do="place", rows=red[:1], shelf="green")
+    client.edit(do="place", rows=red[1:3], shelf="other")
+    learnt = client.get("lesson")
+    client.edit(do="accept", version=learnt["version"], moves=list(range(len(learnt["moves"]))))
+    client.edit(do="bold", by=15)
+    names = np.array(session.names)[session.shelves.columns]
+    assert names[red[0]] == "green" and list(names[red[1:3]]) == ["other", "other"]
+
+
+def test_a_reopened_run_has_its_edits_and_its_plan(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=3)
+    with Session(run) as session:
+        session.place([0, 1], "green")
+        session.add_label("blue")
+        names = np.array(session.names)[session.shelves.columns].tolist()
+        assert keep(session)
+    again = reopen(run.id, encoder=run._encoder, store=run._store)
+    with Session(again) as session:
+        assert np.array(session.names)[session.shelves.columns].tolist() == names
+        planned = planfile.load(str(Path(session.record) / "plan.jsonl"))
+    assert [action.label for action in planned.actions] == names
+
+
+def test_marks_teach_in_another_folder(tmp_path: Path) -> None:
+    """In the second folder blue pictures are known to be red, because they were in the first."""
+    run = colour_run(tmp_path / "one", each=3)
+    with Session(run) as session:
+        session.place([0, 1, 2], "red")  # blue pictures come first by name
+        keep(session)
+    other = colour_run(tmp_path / "two", each=5)
+    with Session(other) as session:
+        from zeroshelf.review import lessons
+
+        learnt = lessons.lesson(session)
+        assert learnt.marks == 3 - len(_both(run, other))
+        assert {(move.shelf, move.to) for move in learnt.moves} <= {("other", "red")}
+    assert marks.kept(run.labels, run.model)
+
+
+def _both(one: Any, other: Any) -> set[bytes]:
+    return set(one.embeddings.digests[:3]) & set(other.embeddings.digests)
+
+
+def test_python_has_the_same(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=4)
+    asked = run.ask(2)
+    assert len(asked) == 2
+    blue = [path.name for path in (tmp_path / "pictures").glob("blue*")]
+    taught = run.correct(dict.fromkeys(blue[:3], "red"))
+    assert taught.counts == {"red": 8, "green": 4, "other": 0}
+    assert run.counts == {"red": 4, "green": 4, "other": 4}
+    assert (
+        classify(
+            tmp_path / "pictures", ["red", "green"], encoder=run._encoder, store=run._store
+        ).counts
+        == run.counts
+    )

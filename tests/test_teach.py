@@ -1,0 +1,184 @@
+"""What is learnt from marks, on vectors that can be seen through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.colours import COLOURS
+from zeroshelf import ask, labels, marks, teach
+from zeroshelf.errors import UserError
+from zeroshelf.records import Decisions, Picture, Scores
+
+optimize = pytest.importorskip("scipy.optimize", reason="SciPy, of the dev extra, is missing")
+
+
+def unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def answered(probabilities: npt.NDArray[np.float64], scale: float = 20.0) -> Decisions:
+    """Decisions with these probabilities, column K "other"."""
+    count, columns = probabilities.shape
+    names = [f"label {k}" for k in range(columns - 1)]
+    empty = np.zeros((count, columns - 1), np.float32)
+    scores = Scores(
+        tuple(Picture(f"/{row}.jpg", "", 1, 1, 1) for row in range(count)),
+        labels.parse(names),
+        empty,
+        empty[:, 0],
+        np.zeros((count, 3), np.int32),
+        ("a wall",),
+        _with_scale(scale),
+    )
+    chosen = np.where(
+        probabilities[:, -1] <= 0.5, probabilities[:, :-1].argmax(axis=1), columns - 1
+    )
+    return Decisions(scores, probabilities.astype(np.float32), chosen.astype(np.int32))
+
+
+def _with_scale(scale: float):  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    return replace(COLOURS, logit_scale=scale)
+
+
+def blobs(
+    seed: int = 0, each: int = 40, classes: int = 4, dim: int = 16
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp], Decisions]:
+    """Clusters whose zero-shot direction is off by a good angle; (vectors, truth, decisions)."""
+    random = np.random.default_rng(seed)
+    centres = unit(random.standard_normal((classes, dim)))
+    truth = np.repeat(np.arange(classes), each)
+    vectors = unit(centres[truth] + 0.18 * random.standard_normal((len(truth), dim)))
+    texts = unit(centres + 0.25 * random.standard_normal((classes, dim)))
+    logits = 10.0 * vectors @ texts.T
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    on_shelf = odds / odds.sum(axis=1, keepdims=True)
+    return vectors, truth, answered(np.column_stack((0.8 * on_shelf, np.full(len(truth), 0.2))))
+
+
+def test_without_marks_nothing_changes() -> None:
+    vectors, _, decided = blobs()
+    assert teach.teach(vectors, decided, teach.Marks.of({})) is decided
+
+
+def test_a_mark_is_kept_even_against_everything() -> None:
+    vectors, truth, decided = blobs()
+    wrong = int((truth[0] + 1) % 4)
+    taught = teach.teach(vectors, decided, teach.Marks.of({0: wrong, 1: 4}))
+    assert taught.labels[0] == f"label {wrong}" and taught.labels[1] == "other"
+    assert taught.probabilities[0, wrong] == 1
+    np.testing.assert_allclose(taught.probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_marks_on_one_cluster_bring_the_rest_of_it() -> None:
+    """Pictures of one kind that all lie on the wrong shelf follow four marks to the right one."""
+    random = np.random.default_rng(1)
+    centres = np.eye(8)[:3]
+    truth = np.repeat(np.arange(3), 30)
+    vectors = unit(centres[truth] + 0.1 * random.standard_normal((90, 8)))
+    said = np.where(truth == 2, 0, truth)  # all of the third kind are taken for the first
+    probabilities = np.full((90, 4), 0.05)
+    probabilities[np.arange(90), said] = 0.85
+    decided = answered(probabilities)
+    taught = teach.teach(vectors, decided, teach.Marks.of(dict.fromkeys((60, 61, 62, 63), 2)))
+    assert (taught.chosen[60:] == 2).all()
+    assert (taught.chosen[:60] == truth[:60]).all()
+
+
+def test_pictures_in_other_follow_marks_on_the_same_picture() -> None:
+    """Copies of a marked picture are no evidence for the shelf that the person took it from."""
+    vectors = unit(np.vstack((np.tile([1.0, 0, 0], (8, 1)), np.tile([0, 1.0, 0], (8, 1)))))
+    probabilities = np.tile([0.1, 0.1, 0.8], (16, 1))
+    probabilities[:8] = [0.9, 0.05, 0.05]
+    taught = teach.teach(vectors, answered(probabilities), teach.Marks.of({8: 1, 9: 1, 10: 1}))
+    assert (taught.chosen[8:] == 1).all() and (taught.chosen[:8] == 0).all()
+
+
+def test_labels_without_marks_do_not_suffer() -> None:
+    gains = []
+    for seed in range(20):
+        vectors, truth, decided = blobs(seed)
+        rows = np.flatnonzero(truth < 2)[[0, 1, 2, 3, 40, 41, 42, 43]]
+        taught = teach.teach(vectors, decided, teach.Marks(rows, truth[rows]))
+        right = [(one.chosen == truth)[truth >= 2].mean() for one in (decided, taught)]
+        gains.append(right[1] - right[0])
+    assert np.mean(gains) >= -0.01
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_minimum_is_scipys(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    count, dim, classes = 60, 12, 5
+    features = 20 * unit(random.standard_normal((count, dim)))
+    logits = random.standard_normal((count, classes)) * 3
+    columns = random.integers(0, classes, count)
+    weights = random.uniform(0.2, 2, count)
+    penalty = 2.0
+
+    def loss(flat: npt.NDArray[np.float64]) -> float:
+        w = flat.reshape(classes, dim)
+        z = logits + features @ w.T
+        top = z.max(axis=1, keepdims=True)
+        cross = np.log(np.exp(z - top).sum(axis=1)) + top[:, 0] - z[np.arange(count), columns]
+        return float(weights @ cross + penalty * (w**2).sum())
+
+    best = optimize.minimize(loss, np.zeros(classes * dim), method="L-BFGS-B", tol=1e-12)
+    ours = teach.minimise(features, logits, columns, weights, penalty)
+    assert loss(ours.ravel()) <= best.fun * (1 + 1e-5)
+
+
+def test_marks_of_another_folder_teach_too() -> None:
+    vectors, truth, decided = blobs(3)
+    half = np.arange(len(truth)) % 2 == 0
+    there = teach.Elsewhere(vectors[half], decided.probabilities[half], truth[half])
+    here = Decisions(decided.scores, decided.probabilities[~half], decided.chosen[~half])
+    taught = teach.teach(vectors[~half], here, teach.Marks.of({}), there)
+    before = (here.chosen == truth[~half]).mean()
+    assert before < 0.97 and (taught.chosen == truth[~half]).mean() > before
+    assert len(taught.chosen) == (~half).sum()
+
+
+def test_who_is_asked() -> None:
+    """One of each kind before any kind twice, the doubtful first, and no marked picture again."""
+    kinds = np.repeat(np.eye(6), 10, axis=0) + 0.01 * np.random.default_rng(0).random((60, 6))
+    vectors = unit(kinds)
+    probabilities = np.tile([0.6, 0.3, 0.1], (60, 1)).astype(np.float32)
+    probabilities[30:] = [0.9, 0.05, 0.05]
+    rows = ask.ask(vectors, probabilities, [], 6)
+    assert sorted(row // 10 for row in rows) == list(range(6))
+    assert {row // 10 for row in rows[:3]} == {0, 1, 2}  # where the model doubts
+    again = ask.ask(vectors, probabilities, rows[:3], 3)
+    assert {row // 10 for row in again} == {3, 4, 5}
+    assert len(ask.ask(vectors, probabilities, range(58), 20)) == 2
+
+
+def test_one_label_alone_can_be_asked_about() -> None:
+    vectors = unit(np.random.default_rng(0).standard_normal((5, 4)))
+    assert len(ask.ask(vectors, np.full((5, 2), 0.5, np.float32), [], 3)) == 3
+
+
+def test_marks_are_read_as_they_were_written(tmp_path: Path) -> None:
+    vector = np.array([1, 0, 0, 0], np.float16)
+    known = {"aa": marks.Mark("cat", vector), "bb": marks.Mark("gone", vector)}
+    path = str(tmp_path / "marks.jsonl")
+    marks.save(path, known, COLOURS)
+    found = marks.load(path, labels.parse(["cat"]), COLOURS)
+    assert list(found) == ["aa"] and found["aa"].label == "cat"
+    np.testing.assert_array_equal(found["aa"].vector, vector)
+
+
+def test_marks_of_another_model_are_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "marks.jsonl")
+    marks.save(path, {"aa": marks.Mark("cat", np.ones(4, np.float16))}, COLOURS)
+    with pytest.raises(UserError, match="belong to the model colours"):
+        from dataclasses import replace
+
+        marks.load(path, labels.parse(["cat"]), replace(COLOURS, digest="another"))
+    (tmp_path / "bad.jsonl").write_text('{"zeroshelf_marks": 1, "model": "colours"}\n{"x": 1}\n')
+    with pytest.raises(UserError, match="line 2"):
+        marks.load(str(tmp_path / "bad.jsonl"), labels.parse(["cat"]), COLOURS)
