@@ -19,7 +19,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.records import ActionKind
 from zeroshelf.undo import undo
 
-KINDS: list[ActionKind] = ["copy", "move", "symlink", "hardlink"]
+KINDS: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
 
 # Few letters, so that names meet: with and without case, composed and decomposed, odd bytes.
 STEMS = st.sampled_from(
@@ -87,6 +87,15 @@ def test_second_sort_of_the_same_plans_nothing(tmp_path: Path, kind: ActionKind)
     made = planfile.load(os.path.join(again, "plan.jsonl"))
     assert not made.actions
     assert made.notes == ("12 already lie on their shelf: nothing to do for them",)
+
+
+def test_relative_links_survive_a_move_of_the_tree(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    apply(planned(photos(here / "photos", 3), here / "sorted", "relative-symlink", ["a/b"]))
+    here.rename(tmp_path / "there")
+    links = [path for path in (tmp_path / "there" / "sorted").rglob("*") if path.is_symlink()]
+    assert len(links) == 5
+    assert all(link.read_bytes() and not link.readlink().is_absolute() for link in links)
 
 
 def test_sort_in_place_leaves_what_lies_on_its_shelf(tmp_path: Path) -> None:

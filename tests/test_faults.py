@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.making import contents, photos, planned, put, statuses, tree
+from tests.making import contents, photos, planned, put, statuses, tree, xmp
 from zeroshelf import apply as application
 from zeroshelf import journal, runs, transfer
 from zeroshelf import undo as undoing
@@ -250,6 +250,27 @@ def test_disk_full_in_the_middle(
     assert statuses(undo(record)) <= {"done", "already"}
     assert tree(source) == start
     assert not to.exists()
+
+
+@pytest.mark.parametrize("kind", ["copy", "move"])
+def test_companions_stay_together_when_one_does_not_fit(
+    small_disk: Path, place: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, to = place / "photos", small_disk / "sorted"
+    source.mkdir()
+    put(source / "a.jpg", b"\xff\xd8\xff" + bytes(1000))
+    put(source / "a.cr2", b"II*\0" + bytes(400_000))
+    put(source / "a.xmp", xmp())
+    start = tree(source)
+    record = planned(source, to, kind)  # type: ignore[arg-type]
+    monkeypatch.setattr(application.shutil, "disk_usage", lambda path: _Much)
+    assert statuses(apply(record)) == {"failed"}
+    assert contents(to) == []
+    assert {p: n.content for p, n in tree(source).items()} == {
+        p: n.content for p, n in start.items()
+    }
+    assert statuses(undo(record)) <= {"done", "already"}
+    assert tree(source) == start
 
 
 class _Much:

@@ -6,6 +6,7 @@ journal and at the files tells at any instant what is done. See docs/files.md fo
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -14,13 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
-from zeroshelf import journal, names, planfile, tagging, transfer
+from zeroshelf import journal, names, planfile, tagging, transfer, undo
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.journal import Journal
 from zeroshelf.records import Action, Outcome, Plan
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # what, done so far, of how many
 
+_BAD = ("failed", "refused")
 BATCH = 256  # actions whose intents share one fsync
 
 
@@ -110,7 +112,25 @@ class _Application:
                 if part:
                     transfer.discard(part)
                 outcomes[action.target] = self._failed(action, error)
+        for unit in batch:
+            self._keep_together(unit, outcomes)
         return [outcomes[action.target] for unit in batch for action in unit]
+
+    def _keep_together(self, unit: Sequence[Action], outcomes: dict[str, Outcome]) -> None:
+        """Where one of a unit failed on the way, the others go back."""
+        bad = next((o for a in unit if (o := outcomes[a.target]).status in _BAD), None)
+        if bad is None:
+            return
+        for action in unit:
+            if outcomes[action.target].status != "done":
+                continue
+            at = os.lstat(action.target)
+            with contextlib.suppress(OSError):
+                entry = journal.Entry(action, "done", (at.st_size, at.st_mtime_ns))
+                if undo.revert(entry)[0] == "done":
+                    self.book.note({"reverted": action.target})
+                    reason = f"stays with {os.path.basename(bad.action.source)}: {bad.reason}"
+                    outcomes[action.target] = Outcome(action, "failed", reason)
 
     def _changes(
         self, todo: Sequence[Action], outcomes: dict[str, Outcome]
@@ -135,7 +155,7 @@ class _Application:
                 return settled
         try:
             at = os.lstat(action.source)
-            if stat.S_ISLNK(at.st_mode) and action.kind in ("copy", "symlink"):
+            if stat.S_ISLNK(at.st_mode) and action.kind in ("copy", *transfer.LINKS):
                 at = os.stat(action.source)
         except OSError:
             return Outcome(action, "refused", "it is gone")
@@ -213,8 +233,8 @@ class _Application:
     def _finish(self, action: Action, part: str, change: tagging.Change | None) -> Outcome:
         if change is not None:
             tagging.publish(part, action, change)
-        elif action.kind == "symlink":
-            os.symlink(action.source, action.target)
+        elif action.kind in transfer.LINKS:
+            os.symlink(transfer.link_text(action, action.target), action.target)
         elif action.kind == "hardlink":
             os.link(action.source, action.target, follow_symlinks=False)
         elif part:

@@ -188,7 +188,10 @@ class _Shelf:
         wanted = os.path.basename(action.source)
         if self.is_free(wanted):
             return None
-        size = len(os.fsencode(action.source)) if action.kind == "symlink" else action.size
+        size = action.size
+        if action.kind in transfer.LINKS:
+            text = transfer.link_text(action, os.path.join(self.path, wanted))
+            size = len(os.fsencode(text))
         for name in self._by_size.get(size, ()):
             if names.is_numbered(name, wanted) and transfer.is_result(
                 action, os.path.join(self.path, name)

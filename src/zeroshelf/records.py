@@ -22,7 +22,7 @@ Pixels: TypeAlias = npt.NDArray[np.float32]  # (N, 3, H, W), normalised as the m
 
 OTHER = "other"  # the shelf of what fits no label
 
-ActionKind: TypeAlias = Literal["copy", "move", "symlink", "hardlink", "tag"]
+ActionKind: TypeAlias = Literal["copy", "move", "symlink", "relative-symlink", "hardlink", "tag"]
 Confidence: TypeAlias = Literal["sure", "likely", "unsure"]
 
 

@@ -18,6 +18,8 @@ from blake3 import blake3
 
 from zeroshelf.records import Action
 
+LINKS = ("symlink", "relative-symlink")
+
 _BLOCK = 1 << 30
 _NO_REPLACE = 1  # RENAME_NOREPLACE of linux/fs.h
 _EXCLUSIVE = 4  # RENAME_EXCL of macOS
@@ -168,8 +170,8 @@ def same_content(one: str, other: str) -> bool:
 def is_result(action: Action, path: str) -> bool:
     """True where `path` is what `action` would have made there."""
     try:
-        if action.kind == "symlink":
-            return os.path.islink(path) and os.readlink(path) == action.source
+        if action.kind in LINKS:
+            return os.path.islink(path) and os.readlink(path) == link_text(action, path)
         if action.kind == "hardlink":
             return os.path.samestat(os.lstat(path), os.lstat(action.source))
         at = os.lstat(path)
@@ -178,6 +180,15 @@ def is_result(action: Action, path: str) -> bool:
         return digest(path) == (action.digest or digest(action.source))
     except OSError:
         return False
+
+
+def link_text(action: Action, path: str) -> str:
+    """What a symbolic link at `path` to the action's source says."""
+    if action.kind == "symlink":
+        return action.source
+    shelf = os.path.realpath(os.path.dirname(path))  # ".." leads up from the real folder
+    folder, name = os.path.split(action.source)
+    return os.path.join(os.path.relpath(os.path.realpath(folder), shelf), name)
 
 
 def existing_parent(path: str) -> str:

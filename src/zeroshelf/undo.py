@@ -40,7 +40,7 @@ def _undo(book: Journal, progress: Progress | None) -> list[Outcome]:
         book.sync({"revert": entry.action.target} for entry in batch)
         for entry in batch:
             try:
-                status, reason = _revert(entry)
+                status, reason = revert(entry)
                 outcomes.append(Outcome(entry.action, status, reason))
             except OSError as error:
                 outcomes.append(Outcome(entry.action, "failed", error.strerror or str(error)))
@@ -55,7 +55,8 @@ def _undo(book: Journal, progress: Progress | None) -> list[Outcome]:
     return outcomes[::-1]
 
 
-def _revert(entry: Entry) -> _Answer:
+def revert(entry: Entry) -> _Answer:
+    """One action back, if nothing has changed since. Raises OSError where the file system can't."""
     action = entry.action
     if action.kind == "tag":
         why_not = tagging.revert(entry)
