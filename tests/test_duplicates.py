@@ -45,7 +45,7 @@ def test_a_chain_of_small_steps_joins_only_what_is_near_to_all() -> None:
         COLOURS,
     )
     white = _jpeg()
-    groups = duplicates.groups(embeddings, lambda wanted: {digest: white for digest in wanted})
+    groups = duplicates.groups(embeddings, lambda wanted: dict.fromkeys(wanted, white))
     assert groups == ((0, 1), (2, 3))
 
 
