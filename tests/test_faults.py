@@ -150,6 +150,7 @@ def test_apply_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool
         if number % 2:
             assert statuses(apply(record)) <= {"done", "already"}
             check_nothing_lost(before, source, to, kind)
+            assert kind != "move" or contents(source, to) == before, "not moved, but doubled"
             assert not [path for path in tree(to) if b".zeroshelf-" in path]
         assert statuses(undo(record)) <= {"done", "already"}
         assert tree(source.parent, to.parent) == start
@@ -173,6 +174,7 @@ def test_undo_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool)
         if number % 2:
             assert statuses(apply(record)) <= {"done", "already"}
             check_nothing_lost(before, source, to, kind)
+            assert kind != "move" or contents(source, to) == before, "not moved, but doubled"
         assert statuses(undo(record)) <= {"done", "already"}
         assert tree(source.parent, to.parent) == start
         if lived:
