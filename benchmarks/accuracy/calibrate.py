@@ -4,7 +4,7 @@
     python -m benchmarks.accuracy.calibrate --model DIR --out F.json
 
 Prints the constants that leaving out each data set gives, and how those do on the set left out:
-that is what the shipped ones, made from all sets, may be expected to do on pictures nobody has seen.
+that is what the shipped ones, made from all sets, may be expected to do on unseen pictures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.accuracy import episodes, rules, sets
 from zeroshelf import calibration, models
 from zeroshelf.calibration import Folder
 
-EPISODES, SEED = 450, 20
+EPISODES, SEED = 300, 20
 
 
 def folders(pool: sets.Pool, count: int = EPISODES) -> list[tuple[episodes.Episode, Folder]]:

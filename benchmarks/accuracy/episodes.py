@@ -1,7 +1,7 @@
 """Episodes: folders as users have them, drawn from labelled pictures, with the truth known.
 
 An episode has 2 to 20 labels of one set and a share of pictures that fit none of them: *near*
-(other classes of the same set), *far* (other sets) or *junk* (screenshots, receipts, pages, charts).
+(other classes of the same set), *far* (other sets) or *junk* (screenshots, receipts, pages).
 """
 
 from __future__ import annotations

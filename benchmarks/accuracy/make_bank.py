@@ -4,7 +4,8 @@
 
 Debian's package wordnet-base lays the files there. Nothing but WordNet says which nouns are
 everyday ones: a noun counts as common when many of WordNet's own definitions use it, when its sense
-was often tagged in SemCor (cntlist.rev), and when many kinds of it exist.
+was often tagged in SemCor (cntlist.rev), and when many kinds of it exist. What a child would name
+and dictionaries seldom use stands in everyday.txt, written by hand.
 """
 
 from __future__ import annotations
@@ -152,7 +153,9 @@ def main(folder: Path) -> None:
                 taken.add(number)
                 nouns.append(lemma)
                 found += 1
-    (BANK / "nouns.txt").write_text("".join(f"{noun}\n" for noun in sorted(nouns)))
+    everyday = Path(__file__).with_name("everyday.txt").read_text().split("\n")
+    nouns = sorted({*nouns, *(word for word in everyday if word)})
+    (BANK / "nouns.txt").write_text("".join(f"{noun}\n" for noun in nouns))
 
     write_extract(synsets, senses, often)
 

@@ -79,11 +79,12 @@ def mcm(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
 
 def neglabel(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
     """NegLabel: the labels' share of a softmax over labels and negatives, mean over 100 groups."""
-    labels = np.exp(NEGLABEL_SCALE * (seen.cosines - 1)).sum(axis=1, keepdims=True)
-    away = np.exp(NEGLABEL_SCALE * (seen.bank - 1))
+    most = np.maximum(seen.cosines.max(axis=1), seen.bank.max(axis=1))[:, None]
+    labels = np.exp(NEGLABEL_SCALE * (seen.cosines - most)).sum(axis=1, keepdims=True)
+    away = np.exp(NEGLABEL_SCALE * (seen.bank - most))
     starts = np.linspace(0, away.shape[1], GROUPS, endpoint=False).astype(int)
     groups = np.add.reduceat(away, starts, axis=1)
-    return (labels / (labels + groups)).mean(axis=1), seen.cosines.argmax(axis=1)
+    return (labels / (labels + groups + 1e-30)).mean(axis=1), seen.cosines.argmax(axis=1)
 
 
 def ours(seen: Seen) -> tuple[np.ndarray, np.ndarray]:

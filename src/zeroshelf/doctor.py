@@ -20,7 +20,7 @@ from zeroshelf.wordnet import wordnet
 
 TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart
 CLOSE_SENSES = 0.25  # how much nearer the best sense must be to stand alone
-OFTENER = 5  # or how many times as common
+OFTENER = 15  # or how many times as common
 EVERYTHING = 0.9  # a shelf with more of the kept pictures than this drew everything
 ENOUGH = 20  # pictures on shelves before that can be said
 _ABSTRACT = {"attribute", "cognition", "feeling", "motive", "relation", "possession", "state"}

@@ -156,7 +156,10 @@ class _Index:
     def _noun(self, row: int, noun: str) -> None:
         self.word[noun].add(row)
         self.head[noun.rpartition(" ")[2]].add(row)
-        for one in visible_senses(noun)[:1]:
+        senses = visible_senses(noun)
+        for one in senses[1:2]:  # "vessel" is first a container, then a boat
+            self.sense[one.row].add(row)
+        for one in senses[:1]:
             self._sense(row, one)
             for word in re.findall("[a-z]+", one.gloss.lower())[:GLOSS_WORDS]:
                 self.gloss[word].add(row)

@@ -23,7 +23,8 @@ from zeroshelf.wordnet import wordnet
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24)  # how many groups are tried
 DIMENSIONS = 50
 LEAST = 3  # pictures that make a group
-COHERENT = 0.8  # standard deviations by which a group's name must stand out
+COHERENT = 0.4  # least correlation of being in the group with fitting its name
+COMMON = 0.1  # standard deviations that a name gains where it is e times as common in SemCor
 SAMPLE = 1500  # pictures for the silhouette
 EXAMPLES = 4
 NOUNS = 5  # that a group is named by
@@ -87,19 +88,25 @@ def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, 
     nouns = [one for one in bank() if one.kind != "scene"]
     cosines = vectors @ texts([one.prompt for one in nouns]).T  # (N, nouns)
     mean, std = cosines.mean(axis=0), cosines.std(axis=0) + 1e-6
+    often = np.log1p([_often(one.name) for one in nouns])
     names: dict[int, tuple[str, tuple[str, ...]]] = {}
     for group in np.unique(groups):
         inside = cosines[groups == group].mean(axis=0)
         # how much it stands out, among nouns that fit at all: those of the best fits
         fits = np.argsort(-inside)[:40]
-        order = fits[np.argsort(-((inside - mean) / std)[fits], kind="stable")]
+        order = fits[np.argsort(-((inside - mean) / std + COMMON * often)[fits], kind="stable")]
         words = tuple(dict.fromkeys(nouns[row].name for row in order[:NOUNS]))
-        stands_out = float(((inside - mean) / std)[order[0]])
-        if stands_out < COHERENT and len(np.unique(groups)) > 1:
+        share = float((groups == group).mean())
+        stands_out = float(((inside - mean) / std)[order[0]])  # in standard deviations
+        if share < 1 and stands_out * (share / (1 - share)) ** 0.5 < COHERENT:
             names[int(group)] = ("mixed", words)
         else:
             names[int(group)] = (_covering(words) or words[0], words)
     return names
+
+
+def _often(word: str) -> int:
+    return max((wordnet().often(word, one.row) for one in visible_senses(word)[:1]), default=0)
 
 
 def _covering(words: Sequence[str]) -> str | None:

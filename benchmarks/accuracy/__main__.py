@@ -1,0 +1,179 @@
+"""What the rules do on episodes: python -m benchmarks.accuracy [--episodes 300] [--cells]
+
+Every rule is shown twice: with the bar that it ships with, where it has one, and with the best bar
+that one number for all episodes can be. Ours ships with constants; so that the figures say what
+unseen pictures may expect, each data set's episodes are judged by the constants that the other sets
+give (--shipped takes the model's own).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.accuracy import calibrate, episodes, rules, sets
+from benchmarks.accuracy.episodes import Episode
+from zeroshelf import calibration, decisions
+from zeroshelf.records import OpenSet
+
+SEED = 7  # not calibrate's
+
+
+@dataclass(frozen=True)
+class Result:
+    """One rule on one episode."""
+
+    episode: Episode
+    keep_by: np.ndarray
+    right: np.ndarray
+
+    def at(self, bar: float) -> tuple[float, float]:
+        """Accuracy on kept, accuracy on garbage (nan without garbage)."""
+        inside, kept = self.episode.truth >= 0, self.keep_by >= bar
+        bad = ~inside
+        return (
+            float((self.right & kept)[inside].mean()),
+            float((~kept)[bad].mean()) if bad.any() else float("nan"),
+        )
+
+    def harmonic(self, bar: float) -> float:
+        return calibration.harmonic(*self.at(bar))
+
+    def kept(self, bar: float) -> float:
+        return float((self.keep_by >= bar)[self.episode.truth >= 0].mean())
+
+    @property
+    def auroc(self) -> float:
+        inside = self.episode.truth >= 0
+        good, bad = np.sort(self.keep_by[inside]), self.keep_by[~inside]
+        below = np.searchsorted(good, bad, side="left") + np.searchsorted(good, bad, side="right")
+        return float(1 - below.mean() / 2 / len(good))
+
+    @property
+    def fpr95(self) -> float:
+        """The share of garbage kept at the bar that keeps 95 % of the rest."""
+        inside = self.episode.truth >= 0
+        bar = np.quantile(self.keep_by[inside], 0.05)
+        return float((self.keep_by[~inside] >= bar).mean())
+
+
+def bars(results: list[Result]) -> np.ndarray:
+    return np.quantile(np.concatenate([one.keep_by for one in results]), np.linspace(0, 1, 101))
+
+
+def best_bar(results: list[Result]) -> float:
+    """The one bar with the best mean harmonic mean over the episodes with garbage."""
+    mixed = [one for one in results if one.episode.share]
+    return float(max(bars(mixed), key=lambda bar: np.mean([one.harmonic(bar) for one in mixed])))
+
+
+def line(name: str, results: list[Result], bar: Callable[[Result], float]) -> str:
+    mixed = [one for one in results if one.episode.share]
+    clean = [one for one in results if not one.episode.share]
+    pairs = [one.at(bar(one)) for one in mixed]
+    harmonic = np.mean([calibration.harmonic(*pair) for pair in pairs])
+    candidates = bars(mixed)
+    best = np.mean([max(one.harmonic(b) for b in candidates) for one in mixed])
+    figures = [
+        np.mean([one.auroc for one in mixed]),
+        np.mean([one.fpr95 for one in mixed]),
+        np.mean([pair[0] for pair in pairs]),
+        np.mean([pair[1] for pair in pairs]),
+        harmonic,
+        np.mean([one.kept(bar(one)) for one in clean]),
+        best - harmonic,
+    ]
+    return f"| {name} | " + " | ".join(f"{100 * figure:.1f}" for figure in figures) + " |"
+
+
+def cells(results: list[Result], bar: Callable[[Result], float]) -> list[str]:
+    lines = ["| garbage | 10 % | 30 % | 70 % | 95 % | AUROC |", "|---|---|---|---|---|---|"]
+    for kind in episodes.KINDS:
+        row = []
+        for share in episodes.SHARES[1:]:
+            chosen = [x for x in results if (x.episode.kind, x.episode.share) == (kind, share)]
+            row.append(np.mean([one.harmonic(bar(one)) for one in chosen]))
+        of_kind = [x for x in results if x.episode.kind == kind and x.episode.share]
+        row.append(np.mean([one.auroc for one in of_kind]))
+        lines.append(f"| {kind} | " + " | ".join(f"{100 * x:.1f}" for x in row) + " |")
+    for name in sorted({one.episode.set for one in results}):
+        mine = [one for one in results if one.episode.set == name]
+        mixed = [one for one in mine if one.episode.share]
+        clean = [one for one in mine if not one.episode.share]
+        lines.append(
+            f"- {name}: harmonic mean {100 * np.mean([x.harmonic(bar(x)) for x in mixed]):.1f}, "
+            f"AUROC {100 * np.mean([x.auroc for x in mixed]):.1f}, "
+            f"kept without garbage {100 * np.mean([x.kept(bar(x)) for x in clean]):.1f}"
+        )
+    return lines
+
+
+def honesty(seen: list[tuple[rules.Seen, OpenSet]]) -> list[str]:
+    """Expected calibration error (15 bins) of the answers, and how often each word is right."""
+    probability, right, words = [], [], []
+    for one, constants in seen:
+        decided = decisions.decide(calibration.with_constants(one.scores, constants))
+        truth = np.where(one.episode.truth < 0, len(one.episode.labels), one.episode.truth)
+        given = decided.probabilities[np.arange(len(truth)), decided.chosen]
+        probability.append(given)
+        right.append(decided.chosen == truth)
+        words += [decisions.confidence(float(p)) for p in given]
+    p, r, w = np.concatenate(probability), np.concatenate(right), np.array(words)
+    edges = np.minimum((p * 15).astype(int), 14)
+    ece = sum(
+        (edges == b).mean() * abs(p[edges == b].mean() - r[edges == b].mean())
+        for b in np.unique(edges)
+    )
+    lines = [f"ECE {ece:.3f} over {len(p):,} answers, garbage included"]
+    for word in ("sure", "likely", "unsure"):
+        of = w == word
+        lines.append(
+            f"- {word}: {100 * of.mean():.0f} % of answers, {100 * r[of].mean():.1f} % right"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", help="a model's id or folder; the starter without")
+    parser.add_argument("--pictures", type=Path, help="ROOT/SET/NAME/picture; else ../shared/data")
+    parser.add_argument("--episodes", type=int, default=300)
+    parser.add_argument("--shipped", action="store_true", help="the model's own constants")
+    given = parser.parse_args()
+    pool = sets.load(given.model, given.pictures)
+    drawn = episodes.draw(pool, given.episodes, SEED)
+    names = sorted({one.set for one in drawn})
+    constants = dict.fromkeys(names, pool.model.open_set)
+    if not given.shipped:
+        made = calibrate.folders(pool)
+        for name in names:
+            rest = [folder for one, folder in made if one.set != name]
+            constants[name] = calibration.calibrate(rest, "")
+    seen = [rules.see(pool, one) for one in drawn]
+    print(f"{len(seen)} episodes, model {pool.model.id} {pool.model.digest[:8]}\n")
+    print("| rule | AUROC | FPR95 | right of kept | right of garbage | harmonic mean "
+          "| kept, no garbage | regret |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|")
+    for name, rule in rules.RULES.items():
+        results = []
+        for one in seen:
+            keep_by, label = rule(one)
+            results.append(Result(one.episode, keep_by, label == one.episode.truth))
+        if name == "max softmax":
+            print(line("the notebook's: softmax > 0.6", results, lambda one: 0.6))
+        bar = best_bar(results)
+        print(line(f"{name}, best bar", results, lambda one, bar=bar: bar))  # type: ignore[misc]
+    shipped = {name: one.delta for name, one in constants.items()}
+    print(line("**ours, shipped rule**", results, lambda one: shipped[one.episode.set]))
+    print("\nHarmonic mean of ours by cell:\n")
+    print("\n".join(cells(results, lambda one: shipped[one.episode.set])))
+    print()
+    print("\n".join(honesty([(one, constants[one.episode.set]) for one in seen])))
+
+
+if __name__ == "__main__":
+    main()

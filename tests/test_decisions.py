@@ -1,0 +1,124 @@
+"""A label or "other": an absolute score, a reason, and probabilities that add up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.colours import COLOURS
+from zeroshelf.decisions import PULL, ambiguous, confidence, decide, shelves
+from zeroshelf.labels import parse
+from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores
+
+CONSTANTS = OpenSet(delta=-1.0, t_open=1.0, t_labels=1.0, source="test")
+
+
+def said(
+    logits: list[list[float]],
+    negative: list[float],
+    labels: LabelSet | None = None,
+    likeness: float | None = None,
+) -> Scores:
+    """`likeness`: rows 0 and 1 look that much alike, nothing else does."""
+    count = len(logits)
+    pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(count))
+    made = Scores(
+        pictures=pictures,
+        labels=labels or parse(["cat", "dog"][: len(logits[0])]),
+        logits=np.array(logits, np.float32),
+        negative=np.array(negative, np.float32),
+        nearest=np.tile(np.array([1, 0, 2], np.int32), (count, 1)),
+        negatives=("lion", "receipt", "harbour"),
+        model=replace(COLOURS, open_set=CONSTANTS),
+    )
+    if likeness is None:
+        return made
+    neighbours = np.array([[1], [0]], np.int32)
+    return replace(made, neighbours=neighbours, likeness=np.full((2, 1), likeness, np.float32))
+
+
+def test_the_bar_lies_at_delta() -> None:
+    decisions = decide(said([[4.1, 0], [3.9, 0]], [5.0, 5.0]))
+    assert [one.label for one in decisions] == ["cat", "other"]
+    assert decisions.probabilities[:, -1] == pytest.approx([0.475, 0.525], abs=1e-3)
+
+
+def test_rows_sum_to_one_and_one_label_works() -> None:
+    rng = np.random.default_rng(1)
+    many = decide(said(rng.normal(0, 30, (50, 2)).tolist(), rng.normal(0, 30, 50).tolist()))
+    assert np.allclose(many.probabilities.sum(axis=1), 1, atol=1e-6)
+    alone = decide(said([[9.0], [1.0]], [5.0, 5.0]))
+    assert [one.label for one in alone] == ["cat", "other"]
+
+
+def test_more_labels_of_the_same_score_change_no_bar() -> None:
+    """What a softmax over the labels can't do: d is absolute."""
+    one = decide(said([[4.5]], [5.0]))
+    two = decide(said([[4.5, 4.5]], [5.0]))
+    assert one.probabilities[0, -1] == pytest.approx(two.probabilities[0, -1])
+
+
+def test_boldness_sends_fewer_to_other() -> None:
+    scores = said([[3.5, 0]], [5.0])
+    assert decide(scores)[0].label == "other"
+    assert decide(scores, boldness=1.0)[0].label == "cat"
+
+
+def test_a_threshold_asks_for_the_labels_own_probability() -> None:
+    scores = said([[5.0, 4.9]], [5.0])
+    assert decide(scores)[0].label == "cat"
+    strict = decide(scores, threshold=0.8)[0]
+    assert strict.label == "other"
+    assert "threshold" not in decide(scores)[0].reason
+    own = LabelSet((Label("cat", threshold=0.1), Label("dog")))
+    assert decide(said([[5.0, 4.9]], [5.0], own), threshold=0.8)[0].label == "cat"
+
+
+def test_pictures_that_look_alike_are_decided_together() -> None:
+    alone = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0]))
+    assert [one.label for one in alone] == ["cat", "other"]
+    together = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0], likeness=1.0))
+    assert [one.label for one in together] == ["cat", "cat"]
+    # the weighted mean, by hand: (3 + PULL * 9) / (1 + PULL) - 5
+    d = (3.0 + PULL * 9.0) / (1 + PULL) - 5
+    assert 1 - together.probabilities[1, -1] == pytest.approx(1 / (1 + np.exp(-(d + 1))), abs=1e-4)
+    unlike = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0], likeness=-1.0))
+    assert [one.label for one in unlike] == ["cat", "other"]
+
+
+def test_reasons_are_sentences() -> None:
+    decisions = decide(said([[0, -5], [9, 8.9], [9, 0], [4.6, 0]], [5.0, 5, 5, 5]))
+    assert decisions[0].reason == "nearest label is cat, but it looks more like receipt"
+    assert decisions[0].looks_like == "receipt"
+    assert decisions[1].reason == "looks like cat, or like dog"
+    assert decisions[2].reason == "looks like cat"
+    assert decisions[2].looks_like is None
+    assert decisions[2].confidence == "sure"
+    strict = decide(said([[9, 8.9]], [5.0]), threshold=0.9)[0]
+    assert strict.reason == "looks like cat, but the threshold asks for more"
+
+
+def test_what_a_decision_tells() -> None:
+    one = decide(said([[6.0, 5.0]], [5.0]))[0]
+    assert one.top_label == one.label == "cat"
+    assert one.probability == pytest.approx(dict(one.top)["cat"])
+    assert one.margin == pytest.approx(one.probability - dict(one.top)["dog"])
+
+
+def test_two_plausible_labels_are_ambiguous() -> None:
+    decisions = decide(said([[9, 8.5], [9, 0], [0, 0]], [5.0, 5, 9]))
+    assert ambiguous(decisions).tolist() == [True, False, False]
+
+
+def test_several_shelves_are_asked_one_by_one() -> None:
+    on = shelves(said([[9, 9], [9, 0], [0, 0]], [5.0, 5, 5]))
+    assert (on >= 0.5).tolist() == [[True, True], [True, False], [False, False]]
+
+
+@pytest.mark.parametrize(
+    ("probability", "word"), [(0.95, "sure"), (0.9, "sure"), (0.7, "likely"), (0.5, "unsure")]
+)
+def test_confidence_in_words(probability: float, word: str) -> None:
+    assert confidence(probability) == word

@@ -1,0 +1,94 @@
+"""Advice on labels, before a run and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.colours import COLOURS
+from zeroshelf.decisions import decide
+from zeroshelf.doctor import after, check, shelves_to_add
+from zeroshelf.labels import parse
+from zeroshelf.records import OpenSet, Picture, Scores, Vectors
+
+
+def texts(wanted: Sequence[str]) -> Vectors:
+    """Each text in a direction of its own, except that sofa and couch are one."""
+    vectors = np.empty((len(wanted), 64), np.float32)
+    for at, text in enumerate(wanted):
+        same = text.replace("couch", "sofa")
+        vectors[at] = np.random.default_rng(list(same.encode())).normal(size=64)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def problems(*labels: str, language: str = "en") -> dict[tuple[str, ...], str]:
+    wanted = replace(parse(labels), language=language)
+    return {one.labels: one.problem for one in check(wanted, COLOURS, texts)}
+
+
+def test_plain_labels_need_no_advice() -> None:
+    assert problems("dog", "car", "house", "tree", "receipt", "red bicycle") == {}
+
+
+@pytest.mark.parametrize("label", ["no people", "dog without leash", "not a cat"])
+def test_a_negation(label: str) -> None:
+    assert "negations" in problems(label)[(label,)]
+
+
+@pytest.mark.parametrize("label", ["Hund", "猫", "кошка", "katze"])
+def test_a_language_that_the_model_does_not_know(label: str) -> None:
+    assert "English only" in problems(label)[(label,)]
+
+
+def test_the_language_that_a_file_names() -> None:
+    assert "'de'" in problems("dog", language="de")[("dog",)]
+
+
+@pytest.mark.parametrize("label", ["happiness", "freedom"])
+def test_what_cannot_be_seen(label: str) -> None:
+    assert "hard to see" in problems(label)[(label,)]
+    assert problems(f"{label}=smiling people") == {}
+
+
+@pytest.mark.parametrize("label", ["crane", "bat", "seal"])
+def test_a_word_of_several_senses(label: str) -> None:
+    assert "several senses" in problems(label)[(label,)]
+
+
+def test_the_shelf_above_tells_the_sense() -> None:
+    assert problems("animals/crane", "machines/bat") == {}
+
+
+def test_two_labels_that_are_one() -> None:
+    assert "tell them apart" in problems("sofa", "couch", "dog")[("sofa", "couch")]
+
+
+def scores(chosen: list[int]) -> Scores:
+    """Picture i fits label chosen[i] and no other; 2: none, and looks like a harbour."""
+    logits = np.full((len(chosen), 2), -20, np.float32)
+    for row, column in enumerate(chosen):
+        if column < 2:
+            logits[row, column] = 20
+    return Scores(
+        pictures=tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(len(chosen))),
+        labels=parse(["cat", "dog"]),
+        logits=logits,
+        negative=np.zeros(len(chosen), np.float32),
+        nearest=np.tile(np.array([1, 0, 0], np.int32), (len(chosen), 1)),
+        negatives=("receipt", "harbour"),
+        model=replace(COLOURS, open_set=OpenSet(0.0, 1.0, 1.0)),
+    )
+
+
+def test_after_a_run_labels_that_drew_nothing_or_everything() -> None:
+    found = {one.labels[0]: one.problem for one in after(decide(scores([0] * 30)))}
+    assert found == {"dog": "drew no picture", "cat": "drew 30 of 30 pictures"}
+    assert after(decide(scores([0, 1] * 15))) == ()
+
+
+def test_what_other_could_become() -> None:
+    assert shelves_to_add(decide(scores([0, 1] + [2] * 12))) == (("harbour", 12),)
+    assert shelves_to_add(decide(scores([0, 1] + [2] * 3))) == ()

@@ -1,0 +1,114 @@
+"""Which negatives stay: what a label means itself must go, and what is beside it must stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from zeroshelf.bank import bank
+from zeroshelf.labels import parse, spoken
+from zeroshelf.negatives import kept, related, sense, visible_senses
+from zeroshelf.records import Vectors
+from zeroshelf.wordnet import wordnet
+
+
+def texts(wanted: Sequence[str]) -> Vectors:
+    """No model at all: every text is as near to every other, so that only WordNet decides."""
+    return np.tile(np.array([1.0, 0.0], np.float32), (len(wanted), 1))
+
+
+def names(*labels: str) -> set[str]:
+    return {negative.name for negative in kept(parse(labels), texts)[0]}
+
+
+def test_cat_loses_the_kitten_and_keeps_the_siblings() -> None:
+    left = names("cat")
+    assert left.isdisjoint({"cat", "kitten", "feline", "mammal", "a cat on a sofa"})
+    assert left.issuperset({"dog", "lion", "a dog playing", "receipt"})
+
+
+def test_kitten_lion_and_dog_stay_garbage_where_they_are_no_label() -> None:
+    assert related("cat", visible_senses("cat")[0])[row("kitten")] in {
+        "kind of it",
+        "named in its gloss",
+    }
+    for other in ("dog", "lion"):
+        assert row(other) not in related("cat", visible_senses("cat")[0])
+
+
+def test_boat_loses_boats_and_keeps_the_harbour() -> None:
+    left = names("boat")
+    assert left.isdisjoint({"boat", "canoe", "ferry", "fishing boat", "vessel", "a sailing boat"})
+    assert left.issuperset({"a harbour", "a pier", "sea", "bridge"})
+
+
+def test_a_part_of_a_thing_is_on_its_pictures() -> None:
+    assert "part of it" in related("car", visible_senses("car")[0]).values()
+
+
+@pytest.mark.parametrize(
+    ("labels", "lexname"),
+    [
+        (["crane", "heron"], "animal"),
+        (["crane", "excavator"], "artifact"),
+        (["animals/crane"], "animal"),
+        (["machines/crane"], "artifact"),
+        (["bat", "owl"], "animal"),
+        (["seal", "walrus"], "animal"),
+        (["mouse", "keyboard"], "artifact"),
+    ],
+)
+def test_the_sense_is_told_by_what_stands_around(labels: list[str], lexname: str) -> None:
+    wanted = parse(labels)
+    label = wanted.labels[0]
+    meant = sense(spoken(label.name), label, wanted, texts)
+    assert meant is not None
+    assert meant.lexname == lexname
+
+
+def test_crane_the_bird_and_crane_the_machine_drop_their_own() -> None:
+    assert "machine" in names("animals/crane")
+    assert "machine" not in names("machines/crane", "excavator")
+    assert "bird" not in names("animals/crane")
+    assert "bird" in names("machines/crane", "excavator")
+
+
+def test_the_users_own_negative_is_never_dropped() -> None:
+    stay, vectors = kept(parse(["cat", "!kitten"]), texts)
+    assert stay[0].name == "kitten"
+    assert stay[0].kind == "own"
+    assert len(vectors) == len(stay)
+
+
+def test_a_phrase_that_no_dictionary_knows_is_compared_by_its_vector() -> None:
+    def close(wanted: Sequence[str]) -> Vectors:
+        vectors = np.zeros((len(wanted), 3), np.float32)
+        for at, text in enumerate(wanted):
+            vectors[at, 0 if "zzyzx" in text or text == "a photo of a teapot." else 1] = 1
+        return vectors
+
+    left = {negative.name for negative in kept(parse(["zzyzx"]), close)[0]}
+    assert "teapot" not in left
+    assert len(left) > 1000
+
+
+def test_the_bank_is_what_the_page_says() -> None:
+    found = bank()
+    assert 3000 < len(found) < 4500
+    assert {one.kind for one in found} == {"noun", "scene", "junk"}
+    assert sum(one.kind == "junk" for one in found) >= 75
+
+
+def test_wordnet_answers() -> None:
+    net = wordnet()
+    assert [one.row for one in net.senses("puppies")] == [one.row for one in net.senses("puppy")]
+    dog, puppy = net.senses("dog")[0], net.senses("puppy")[0]
+    assert dog.row in net.above(puppy.row)
+    assert net.often("dog", dog.row) > 10
+    assert net.senses("zzyzx") == []
+
+
+def row(name: str) -> int:
+    return next(at for at, one in enumerate(bank()) if one.name == name)

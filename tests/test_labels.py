@@ -1,0 +1,137 @@
+"""The user's own words become a label set, and every mistake is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zeroshelf.errors import UserError
+from zeroshelf.labels import parse, read, spoken, write
+from zeroshelf.prompts import TEMPLATES, label_prompts, mean_vectors
+from zeroshelf.records import Label, LabelSet
+
+
+def test_words_of_the_command_line() -> None:
+    labels = parse([" cat ", "dog=puppy, golden  retriever", "animals/red_panda", "!cartoon"])
+    assert labels.labels == (
+        Label("cat"),
+        Label("dog", ("puppy", "golden retriever")),
+        Label("animals/red_panda"),
+    )
+    assert labels.negatives == ("cartoon",)
+    assert spoken("animals/red_panda") == "red panda"
+
+
+def test_a_mapping_names_other_words() -> None:
+    labels = parse({"dog": ["puppy"], "cat": "kitten"})
+    assert [label.words for label in labels] == [("puppy",), ("kitten",)]
+    assert parse(labels) is labels
+
+
+@pytest.mark.parametrize("name", ["other", "Misc", "the rest"])
+def test_a_label_that_says_other_is_the_shelf_that_is_always_there(name: str) -> None:
+    assert parse(["cat", name]).names == ("cat",)
+    with pytest.raises(UserError, match="name at least one shelf"):
+        parse([name])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "name at least one shelf"),
+        (["  "], "empty"),
+        (["cat", "Cat"], "given twice"),
+        (["a//b"], "between slashes"),
+        (["../up"], "between slashes"),
+        (["a\x07b"], "can't be seen"),
+        ("cat", "give a list"),
+    ],
+)
+def test_what_is_no_label_is_refused_in_one_line(words: list[str], says: str) -> None:
+    with pytest.raises(UserError, match=says) as trouble:
+        parse(words)
+    assert "\n" not in str(trouble.value)
+
+
+FILE = """\
+kind = "pet"
+language = "de"
+templates = ["ein Foto von {}."]
+negatives = ["cartoon"]
+
+[labels]
+cat = []
+dog = ["puppy"]
+"animals/crane" = { words = ["heron"], prompts = ["a tall grey bird"], threshold = 0.6 }
+"""
+
+
+def test_a_file_is_read_and_written_back(tmp_path: Path) -> None:
+    (tmp_path / "labels.toml").write_text(FILE)
+    labels = read(tmp_path / "labels.toml")
+    assert labels == LabelSet(
+        labels=(
+            Label("cat"),
+            Label("dog", ("puppy",)),
+            Label("animals/crane", ("heron",), ("a tall grey bird",), 0.6),
+        ),
+        kind="pet",
+        templates=("ein Foto von {}.",),
+        negatives=("cartoon",),
+        language="de",
+    )
+    (tmp_path / "again.toml").write_text(write(labels))
+    assert read(tmp_path / "again.toml") == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = 1\n[labels]\ncat = []\n", "line 1, x: unknown key"),
+        ("[labels]\ncat = []\ndog = 3\n", "line 3, labels.dog: must be a list"),
+        ("[labels]\ncat = []\n\ndog = { wrds = [] }\n", "line 4, labels.dog.wrds: unknown key"),
+        ("[labels.cat]\nthreshold = 2\n", "line 2, labels.cat.threshold: 2 must be"),
+        ("[labels.cat]\nthreshold = true\n", "line 2, labels.cat.threshold"),
+        ("[labels]\ncat = [1]\n", "line 2, labels.cat.words: 1 isn't text"),
+        ('[labels]\n"a//b" = []\n', "line 2, labels.a//b"),
+        ('templates = ["a photo"]\n[labels]\ncat = []\n', 'line 1, templates: .* hold "{}" once'),
+        ('\nlanguage = "english"\n[labels]\ncat = []\n', "line 2, language"),
+        ("[labels]\ncat = [\n", "labels.toml: end of document"),
+        ("[labels]\ncat == []\n", "labels.toml: line 2, column 6"),
+        ("kind = 'bird'\n", r"no \[labels\] table"),
+        ("[labels]\ncat = []\nCAT = []\n", "labels.toml: label 'CAT' is given twice"),
+    ],
+)
+def test_every_mistake_in_a_file_names_its_line_and_key(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    (tmp_path / "labels.toml").write_text(text)
+    with pytest.raises(UserError, match=says):
+        read(tmp_path / "labels.toml")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.toml: can't be read"):
+        read(tmp_path / "none.toml")
+
+
+def test_prompts_of_a_label() -> None:
+    labels = LabelSet((Label("birds/jay", ("magpie",), ("a blue bird",)),), kind="bird")
+    made = label_prompts(labels.labels[0], labels)
+    # prompts of one's own stand for the name; other words stay
+    assert made[-1] == ["a blue bird"]
+    assert len(made) == 2
+    assert made[0][1] == "a photo of a magpie, a type of bird."
+    plain = LabelSet((Label("birds/jay"),))
+    assert label_prompts(plain.labels[0], plain) == [[t.format("jay") for t in TEMPLATES]]
+
+
+def test_the_mean_of_unit_vectors_is_made_unit_again() -> None:
+    import numpy as np
+
+    table = {"a": [1.0, 0.0], "b": [0.0, 1.0]}
+    vectors = mean_vectors(
+        [["a", "b"], ["b"]], lambda texts: np.array([table[t] for t in texts], np.float32)
+    )
+    assert np.allclose(vectors, [[0.5**0.5, 0.5**0.5], [0.0, 1.0]])

@@ -1,0 +1,87 @@
+"""What the model says: shapes, blocks, neighbours, and texts that are made alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.colours import COLOURS, ColourEncoder
+from zeroshelf import scores as module
+from zeroshelf.labels import parse
+from zeroshelf.records import Embeddings, Picture, Scores, Vectors
+from zeroshelf.scores import score
+
+
+def embeddings(*colours: tuple[float, float, float, float]) -> Embeddings:
+    vectors = np.array(colours, np.float32).reshape(-1, 4)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(len(vectors)))
+    return Embeddings(pictures, (b"",) * len(pictures), vectors, (), COLOURS)
+
+
+RED, GREEN, BLUE, GREY = (1, 0, 0, 0.1), (0, 1, 0, 0.1), (0, 0, 1, 0.1), (0, 0, 0, 1.0)
+
+
+def said(*colours: tuple[float, float, float, float], labels: list[str]) -> Scores:
+    return score(embeddings(*colours), parse(labels), ColourEncoder().embed_texts)
+
+
+def test_a_labels_logit_is_its_best_words() -> None:
+    plain = said(RED, BLUE, labels=["red", "blue"])
+    either = said(RED, BLUE, labels=["green=red", "blue"])
+    assert plain.logits.shape == (2, 2)
+    assert (plain.logits.argmax(axis=1) == [0, 1]).all()
+    assert either.logits[0, 0] > 1 + said(RED, BLUE, labels=["green", "blue"]).logits[0, 0]
+
+
+def test_the_negative_score_is_high_where_the_bank_fits() -> None:
+    found = said(RED, GREY, labels=["red"])
+    assert found.logits[0, 0] > found.negative[0] + 1
+    assert found.negative[1] > found.logits[1, 0] + 1
+    assert found.nearest.shape == (2, 3)
+    assert all(found.negatives[at] for at in found.nearest.ravel())
+
+
+def test_neighbours_are_the_pictures_that_look_alike() -> None:
+    found = said(RED, RED, BLUE, BLUE, labels=["red"])
+    nearest = found.neighbours[np.arange(4), found.likeness.argmax(axis=1)]
+    assert nearest.tolist() == [1, 0, 3, 2]
+    assert all(at not in row for at, row in enumerate(found.neighbours))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_small_folders(count: int) -> None:
+    found = said(*[RED] * count, labels=["red", "blue"])
+    assert found.logits.shape == (count, 2)
+    assert len(found.neighbours) == len(found.likeness) == count
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    colours = [(RED, GREEN, BLUE, GREY)[at % 4] for at in range(23)]
+    whole = said(*colours, labels=["red", "blue"])
+    monkeypatch.setattr(module, "BLOCK", 4)
+    parts = said(*colours, labels=["red", "blue"])
+    assert np.allclose(whole.logits, parts.logits)
+    assert np.allclose(whole.negative, parts.negative)
+    assert np.allclose(np.sort(whole.likeness), np.sort(parts.likeness), atol=1e-6)
+
+
+def test_a_large_folder_seeks_neighbours_among_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANCHORS", 8)
+    found = said(*[(RED, BLUE)[at % 2] for at in range(40)], labels=["red"])
+    assert len(np.unique(found.neighbours)) <= 8
+    assert (found.neighbours != np.arange(40)[:, None]).all()
+
+
+def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
+    """Two texts of one cosine to a picture: the one that is far from the bank says more."""
+    rng = np.random.default_rng(0)
+    bank: Vectors = (
+        rng.normal(size=(500, 8)).astype(np.float32) + np.eye(8, dtype=np.float32)[0] * 3
+    )
+    bank /= np.linalg.norm(bank, axis=1, keepdims=True)
+    near, far = np.eye(8, dtype=np.float32)[:2]
+    vectors = np.concatenate((np.stack((near, far)), bank))
+    factor, offset = module._normaliser(vectors, bank, 10.0)
+    logits = 0.5 * factor[:2] - offset[:2]
+    assert logits[1] > logits[0]

@@ -1,0 +1,93 @@
+"""Labels for a folder without, and pictures that are nearly the same."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from tests.colours import COLOURS
+from zeroshelf import duplicates
+from zeroshelf.labels import write
+from zeroshelf.records import Embeddings, Picture, Vectors
+from zeroshelf.suggest import label_set, suggest
+
+AXES = {"dog": 0, "bridge": 1, "pizza": 2}
+
+
+def texts(wanted: Sequence[str]) -> Vectors:
+    vectors = np.zeros((len(wanted), 8), np.float32)
+    for at, text in enumerate(wanted):
+        word = text.removeprefix("a photo of a ").removesuffix(".")
+        vectors[at, AXES.get(word, 7)] = 1
+    return vectors
+
+
+def folder(*axes: int, noise: float = 0.1) -> Embeddings:
+    vectors = np.random.default_rng(3).normal(0, noise, (len(axes), 8)).astype(np.float32)
+    vectors[np.arange(len(axes)), list(axes)] += 1
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(len(axes)))
+    digests = tuple(bytes([at]) for at in range(len(axes)))
+    return Embeddings(pictures, digests, vectors, (), COLOURS)
+
+
+def test_groups_are_found_and_named() -> None:
+    found = suggest(folder(*[0] * 20, *[1] * 12, *[2] * 8), texts, count=3)
+    assert [(shelf.name, len(shelf.rows)) for shelf in found] == [
+        ("dog", 20),
+        ("bridge", 12),
+        ("pizza", 8),
+    ]
+    assert set(found[1].rows) == set(range(20, 32))
+    assert write(label_set(found)).count(" = []") == 3
+
+
+def test_the_number_of_groups_is_found() -> None:
+    found = suggest(folder(*[0] * 20, *[1] * 12, *[2] * 8, noise=0.02), texts)
+    assert {shelf.name for shelf in found} == {"dog", "bridge", "pizza"}
+
+
+def test_a_burst_counts_once() -> None:
+    found = suggest(folder(*[0] * 10, *[1] * 10), texts, count=2, once=[tuple(range(5))])
+    assert {shelf.name: len(shelf.rows) for shelf in found} == {"bridge": 10, "dog": 6}
+
+
+def test_a_folder_too_small_to_group() -> None:
+    assert suggest(folder(0, 0), texts) == ()
+    assert len(suggest(folder(0, 0, 0, 0), texts)) >= 1
+
+
+def thumbnail(seed: int, quality: int = 90, size: int = 128) -> bytes:
+    """A random picture of 8 x 8 soft patches, as a JPEG."""
+    patches = np.random.default_rng(seed).integers(0, 255, (9, 9), np.uint8)
+    image = Image.fromarray(patches).resize((size, size), Image.Resampling.BICUBIC)
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=quality)
+    return data.getvalue()
+
+
+def test_a_copy_in_another_size_is_a_near_duplicate_and_a_stranger_is_not() -> None:
+    drawn = [thumbnail(1), thumbnail(1, quality=50, size=96), thumbnail(2), thumbnail(2)]
+    pictures = folder(0, 0, 0, 1, noise=0.0)
+    known = dict(zip(pictures.digests, drawn, strict=True))
+    # 0 and 1 are one picture; 2 shares their vector only, and 3 shares 2's thumbnail only
+    assert duplicates.groups(pictures, lambda digests: known) == ((0, 1),)
+
+
+def test_a_file_that_is_there_twice() -> None:
+    one = folder(0, 1, 0, noise=0.0)
+    twice = Embeddings(one.pictures, (b"a", b"b", b"a"), one.vectors, (), COLOURS)
+    assert duplicates.groups(twice, lambda digests: {}) == ((0, 2),)
+
+
+def test_a_chain_of_small_steps_is_no_group() -> None:
+    angles = np.arange(12) * 0.2  # neighbours at cosine .98, the ends far apart
+    vectors = np.stack((np.cos(angles), np.sin(angles)), axis=1).astype(np.float32)
+    pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(12))
+    chain = Embeddings(pictures, tuple(bytes([at]) for at in range(12)), vectors, (), COLOURS)
+    known = dict.fromkeys(chain.digests, thumbnail(1))
+    for group in duplicates.groups(chain, lambda digests: known):
+        assert vectors[group[0]] @ vectors[group[-1]] >= 0.95
