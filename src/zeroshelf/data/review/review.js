@@ -226,7 +226,9 @@ cells.heard.open = (index) => detail.show(index);
 detail.heard.place = put;
 detail.heard.move = (index) => cells.activate(index);
 panels.heard.say = say;
-$("detail").addEventListener("close", () => $("grid").focus({ preventScroll: true }));
+$("detail").addEventListener("close", () => {
+  if (document.activeElement === document.body) $("grid").focus({ preventScroll: true });
+});
 
 // --- news -------------------------------------------------------------------------------------------
 
