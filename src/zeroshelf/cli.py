@@ -26,6 +26,7 @@ COMMANDS = {  # in the order of the help page: where each one lies, and its line
     "runs": ("files:runs", "List the runs, newest first."),
     "report": ("files:report", "Show where a run's report lies, or open it."),
     "review": ("review:command", "Look through a run in the browser, and correct it."),
+    "teach": ("teach:command", "Say where some pictures belong, and let the rest follow."),
     "labels": ("labels:group", "Check labels before a run."),
     "suggest": ("suggest:command", "Propose labels for a folder."),
     "models": ("models:group", "List, get, show, verify and remove models."),

@@ -28,8 +28,10 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
     """
     from zeroshelf import apply as application
     from zeroshelf import runs
+    from zeroshelf.commands.review import catch_up
 
     found = runs.find(run)
+    catch_up(found.id)
     _agree(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?")
     with screen.progress() as progress:
         outcomes = application.apply(found.record, progress)

@@ -86,6 +86,25 @@ def keep(session: Session) -> bool:
     return True
 
 
+def catch_up(run: str) -> None:
+    """Before an apply: edits that a review could not put into the plan any more, because it was
+    killed, go there now. Raises `UserError` where the run was carried out before them."""
+    from zeroshelf import edits, journal, runs
+    from zeroshelf.review.session import Session
+    from zeroshelf.run import reopen
+
+    found = runs.find(run)
+    if not edits.unsettled(found.record):
+        return
+    if journal.state(found.record) == "applied":
+        raise UserError(
+            f"run {found.id} was carried out before its last edits: "
+            f"`zeroshelf undo {found.id}`, then apply again"
+        )
+    with Session(reopen(found.id)) as session:
+        keep(session)
+
+
 def _part(session: Session, screen: Screen) -> None:
     """Say what is kept."""
     name = session.run.id

@@ -1,0 +1,112 @@
+"""`zeroshelf teach`: what the marks of a review teach, without the browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from zeroshelf.commands.options import showing, yes
+from zeroshelf.errors import UserError
+from zeroshelf.screen import Screen
+
+if TYPE_CHECKING:
+    from zeroshelf.review.lessons import Lesson
+    from zeroshelf.review.session import Session
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option(
+    "--mark",
+    "marked",
+    nargs=2,
+    multiple=True,
+    metavar="PICTURE LABEL",
+    help="A picture below the run's folder, and where it belongs.",
+)
+@click.option("--ask", "asked", type=click.IntRange(1, 200), help="List so many to mark instead.")
+@click.option("--from", "source", type=click.Path(), help="Learn from the marks in this file too.")
+@click.option("--export", type=click.Path(), help="Write all marks to this file, and stop.")
+@click.option("--forget", is_flag=True, help="Drop the marks kept for these labels, and stop.")
+@yes
+@showing
+def command(
+    run: str | None,
+    marked: tuple[tuple[str, str], ...],
+    asked: int | None,
+    source: str | None,
+    export: str | None,
+    forget: bool,
+    yes: bool,
+    screen: Screen,
+) -> None:
+    """Say where some pictures of RUN belong, and let the rest follow.
+
+    \b
+      zeroshelf teach --ask 20                       which pictures would help most
+      zeroshelf teach --mark a.jpg cat --mark b/c.jpg other
+      zeroshelf teach --export cats.jsonl            for another folder: --from cats.jsonl
+
+    What would change is shown first. What you marked is never moved by what is learnt. Marks are
+    kept for their labels and model, and teach in every other run with the same.
+    """
+    from zeroshelf import marks
+    from zeroshelf.commands.review import keep
+    from zeroshelf.review import lessons
+    from zeroshelf.review.session import Session
+    from zeroshelf.run import reopen
+
+    with Session(reopen(run)) as session:
+        labels, model = session.edited.labels, session.run.model
+        if forget:
+            marks.save(marks.home(labels, model), {}, model)
+            screen.say("The marks kept for these labels and this model are dropped.")
+            return
+        if source:
+            session.use(marks.load(source, labels, model))
+        for picture, label in marked:
+            session.place([_row(session, picture)], label)
+        if export:
+            marks.save(export, session.all_marks(), model)
+            screen.say(f"{len(session.all_marks()):,} marks: {export}")
+            return
+        if asked:
+            paths = [session.paths[row] for row in lessons.ask(session, asked)]
+            screen.data({"run": session.run.id, "ask": paths})
+            for path in () if screen.as_json else paths:
+                screen.say(path)
+            return
+        learnt = lessons.lesson(session)
+        _show(screen, session, learnt)
+        if learnt.moves and (yes or (sys.stdin.isatty() and screen.ask("Accept?"))):
+            moved = lessons.accept(session, learnt, range(len(learnt.moves)))
+            screen.say(f"{moved:,} pictures go elsewhere now.")
+        if session.edit_count and not keep(session):
+            name = session.run.id
+            screen.say(f"This run is carried out: `zeroshelf undo {name}`, then apply it again.")
+        elif session.edit_count:
+            screen.say(f"`zeroshelf apply {session.run.id}` does what was decided.")
+
+
+def _row(session: Session, picture: str) -> int:
+    """By its path, from here or from the run's folder."""
+    for path in (picture, os.path.relpath(os.path.abspath(picture), session.root)):
+        if path in session.row_of:
+            return session.row_of[path]
+    raise UserError(f"{picture} is no picture of this run, which is of {session.root}")
+
+
+def _show(screen: Screen, session: Session, learnt: Lesson) -> None:
+    moves = [{"from": m.shelf, "to": m.to, "pictures": len(m.rows)} for m in learnt.moves]
+    screen.data({"run": session.run.id, "marks": learnt.marks, "moves": moves})
+    if not learnt.marks:
+        screen.say("Nothing is marked yet: add --mark PICTURE LABEL, or use `zeroshelf review`.")
+    elif not learnt.moves:
+        screen.say(f"From {learnt.marks:,} marks, nothing else would change shelf.")
+    else:
+        screen.table(
+            ("from", "to", "pictures"), [(m.shelf, m.to, len(m.rows)) for m in learnt.moves]
+        )
