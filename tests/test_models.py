@@ -17,7 +17,7 @@ from zeroshelf import golden, models, ort
 from zeroshelf.errors import UserError
 from zeroshelf.pictures import Decoded
 from zeroshelf.preprocess import to_pixels
-from zeroshelf.records import Model, Vectors
+from zeroshelf.records import Label, LabelSet, Model, Vectors
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 RED_VECTOR = np.array([1, 0, 0, 0.5]) / np.sqrt(1.25)
@@ -190,9 +190,14 @@ def test_the_starter_says_how_to_get_better_and_what_it_cannot_read() -> None:
     starter = models.find()
     (better,) = models.notes(starter)
     assert "zeroshelf models get" in better
-    foreign = models.notes(starter, "de")[1]
-    assert "siglip2-b-16" in foreign and "de" in foreign
-    assert models.notes(starter, "en") == (better,)
+    german = LabelSet((Label("Katze"),), language="de")
+    foreign = models.notes(starter, german)[1]
+    assert "(de)" in foreign and "siglip2-b-16" in foreign
+    assert models.notes(starter, LabelSet((Label("cat"), Label("caf\xe9")))) == (better,)
+    chinese = LabelSet((Label("cat"), Label("dog", words=("\u72d7",))))
+    assert "(zh)" in models.notes(starter, chinese)[1]
+    japanese = LabelSet((Label("\u732b\u3068\u72ac"),))
+    assert "(ja)" in models.notes(starter, japanese)[1]
 
 
 def test_the_starter_reads_short_texts_at_their_own_length() -> None:
@@ -252,6 +257,7 @@ def test_a_device_that_is_not_there_is_refused_by_name() -> None:
         models.load(models.find(), device=missing).embed_texts(["x"])
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_device_that_fails_is_told_and_the_next_one_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -101,7 +101,7 @@ def _transformers(folder: Path) -> Layout:
     config, visual = read_json(config_file), read_json(visual_file)
     kind = _one_of(
         config.get("model_type"),
-        {"clip": "clip", "siglip": "siglip", "siglip2": "siglip"},
+        {"clip": "clip", "siglip": "siglip"},  # "siglip2" is NaFlex: pictures of any shape
         config_file,
         "model_type",
     )

@@ -7,6 +7,7 @@ the record of its installation or in the catalogue.
 from __future__ import annotations
 
 import os
+import unicodedata
 import warnings
 from dataclasses import asdict
 from functools import partial
@@ -18,8 +19,13 @@ from zeroshelf.encoder import TwoTower
 from zeroshelf.errors import UserError
 from zeroshelf.layout import Layout
 from zeroshelf.ort import Warn
-from zeroshelf.records import Model
+from zeroshelf.records import LabelSet, Model
 
+# What a script tells of the language: the first word of a letter's name in Unicode.
+SCRIPTS = {
+    "ARABIC": "ar", "CJK": "zh", "CYRILLIC": "ru", "DEVANAGARI": "hi", "GREEK": "el",
+    "HANGUL": "ko", "HEBREW": "he", "HIRAGANA": "ja", "KATAKANA": "ja", "THAI": "th",
+}  # fmt: skip
 STARTER = Path(__file__).parent / "data" / "starter"
 
 
@@ -101,9 +107,9 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def notes(model: Model, language: str | None = None) -> tuple[str, ...]:
-    """What a person should know before trusting a model with labels in `language`, a line each."""
-    foreign = _foreign(model, language) if language else None
+def notes(model: Model, labels: LabelSet | None = None) -> tuple[str, ...]:
+    """What a person should know before trusting a model with these labels, a line each."""
+    foreign = _foreign(model, _languages(labels)) if labels else None
     lines = (_better(model), foreign, ort.hidden_package())
     return tuple(line for line in lines if line)
 
@@ -118,13 +124,25 @@ def _better(model: Model) -> str | None:
     )
 
 
-def _foreign(model: Model, language: str) -> str | None:
-    if not model.languages or language in model.languages:
+def _foreign(model: Model, languages: frozenset[str]) -> str | None:
+    strange = languages - set(model.languages)
+    if not model.languages or not strange:
         return None
     rows = catalogue.rows().values()
-    better = ", ".join([row.id for row in rows if language in row.languages][:4])
+    better = ", ".join([row.id for row in rows if strange <= set(row.languages)][:4])
     advice = f"; these do: {better}" if better else ""
-    return f"the model {model.id} does not know the labels' language, {language}{advice}"
+    named = ", ".join(sorted(strange))
+    return f"the model {model.id} does not know the labels' language ({named}){advice}"
+
+
+def _languages(labels: LabelSet) -> frozenset[str]:
+    """The language that the label set names, and those that the labels' letters give away."""
+    letters = "".join("".join((label.name, *label.words)) for label in labels)
+    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in set(letters)}
+    told = {language for script, language in SCRIPTS.items() if script in scripts}
+    if "ja" in told:
+        told.discard("zh")  # Japanese is written in both
+    return frozenset(told or {labels.language})
 
 
 def gflops() -> float:

@@ -26,7 +26,7 @@ def from_folder(folder: Path) -> Towers:
     safetensors_in(folder)
     model = AutoModel.from_pretrained(folder, use_safetensors=True).eval()
     kind = model.config.model_type
-    if kind not in ("clip", "siglip", "siglip2"):
+    if kind not in ("clip", "siglip"):  # "siglip2" is NaFlex: pictures of any shape
         raise UserError(f"{folder / 'config.json'}: model_type is {kind!r}; known: clip, siglip")
     processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
     tokenizer = AutoTokenizer.from_pretrained(folder)
