@@ -163,7 +163,7 @@ class Run:
         short = self._store.notes(self.embeddings.digests)
         cut = f"{len(short):,} pictures are cut short and were judged by what is there"
         return (
-            *models.notes(self.model, self.labels.language),
+            *models.notes(self.model, self.labels),
             *([cut] if short else []),
             *([self._store.trouble] if self._store.trouble else []),
         )
