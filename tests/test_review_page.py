@@ -84,6 +84,23 @@ def test_all_that_match_go_with_one_key(tmp_path: Path, chromium: Chromium) -> N
         assert chromium.run("document.getElementById('tray').hidden")
 
 
+def test_pictures_that_look_the_same_lie_in_a_stack(tmp_path: Path, chromium: Chromium) -> None:
+    run = colour_run(tmp_path, each=4)
+    blue = [i for i, p in enumerate(run.embeddings.pictures) if "blue" in p.path]
+    run.near_duplicates = (tuple(blue[:3]),)
+    with serving(run) as (session, address):
+        opened(chromium, address)
+        shelf(chromium, "other")
+        assert shown(chromium) == 2
+        press(chromium, "e")
+        assert shown(chromium) == 4
+        press(chromium, "e")
+        chromium.run("document.querySelector('.card:has(.pile:not([hidden]))').click()")
+        press(chromium, "r")
+        kept(chromium, 1)
+        assert len(session.edited.placed) == 3 and shown(chromium) == 1
+
+
 def test_two_tabs_agree_and_a_reload_loses_nothing(tmp_path: Path, chromium: Chromium) -> None:
     with serving(colour_run(tmp_path)) as (_, address), Chromium() as other:
         opened(chromium, address)

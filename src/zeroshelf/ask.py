@@ -33,11 +33,11 @@ def ask(
     if len(open_rows) > POOL:  # any fair sample covers what a large folder is made of
         open_rows = np.sort(np.random.default_rng(0).choice(open_rows, POOL, replace=False))
     pool = vectors[open_rows].astype(np.float32)
-    alike = np.maximum(pool @ pool.T, 0) ** 2
+    alike = np.maximum(pool @ pool.T, 0)
     covered = np.zeros(len(pool), np.float32)
     if len(marked):
         known = vectors[np.asarray(marked)].astype(np.float32)
-        covered = (np.maximum(pool @ known.T, 0) ** 2).max(axis=1)
+        covered = np.maximum(pool @ known.T, 0).max(axis=1)
     weight = (doubt[open_rows] + _FLOOR).astype(np.float32)
     chosen: list[int] = []
     for _ in range(min(count, len(pool))):

@@ -48,7 +48,7 @@ class _Page:
         self.session = session
         self.carrier = Carrier(session)
         self.lesson = lessons.Lesson(0, 0, ())
-        self.plan = planfile.header(os.path.join(session.record, "plan.jsonl"))
+        self.plan = planfile.load(os.path.join(session.record, "plan.jsonl"))
         self.known = self._known()
 
     def app(self) -> Starlette:
@@ -86,8 +86,8 @@ class _Page:
 
     def _known(self) -> bytes:
         """What never changes: names, stacks, the run's facts; made before the first page asks."""
-        groups = _groups(self.session.run.embeddings.digests)
-        known = {"paths": self.session.paths, "groups": groups, "facts": self._facts()}
+        stacks = _stacks(self.session)
+        known = {"paths": self.session.paths, "stacks": stacks, "facts": self._facts()}
         return bytes(_ascii(known).body)
 
     def columns(self, _: Request) -> Response:
@@ -253,7 +253,7 @@ class _Page:
     def _place(self, row: int) -> str:
         """Where the picture lies by now: at its old place, or where the plan put it."""
         path = self.session.run.embeddings.pictures[row].path
-        if os.path.exists(path) or self.plan["kind"] != "move":
+        if os.path.exists(path) or self.plan.kind != "move":
             return path
         planned = planfile.load(os.path.join(self.session.record, "plan.jsonl"))
         return next((a.target for a in planned.actions if a.source == path), path)
@@ -263,8 +263,8 @@ class _Page:
         return {
             "run": run.id,
             "folder": run.question.folder,
-            "destination": self.plan["destination"],
-            "kind": self.plan["kind"],
+            "destination": self.plan.destination,
+            "kind": self.plan.kind,
             "model": run.model.id,
             "notes": run.notes,
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
@@ -273,10 +273,13 @@ class _Page:
         }
 
 
-def _groups(digests: tuple[bytes, ...]) -> list[int]:
-    """Row -> the first row that shows the same; the row itself where there is none."""
-    first: dict[bytes, int] = {}
-    return [first.setdefault(digest, row) for row, digest in enumerate(digests)]
+def _stacks(session: Session) -> list[int]:
+    """Row -> the first row that shows nearly the same; the row itself where there is none."""
+    first = list(range(len(session)))
+    for rows in session.run.near_duplicates:
+        for row in rows:
+            first[row] = min(rows)
+    return first
 
 
 def _bytes(probabilities: Any) -> Any:

@@ -20,7 +20,7 @@ let stacked = null;        // group -> whether it holds more than one picture
 
 function matching() {
   if (view.found) return { rows: view.found, piles: new Map() };
-  const { size, columns, p, by, groups } = run;
+  const { size, columns, p, by, stacks } = run;
   const wanted = view.look === "all" || view.look === "unsure" ? -1 : run.names.indexOf(view.look);
   const below = view.look === "unsure" ? unsureBelow() : 256;
   const words = view.text.toLowerCase().split(/\s+/).filter(Boolean);
@@ -37,19 +37,19 @@ function matching() {
   for (let level = 1; level < 258; level += 1) starts[level] += starts[level - 1];
   const sorted = new Uint32Array(starts[257]);
   for (let row = 0; row < size; row += 1) if (levels[row] < 257) sorted[starts[levels[row]]++] = row;
-  return fold(sorted, groups, columns);
+  return fold(sorted, stacks, columns);
 }
 
 /** Pictures that look the same and lie on the same shelf become one, with their number. */
-function fold(sorted, groups, columns) {
+function fold(sorted, stacks, columns) {
   if (!stacked) {
     stacked = new Uint8Array(run.size);
-    groups.forEach((group, row) => { if (group !== row) stacked[group] = 1; });
+    stacks.forEach((top, row) => { if (top !== row) stacked[top] = 1; });
   }
   const piles = new Map(), first = new Map();
   let count = 0;
   for (const row of sorted) {
-    const group = groups[row];
+    const group = stacks[row];
     if (stacked[group] && !spread.has(group)) {
       const pile = group * run.names.length + columns[row], top = first.get(pile);
       if (top !== undefined) { piles.set(top, (piles.get(top) ?? 1) + 1); continue; }
@@ -66,7 +66,7 @@ function withPiles(rows) {
   const whole = new Set(rows);
   for (const top of rows) {
     if ((grid.piles.get(top) ?? 1) < 2) continue;
-    run.groups.forEach((group, row) => { if (group === run.groups[top] && run.columns[row] === run.columns[top]) whole.add(row); });
+    run.stacks.forEach((group, row) => { if (group === run.stacks[top] && run.columns[row] === run.columns[top]) whole.add(row); });
   }
   return [...whole];
 }
@@ -185,7 +185,7 @@ addEventListener("keydown", (event) => {
 
 function spreadOut(row) {
   if (row === undefined) return;
-  if (!spread.delete(run.groups[row])) spread.add(run.groups[row]);
+  if (!spread.delete(run.stacks[row])) spread.add(run.stacks[row]);
   refresh();
 }
 

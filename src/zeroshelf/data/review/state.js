@@ -6,7 +6,7 @@ export const OTHER = "other";
 export const news = new EventTarget();
 
 export const run = {
-  size: 0, version: -1, paths: [], groups: [], facts: {},
+  size: 0, version: -1, paths: [], stacks: [], facts: {},
   columns: new Uint16Array(0), p: new Uint8Array(0), by: new Uint8Array(0),  // a picture each
   names: [], words: [], boldness: 0, edits: 0, marks: 0, undoable: false, progress: { state: "planned" },
   pending: 0,
@@ -27,7 +27,7 @@ export async function ask(address) {
 
 export async function load() {
   const [known] = await Promise.all([get("pictures").then((a) => a.json()), everything()]);
-  run.paths = known.paths; run.groups = Int32Array.from(known.groups); run.facts = known.facts;
+  run.paths = known.paths; run.stacks = Int32Array.from(known.stacks); run.facts = known.facts;
   await sync();
   const changes = new EventSource("changes");
   changes.onmessage = () => sync();
