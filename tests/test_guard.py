@@ -108,6 +108,12 @@ def test_wordnet_answers() -> None:
     assert dog.row in net.above(puppy.row)
     assert net.often("dog", dog.row) > 10
     assert net.senses("zzyzx") == []
+    assert [net.singular(word) for word in ("dogs", "school buses", "glasses", "zzyzx")] == [
+        "dog",
+        "school bus",
+        "glasses",
+        "zzyzx",
+    ]
 
 
 def row(name: str) -> int:

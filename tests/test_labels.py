@@ -8,7 +8,7 @@ import pytest
 
 from zeroshelf.errors import UserError
 from zeroshelf.labels import parse, read, spoken, write
-from zeroshelf.prompts import TEMPLATES, label_prompts, mean_vectors
+from zeroshelf.prompts import NATIVE, TEMPLATES, label_prompts, mean_vectors
 from zeroshelf.records import Label, LabelSet
 
 
@@ -20,7 +20,9 @@ def test_words_of_the_command_line() -> None:
         Label("animals/red_panda"),
     )
     assert labels.negatives == ("cartoon",)
-    assert spoken("animals/red_panda") == "red panda"
+    assert spoken("animals/red_panda") == spoken("Photos of a red panda") == "red panda"
+    assert spoken("the") == "the"
+    assert spoken("theatre") == "theatre"
 
 
 def test_a_mapping_names_other_words() -> None:
@@ -135,3 +137,11 @@ def test_the_mean_of_unit_vectors_is_made_unit_again() -> None:
         [["a", "b"], ["b"]], lambda texts: np.array([table[t] for t in texts], np.float32)
     )
     assert np.allclose(vectors, [[0.5**0.5, 0.5**0.5], [0.0, 1.0]])
+
+
+def test_labels_in_another_language_get_templates_of_theirs() -> None:
+    labels = LabelSet((Label("Hund"),), language="de")
+    assert "ein Foto: Hund." in label_prompts(labels.labels[0], labels)[0]
+    own = LabelSet((Label("Hund"),), language="de", templates=("mein {}",))
+    assert label_prompts(own.labels[0], own) == [["mein Hund"]]
+    assert all(t.count("{}") == 1 for native in NATIVE.values() for t in native)

@@ -17,7 +17,7 @@ from zeroshelf.decisions import fit, sigmoid, softmax
 from zeroshelf.errors import UserError
 from zeroshelf.records import OpenSet, Scores
 
-KEPT = 0.93  # of a folder without garbage
+KEPT = 0.95  # of a folder without garbage
 TEMPERATURES = np.geomspace(0.1, 20, 60)
 LEAST = 50  # pictures of each sort
 

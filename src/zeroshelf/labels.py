@@ -1,4 +1,4 @@
-"""The user's own words -> a `LabelSet`. Owns the labels file (TOML), whose schema is in docs/labels.md.
+"""The user's own words -> a `LabelSet`. Owns the labels file (TOML); its schema: docs/labels.md.
 
 A label is what the user wrote and names the shelf: "cat", "a red bicycle", "animals/cat". What says
 "everything else" ("other", "misc", "rest") is no label: that shelf is always there.
@@ -19,6 +19,10 @@ SAYS_OTHER = frozenset(
     (OTHER, "others", "misc", "miscellaneous", "rest", "the rest", "everything else", "none")
 )
 
+_FRAME = re.compile(
+    r"^((an? |the |my )?(photo|picture|image|pic|drawing|photograph)s? of )?(an? |the )?",
+    re.IGNORECASE,
+)
 _SET_KEYS = ("kind", "templates", "negatives", "language", "labels")
 _LABEL_KEYS = ("words", "prompts", "threshold")
 
@@ -92,8 +96,11 @@ def write(labels: LabelSet) -> str:
 
 
 def spoken(name: str) -> str:
-    """What is looked for in a picture: "animals/red_panda" -> "red panda"."""
-    return " ".join(name.rpartition("/")[2].replace("_", " ").split())
+    """What is looked for in a picture: "animals/red_panda" and "a photo of a red panda" -> "red
+    panda". The templates bring the frame and the article again.
+    """
+    words = " ".join(name.rpartition("/")[2].replace("_", " ").split())
+    return _FRAME.sub("", words) or words
 
 
 def _split(text: str) -> tuple[str, tuple[str, ...]]:
@@ -244,7 +251,7 @@ class _File:
         raise UserError(f"{self.path}, line {self._line(key)}, {'.'.join(key)}: {why}")
 
     def _line(self, key: tuple[str, ...]) -> int:
-        """Where the last part of `key` is first written below the first line of the parts above it."""
+        """Where the last part of `key` is first written, below where the parts above it are."""
         lines = self.text.splitlines()
         at = 0
         for part in key:

@@ -9,13 +9,14 @@ import numpy as np
 
 from zeroshelf.labels import spoken
 from zeroshelf.records import Label, LabelSet, Vectors
+from zeroshelf.wordnet import wordnet
 
 Texts: TypeAlias = Callable[[Sequence[str]], Vectors]  # N texts -> (N, D), rows of length 1
 
 PLAIN = "a photo of a {}."
 
-# An ensemble: OpenAI's seven templates (CLIP's notebook Prompt_Engineering_for_ImageNet), which do a
-# little better than all eighty, with the plain one and the bare word.
+# An ensemble: OpenAI's seven templates (CLIP's notebook Prompt_Engineering_for_ImageNet), which do
+# a little better than all eighty, with the plain one and the bare word.
 TEMPLATES = (
     "{}",
     PLAIN,
@@ -28,14 +29,38 @@ TEMPLATES = (
     "a photo of the small {}.",
 )
 
+# For labels in another language that the model knows: templates in that language are better than
+# English ones around a foreign word. Without an article, where one would need a gender.
+NATIVE: dict[str, tuple[str, ...]] = {
+    "de": ("{}", "ein Foto: {}.", "ein Bild von: {}.", "auf dem Foto: {}.", "eine Zeichnung: {}."),
+    "nl": ("{}", "een foto van {}.", "een afbeelding van {}.", "op de foto: {}."),
+    "fr": ("{}", "une photo : {}.", "une image de : {}.", "sur la photo : {}.", "un dessin : {}."),
+    "es": ("{}", "una foto de {}.", "una imagen de {}.", "en la foto: {}.", "un dibujo de {}."),
+    "pt": ("{}", "uma foto de {}.", "uma imagem de {}.", "na foto: {}.", "um desenho de {}."),
+    "it": ("{}", "una foto di {}.", "un'immagine di {}.", "nella foto: {}.", "un disegno di {}."),
+    "sv": ("{}", "ett foto av {}.", "en bild av {}.", "på fotot: {}."),
+    "da": ("{}", "et foto af {}.", "et billede af {}.", "på billedet: {}."),
+    "pl": ("{}", "zdjęcie: {}.", "obraz: {}.", "na zdjęciu: {}."),
+    "cs": ("{}", "fotografie: {}.", "obrázek: {}.", "na fotografii: {}."),
+    "ru": ("{}", "фотография: {}.", "изображение: {}.", "на фото: {}.", "рисунок: {}."),
+    "uk": ("{}", "фотографія: {}.", "зображення: {}.", "на фото: {}."),
+    "tr": ("{}", "{} fotoğrafı.", "{} resmi.", "fotoğrafta: {}."),  # noqa: RUF001
+    "ja": ("{}", "{}の写真。", "{}の画像。", "写真に写っているのは{}。", "{}の絵。"),
+    "zh": ("{}", "一张{}的照片。", "{}的图片。", "照片里有{}。", "{}的画。"),
+    "ko": ("{}", "{} 사진.", "{} 이미지.", "사진 속의 {}."),
+}
+
 
 def label_prompts(label: Label, labels: LabelSet) -> list[list[str]]:
     """A list of prompts for each of the label's words, and one for each prompt of its own."""
     words = [spoken(label.name), *map(spoken, label.words)]
+    if labels.language == "en":  # the templates say "a": "a photo of a dogs" would be none
+        words = [wordnet().singular(word) for word in words]
     if label.prompts:
         words = words[1:]
-    templates = labels.templates or TEMPLATES
-    suffix = f", a type of {labels.kind}." if labels.kind else None
+    templates = labels.templates or NATIVE.get(labels.language, TEMPLATES)
+    english = templates is TEMPLATES or labels.templates
+    suffix = f", a type of {labels.kind}." if labels.kind and english else None
     made = []
     for word in words:
         prompts = [template.format(word) for template in templates]

@@ -64,14 +64,17 @@ class WordNet:
         """The word's senses, the commonest first; [] for what is no noun. Plurals too."""
         return [self.synset(row) for _, row, _ in sorted(self._found(word))]
 
+    def singular(self, word: str) -> str:
+        """ "dogs" -> "dog"; what is a noun as it stands, or unknown, stays ("glasses")."""
+        return next((form for form in _forms(word) if form in self._senses), word)
+
     def often(self, word: str, row: int) -> int:
         """How many times SemCor, a text of 700,000 words, uses the word in that sense."""
         return next((count for _, at, count in self._found(word) if at == row), 0)
 
     def _found(self, word: str) -> list[tuple[int, int, int]]:
-        word = word.lower()
-        forms = [word, *(word.removesuffix(a) + b for a, b in _SUFFIXES if word.endswith(a))]
-        return next((self._senses[form] for form in forms if form in self._senses), [])
+        found = next((form for form in _forms(word) if form in self._senses), "")
+        return self._senses.get(found, [])
 
     def above(self, row: int) -> frozenset[int]:
         """Every hypernym, up to "entity"; the row itself not among them."""
@@ -79,6 +82,11 @@ class WordNet:
             direct = self.synset(row).above
             self._above[row] = frozenset(direct).union(*map(self.above, direct))
         return self._above[row]
+
+
+def _forms(word: str) -> list[str]:
+    word = word.lower()
+    return [word, *(word.removesuffix(a) + b for a, b in _SUFFIXES if word.endswith(a))]
 
 
 @cache
