@@ -153,6 +153,7 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", port))
+        listening.listen(128)  # before the browser is told: it may be quicker than the server
     except OSError as error:
         listening.close()
         raise UserError(

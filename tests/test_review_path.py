@@ -1,0 +1,116 @@
+"""A newcomer's path from end to end: the demo, a review that dies, teach, apply, undo."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="the review extra is not installed")
+
+
+def zeroshelf(*arguments: str, where: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "zeroshelf", *arguments, "--json"],
+        cwd=where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def tree(where: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(where)): p.read_bytes() for p in where.rglob("*") if p.is_file()}
+
+
+def test_demo_review_correct_accept_apply_undo(tmp_path: Path) -> None:
+    demo = zeroshelf("demo", where=tmp_path)
+    zeroshelf("undo", "--yes", where=tmp_path)
+    before = tree(tmp_path)
+
+    review = subprocess.Popen(
+        [sys.executable, "-m", "zeroshelf", "review", "--no-open"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert review.stdout
+    found = re.search(r"http://\S+", review.stdout.readline())
+    assert found
+    address = found[0]
+    shelves = _get(address, "state")["shelves"]
+    asked = _get(address, "ask?count=3")["rows"]
+    for row, shelf in zip(asked, (shelves[0], shelves[1], "other"), strict=True):
+        _edit(address, {"do": "place", "rows": [row], "shelf": shelf})
+    lesson = _get(address, "lesson")
+    assert lesson["marks"] == 3
+    moves = list(range(len(lesson["moves"])))
+    _edit(address, {"do": "accept", "version": lesson["version"], "moves": moves})
+    paths = _get(address, "pictures")["paths"]
+    shown = {path: shelves[column] for path, column in zip(paths, _columns(address), strict=True)}
+    review.send_signal(signal.SIGKILL)  # before it could write the plan
+    review.wait()
+
+    zeroshelf("apply", demo["run"], "--yes", where=tmp_path)
+    destination = Path(demo["destination"])
+    done = {
+        str(p.relative_to(destination)): p.read_bytes()
+        for p in destination.rglob("*")
+        if p.is_file()
+    }
+    root = tmp_path / "zeroshelf-demo" / "pictures"
+    assert sorted(done.values()) == sorted((root / path).read_bytes() for path in shown)
+    for path, shelf in shown.items():
+        on_shelf = [data for name, data in done.items() if name.startswith(f"{shelf}/")]
+        assert (root / path).read_bytes() in on_shelf, (path, shelf)
+    zeroshelf("undo", demo["run"], "--yes", where=tmp_path)
+    assert tree(tmp_path) == before
+
+
+def test_edits_after_an_apply_ask_for_an_undo_first(tmp_path: Path) -> None:
+    demo = zeroshelf("demo", where=tmp_path)
+    picture = next((tmp_path / "zeroshelf-demo" / "pictures").rglob("*.*"))
+    taught = zeroshelf("teach", "--mark", str(picture), "other", "--yes", where=tmp_path)
+    assert taught["marks"] == 1
+    refused = subprocess.run(
+        [sys.executable, "-m", "zeroshelf", "apply", "--yes"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2 and f"zeroshelf undo {demo['run']}" in refused.stderr
+    zeroshelf("undo", "--yes", where=tmp_path)
+    zeroshelf("apply", "--yes", where=tmp_path)
+    others = [p.read_bytes() for p in (Path(demo["destination"]) / "other").iterdir()]
+    assert picture.read_bytes() in others
+
+
+def _get(address: str, path: str) -> Any:
+    with urllib.request.urlopen(address + path, timeout=60) as answer:
+        return json.load(answer)
+
+
+def _edit(address: str, what: dict[str, Any]) -> None:
+    data = json.dumps(what).encode()
+    request = urllib.request.Request(address + "edit", data, method="POST")
+    urllib.request.urlopen(request, timeout=60).close()
+
+
+def _columns(address: str) -> list[int]:
+    with urllib.request.urlopen(address + "columns", timeout=60) as answer:
+        data = answer.read()
+    count = int.from_bytes(data[:4], sys.byteorder)
+    return [int.from_bytes(data[8 + 2 * i : 10 + 2 * i], sys.byteorder) for i in range(count)]
