@@ -42,7 +42,7 @@ def compare(work: Path) -> None:
     from tests import checkpoints
     from zeroshelf.export import export
 
-    print(f"{'':22}{'pictures/CPU s':>15}{'texts/CPU s':>13}{'peak MB':>9}{'graphs MB':>11}")
+    print(f"{'':26}{'pictures/CPU s':>15}{'texts/CPU s':>13}{'peak MB':>9}{'graphs MB':>11}")
     for architecture in ARCHITECTURES:
         checkpoint = work / f"{architecture}.safetensors"
         if not checkpoint.is_file():
@@ -59,7 +59,7 @@ def compare(work: Path) -> None:
             )  # fmt: skip
             row = json.loads(answer.stdout.splitlines()[-1])
             print(
-                f"{architecture:16}{how:6}{row['pictures']:15.2f}{row['texts']:13.1f}"
+                f"{architecture:20}{how:6}{row['pictures']:15.2f}{row['texts']:13.1f}"
                 f"{row['peak']:9.0f}{row['size']:11.0f}"
             )
 
