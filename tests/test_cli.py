@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from zeroshelf import cli, models
+from zeroshelf.commands import options
+from zeroshelf.records import ActionKind
 from zeroshelf.screen import printable
 
 
@@ -185,3 +188,24 @@ def test_help_imports_nothing_heavy() -> None:
 def test_every_command_exists_and_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(name, "--help") == 0
     assert "Usage" in capsys.readouterr().out
+
+
+def test_every_action_has_its_option() -> None:
+    assert get_args(ActionKind) == options.KINDS
+
+
+def test_tags_need_no_destination(folder: Path, tmp_path: Path) -> None:
+    assert command("sort", folder, "-l", "blue", "--as", "tag", "--yes", "--prefix", "auto") == 1
+    assert "auto/blue" in (folder / "b.png.xmp").read_text()
+    assert command("undo", "--yes") == 0
+    assert not (folder / "b.png.xmp").exists()
+
+
+def test_ambiguous_pictures_are_set_apart(tmp_path: Path) -> None:
+    paint(tmp_path / "F" / "red.png", RED)  # for this model "red" and "red car" are the same
+    paint(tmp_path / "F" / "blue.png", BLUE)
+    labels = ("-l", "red", "-l", "red car", "-l", "blue")
+    words = ("sort", tmp_path / "F", *labels, "--to", tmp_path / "s", "--yes")
+    assert command(*words, "--ambiguous", "look again") == 0
+    assert [p.name for p in (tmp_path / "s" / "look again").iterdir()] == ["red.png"]
+    assert [p.name for p in (tmp_path / "s" / "blue").iterdir()] == ["blue.png"]

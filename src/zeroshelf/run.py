@@ -241,17 +241,31 @@ class Run:
         """N texts -> (N, D), rows of length 1: what pictures are looked for by."""
         return embedding.text_embedder(self._encoder, self._store)(texts)
 
-    def plan(self, to: str | os.PathLike[str], action: ActionKind = "copy") -> Plan:
-        """Where every picture would go. Looks at the destination and changes nothing."""
-        digests = self.embeddings.digests
+    def plan(
+        self,
+        to: str | os.PathLike[str] | None = None,
+        action: ActionKind = "copy",
+        *,
+        ambiguous: str | None = None,
+        prefix: str = "zeroshelf",
+    ) -> Plan:
+        """Where every picture would go. Looks at the destination and changes nothing.
+
+        `ambiguous` names a shelf for the pictures that two labels or more fit. The action "tag"
+        needs no `to`: the tags go beside the pictures, below `prefix`.
+        """
+        if to is None and action != "tag":
+            raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
+        labels = self.decisions.labels
+        if ambiguous is not None:
+            unclear = deciding.ambiguous(self.decisions)
+            labels = [ambiguous if u else own for u, own in zip(unclear, labels, strict=True)]
         return plan.make(
-            (
-                (d.picture, d.label, digest)
-                for d, digest in zip(self.decisions, digests, strict=True)
-            ),
+            zip(self.embeddings.pictures, labels, self.embeddings.digests, strict=True),
             self.question.folder,
-            os.path.abspath(os.fspath(to)),
+            os.path.abspath(os.fspath(to or self.question.folder)),
             action,
+            prefix=prefix,
         )
 
     def save(self, planned: Plan) -> Written:

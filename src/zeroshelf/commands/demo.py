@@ -32,5 +32,13 @@ def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> i
     shelves = os.path.join(to, "sorted")
     said = " ".join(f'-l "{word}"' if " " in word else f"-l {word}" for word in words)
     screen.say(f"$ zeroshelf sort {folder} {said} --to {shelves}")
-    what: dict[str, Any] = {"folder": folder, "labels": words, "labels_file": None}
-    return sort_folder(screen, what, shelves, "copy", dry_run=False, yes=True)
+    given: dict[str, Any] = {
+        "folder": folder,
+        "labels": words,
+        "labels_file": None,
+        "to": shelves,
+        "kind": "copy",
+        "ambiguous": None,
+        "prefix": "",
+    }
+    return sort_folder(screen, given, dry_run=False, yes=True)

@@ -10,6 +10,9 @@ import click
 
 from zeroshelf.screen import Screen
 
+# records.ActionKind, which would bring numpy along; a test compares them
+KINDS = ("copy", "move", "symlink", "relative-symlink", "hardlink", "tag")
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -44,17 +47,25 @@ def classifying(command: Command) -> Command:
 
 def placing(command: Command) -> Command:
     """Where the pictures go, and how."""
-    command = click.option(
-        "--as",
-        "kind",
-        type=click.Choice(["copy", "move", "symlink", "hardlink"]),
-        default="copy",
-        show_default=True,
-        help="What is done with each picture.",
-    )(command)
-    return click.option(
-        "--to", required=True, type=click.Path(), help="The folder that gets a folder a label."
-    )(command)
+    for decorate in reversed(
+        (
+            click.option("--to", type=click.Path(), help="The folder that gets a folder a label."),
+            click.option(
+                "--as",
+                "kind",
+                type=click.Choice(KINDS),
+                default="copy",
+                show_default=True,
+                help="What is done with each picture; tag writes its label into its XMP sidecar.",
+            ),
+            click.option("--ambiguous", metavar="NAME", help="A shelf for what two labels fit."),
+            click.option(
+                "--prefix", default="zeroshelf", show_default=True, help="Of the tags of --as tag."
+            ),
+        )
+    ):
+        command = decorate(command)
+    return command
 
 
 def showing(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from zeroshelf.run import Run
 
 SHOWN = 20  # skipped files on the screen; the results have them all
-DONE = {"copy": "copied", "move": "moved", "symlink": "linked", "hardlink": "linked"}
+DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
+PLACING = ("to", "kind", "ambiguous", "prefix")  # the options of `placing`
 
 
 @click.command()
@@ -27,7 +28,7 @@ DONE = {"copy": "copied", "move": "moved", "symlink": "linked", "hardlink": "lin
 @click.option("-n", "--dry-run", is_flag=True, help="Show the plan and write nothing.")
 @yes
 @showing
-def sort(to: str, kind: Any, dry_run: bool, yes: bool, screen: Screen, **what: Any) -> int:
+def sort(dry_run: bool, yes: bool, screen: Screen, **given: Any) -> int:
     """Sort the pictures below FOLDER onto one shelf a label.
 
     \b
@@ -38,16 +39,16 @@ def sort(to: str, kind: Any, dry_run: bool, yes: bool, screen: Screen, **what: A
     """
     if not (yes or dry_run or sys.stdin.isatty()):
         raise UserError("nobody is here to say yes: add --yes to sort, or --dry-run to look first")
-    return sort_folder(screen, what, to, kind, dry_run=dry_run, yes=yes)
+    return sort_folder(screen, given, dry_run=dry_run, yes=yes)
 
 
 @click.command()
 @classifying
 @placing
 @showing
-def plan(to: str, kind: Any, screen: Screen, **what: Any) -> int:
+def plan(screen: Screen, **given: Any) -> int:
     """Make the plan and its report. `zeroshelf apply` carries it out, at once or another day."""
-    run, planned = _plan(screen, what, to, kind)
+    run, planned = _plan(screen, given)
     written = run.save(planned)
     screen.say(f"The plan: {run.record}")
     screen.say(f"The report: {written.report}")
@@ -56,49 +57,54 @@ def plan(to: str, kind: Any, screen: Screen, **what: Any) -> int:
     return 1 if run.skipped else 0
 
 
-def sort_folder(
-    screen: Screen, what: dict[str, Any], to: str, kind: Any, *, dry_run: bool, yes: bool
-) -> int:
+def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bool) -> int:
     """Plan, ask, apply, report; the exit code."""
-    run, planned = _plan(screen, what, to, kind)
+    run, planned = _plan(screen, given)
     if dry_run:
         screen.say("A dry run: nothing was written.")
         screen.data(_summary(run, planned, None, None))
         return 1 if run.skipped else 0
     written = run.save(planned)
     screen.say(f"The report: {written.report}")
-    if not yes and not screen.ask(f"{kind} {len(planned.actions):,} pictures to {to}?"):
+    question = f"{planned.kind} {len(planned.actions):,} files to {planned.destination}?"
+    if not yes and not screen.ask(question):
         screen.say(f"Nothing was touched. `zeroshelf apply {run.id}` carries the plan out later.")
         screen.data(_summary(run, planned, written.report, written.results))
         return 1 if run.skipped else 0
     with screen.progress() as progress:
         outcomes = run.apply(planned, progress)
-    code = finish(screen, outcomes, done=f"{DONE[kind]} to {planned.destination}")
+    done = DONE.get(planned.kind, "linked")
+    code = finish(screen, outcomes, done=f"{done}, in {planned.destination}")
     screen.say(f"The run's record: {run.record}")
     screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
     screen.data(_summary(run, planned, written.report, written.results))
     return 1 if run.skipped else code
 
 
-def _plan(screen: Screen, what: dict[str, Any], to: str, kind: Any) -> tuple[Run, Plan]:
+def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     """Classify and plan, and show both."""
     from zeroshelf import labels as labelling
     from zeroshelf.plan import check_destination
     from zeroshelf.run import classify
 
-    what = dict(what)
+    what = {name: value for name, value in given.items() if name not in PLACING}
+    to, kind, ambiguous, prefix = (given[name] for name in PLACING)
     words, labels_file = what.pop("labels"), what.pop("labels_file")
     if words and labels_file:
         raise UserError("--label and --labels both name labels: give one of the two")
     if not words and not labels_file:
         raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
     wanted = labelling.read(labels_file) if labels_file else labelling.parse(words)
-    folder, destination = what.pop("folder"), os.path.abspath(to)
-    if os.path.isdir(folder):  # if not, classify says so
-        check_destination(folder, destination, kind)
+    folder, leave_out = what.pop("folder"), set()
+    if kind != "tag":
+        if to is None:
+            raise UserError("no place for the shelves: add --to DIR")
+        leave_out.add(os.path.abspath(to))
+        if os.path.isdir(folder):  # if not, classify says so
+            check_destination(folder, os.path.abspath(to), kind)
     with screen.progress() as progress:
-        run = classify(folder, wanted, leave_out={destination}, progress=progress, **what)
-    planned = run.plan(to, kind)
+        run = classify(folder, wanted, leave_out=leave_out, progress=progress, **what)
+    planned = run.plan(to, kind, ambiguous=ambiguous, prefix=prefix)
     show(screen, run, planned)
     return run, planned
 
