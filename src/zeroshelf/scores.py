@@ -22,6 +22,7 @@ from zeroshelf.records import Embeddings, LabelSet, Scores, Vectors
 BLOCK = 1024  # pictures at once: 1,024 x 3,500 logits and their ranks are 43 MB
 NEAREST = 10  # negatives in a picture's negative score; 3 to 30 differ little
 NAMED = 3  # of them kept by name
+COHORT = 500  # texts of the bank that the mean and the spread are taken over
 CENTRED = 0.3
 LEAST_SPREAD = 0.02  # cosine: a text that is equally far from the whole bank is no better for it
 NEIGHBOURS = 5
@@ -73,14 +74,13 @@ def score(embeddings: Embeddings, labels: LabelSet, texts: Texts) -> Scores:
 
 def _normaliser(vectors: Vectors, bank: Vectors, scale: float) -> tuple[Floats, Floats]:
     """(W, D) texts, the last of them the bank -> what each text's cosines are multiplied by, and
-    what is then taken off, by the moments of its cosines to the bank.
+    what is then taken off, by the mean and spread of its cosines to the bank.
     """
-    mean = bank.mean(axis=0)
-    covariance = (bank - mean).T @ (bank - mean) / len(bank)
-    std = np.sqrt(np.maximum(((vectors @ covariance) * vectors).sum(axis=1), 0))
+    cosines = vectors @ bank[:: max(1, len(bank) // COHORT)].T
+    mean, std = cosines.mean(axis=1), cosines.std(axis=1)
     typical = std[-len(bank) :].mean()
     factor = scale * (typical + LEAST_SPREAD) / (std + LEAST_SPREAD)
-    offset = factor * CENTRED * (vectors @ mean)
+    offset = factor * CENTRED * mean
     return factor.astype(np.float32), offset.astype(np.float32)
 
 
