@@ -8,7 +8,7 @@ of either part, z' = z + s x.W, where s is the model's logit scale and W (classe
     sum_i w_i cross-entropy(z'_i, y_i) + (lam / classes) |W|^2          lam = 10
 
 over the pictures marked by a person (weight 1) and pseudo-shots: pictures of the folder that the
-model is surest of and no mark speaks against (weight 1/4, eight a class), the weights balanced
+model is surest of and no mark speaks against (weight 1/4, a dozen a class), the weights balanced
 over the classes. Without pseudo-shots, what is learnt for one label spoils the others. The anchor
 is that of CLAP (Silva-Rodriguez et al., CVPR 2024), kept as an offset so that it holds for labels
 of several prompts and for "other" as well. docs/review.md has the figures.
@@ -26,7 +26,7 @@ import numpy.typing as npt
 from zeroshelf.records import Decisions
 
 ANCHOR = 10.0  # lam
-SHOTS, SHOT_WEIGHT = 8, 0.25  # pseudo-shots a class, and what each counts against a mark
+SHOTS, SHOT_WEIGHT = 12, 0.25  # pseudo-shots a class, and what each counts against a mark
 SAME = 0.95  # cosine from which a picture shows what a mark shows: contradicted with it
 _LEAST = 1e-7  # of a probability, so that its logarithm is finite: what float32 holds of 1 - P
 
@@ -108,10 +108,11 @@ def learn(
     ) -> Rows:
         """The surest pictures of a class; `against`: the marks that speak against it."""
         rows = np.flatnonzero(among & free)
-        rows = rows[np.argsort(-score[rows], kind="stable")[: 4 * SHOTS]]
+        most = min(SHOTS, -(-len(rows) // 3))  # in a small folder the unsure must stay free to move
+        rows = rows[np.argsort(-score[rows], kind="stable")[: 4 * most]]
         marked = vectors[marks.rows[against]].astype(np.float32)
         alike = (vectors[rows].astype(np.float32) @ marked.T).max(axis=1, initial=-1.0)
-        return np.asarray(rows[alike < SAME][:SHOTS])
+        return np.asarray(rows[alike < SAME][:most])
 
     # on which shelf? The surest of each label, whether it was on the shelf or in "other"
     on_shelf = marks.columns < other

@@ -61,6 +61,7 @@ function tally() {
   const count = wanted().reduce((sum, at) => sum + learnt.moves[at].count, 0);
   $("accept").textContent = count ? `Accept: move ${plural(count, "picture")}` : "Accept";
   $("accept").disabled = count === 0;
+  $("accept").hidden = learnt.moves.length === 0;
 }
 
 $("accept").addEventListener("click", async () => {
