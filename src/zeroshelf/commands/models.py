@@ -14,8 +14,9 @@ from zeroshelf.screen import Screen
 
 
 @click.group(invoke_without_command=True)
+@options.showing
 @click.pass_context
-def group(context: click.Context) -> None:
+def group(context: click.Context, screen: Screen) -> None:
     """List, get, show, verify, remove and export models.
 
     \b
@@ -24,13 +25,17 @@ def group(context: click.Context) -> None:
       zeroshelf sort Photos --model siglip2-b-16 ...
     """
     if context.invoked_subcommand is None:
-        context.invoke(list_)
+        _list(screen)
 
 
 @group.command("list")
 @options.showing
 def list_(screen: Screen) -> None:
     """The models of the catalogue, and those that are installed."""
+    _list(screen)
+
+
+def _list(screen: Screen) -> None:
     from zeroshelf import catalogue, installed, models
 
     here = installed.ids()
