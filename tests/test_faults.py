@@ -447,6 +447,23 @@ def test_undo_of_a_move_never_overwrites_the_old_place(place: Path) -> None:
     assert len(set(before) - set(contents(source))) == 1
 
 
+def test_undo_needs_the_journal_alone_and_apply_the_folder(place: Path) -> None:
+    source, to = photos(place / "photos"), place / "sorted"
+    start = tree(source)
+    record = planned(source, to, "move")
+    assert undo(record) == []
+    assert runs.find().state == "planned"
+    apply(record)
+    os.unlink(os.path.join(record, "plan.jsonl"))
+    assert statuses(undo(record)) == {"done"}
+    assert tree(source) == start
+    record = planned(source, to, "copy")
+    source.rename(place / "elsewhere")
+    with pytest.raises(UserError, match="is gone"):
+        apply(record)
+    assert not to.exists()
+
+
 # --- two at once -------------------------------------------------------------------------------
 
 
@@ -469,13 +486,15 @@ def test_second_run_on_a_folder_says_so(place: Path, inner: str) -> None:
         finally:
             os._exit(0)
     os.read(ready[0], 1)
-    for act in (lambda: apply(second), lambda: undo(second)):
-        with pytest.raises(UserError, match="another run is at work in"):
-            act()
-    assert not (place / "elsewhere").exists()
-    assert statuses(apply(third)) == {"done"}  # has nothing to do with the first
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    try:
+        for act in (lambda: apply(second), lambda: undo(first)):
+            with pytest.raises(UserError, match="another run is at work in"):
+                act()
+        assert not (place / "elsewhere").exists()
+        assert statuses(apply(third)) == {"done"}  # has nothing to do with the first
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     assert statuses(apply(first)) == {"done", "already"}  # the lock went with its holder
 
 

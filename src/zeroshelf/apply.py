@@ -48,7 +48,8 @@ class _Application:
     def run(self) -> list[Outcome]:
         actions = self.plan.actions
         self._check_space()
-        self.book.sync([{"begin": "apply"}])
+        begin = {"begin": "apply", "from": self.plan.folder, "to": self.plan.destination}
+        self.book.sync([begin])
         outcomes: list[Outcome] = []
         for batch in _batches(actions):
             outcomes += self._batch(batch)
@@ -59,6 +60,8 @@ class _Application:
         return outcomes
 
     def _check_space(self) -> None:
+        if not os.path.isdir(self.plan.folder):
+            raise UserError(f"{self.plan.folder} is gone: nothing of this plan can be carried out")
         above = transfer.existing_parent(self.plan.destination)
         crosses = os.stat(above).st_dev != os.stat(self.plan.folder).st_dev
         if self.plan.kind != "copy" and not (self.plan.kind == "move" and crosses):
@@ -142,8 +145,10 @@ class _Application:
                 continue
             try:
                 changes[action.target] = tagging.change(action)
-            except (Unreadable, OSError) as error:
+            except Unreadable as error:
                 outcomes[action.target] = Outcome(action, "refused", str(error))
+            except OSError as error:
+                outcomes[action.target] = Outcome(action, "refused", error.strerror or str(error))
         return changes
 
     def _check(self, action: Action) -> Outcome | None:

@@ -149,6 +149,14 @@ def read(record: str) -> Past:
     return past
 
 
+def folders(record: str) -> tuple[str, str] | None:
+    """Whence and where to: the folder and the destination of a run that has begun."""
+    for event in _events(os.path.join(record, NAME)):
+        if "from" in event:
+            return str(event["from"]), str(event["to"])
+    return None
+
+
 def state(record: str) -> State:
     """How a run ended, from the journal's last line alone."""
     path = os.path.join(record, NAME)
@@ -156,13 +164,15 @@ def state(record: str) -> State:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 4096))
-            last = file.read().splitlines()[-1:]
+            end = file.read()
     except OSError:
         return "planned"
+    if b"\n" not in end and size <= len(end):
+        return "planned"  # not one whole line: nothing was begun
     try:
-        found: State = json.loads(last[0])["end"]
-    except (ValueError, KeyError, TypeError, IndexError):
-        return "partly" if size else "planned"
+        found: State = json.loads(end.splitlines()[-1])["end"]
+    except (ValueError, KeyError, TypeError):
+        return "partly"
     return found
 
 

@@ -50,12 +50,6 @@ def load(path: str) -> Plan:
         raise UserError(f"{path} is no plan: not a text file") from None
 
 
-def header(path: str) -> dict[str, Any]:
-    """The first line alone, checked."""
-    with open(path, encoding="utf-8") as file:
-        return _header(path, file.readline())
-
-
 def _line(action: Action, plan: Plan) -> dict[str, object]:
     line: dict[str, object] = {
         "target": os.path.relpath(action.target, plan.destination),

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from zeroshelf import journal, planfile, tagging, transfer
+from zeroshelf import journal, tagging, transfer
 from zeroshelf.journal import Entry, Journal
 from zeroshelf.records import Outcome
 
@@ -26,8 +26,10 @@ _ALREADY: _Answer = ("already", "")
 def undo(record: str, progress: Progress | None = None) -> list[Outcome]:
     """One outcome an action that was begun, in the order in which they were begun. May be called
     again: after a kill, or once what stood in the way is gone."""
-    head = planfile.header(os.path.join(record, "plan.jsonl"))
-    with journal.working(record, head["folder"], head["destination"]) as book:
+    folders = journal.folders(record)
+    if folders is None:
+        return []  # nothing was ever begun
+    with journal.working(record, *folders) as book:
         return _undo(book, progress)
 
 
