@@ -103,12 +103,13 @@ def learn(
     free = np.ones(len(probabilities), bool)
     free[marks.rows] = False
 
+    most = min(SHOTS, 1 + len(vectors) // (3 * (other + 1)))  # else a small folder is all shots
+
     def surest(
         score: npt.NDArray[np.float32], among: npt.NDArray[np.bool_], against: npt.NDArray[np.bool_]
     ) -> Rows:
         """The surest pictures of a class; `against`: the marks that speak against it."""
         rows = np.flatnonzero(among & free)
-        most = min(SHOTS, -(-len(rows) // 3))  # in a small folder the unsure must stay free to move
         rows = rows[np.argsort(-score[rows], kind="stable")[: 4 * most]]
         marked = vectors[marks.rows[against]].astype(np.float32)
         alike = (vectors[rows].astype(np.float32) @ marked.T).max(axis=1, initial=-1.0)
