@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from blake3 import blake3
 
 from zeroshelf import pictures
@@ -32,24 +33,33 @@ def embed_batch(
 ) -> list[Embedded | Unreadable]:
     """N files' suffixes and contents -> N answers in the same order.
 
+    A film's frames and a document's pages speak together, by the mean of their vectors.
     Vectors are rounded to half precision here, as the store keeps them: an answer never depends
     on whether it was cached.
     """
     answers: list[Embedded | Unreadable] = []
-    rows, pixels, kept = [], [], []
+    shown: list[tuple[int, bytes, str | None]] = []  # answer, thumbnail, note
+    pixels: list[npt.NDArray[np.float32]] = []
+    starts: list[int] = []  # of each file's first frame in `pixels`
     preprocessing = encoder.model.preprocessing
-    for row, (suffix, data) in enumerate(files):
+    for suffix, data in files:
+        start = len(pixels)
         try:
-            decoded = pictures.decode(data, preprocessing.size, suffix=suffix)
-            pixels.append(to_pixels(decoded, preprocessing))
-            kept.append((pictures.thumbnail(decoded), decoded.note))
-            rows.append(row)
-            answers.append(Unreadable())  # until the vector is there
+            for frame in pictures.frames(data, preprocessing.size, suffix=suffix):
+                if len(pixels) == start:
+                    first = pictures.thumbnail(frame), frame.note
+                pixels.append(to_pixels(frame, preprocessing))
         except Unreadable as trouble:
+            del pixels[start:]
             answers.append(trouble)
-    if rows:
-        vectors = encoder.embed_pictures(np.stack(pixels)).astype(np.float16)
-        for row, vector, (thumbnail, note) in zip(rows, vectors, kept, strict=True):
+            continue
+        shown.append((len(answers), *first))
+        starts.append(start)
+        answers.append(Unreadable())  # until the vector is there
+    if pixels:
+        vectors = np.add.reduceat(encoder.embed_pictures(np.stack(pixels)), starts, axis=0)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        for vector, (row, thumbnail, note) in zip(vectors.astype(np.float16), shown, strict=True):
             answers[row] = Embedded(vector, thumbnail, note)
     return answers
 

@@ -1,0 +1,53 @@
+"""Bytes and a model in, vectors out."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.colours import BLUE, GREEN, RED, ColourEncoder
+from zeroshelf.embeddings import embed_batch, text_embedder
+from zeroshelf.errors import Unreadable
+from zeroshelf.store import Embedded, Store
+
+
+def png(colour: tuple[int, int, int]) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (20, 30), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_broken_file_keeps_its_place(encoder: ColourEncoder) -> None:
+    files = [(".png", png(RED)), (".png", png(GREEN)[:60]), (".png", png(BLUE))]
+    red, broken, blue = embed_batch(files, encoder)
+    assert isinstance(red, Embedded) and red.vector.argmax() == 0
+    assert isinstance(broken, Unreadable) and str(broken)
+    assert isinstance(blue, Embedded) and blue.vector.argmax() == 2
+
+
+def test_nothing_but_broken_files_asks_no_model(encoder: ColourEncoder) -> None:
+    answers = embed_batch([(".jpg", b""), (".jpg", b"text")], encoder)
+    assert [type(answer) for answer in answers] == [Unreadable, Unreadable]
+    assert encoder.pictures == 0
+
+
+def test_the_pages_of_a_document_speak_together(encoder: ColourEncoder) -> None:
+    out = io.BytesIO()
+    pages = [Image.new("RGB", (30, 20), colour) for colour in (RED, BLUE)]
+    pages[0].save(out, "TIFF", save_all=True, append_images=pages[1:])
+    both, green = embed_batch([(".tif", out.getvalue()), (".png", png(GREEN))], encoder)
+    assert isinstance(both, Embedded) and isinstance(green, Embedded)
+    assert np.isclose(both.vector[0], both.vector[2], atol=1e-3) and both.vector[0] > 0.6
+    assert np.isclose(np.linalg.norm(both.vector.astype(float)), 1, atol=1e-3)
+    assert green.vector.argmax() == 1
+
+
+def test_a_text_is_embedded_once(encoder: ColourEncoder, tmp_path: Path) -> None:
+    with Store.open(str(tmp_path / "cache")) as store:
+        first = text_embedder(encoder, store)(["red", "blue", "red"])
+        again = text_embedder(encoder, store)(["blue", "red", "blue"])
+    assert encoder.texts == ["red", "blue"]
+    assert (first[1] == again[0]).all() and (first[0] == again[1]).all()
