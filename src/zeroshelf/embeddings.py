@@ -20,7 +20,7 @@ from blake3 import blake3
 from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
 from zeroshelf.preprocess import to_pixels
-from zeroshelf.records import Embeddings, Encoder, Folder, Picture, Skipped, Vectors
+from zeroshelf.records import Embeddings, Encoder, Folder, Model, Picture, Skipped, Vectors
 from zeroshelf.store import Embedded, Store
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much so far, of how many
@@ -119,12 +119,33 @@ def text_embedder(encoder: Encoder, store: Store) -> Callable[[Sequence[str]], V
         known = store.texts(model.digest, texts)
         unknown = [text for text in dict.fromkeys(texts) if text not in known]
         if unknown:
-            made = dict(zip(unknown, encoder.embed_texts(unknown), strict=True))
+            shipped = shipped_texts(model)
+            made = {text: shipped[text] for text in unknown if text in shipped}
+            fresh = [text for text in unknown if text not in shipped]
+            if fresh:
+                made |= zip(fresh, encoder.embed_texts(fresh), strict=True)
             store.add_texts(model.digest, made)
             known |= made
         return np.stack([known[text] for text in texts])
 
     return embed_texts
+
+
+def shipped_texts(model: Model) -> dict[str, npt.NDArray[np.float32]]:
+    """The vectors of texts that every run needs, where the model's folder brings them along.
+
+    `texts.npz` holds `texts` (N,), `vectors` (N, D) in half precision, and the `digest` of the
+    model that made them: those of another model are passed over.
+    """
+    path = model.folder / "texts.npz"
+    if not path.is_file():
+        return {}
+    with np.load(path) as file:
+        if str(file["digest"]) != model.digest:
+            return {}
+        vectors = file["vectors"].astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return dict(zip(file["texts"].tolist(), vectors, strict=True))
 
 
 # row, digest (empty where the file could not be read), what came of it or why nothing did
