@@ -16,6 +16,7 @@ from training.model import Concepts
 from training.train import Data, Phrasings
 from training.words import TEMPLATES, WordNet, concept_texts, imagenet_synsets, phrasings
 
+View = tuple[torch.Tensor, torch.Tensor]  # features (N, 1280), class probabilities (N, 1000)
 Encode = Callable[[Sequence[str]], np.ndarray]  # N texts -> (N, 384) unit rows
 
 
@@ -91,11 +92,13 @@ def all_texts(pictures: Sequence[Picture], words: Words) -> list[str]:
 def assemble(
     pictures: Sequence[Picture], cache: Path, views: Sequence[str], words: Words, texts: TextCache
 ) -> Data:
+    """`views`: the plain one first, which holds every picture."""
     texts.add(all_texts(pictures, words))
+    plain = read_view(pictures, cache / f"{views[0]}.npz")
     labels = {label for picture in pictures for label in picture.labels}
     return Data(
         pictures=pictures,
-        views=[read_view(pictures, cache / f"{view}.npz") for view in views],
+        views=[plain, *(read_view(pictures, cache / f"{view}.npz", plain) for view in views[1:])],
         texts=texts.vectors,
         captions={
             row: [texts.row(caption) for caption in picture.captions]
@@ -107,14 +110,20 @@ def assemble(
     )
 
 
-def read_view(pictures: Sequence[Picture], file: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (N, 1280) and class probabilities (N, 1000), in the order of `pictures`."""
+def read_view(pictures: Sequence[Picture], file: Path, missing: View | None = None) -> View:
+    """In the order of `pictures`; a picture that the file lacks is taken from `missing`."""
     with np.load(file) as stored:
+        features = torch.from_numpy(stored["features"].astype(np.float32))
+        probabilities = torch.from_numpy(stored["logits"].astype(np.float32)).softmax(-1)
         at = {name: row for row, name in enumerate(stored["files"].tolist())}
-        rows = [at[picture.file] for picture in pictures]
-        features = torch.from_numpy(stored["features"][rows].astype(np.float32))
-        logits = torch.from_numpy(stored["logits"][rows].astype(np.float32))
-    return features, logits.softmax(-1)
+    if missing is None:
+        rows = torch.tensor([at[picture.file] for picture in pictures])
+        return features[rows], probabilities[rows]
+    held = torch.tensor([row for row, p in enumerate(pictures) if p.file in at])
+    rows = torch.tensor([at[pictures[row].file] for row in held.tolist()])
+    whole = missing[0].clone(), missing[1].clone()
+    whole[0][held], whole[1][held] = features[rows], probabilities[rows]
+    return whole
 
 
 def class_vectors(words: Words, texts: TextCache) -> torch.Tensor:

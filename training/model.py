@@ -35,7 +35,12 @@ class WordHead(nn.Module):
         self.register_buffer("classes", classes)
 
     def forward(self, features: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
-        known = F.normalize(probabilities @ self.classes, dim=-1)
+        return self.beside(features, self.known(probabilities))
+
+    def known(self, probabilities: torch.Tensor) -> torch.Tensor:
+        return F.normalize(probabilities @ self.classes, dim=-1)
+
+    def beside(self, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         return F.normalize(F.normalize(self.network(features), dim=-1) + known, dim=-1)
 
 
@@ -110,5 +115,8 @@ class TextTower(nn.Module):
 
 def side_by_side(words: torch.Tensor, concepts: torch.Tensor, share: float) -> torch.Tensor:
     """Two parts -> one unit row, `share` of whose squared length is the second's."""
-    parts = F.normalize(words, dim=-1) * (1 - share) ** 0.5, F.normalize(concepts, dim=-1) * share**0.5
+    parts = (
+        F.normalize(words, dim=-1) * (1 - share) ** 0.5,
+        F.normalize(concepts, dim=-1) * share**0.5,
+    )
     return torch.cat(parts, dim=-1)

@@ -7,9 +7,12 @@ so in the shipped graph, so nothing is lost a second time.
 from __future__ import annotations
 
 import importlib.util
+import json
+import random
+import re
 import struct
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,10 @@ import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from training.data import Words
+from training.index import Picture
 from training.text import Bert
+from training.translations import PROMPTS
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "ru", "zh", "ja")
 LAYERS, WIDTH, BLOCK = 12, 384, 32
@@ -103,7 +109,7 @@ def tokenizer(pieces: list[str], scores: Iterable[float], prefix: str = "query: 
     return made
 
 
-def kept_pieces(e5: E5, texts: Iterable[str], words: int = 60_000) -> list[int]:
+def kept_pieces(e5: E5, texts: Iterable[str], words: int = 12_000) -> list[int]:
     """The pieces that the ten languages use, in their old order.
 
     Kept are those that cut wordfreq's commonest `words` words of each language or `texts` (what is
@@ -119,7 +125,9 @@ def kept_pieces(e5: E5, texts: Iterable[str], words: int = 60_000) -> list[int]:
             used.update(set(row.ids))
     for row in whole.encode_batch(list(texts)):
         used.update(set(row.ids))
-    single = {i for i, piece in enumerate(e5.pieces) if len(piece.lstrip("▁")) <= 1 and _script(piece)}
+    single = {
+        i for i, piece in enumerate(e5.pieces) if len(piece.lstrip("▁")) <= 1 and _script(piece)
+    }
     special = {e5.pieces.index(token) for token in SPECIAL}
     return sorted(special | single | set(used))
 
@@ -160,3 +168,71 @@ def e5_bert(e5: E5, kept: list[int] | None = None) -> Bert:
     model = Bert(len(kept), len(positions), layers=LAYERS)
     model.load_state_dict(state)
     return model.eval()
+
+
+def emoji_names() -> dict[str, dict[str, str]]:
+    """English name -> language -> name, of 1,500 emoji: Unicode CLDR's, from PyPI emoji.
+
+    The only words in nine languages that a package holds under a free licence. Skin tones, sexes
+    and flags are left out.
+    """
+    spec = importlib.util.find_spec("emoji")
+    if spec is None or spec.origin is None:
+        raise SystemExit("pip install emoji: it holds the names in many languages")
+    folder = Path(spec.origin).parent / "unicode_codes"
+    english = json.loads((folder / "emoji.json").read_text(encoding="utf-8"))
+    variant = re.compile("[\\U0001f3fb-\\U0001f3ff\\u2640\\u2642\\U0001f1e6-\\U0001f1ff]")
+    kept = {
+        sign: _spoken(entry["en"])
+        for sign, entry in english.items()
+        if entry["status"] == 2 and not variant.search(sign)  # 2: fully qualified
+    }
+    names: dict[str, dict[str, str]] = {name: {} for name in kept.values()}
+    for language in LANGUAGES:
+        file = folder / f"emoji_{language}.json"
+        if file.exists():
+            words = json.loads(file.read_text(encoding="utf-8"))
+            for sign, name in kept.items():
+                if sign in words:
+                    names[name][language] = _spoken(words[sign])
+    return names
+
+
+def parallel_texts(pictures: Sequence[Picture], words: Words) -> list[tuple[str, str]]:
+    """(text, what it says in English): emoji names bare or in a prompt, and English as it is."""
+    rng = random.Random(0)
+    labels = sorted({label for picture in pictures for label in picture.labels} | set(words.names))
+    captions = sorted({caption for picture in pictures for caption in picture.captions})
+    names = sorted({name for own in words.concepts for name in own})
+    emoji = emoji_names()
+    english = [*labels, *names, *emoji, *rng.sample(captions, min(1500, len(captions)))]
+    english += [PROMPTS["en"].format(label) for label in labels]
+    pairs = [(text, text) for text in dict.fromkeys(english)]
+    for name, others in emoji.items():
+        for language, word in others.items():
+            prompts = PROMPTS[language], PROMPTS["en"]
+            bare = rng.random() < 0.5
+            pairs.append(
+                (word, name)
+                if bare
+                else tuple(p.format(w) for p, w in zip(prompts, (word, name), strict=True))
+            )
+    return pairs
+
+
+def _spoken(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name.strip(":")).strip()
+
+
+def fit_mapping(theirs: torch.Tensor, ours: torch.Tensor, ridge: float) -> torch.nn.Linear:
+    """Unit vectors of one encoder (N, W) -> those of another (N, V), by ridge regression: least
+    squares after centring, `ridge` times N added to the squares."""
+    mean, target = theirs.mean(0), ours.mean(0)
+    centred = (theirs - mean).double()
+    squares = centred.T @ centred / len(centred)
+    squares += ridge * torch.eye(len(squares), dtype=torch.float64)
+    cross = centred.T @ (ours - target).double() / len(centred)
+    solved = torch.linalg.solve(squares, cross).float()
+    mapping = torch.nn.Linear(*solved.shape)
+    mapping.weight.data, mapping.bias.data = solved.T.contiguous(), target - mean @ solved
+    return mapping.requires_grad_(False)

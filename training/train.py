@@ -19,14 +19,15 @@ from training.model import WordHead
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    steps: int = 500
+    steps: int = 400
     rate: float = 1e-3
     decay: float = 0.1
     hidden: int = 1024
     dropout: float = 0.3
-    captions: int = 384  # pictures with captions in a batch
-    labels: int = 128  # labels of each set in a batch
+    captions: int = 256  # pictures with captions in a batch
+    labels: int = 96  # labels of each set in a batch
     caption_weight: float = 0.5  # against labels
+    set_power: float = 0.5
     plain: float = 0.6  # of the pictures come as they are, the rest as a view
     names: float = 0.6  # of the labels come by name, the rest by kind or gloss
 
@@ -44,7 +45,9 @@ class Phrasings:
         if other and rng.random() >= by_name:
             return rng.choice(other)
         synonyms = self.names[1:]
-        return rng.choice(rng.choice(synonyms) if synonyms and rng.random() < 0.4 else self.names[0])
+        return rng.choice(
+            rng.choice(synonyms) if synonyms and rng.random() < 0.4 else self.names[0]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,9 @@ class Data:
     """What training reads. `views` holds the plain features first; a view's row may be missing."""
 
     pictures: Sequence[Picture]
-    views: Sequence[tuple[torch.Tensor, torch.Tensor]]  # features (N, 1280), probabilities (N, 1000)
+    views: Sequence[
+        tuple[torch.Tensor, torch.Tensor]
+    ]  # features (N, 1280), probabilities (N, 1000)
     texts: torch.Tensor  # (T, 384) unit
     captions: Mapping[int, Sequence[int]]  # picture -> rows of texts
     labels: Mapping[str, Phrasings]
@@ -78,7 +83,9 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
         ]
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, settings.steps)
+    weights = _set_weights(sets, settings.set_power)
     head.train()
+    views = [(features, head.known(probabilities)) for features, probabilities in data.views]
     for _ in range(settings.steps):
         rows, texts, counts = [], [], []
         for labels in sets.values():
@@ -90,7 +97,7 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
         rows += picked
         texts += [rng.choice(data.captions[row]) for row in picked]
         with torch.autocast("cpu", torch.bfloat16):
-            images = head(*_views(data, rows, settings.plain, rng))
+            images = head.beside(*_views(views, rows, settings.plain, rng))
         logits = [
             log_scale.exp().clamp(max=100) * image.float() @ text.T
             for image, text in zip(
@@ -99,7 +106,7 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
                 strict=True,
             )
         ]
-        named = sum(_entropy(block) * len(block) for block in logits[:-1]) / max(1, sum(counts))
+        named = sum(weights[at] * _entropy(block) for at, block in enumerate(logits[:-1]))
         told = (_entropy(logits[-1]) + _entropy(logits[-1].T)) / 2 if picked else 0.0
         weight = settings.caption_weight
         loss = (1 - weight) * named + weight * told
@@ -107,30 +114,38 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
         loss.backward()
         optimizer.step()
         schedule.step()
-    return head.eval(), float(log_scale.exp())
+    return head.eval(), log_scale.exp().item()
 
 
 def _training_rows(data: Data, leave_out: frozenset[str]):
-    """Per set: label -> pictures; and the captioned pictures."""
+    """Per set: label -> pictures; and the captioned pictures. One that has captions is learned by
+    them alone: the labels beside them are often no more than a shop's categories."""
     sets: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for row, picture in enumerate(data.pictures):
-        shown = picture.split == "train" and not leave_out.intersection(picture.labels)
+        labelled = picture.split == "train" and not picture.captions
+        shown = labelled and not leave_out.intersection(picture.labels)
         for label in picture.labels if shown else ():
             sets[picture.set][label].append(row)
     captioned = [row for row in data.captions if data.pictures[row].split == "train"]
     return sets, captioned
 
 
-def _views(data: Data, rows: list[int], plain: float, rng: random.Random):
-    """The pictures' features, each from the plain view or another that it has."""
-    at = np.array([0 if rng.random() < plain else rng.randrange(len(data.views)) for _ in rows])
+def _set_weights(sets: dict[str, dict[str, list[int]]], power: float) -> list[float]:
+    """Each set's part of the loss: its number of pictures to a power, made to sum to 1."""
+    sizes = [sum(map(len, labels.values())) ** power for labels in sets.values()]
+    return [size / sum(sizes) for size in sizes]
+
+
+def _views(views: list, rows: list[int], plain: float, rng: random.Random):
+    """The pictures' features and known vectors, each from the plain view or, by chance, another."""
+    at = np.array([0 if rng.random() < plain else rng.randrange(len(views)) for _ in rows])
     index = torch.tensor(rows)
-    features, probabilities = (part[index] for part in data.views[0])
-    for view in range(1, len(data.views)):
+    features, known = (part[index] for part in views[0])
+    for view in range(1, len(views)):
         chosen = torch.from_numpy(np.flatnonzero(at == view))
-        features[chosen] = data.views[view][0][index[chosen]]
-        probabilities[chosen] = data.views[view][1][index[chosen]]
-    return features, probabilities
+        features[chosen] = views[view][0][index[chosen]]
+        known[chosen] = views[view][1][index[chosen]]
+    return features, known
 
 
 def _entropy(logits: torch.Tensor) -> torch.Tensor:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """The labels of two development sets in nine languages, and their prompts. Written for this project."""
 
 PROMPTS = {

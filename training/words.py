@@ -62,7 +62,9 @@ def _synsets(file: Path) -> Iterator[tuple[int, Synset]]:
             lemmas = tuple(fields[4 + 2 * i].replace("_", " ") for i in range(count))
             pointers = fields[5 + 2 * count :]
             hypernyms = tuple(
-                int(pointers[i + 1]) for i in range(0, len(pointers), 4) if pointers[i] in ("@", "@i")
+                int(pointers[i + 1])
+                for i in range(0, len(pointers), 4)
+                if pointers[i] in ("@", "@i")
             )
             yield int(fields[0]), Synset(lemmas, hypernyms, gloss.split('; "')[0].strip())
 
@@ -78,9 +80,11 @@ def imagenet_synsets() -> list[int]:
 
 # Nothing is learned from "entity" or "whole": they are above everything.
 TOO_BROAD = frozenset(
-    "entity|physical entity|object|whole|abstraction|matter|artifact|instrumentality|unit|"
-    "physical object|thing|causal agent|psychological feature|organism|living thing|container|"
-    "device|covering|structure|equipment|implement|vertebrate|chordate|placental".split("|")
+    """entity:physical entity:object:whole:abstraction:matter:artifact:instrumentality:unit
+    physical object:thing:causal agent:psychological feature:organism:living thing:container
+    device:covering:structure:equipment:implement:vertebrate:chordate:placental""".replace(
+        "\n    ", ":"
+    ).split(":")
 )
 
 
@@ -103,6 +107,4 @@ def kinds(offset: int, wordnet: WordNet, count: int) -> list[str]:
 
 def concept_texts(synsets: Iterable[int], wordnet: WordNet, depth: int = 4) -> list[list[str]]:
     """For each class the words that name it: its synonyms and its hypernyms' first names."""
-    return [
-        [*wordnet.synsets[offset].lemmas, *kinds(offset, wordnet, depth)] for offset in synsets
-    ]
+    return [[*wordnet.synsets[offset].lemmas, *kinds(offset, wordnet, depth)] for offset in synsets]

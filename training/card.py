@@ -1,0 +1,33 @@
+"""Figures -> tables of the model card. The words around them are written by hand, in card.md."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+CARD = Path(__file__).with_name("card.md")
+
+
+def tables(figures: dict[str, list[dict[str, float]]], shipped: Sequence[dict[str, float]]) -> str:
+    """`shipped`: the measured files, this model's first, then what it is held against."""
+    lines = [
+        "| set | version 0 | this model | one head, mean of seeds (deviation) |",
+        "|---|---|---|---|",
+    ]
+    for name in shipped[0]:
+        columns = [f"{model[name]:.1f}" for model in reversed(shipped)]
+        lines.append(f"| {' | '.join([name, *columns, _spread(figures['seeds'], name)])} |")
+    lines += [
+        "",
+        "| words left out of training (labels) | one head, mean of seeds (deviation) |",
+        "|---|---|",
+    ]
+    for name in figures["unseen"][0]:
+        lines.append(f"| {name} | {_spread(figures['unseen'], name)} |")
+    return "\n".join(lines)
+
+
+def _spread(runs: Sequence[dict[str, float]], name: str) -> str:
+    values = [run[name] for run in runs]
+    return f"{statistics.fmean(values):.1f} ({statistics.stdev(values):.1f})"
