@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn.functional import normalize
 
 from training.index import Picture
 from training.model import Concepts
@@ -129,7 +129,7 @@ def read_view(pictures: Sequence[Picture], file: Path, missing: View | None = No
 def class_vectors(words: Words, texts: TextCache) -> torch.Tensor:
     """(1000, 384): each class's name in the templates, averaged."""
     prompts = [template.format(name) for name in words.names for template in TEMPLATES]
-    return F.normalize(texts(prompts).view(len(words.names), len(TEMPLATES), -1).mean(1), dim=-1)
+    return normalize(texts(prompts).view(len(words.names), len(TEMPLATES), -1).mean(1), dim=-1)
 
 
 def concepts(words: Words, texts: TextCache, tau: float) -> Concepts:

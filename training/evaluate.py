@@ -1,4 +1,4 @@
-"""Figures on the development sets. No picture of them was trained on, none was tuned on but these."""
+"""Figures on the development sets: never trained on, and the only ones that are chosen by."""
 
 from __future__ import annotations
 

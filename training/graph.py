@@ -32,8 +32,8 @@ def write_graph(
     dynamic: dict[int, str] | None = None,
     store: Store | None = None,
 ) -> None:
-    """Write `module` with a dynamic batch. `dynamic` names further dynamic dimensions of the inputs,
-    e.g. {1: "tokens"}; `store` says how large weights are kept."""
+    """Write `module` with a dynamic batch. `dynamic` names further dynamic dimensions of the
+    inputs, e.g. {1: "tokens"}; `store` says how large weights are kept."""
     axes = {name: {0: "batch"} | (dynamic or {}) for name in inputs}
     axes |= {name: {0: "batch"} for name in outputs}
     with warnings.catch_warnings():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`file` is below the pictures folder. `labels` and `captions` may be empty, not both in train."""
+    """`file` is below the pictures folder. `labels` or `captions` may be empty."""
 
     file: str
     set: str

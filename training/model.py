@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import normalize
 
 FEATURES, WIDTH, CLASSES = 1280, 384, 1000
 
@@ -38,10 +38,10 @@ class WordHead(nn.Module):
         return self.beside(features, self.known(probabilities))
 
     def known(self, probabilities: torch.Tensor) -> torch.Tensor:
-        return F.normalize(probabilities @ self.classes, dim=-1)
+        return normalize(probabilities @ self.classes, dim=-1)
 
     def beside(self, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-        return F.normalize(F.normalize(self.network(features), dim=-1) + known, dim=-1)
+        return normalize(normalize(self.network(features), dim=-1) + known, dim=-1)
 
 
 class ImageHead(nn.Module):
@@ -98,7 +98,7 @@ class TextHead(nn.Module):
         self.mapping = mapping or nn.Identity()
 
     def forward(self, text: torch.Tensor) -> torch.Tensor:
-        words = F.normalize(self.mapping(F.normalize(text, dim=-1)), dim=-1)
+        words = normalize(self.mapping(normalize(text, dim=-1)), dim=-1)
         return side_by_side(words, self.concepts(words), self.share)
 
 
@@ -116,7 +116,7 @@ class TextTower(nn.Module):
 def side_by_side(words: torch.Tensor, concepts: torch.Tensor, share: float) -> torch.Tensor:
     """Two parts -> one unit row, `share` of whose squared length is the second's."""
     parts = (
-        F.normalize(words, dim=-1) * (1 - share) ** 0.5,
-        F.normalize(concepts, dim=-1) * share**0.5,
+        normalize(words, dim=-1) * (1 - share) ** 0.5,
+        normalize(concepts, dim=-1) * share**0.5,
     )
     return torch.cat(parts, dim=-1)

@@ -14,6 +14,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def read_e5(path: Path | None = None) -> E5:
     at += offsets.nbytes
     scores = np.frombuffer(data, "<f4", count, at)
     at += scores.nbytes
-    pieces = [data[at + a : at + b].decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+    pieces = [data[at + a : at + b].decode() for a, b in pairwise(offsets)]
     at += length
     _, normal = struct.unpack_from("<iI", data, at)
     at += 8 + normal
@@ -77,7 +78,7 @@ def _is_float(name: str) -> bool:
 
 
 def blocks(raw: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Stored blocks -> numbers (rows, width) int8 in -8..7 and scales (rows, width / 32) float16."""
+    """Stored blocks -> numbers (rows, width), -8..7, and scales (rows, width / 32) float16."""
     table = raw.reshape(-1, width // BLOCK, 2 + BLOCK // 2)
     scales = table[:, :, :2].copy().view("<f2")[..., 0]
     packed = table[:, :, 2:]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import gelu
 
 from training.features import Run
 
@@ -43,7 +43,7 @@ class Layer(nn.Module):
         weights = query @ key.transpose(2, 3) * (width // self.heads) ** -0.5 + bias
         mixed = (weights.softmax(-1) @ value).transpose(1, 2).flatten(2)
         x = self.norm1(x + self.out(mixed))
-        return self.norm2(x + self.down(F.gelu(self.up(x))))
+        return self.norm2(x + self.down(gelu(self.up(x))))
 
 
 class Bert(nn.Module):
@@ -83,7 +83,7 @@ def minilm() -> tuple[Bert, Tokenizer]:
 
 
 def from_transformers(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
-    """Names of the `transformers` BERT -> names of `Bert`; the token type is added to the positions."""
+    """Names of the `transformers` BERT -> ours. The token type is added to the positions."""
     types = weights["embeddings.token_type_embeddings.weight"][0]
     state = {
         "words.weight": weights["embeddings.word_embeddings.weight"],

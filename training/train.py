@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 
 from training.index import Picture
 from training.model import WordHead
@@ -150,4 +150,4 @@ def _views(views: list, rows: list[int], plain: float, rng: random.Random):
 
 def _entropy(logits: torch.Tensor) -> torch.Tensor:
     """Cross-entropy where row i's answer is column i."""
-    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+    return cross_entropy(logits, torch.arange(len(logits), device=logits.device))

@@ -1,5 +1,5 @@
-# ruff: noqa: RUF001
-"""The labels of two development sets in nine languages, and their prompts. Written for this project."""
+# ruff: noqa: E501, RUF001
+"""The labels of two development sets in nine languages, and their prompts."""
 
 PROMPTS = {
     "en": "a photo of a {}",

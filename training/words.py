@@ -79,13 +79,12 @@ def imagenet_synsets() -> list[int]:
 
 
 # Nothing is learned from "entity" or "whole": they are above everything.
-TOO_BROAD = frozenset(
-    """entity:physical entity:object:whole:abstraction:matter:artifact:instrumentality:unit
-    physical object:thing:causal agent:psychological feature:organism:living thing:container
-    device:covering:structure:equipment:implement:vertebrate:chordate:placental""".replace(
-        "\n    ", ":"
-    ).split(":")
-)
+TOO_BROAD = {
+    "entity", "physical entity", "object", "whole", "abstraction", "matter", "artifact",
+    "instrumentality", "unit", "physical object", "thing", "causal agent",
+    "psychological feature", "organism", "living thing", "container", "device", "covering", "structure",
+    "equipment", "implement", "vertebrate", "chordate", "placental",
+}  # fmt: skip
 
 
 def phrasings(label: str, offset: int | None, wordnet: WordNet) -> list[str]:
