@@ -81,8 +81,10 @@ def imagenet_synsets() -> list[int]:
 # Nothing is learned from "entity" or "whole": they are above everything.
 TOO_BROAD = {
     "entity", "physical entity", "object", "whole", "abstraction", "matter", "artifact",
-    "instrumentality", "unit", "physical object", "thing", "causal agent",
-    "psychological feature", "organism", "living thing", "container", "device", "covering", "structure",
+    "instrumentality", "unit", "physical object", "thing",
+    "causal agent",
+    "psychological feature", "organism", "living thing", "container", "device", "covering",
+    "structure",
     "equipment", "implement", "vertebrate", "chordate", "placental",
 }  # fmt: skip
 
