@@ -18,7 +18,7 @@ def main() -> None:
         command.add_argument("--index", type=Path, action="append", help="index.jsonl; repeatable")
         command.add_argument("--cache", type=Path, default=Path("build/training"))
         command.add_argument("--out", type=Path, default=Path("build/starter"))
-        command.add_argument("--against", type=Path, help="another model's folder (evaluate)")
+        command.add_argument("--against", type=Path, help="version 0's folder (export, evaluate)")
         command.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
         command.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Figures -> tables of the model card. The words around them are written by hand, in card.md."""
+"""Figures -> the model card: card.md, written by hand, with the tables put in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CARD = Path(__file__).with_name("card.md")
+
+
+def card(figures: dict[str, list[dict[str, float]]], shipped: Sequence[dict[str, float]]) -> str:
+    return CARD.read_text(encoding="utf-8").replace("{tables}", tables(figures, shipped))
 
 
 def tables(figures: dict[str, list[dict[str, float]]], shipped: Sequence[dict[str, float]]) -> str:

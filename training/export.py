@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from training.backbone import Trunk
 from training.features import open_session
-from training.graph import Store, half, int8, write_graph
+from training.graph import Store, half, small_tables, write_graph
 from training.model import ImageHead, ImageTower, TextHead, TextTower
 from training.pixels import MEAN, SIZE, STD
 from training.text import CONTEXT, tokenize
@@ -40,7 +40,7 @@ def export_textual(
     tokenizer: Tokenizer,
     head: TextHead,
     folder: Path,
-    store: Store = int8,
+    store: Store = small_tables,
 ) -> None:
     """`tokenizer` is written without padding to a fixed length, which would waste nine tenths."""
     (folder / "textual").mkdir(parents=True, exist_ok=True)
@@ -68,6 +68,7 @@ def export_config(
         "activation": "softmax",
         "context_length": CONTEXT,
         "languages": list(languages),
+        "licence": "MIT; ingredients under Apache-2.0, MIT and WordNet terms, see README.md",
     }
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
 

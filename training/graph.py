@@ -80,18 +80,25 @@ def half(name: str, values: np.ndarray):
     return [helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)], [tensor]
 
 
-def int8(name: str, values: np.ndarray):
-    """int8 with one scale for each row, or for each column where there are fewer rows' worth of
-    them: a linear layer's weight is (in, out) in the graph and has one scale an output."""
-    if values.ndim != 2:
+def small_tables(name: str, values: np.ndarray, block: int = 64):
+    """An embedding's table as int8 with one fp16 scale for each block of 64, the rest as fp16."""
+    if values.ndim != 2 or len(values) <= 4 * values.shape[1] or values.shape[1] % block:
         return half(name, values)
-    axis = 0 if values.shape[0] <= values.shape[1] * 4 else 1
-    scale = np.abs(values).max(axis=axis, keepdims=True).clip(1e-12) / 127
-    numbers = numpy_helper.from_array(np.rint(values / scale).astype(np.int8), f"{name}_int8")
-    scales = numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale")
-    cast = helper.make_node("Cast", [numbers.name], [f"{name}_float"], to=TensorProto.FLOAT)
-    mul = helper.make_node("Mul", [f"{name}_float", scales.name], [name])
-    return [cast, mul], [numbers, scales]
+    blocks = values.reshape(-1, block)
+    scale = (np.abs(blocks).max(axis=1, keepdims=True).clip(1e-6) / 127).astype(np.float16)
+    made = {
+        "numbers": np.rint(blocks / scale.astype(np.float32)).clip(-127, 127).astype(np.int8),
+        "scales": scale,
+        "shape": np.array(values.shape, np.int64),
+    }
+    tensors = [numpy_helper.from_array(array, f"{name}_{key}") for key, array in made.items()]
+    nodes = [
+        helper.make_node("Cast", [f"{name}_numbers"], [f"{name}_float"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [f"{name}_scales"], [f"{name}_scale"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}_float", f"{name}_scale"], [f"{name}_rows"]),
+        helper.make_node("Reshape", [f"{name}_rows", f"{name}_shape"], [name]),
+    ]
+    return nodes, tensors
 
 
 def nibbles(name: str, values: np.ndarray, block: int = 32):

@@ -24,6 +24,7 @@ from training.graph import nibbles
 from training.index import Picture, read_index
 from training.model import ImageHead, TextHead, WordHead
 from training.pixels import load, square, to_array
+from training.previous import previous_head
 from training.text import Bert, encode, minilm, tokenize
 from training.train import Data, Settings, train
 from training.words import WordNet
@@ -81,16 +82,20 @@ def run_train(arguments: Namespace) -> None:
 
 
 def run_export(arguments: Namespace) -> None:
-    """Write the model's folder: the heads of all seeds, averaged, in one image tower."""
+    """Write the model's folder: the heads averaged in one image tower, version 0's among them."""
     words, texts = Words(WordNet(arguments.wordnet)), text_cache(arguments)
-    stored = [torch.load(arguments.cache / f"head-{seed}.pt") for seed in SEEDS]
     classes = class_vectors(words, texts)
-    heads = [WordHead(classes, SETTINGS.hidden, SETTINGS.dropout) for _ in SEEDS]
-    for head, one in zip(heads, stored, strict=True):
+    previous = [] if arguments.against is None else [previous_head(arguments.against, classes)]
+    stored = [torch.load(arguments.cache / f"head-{seed}.pt") for seed in SEEDS]
+    heads = []
+    for one in stored[: len(SEEDS) - len(previous)]:  # three heads in all: more is above 60 MB
+        head = WordHead(classes, SETTINGS.hidden, SETTINGS.dropout)
         head.load_state_dict(one["head"])
+        head.classes = classes  # one copy in the file
+        heads.append(head)
     encoder, tokenizer = minilm()
     scale = statistics.fmean(one["scale"] for one in stored) / (1 - SHARE)
-    export_visual(ImageHead(heads, SHARE), arguments.out)
+    export_visual(ImageHead([*heads, *previous], SHARE), arguments.out)
     export_textual(encoder, tokenizer, TextHead(concepts(words, texts, TAU), SHARE), arguments.out)
     export_config(arguments.out, NAME, 384 + 1000, scale, ("en",))
 
@@ -150,10 +155,11 @@ def run_evaluate(arguments: Namespace) -> None:
 
 
 def run_card(arguments: Namespace) -> None:
-    """Write the figures of `train` and `evaluate` as tables, to be read into the model card."""
+    """Write the model card, with the figures of `train` and `evaluate`."""
     figures = json.loads((arguments.cache / "figures.json").read_text())
     evaluation = json.loads((arguments.cache / "evaluation.json").read_text())
-    print(model_card.tables(figures, list(evaluation.values())))
+    text = model_card.card(figures, list(evaluation.values()))
+    (arguments.out / "README.md").write_text(text, encoding="utf-8")
 
 
 def _towers(heads: list[WordHead], data: Data, words: Words, texts: TextCache):

