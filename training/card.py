@@ -1,4 +1,4 @@
-"""Figures -> the model card: card.md, written by hand, with the tables put in."""
+"""Figures -> the model cards: card-*.md, written by hand, with the tables put in."""
 
 from __future__ import annotations
 
@@ -6,30 +6,41 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-CARD = Path(__file__).with_name("card.md")
+FOLDER = Path(__file__).parent
+
+Figures = dict[str, float]
 
 
-def card(figures: dict[str, list[dict[str, float]]], shipped: Sequence[dict[str, float]]) -> str:
-    return CARD.read_text(encoding="utf-8").replace("{tables}", tables(figures, shipped))
+def card(name: str, trained: dict[str, list[Figures]], measured: Figures, version0: Figures) -> str:
+    """`name`: english or multilingual. `trained`: the seeds' figures, from `train`."""
+    text = (FOLDER / f"card-{name}.md").read_text(encoding="utf-8")
+    if name == "multilingual":
+        return text.replace("{languages}", _languages(measured))
+    text = text.replace("{sets}", _sets(trained["seeds"], measured, version0))
+    text = text.replace("{unseen}", _unseen(trained["unseen"]))
+    return text
 
 
-def tables(figures: dict[str, list[dict[str, float]]], shipped: Sequence[dict[str, float]]) -> str:
-    """`shipped`: the measured files, this model's first, then what it is held against."""
-    lines = [
-        "| set | version 0 | this model | one head, mean of seeds (deviation) |",
-        "|---|---|---|---|",
-    ]
-    for name in shipped[0]:
-        columns = [f"{model[name]:.1f}" for model in reversed(shipped)]
-        lines.append(f"| {' | '.join([name, *columns, _spread(figures['seeds'], name)])} |")
-    lines += [
-        "",
-        "| words left out of training (labels) | one head, mean of seeds (deviation) |",
-        "|---|---|",
-    ]
-    for name in figures["unseen"][0]:
-        lines.append(f"| {name} | {_spread(figures['unseen'], name)} |")
-    return "\n".join(lines)
+def _sets(seeds: Sequence[Figures], measured: Figures, version0: Figures) -> str:
+    rows = ["| set | version 0 | this model | one new network, mean of seeds (deviation) |"]
+    rows += ["|---|---|---|---|"]
+    for name, before in version0.items():
+        rows.append(f"| {name} | {before:.1f} | {measured[name]:.1f} | {_spread(seeds, name)} |")
+    return "\n".join(rows)
+
+
+def _unseen(seeds: Sequence[Figures]) -> str:
+    rows = ["| words left out (labels) | one new network, mean of seeds (deviation) |", "|---|---|"]
+    return "\n".join(rows + [f"| {name} | {_spread(seeds, name)} |" for name in seeds[0]])
+
+
+def _languages(measured: Figures) -> str:
+    rows = ["| language | scenes15 | pacs-photo |", "|---|---|---|"]
+    for name, value in measured.items():
+        if name.startswith("scenes15 "):
+            language = name.removeprefix("scenes15 ")
+            rows.append(f"| {language} | {value:.1f} | {measured[f'pacs-photo {language}']:.1f} |")
+    return "\n".join(rows)
 
 
 def _spread(runs: Sequence[dict[str, float]], name: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from training.index import Picture
+from training.translations import LABELS, PROMPTS
 
 Images = Callable[[Sequence[int]], torch.Tensor]  # rows of the index -> (N, D) unit rows
 Texts = Callable[[Sequence[str]], torch.Tensor]  # N texts -> (N, D) unit rows
@@ -42,6 +43,22 @@ def evaluate(pictures: Sequence[Picture], images: Images, texts: Texts) -> dict[
         and not (inside in PHOTOGRAPHS and outside in PHOTOGRAPHS)
     ]
     return figures | ({"other (AUROC)": 100 * float(np.mean(pairs))} if pairs else {})
+
+
+def by_language(
+    pictures: Sequence[Picture], images: Images, texts: Texts, languages: Sequence[str]
+) -> dict[str, float]:
+    """Top-1 of the translated sets, each language with its own labels and prompt."""
+    figures = {}
+    for name in ("scenes15", "pacs-photo"):
+        rows = [row for row, p in enumerate(pictures) if p.set == name and p.split == "dev"]
+        labels = sorted({pictures[row].labels[0] for row in rows})
+        vectors = images(rows)
+        for language in languages:
+            said = [LABELS[label].get(language, label) for label in labels]
+            prompts = texts([PROMPTS[language].format(word) for word in said])
+            figures[f"{name} {language}"] = top1(pictures, rows, labels, vectors, prompts)
+    return figures
 
 
 def top1(

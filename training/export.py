@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tokenizers import Tokenizer
 
 from training.backbone import Trunk
 from training.features import open_session
-from training.graph import Store, half, small_tables, write_graph
+from training.graph import Store, small_tables, write_graph
 from training.model import ImageHead, ImageTower, TextHead, TextTower
 from training.pixels import MEAN, SIZE, STD
 from training.text import CONTEXT, tokenize
@@ -21,9 +22,9 @@ def export_visual(head: ImageHead, folder: Path) -> None:
     (folder / "visual").mkdir(parents=True, exist_ok=True)
     tower = ImageTower(Trunk(), head).eval()
     example = torch.zeros(2, 3, SIZE, SIZE)
-    write_graph(
-        tower, (example,), folder / "visual/model.onnx", ["image"], ["embedding"], store=half
-    )
+    store = partial(small_tables, tall=2)  # the classes' vectors, (1000, 384), are a table too
+    path = folder / "visual/model.onnx"
+    write_graph(tower, (example,), path, ["image"], ["embedding"], store=store)
     settings = {
         "size": [SIZE, SIZE],
         "mode": "RGB",

@@ -80,9 +80,10 @@ def half(name: str, values: np.ndarray):
     return [helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)], [tensor]
 
 
-def small_tables(name: str, values: np.ndarray, block: int = 64):
-    """An embedding's table as int8 with one fp16 scale for each block of 64, the rest as fp16."""
-    if values.ndim != 2 or len(values) <= 4 * values.shape[1] or values.shape[1] % block:
+def small_tables(name: str, values: np.ndarray, tall: int = 4, block: int = 64):
+    """A table (more than `tall` times as many rows as columns) as int8 with one fp16 scale for each
+    block of 64, the rest as fp16."""
+    if values.ndim != 2 or len(values) <= tall * values.shape[1] or values.shape[1] % block:
         return half(name, values)
     blocks = values.reshape(-1, block)
     scale = (np.abs(blocks).max(axis=1, keepdims=True).clip(1e-6) / 127).astype(np.float16)

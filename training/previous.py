@@ -12,24 +12,37 @@ import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
+from torch.nn.functional import normalize
 
 from training.model import WordHead
 
-NAMES = {
-    "network.0.weight": "h.head.0.weight_h",
-    "network.0.bias": "h.head.0.bias_h",
-    "network.3.weight": "h.head.3.weight_h",
-    "network.3.bias": "h.head.3.bias_h",
-}
+
+class PreviousHead(WordHead):
+    """As `WordHead`, but the network's answer is added as long as it is, not as a unit vector."""
+
+    def beside(self, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        return normalize(self.network(features) + known, dim=-1)
 
 
-def previous_head(folder: Path, classes: torch.Tensor) -> WordHead:
-    """`folder`: version 0's. Its own vectors of the classes are replaced by `classes`."""
+def previous_head(folder: Path) -> PreviousHead:
+    """`folder`: version 0's. It standardises the features: the first layer takes that over."""
     graph = onnx.load(folder / "visual/model.onnx").graph
-    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    state = {
-        ours: torch.from_numpy(stored[theirs].astype(np.float32)) for ours, theirs in NAMES.items()
+    stored = {
+        tensor.name.removesuffix("_h"): torch.from_numpy(
+            numpy_helper.to_array(tensor).astype(np.float32)
+        )
+        for tensor in graph.initializer
+        if tensor.name.startswith("h.")
     }
-    head = WordHead(classes, len(state["network.0.bias"]), dropout=0.0)
-    head.load_state_dict(state | {"classes": classes})
+    first = stored["h.head.0.weight"] / stored["h.sd"]
+    head = PreviousHead(stored["h.M"], len(first), dropout=0.0)
+    head.load_state_dict(
+        {
+            "network.0.weight": first,
+            "network.0.bias": stored["h.head.0.bias"] - first @ stored["h.mu"].flatten(),
+            "network.3.weight": stored["h.head.3.weight"],
+            "network.3.bias": stored["h.head.3.bias"],
+            "classes": stored["h.M"],
+        }
+    )
     return head.eval()

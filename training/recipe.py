@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from training import card as model_card
 from training import multilingual
 from training.data import TextCache, Words, all_texts, assemble, class_vectors, concepts
-from training.evaluate import evaluate, unseen, words_left_out
+from training.evaluate import by_language, evaluate, unseen, words_left_out
 from training.export import Exported, export_config, export_textual, export_visual
 from training.features import features, runner
 from training.graph import nibbles
@@ -85,7 +85,7 @@ def run_export(arguments: Namespace) -> None:
     """Write the model's folder: the heads averaged in one image tower, version 0's among them."""
     words, texts = Words(WordNet(arguments.wordnet)), text_cache(arguments)
     classes = class_vectors(words, texts)
-    previous = [] if arguments.against is None else [previous_head(arguments.against, classes)]
+    previous = [] if arguments.against is None else [previous_head(arguments.against)]
     stored = [torch.load(arguments.cache / f"head-{seed}.pt") for seed in SEEDS]
     heads = []
     for one in stored[: len(SEEDS) - len(previous)]:  # three heads in all: more is above 60 MB
@@ -115,7 +115,7 @@ def run_multilingual(arguments: Namespace) -> None:
         theirs([text for text, _ in pairs]), texts([english for _, english in pairs]), RIDGE
     )
     head = TextHead(concepts(words, texts, TAU), SHARE, mapping)
-    folder = arguments.out.with_name(f"{arguments.out.name}-multilingual")
+    folder = _multilingual(arguments.out)
     shutil.copytree(arguments.out / "visual", folder / "visual", dirs_exist_ok=True)
     export_textual(encoder, tokenizer, head, folder, store=nibbles)
     settings = json.loads((arguments.out / "config.json").read_text())
@@ -129,37 +129,52 @@ def run_multilingual(arguments: Namespace) -> None:
 
 
 def run_evaluate(arguments: Namespace) -> None:
-    """Measure the written files on the development sets, and another model's beside them."""
+    """Measure the written files of both models, and version 0's, on the development sets."""
     pictures, folders = read(arguments)
-    report = {}
-    for folder in (arguments.out, arguments.against):
-        if folder is not None:
-            model = Exported(folder)
-            rows = [row for row, picture in enumerate(pictures) if picture.split == "dev"]
-            vectors = {}
-            for start in range(0, len(rows), 32):
-                part = rows[start : start + 32]
-                files = [folders[pictures[row].file] / pictures[row].file for row in part]
-                made = model.images(np.stack([to_array(square(load(file))) for file in files]))
-                vectors |= dict(zip(part, torch.from_numpy(made), strict=True))
+    for name, folder in _models(arguments).items():
+        if not folder.is_dir():
+            continue
+        model = Exported(folder)
+        rows = [row for row, picture in enumerate(pictures) if picture.split == "dev"]
+        vectors = {}
+        for start in range(0, len(rows), 32):
+            part = rows[start : start + 32]
+            files = [folders[pictures[row].file] / pictures[row].file for row in part]
+            made = model.images(np.stack([to_array(square(load(file))) for file in files]))
+            vectors |= dict(zip(part, torch.from_numpy(made), strict=True))
 
-            def images(rows: Sequence[int], vectors: dict = vectors) -> torch.Tensor:
-                return torch.stack([vectors[row] for row in rows])
+        def images(rows: Sequence[int], vectors: dict = vectors) -> torch.Tensor:
+            return torch.stack([vectors[row] for row in rows])
 
-            def texts(texts: Sequence[str], model: Exported = model) -> torch.Tensor:
-                return torch.from_numpy(model.texts(list(texts)))
+        def texts(texts: Sequence[str], model: Exported = model) -> torch.Tensor:
+            return torch.from_numpy(model.texts(list(texts)))
 
-            report[str(folder)] = evaluate(pictures, images, texts)
-            print(folder, report[str(folder)], flush=True)
-    (arguments.cache / "evaluation.json").write_text(json.dumps(report, indent=1))
+        figures = evaluate(pictures, images, texts)
+        languages = json.loads((folder / "config.json").read_text())["languages"]
+        if len(languages) > 1:
+            figures |= by_language(pictures, images, texts, languages)
+        print(folder, figures, flush=True)
+        (arguments.cache / f"evaluation-{name}.json").write_text(json.dumps(figures, indent=1))
 
 
 def run_card(arguments: Namespace) -> None:
-    """Write the model card, with the figures of `train` and `evaluate`."""
+    """Write both models' cards, with the figures of `train` and `evaluate`."""
     figures = json.loads((arguments.cache / "figures.json").read_text())
-    evaluation = json.loads((arguments.cache / "evaluation.json").read_text())
-    text = model_card.card(figures, list(evaluation.values()))
-    (arguments.out / "README.md").write_text(text, encoding="utf-8")
+    for name, folder in _models(arguments).items():
+        file = arguments.cache / f"evaluation-{name}.json"
+        if name != "version-0" and file.exists():
+            before = json.loads((arguments.cache / "evaluation-version-0.json").read_text())
+            text = model_card.card(name, figures, json.loads(file.read_text()), before)
+            (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _models(arguments: Namespace) -> dict[str, Path]:
+    models = {"english": arguments.out, "multilingual": _multilingual(arguments.out)}
+    return models | ({} if arguments.against is None else {"version-0": arguments.against})
+
+
+def _multilingual(out: Path) -> Path:
+    return out.with_name(f"{out.name}-multilingual")
 
 
 def _towers(heads: list[WordHead], data: Data, words: Words, texts: TextCache):
