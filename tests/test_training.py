@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from zeroshelf.records import Preprocessing
 torch = pytest.importorskip("torch", reason="torch isn't installed: the recipe is not tested")
 pytest.importorskip("onnx", reason="onnx isn't installed: the recipe is not tested")
 ort = pytest.importorskip("onnxruntime")
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the recipe is no part of the package
 
 from training import evaluate, graph, model, pixels, words  # noqa: E402
 from training.index import Picture  # noqa: E402
