@@ -1,0 +1,154 @@
+"""Cached features and text vectors -> a trained word head. Minutes on two cores."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from training.index import Picture
+from training.model import WordHead
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    steps: int = 300
+    rate: float = 1e-3
+    decay: float = 0.1
+    hidden: int = 1024
+    dropout: float = 0.3
+    captions: int = 256  # pictures with captions in a batch
+    labels: int = 96  # labels of each set in a batch
+    caption_weight: float = 0.5  # against labels
+    set_power: float = 0.5
+    plain: float = 0.5  # of the pictures come as they are, the rest as a view
+    names: float = 0.6  # of the labels come by name, the rest by kind or gloss
+
+
+@dataclass(frozen=True, slots=True)
+class Phrasings:
+    """The ways to say one label, as rows of the text vectors."""
+
+    names: Sequence[Sequence[int]]  # the label in its templates, then each synonym in its own
+    kinds: Sequence[int]  # "tench, a kind of fish"
+    gloss: Sequence[int]  # none or one
+
+    def pick(self, rng: random.Random, by_name: float) -> int:
+        other = [*self.kinds, *self.gloss]
+        if other and rng.random() >= by_name:
+            return rng.choice(other)
+        synonyms = self.names[1:]
+        return rng.choice(
+            rng.choice(synonyms) if synonyms and rng.random() < 0.4 else self.names[0]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What training reads. `views` holds the plain features first; a view's row may be missing."""
+
+    pictures: Sequence[Picture]
+    views: Sequence[
+        tuple[torch.Tensor, torch.Tensor]
+    ]  # features (N, 1280), probabilities (N, 1000)
+    texts: torch.Tensor  # (T, 384) unit
+    captions: Mapping[int, Sequence[int]]  # picture -> rows of texts
+    labels: Mapping[str, Phrasings]
+    classes: torch.Tensor  # (1000, 384) unit
+
+
+def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] = frozenset()):
+    """A word head and its logit scale. `leave_out`: labels whose pictures are not shown.
+
+    A batch holds up to `labels` labels of every set with one picture each, and `captions` pictures
+    with one caption each. Labels compete only with those of their own set: another set may have
+    "dog" where this one has "beagle".
+    """
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    sets, captioned = _training_rows(data, leave_out)
+    head = WordHead(data.classes, settings.hidden, settings.dropout)
+    log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": head.parameters(), "weight_decay": settings.decay},
+            {"params": [log_scale], "weight_decay": 0.0},
+        ]
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, settings.steps)
+    weights = _set_weights(sets, settings.set_power)
+    head.train()
+    views = [(features, head.known(probabilities)) for features, probabilities in data.views]
+    for _ in range(settings.steps):
+        rows, texts, counts = [], [], []
+        for labels in sets.values():
+            picked = rng.sample(list(labels), min(settings.labels, len(labels)))
+            rows += [rng.choice(labels[label]) for label in picked]
+            texts += [data.labels[label].pick(rng, settings.names) for label in picked]
+            counts.append(len(picked))
+        picked = rng.sample(captioned, min(settings.captions, len(captioned)))
+        rows += picked
+        texts += [rng.choice(data.captions[row]) for row in picked]
+        with torch.autocast("cpu", torch.bfloat16):
+            images = head.beside(*_views(views, rows, settings.plain, rng))
+        logits = [
+            log_scale.exp().clamp(max=100) * image.float() @ text.T
+            for image, text in zip(
+                images.split([*counts, len(picked)]),
+                data.texts[texts].split([*counts, len(picked)]),
+                strict=True,
+            )
+        ]
+        named = sum(weights[at] * _entropy(block) for at, block in enumerate(logits[:-1]))
+        told = (_entropy(logits[-1]) + _entropy(logits[-1].T)) / 2 if picked else 0.0
+        weight = settings.caption_weight
+        loss = (1 - weight) * named + weight * told
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return head.eval(), log_scale.exp().item()
+
+
+def _training_rows(data: Data, leave_out: frozenset[str]):
+    """Per set: label -> pictures; and the captioned pictures. One that has captions is learned by
+    them alone: the labels beside them are often no more than a shop's categories."""
+    sets: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for row, picture in enumerate(data.pictures):
+        labelled = picture.split == "train" and not picture.captions
+        shown = labelled and not leave_out.intersection(picture.labels)
+        for label in picture.labels if shown else ():
+            sets[picture.set][label].append(row)
+    captioned = [row for row in data.captions if data.pictures[row].split == "train"]
+    return sets, captioned
+
+
+def _set_weights(sets: dict[str, dict[str, list[int]]], power: float) -> list[float]:
+    """Each set's part of the loss: its number of pictures to a power, made to sum to 1."""
+    sizes = [sum(map(len, labels.values())) ** power for labels in sets.values()]
+    return [size / sum(sizes) for size in sizes]
+
+
+def _views(views: list, rows: list[int], plain: float, rng: random.Random):
+    """The pictures' features and known vectors, each from the plain view or, by chance, another."""
+    others = range(1, len(views))
+    at = np.array([rng.choice(others) if others and rng.random() >= plain else 0 for _ in rows])
+    index = torch.tensor(rows)
+    features, known = (part[index] for part in views[0])
+    for view in range(1, len(views)):
+        chosen = torch.from_numpy(np.flatnonzero(at == view))
+        features[chosen] = views[view][0][index[chosen]]
+        known[chosen] = views[view][1][index[chosen]]
+    return features, known
+
+
+def _entropy(logits: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy where row i's answer is column i."""
+    return cross_entropy(logits, torch.arange(len(logits), device=logits.device))
