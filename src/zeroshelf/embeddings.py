@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -25,6 +26,7 @@ from zeroshelf.store import Embedded, Store
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much so far, of how many
 
+BANK_TEXTS = Path(__file__).parent / "data" / "bank" / "texts.npz"
 FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost
 
 
@@ -132,15 +134,12 @@ def text_embedder(encoder: Encoder, store: Store) -> Callable[[Sequence[str]], V
 
 
 def shipped_texts(model: Model) -> dict[str, npt.NDArray[np.float32]]:
-    """The vectors of texts that every run needs, where the model's folder brings them along.
+    """The bank's texts with their vectors, if `model` is the one that is shipped.
 
-    `texts.npz` holds `texts` (N,), `vectors` (N, D) in half precision, and the `digest` of the
-    model that made them: those of another model are passed over.
+    The file holds `texts` (N,), `vectors` (N, D) in half precision, and the `digest` of the model
+    that made them.
     """
-    path = model.folder / "texts.npz"
-    if not path.is_file():
-        return {}
-    with np.load(path) as file:
+    with np.load(BANK_TEXTS) as file:
         if str(file["digest"]) != model.digest:
             return {}
         vectors = file["vectors"].astype(np.float32)
