@@ -16,7 +16,6 @@ SHELVES = {
     "cat": {"IMG_0425.jpg", "DSC01018.JPG"},
     "fish": {"IMG_0412.jpg", "IMG_0433.jpg", "IMG_0451.jpg", "DSC01017.JPG", "DSC01022.JPG"},
     "coffee": {"IMG_0418.jpg", "IMG_0419.jpg"},
-    "solar panel": {"IMG_0440.png"},
 }
 BROKEN = "IMG_0436.jpg"
 
