@@ -34,7 +34,7 @@ _HOMES = {  # public name -> its module; imported when it is first used
     "demo_pictures": "demo",
     "reopen": "run",
 }
-__all__ = [  # noqa: RUF022
+__all__ = [
     "Action", "Decision", "Label", "LabelSet", "Outcome", "Picture", "Plan", "Run", "Skipped",
     "UserError", "classify", "demo_pictures", "reopen",
 ]  # fmt: skip
