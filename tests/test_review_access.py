@@ -28,7 +28,8 @@ OPEN = {
     "nothing": "document.getElementById('text').value = 'no such name';"
     "document.getElementById('find').requestSubmit()",
 }
-AXE = """axe.run().then((result) => ({
+# what lies behind an open dialog is inert: nobody reads it, but axe would measure its colours
+AXE = """axe.run(document.querySelector("dialog[open]") ?? document).then((result) => ({
   passed: result.passes.length,
   violations: result.violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 200))]),
 }))"""
@@ -52,7 +53,9 @@ def test_axe_finds_nothing(tmp_path: Path, dark: bool, width: int) -> None:
                 browser.run(act or "undefined")
                 browser.run("new Promise((done) => setTimeout(done, 600))")
                 found = browser.run(AXE)
-                assert found["passed"] > 15
+                assert found["passed"] > (15 if name in ("page", "selected", "nothing") else 5), (
+                    name
+                )
                 assert found["violations"] == [], (name, json.dumps(found, indent=1))
 
 

@@ -240,3 +240,49 @@ def test_one_review_at_a_time(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=1)
     with Session(run), pytest.raises(Exception, match="under review already"):
         Session(run)
+
+
+def test_pictures_are_dragged_to_a_shelf(tmp_path: Path, chromium: Chromium) -> None:
+    with serving(colour_run(tmp_path)) as (session, address):
+        opened(chromium, address)
+        shelf(chromium, "other")
+        chromium.run(
+            "{ const dataTransfer = new DataTransfer();"
+            "const act = (element, name) => element.dispatchEvent("
+            "  new DragEvent(name, { dataTransfer, bubbles: true, cancelable: true }));"
+            "act(document.querySelector('.card'), 'dragstart');"
+            "act(document.querySelector('#shelves li[data-look=green] .to'), 'drop'); }"
+        )
+        kept(chromium, 1)
+        assert list(session.edited.placed.values()) == ["green"]
+
+
+def test_the_slider_says_what_would_change(tmp_path: Path, chromium: Chromium) -> None:
+    with serving(colour_run(tmp_path)) as (session, address):
+        session.bold(-20)  # all is in "other" now
+        opened(chromium, address)
+        slide = "{{ const bold = document.getElementById('bold'); bold.value = 8;"
+        slide += "bold.dispatchEvent(new Event('{}')); }}"
+        chromium.run(slide.format("input"))
+        chromium.wait("document.getElementById('bold-says').textContent.includes('would change')")
+        assert session.edit_count == 1
+        chromium.run(slide.format("change"))
+        kept(chromium, 2)
+        assert (session.shelves.columns < 2).sum() >= 16
+
+
+def test_pictures_are_found_by_name_and_by_what_they_show(
+    tmp_path: Path, chromium: Chromium
+) -> None:
+    with serving(colour_run(tmp_path)) as (_, address):
+        opened(chromium, address)
+        shelf(chromium, "all")
+        search = "document.getElementById('text').value = {!r};"
+        search += "document.getElementById('find-by').value = {!r};"
+        search += "document.getElementById('find').requestSubmit()"
+        chromium.run(search.format("blue-0", "name"))
+        assert shown(chromium) == 8
+        chromium.run(search.format("green", "look"))
+        chromium.wait("document.getElementById('shown').textContent.includes('most like')")
+        first = "[...document.querySelectorAll('.card')].find((card) => card.index === 0).ariaLabel"
+        assert chromium.run(first).startswith("green")

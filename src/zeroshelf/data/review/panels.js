@@ -23,8 +23,7 @@ export async function offer() {
   if (!given) return;
   const count = given.moves.reduce((sum, move) => sum + move.count, 0);
   $("offer").hidden = count === 0;
-  $("offer-says").textContent = `From the ${plural(given.marks, "picture")} that you placed, ${plural(count, "more")
-    .replace("mores", "more")} would change shelf.`;
+  $("offer-says").textContent = `From the ${plural(given.marks, "picture")} that you placed, ${number(count)} more would change shelf.`;
 }
 
 export async function openLesson() {
