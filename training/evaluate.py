@@ -119,4 +119,4 @@ def unseen(
         if len(labels) >= 5:
             prompts = texts([PROMPT.format(label) for label in labels])
             figures[f"{name} ({len(labels)})"] = top1(pictures, rows, labels, images(rows), prompts)
-    return figures | {"mean": float(np.mean(list(figures.values())))}
+    return figures | {"mean": float(np.mean(list(figures.values())))} if figures else {}
