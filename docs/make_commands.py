@@ -18,18 +18,20 @@ HEAD = """\
 
 Written from the program's own help by `python docs/make_commands.py`.
 
-**Exit codes**: 0 done; 1 some pictures were skipped or could not be placed; 2 a mistake that you can mend, told in
-a line; 3 a bug, whose traceback lies in a file that is named; 130 interrupted (Ctrl-C), with nothing half done.
+**Exit codes**: 0 done; 1 some pictures were skipped or could not be placed; 2 a mistake that you
+can mend, told in a line; 3 a bug, whose traceback lies in a file that is named; 130 interrupted
+(Ctrl-C), with nothing half done.
 
-**Streams**: data goes to stdout, progress and warnings to stderr. With `--json` stdout holds one JSON object, with at
-least `run` (the run's id), `report` and `results` (paths, null where none was written) and `counts`.
+**Streams**: data goes to stdout, progress and warnings to stderr. With `--json` stdout holds one
+JSON object, with at least `run` (the run's id), `report` and `results` (paths, null where none was
+written) and `counts`.
 
-**Places**: the cache lies in the user's cache folder (`ZEROSHELF_CACHE` names another), runs in the user's state
-folder (`ZEROSHELF_RUNS`), models in the user's data folder (`ZEROSHELF_MODELS`). `ZEROSHELF_MODEL` names the model
-that is used where `--model` doesn't.
+**Places**: the cache lies in the user's cache folder (`ZEROSHELF_CACHE` names another), runs in the
+user's state folder (`ZEROSHELF_RUNS`), models in the user's data folder (`ZEROSHELF_MODELS`).
+`ZEROSHELF_MODEL` names the model that is used where `--model` doesn't.
 
-**Completion**: `eval "$(_ZEROSHELF_COMPLETE=bash_source zeroshelf)"` in `~/.bashrc`, `zsh_source` in `~/.zshrc`, or
-`_ZEROSHELF_COMPLETE=fish_source zeroshelf | source` in fish's configuration.
+**Completion**: `eval "$(_ZEROSHELF_COMPLETE=bash_source zeroshelf)"` in `~/.bashrc`, `zsh_source`
+in `~/.zshrc`, or `_ZEROSHELF_COMPLETE=fish_source zeroshelf | source` in fish's configuration.
 """
 
 
