@@ -53,9 +53,24 @@ def test_a_large_folder_is_compared_within_a_window(monkeypatch) -> None:  # typ
     monkeypatch.setattr(duplicates, "ALL_PAIRS", 5)
     monkeypatch.setattr(duplicates, "WINDOW", 2)
     monkeypatch.setattr(duplicates, "BLOCK", 3)
-    vectors = np.tile(np.array([[1, 0, 0, 0]], np.float16), (7, 1))
-    pairs = set(duplicates._alike(vectors))
-    assert pairs == {(a, b) for a in range(7) for b in range(a + 1, min(a + 3, 7))}
+    turns = np.array([0, 1, 2, 0, 1, 3, 3, 3]) * np.pi / 4  # 0 and 3 are alike, but too far apart
+    vectors = np.stack([np.cos(turns), np.sin(turns)], axis=1).astype(np.float16)
+    pictures = tuple(Picture(f"/{i}.jpg", "JPEG", 1, 1, 1) for i in range(8))
+    digests = tuple(bytes([i]) * 32 for i in range(8))
+    white = _jpeg()
+    found = duplicates.groups(
+        Embeddings(pictures, digests, vectors, (), COLOURS),
+        lambda wanted: dict.fromkeys(wanted, white),
+    )
+    assert found == ((5, 6, 7),)
+
+
+def test_many_copies_of_one_picture_are_one_group() -> None:
+    vectors = np.tile(np.array([[1, 0, 0, 0]], np.float16), (3000, 1))
+    pictures = tuple(Picture(f"/{i}.jpg", "JPEG", 1, 1, 1) for i in range(3000))
+    embeddings = Embeddings(pictures, (b"x" * 32,) * 3000, vectors, (), COLOURS)
+    (group,) = duplicates.groups(embeddings, lambda wanted: {})
+    assert group == tuple(range(3000))
 
 
 def _jpeg() -> bytes:

@@ -11,7 +11,7 @@ so that a chain of small steps never joins what is far apart (complete linkage).
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -29,21 +29,41 @@ Thumbnails = Callable[[Iterable[bytes]], Mapping[bytes, bytes]]  # digests -> sm
 
 
 def groups(embeddings: Embeddings, thumbnails: Thumbnails) -> tuple[tuple[int, ...], ...]:
-    """Rows of `embeddings` that are nearly the same picture, two or more a group."""
-    pairs = _pairs(embeddings, thumbnails)
-    placed: dict[int, int] = {}
+    """Rows of `embeddings` that are nearly the same picture, two or more a group.
+
+    Every pair is looked at in a folder of up to `ALL_PAIRS` pictures; in a larger one those that
+    lie within `WINDOW` of each other in the order of their paths, as a burst does. Only what the
+    vectors find alike is drawn.
+    """
+    rows = np.flatnonzero(_has_alike(embeddings.vectors))
+    digests = [embeddings.digests[row] for row in rows]
+    drawn = thumbnails(dict.fromkeys(digests))
+    hashes = np.array([dhash(drawn[d]) if d in drawn else 0 for d in digests], np.uint64)
+    has_hash = np.array([d in drawn for d in digests], bool)
+    number = {digest: n for n, digest in enumerate(dict.fromkeys(digests))}
+    contents = np.array([number[digest] for digest in digests], np.int64)
+    vectors = embeddings.vectors[rows].astype(np.float32)
+    reach = _reach(len(embeddings))
+
+    placed = np.full(len(rows), -1)  # -> an index in `made`
     made: list[list[int]] = []
-    for row in sorted(pairs):
-        near = pairs[row]
-        for at in dict.fromkeys(placed[other] for other in near if other in placed):
-            if near.issuperset(made[at]):
-                made[at].append(row)
-                placed[row] = at
-                break
-        else:
-            placed[row] = len(made)
-            made.append([row])
-    return tuple(tuple(group) for group in made if len(group) > 1)
+    for start in range(0, len(rows), BLOCK):
+        block = slice(start, start + BLOCK)
+        alike = np.bitwise_count(hashes[block, None] ^ hashes) <= BITS
+        alike &= vectors[block] @ vectors.T >= COSINE
+        alike &= has_hash[block, None] & has_hash
+        alike |= contents[block, None] == contents
+        alike &= np.abs(rows[block, None] - rows) <= reach
+        for row, near in enumerate(alike, start):
+            for at in np.unique(placed[:row][near[:row]]):
+                if near[made[at]].all():
+                    made[at].append(row)
+                    placed[row] = at
+                    break
+            else:
+                placed[row] = len(made)
+                made.append([row])
+    return tuple(tuple(rows[group].tolist()) for group in made if len(group) > 1)
 
 
 def dhash(thumbnail: bytes) -> int:
@@ -54,37 +74,18 @@ def dhash(thumbnail: bytes) -> int:
     return int("".join("1" if bit else "0" for bit in bits), 2)
 
 
-def _pairs(embeddings: Embeddings, thumbnails: Thumbnails) -> dict[int, set[int]]:
-    """Row -> the rows that are near-duplicates of it. Only what the vectors find alike is drawn."""
-    digests = embeddings.digests
-    alike = list(_alike(embeddings.vectors))
-    involved = {digests[row] for pair in alike for row in pair}
-    drawn = thumbnails(involved)
-    hashes = {digest: dhash(drawn[digest]) for digest in involved if digest in drawn}
-    found: dict[int, set[int]] = {}
-    for one, other in alike:
-        if digests[one] != digests[other]:
-            if not {digests[one], digests[other]} <= hashes.keys():
-                continue
-            bits = (hashes[digests[one]] ^ hashes[digests[other]]).bit_count()
-            if bits > BITS:
-                continue
-        found.setdefault(one, set()).add(other)
-        found.setdefault(other, set()).add(one)
+def _has_alike(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """(N, D) -> (N,): is another picture's vector near enough?"""
+    count, reach = len(vectors), _reach(len(vectors))
+    found = np.zeros(count, bool)
+    for start in range(0, count, BLOCK):
+        end = min(start + BLOCK, count)
+        first, last = max(0, start - reach), min(count, end + reach)
+        cosines = vectors[start:end].astype(np.float32) @ vectors[first:last].astype(np.float32).T
+        cosines[np.arange(end - start), np.arange(start, end) - first] = 0
+        found[start:end] = (cosines >= COSINE).any(axis=1)
     return found
 
 
-def _alike(vectors: npt.NDArray[np.floating]) -> Iterator[tuple[int, int]]:
-    """Pairs of rows a < b whose vectors are near enough.
-
-    Every pair in a folder of up to `ALL_PAIRS` pictures; in a larger one those that lie within
-    `WINDOW` of each other in the order of their paths, as a burst does.
-    """
-    reach = len(vectors) if len(vectors) <= ALL_PAIRS else WINDOW
-    for start in range(0, len(vectors), BLOCK):
-        block = vectors[start : start + BLOCK].astype(np.float32)
-        after = vectors[start : start + BLOCK + reach].astype(np.float32)
-        cosines = block @ after.T
-        for a, b in np.argwhere(cosines >= COSINE):
-            if a < b <= a + reach:
-                yield int(a) + start, int(b) + start
+def _reach(count: int) -> int:
+    return count if count <= ALL_PAIRS else WINDOW
