@@ -17,7 +17,7 @@ def main() -> None:
     model = models.find("starter")
     texts = list(dict.fromkeys(negative.prompt for negative in bank()))
     vectors = models.load(model).embed_texts(texts)
-    np.savez_compressed(
+    np.savez(
         BANK_TEXTS,
         digest=np.array(model.digest),
         texts=np.array(texts),

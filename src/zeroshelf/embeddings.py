@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ from blake3 import blake3
 from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
 from zeroshelf.preprocess import to_pixels
-from zeroshelf.records import Embeddings, Encoder, Folder, Model, Picture, Skipped, Vectors
+from zeroshelf.records import Embeddings, Encoder, Folder, Picture, Skipped, Vectors
 from zeroshelf.store import Embedded, Store
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much so far, of how many
@@ -116,31 +117,31 @@ def embed(
 def text_embedder(encoder: Encoder, store: Store) -> Callable[[Sequence[str]], Vectors]:
     """A function of N texts -> (N, D) unit rows that asks the model only for texts it never saw."""
     model = encoder.model
+    known = dict(shipped_texts(model.digest))
 
     def embed_texts(texts: Sequence[str]) -> Vectors:
-        known = store.texts(model.digest, texts)
-        unknown = [text for text in dict.fromkeys(texts) if text not in known]
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        if missing:
+            known.update(store.texts(model.digest, missing))
+        unknown = [text for text in missing if text not in known]
         if unknown:
-            shipped = shipped_texts(model)
-            made = {text: shipped[text] for text in unknown if text in shipped}
-            fresh = [text for text in unknown if text not in shipped]
-            if fresh:
-                made |= zip(fresh, encoder.embed_texts(fresh), strict=True)
+            made = dict(zip(unknown, encoder.embed_texts(unknown), strict=True))
             store.add_texts(model.digest, made)
-            known |= made
+            known.update(made)
         return np.stack([known[text] for text in texts])
 
     return embed_texts
 
 
-def shipped_texts(model: Model) -> dict[str, npt.NDArray[np.float32]]:
-    """The bank's texts with their vectors, if `model` is the one that is shipped.
+@lru_cache(maxsize=1)
+def shipped_texts(model_digest: str) -> Mapping[str, npt.NDArray[np.float32]]:
+    """The bank's texts with their vectors, if the model is the one that is shipped.
 
     The file holds `texts` (N,), `vectors` (N, D) in half precision, and the `digest` of the model
     that made them.
     """
     with np.load(BANK_TEXTS) as file:
-        if str(file["digest"]) != model.digest:
+        if str(file["digest"]) != model_digest:
             return {}
         vectors = file["vectors"].astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

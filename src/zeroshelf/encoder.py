@@ -62,7 +62,11 @@ class TwoTower:
         with self._lock:
             if self._textual is None:
                 graph = ort.open_graph(
-                    self._layout.textual, self._device, self._threads, self._warn
+                    self._layout.textual,
+                    self._device,
+                    self._threads,
+                    self._warn,
+                    optimise=len(texts) > TEXT_BATCH,
                 )
                 self._textual = _Textual(graph, self._layout)
             textual = self._textual

@@ -85,17 +85,20 @@ class Graph:
         return result
 
 
-def open_graph(path: Path, device: str | None, threads: int, warn: Warn) -> Graph:
+def open_graph(
+    path: Path, device: str | None, threads: int, warn: Warn, *, optimise: bool = True
+) -> Graph:
     """Open `path` on `device` ("cuda", "cpu", ...; None: the best that this machine has).
 
     `threads` are those that one call of `run` may use on the CPU. A device that is there but does
     not work is told to `warn`, and the graph runs on the next; one that was asked for and that the
-    installed ONNX Runtime does not know raises `UserError`.
+    installed ONNX Runtime does not know raises `UserError`. Optimising takes a quarter of a second:
+    too long for a handful of texts.
     """
     failure = ""
     for name in _wanted(device, devices()):
         try:
-            session = _session(path, name, threads)
+            session = _session(path, name, threads, optimise)
         except Exception as error:  # onnxruntime raises classes of its own, one per status
             failure = str(error).splitlines()[0]
         else:
@@ -133,12 +136,14 @@ def hidden_package() -> str | None:
     return None
 
 
-def _session(path: Path, device: str, threads: int) -> Any:
+def _session(path: Path, device: str, threads: int, optimise: bool) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3  # errors only: warnings speak of nodes, which no user can mend
     options.enable_cpu_mem_arena = False  # half the memory for the same speed
     plugged = [found for found in ort.get_ep_devices() if found.ep_name == PROVIDERS[device]]
