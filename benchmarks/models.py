@@ -40,7 +40,7 @@ def main() -> None:
 
 def compare(work: Path) -> None:
     from tests import checkpoints
-    from zeroshelf.export import export
+    from zeroshelf.models.export import export
 
     print(f"{'':26}{'pictures/CPU s':>15}{'texts/CPU s':>13}{'peak MB':>9}{'graphs MB':>11}")
     for architecture in ARCHITECTURES:
@@ -97,7 +97,7 @@ def measure(work: Path, architecture: str, how: str) -> dict[str, float]:
 
 def prove(work: Path) -> None:
     from tests import checkpoints as make
-    from zeroshelf.export import export
+    from zeroshelf.models.export import export
 
     families: dict[str, Callable[[Path], object]] = {
         "open_clip SigLIP 2 B/16": lambda f: make.open_clip_folder("ViT-B-16-SigLIP2", f, False),

@@ -26,7 +26,7 @@ from tokenizers import (
     trainers,
 )
 
-from zeroshelf import clip_bpe
+from zeroshelf.models import clip_bpe
 
 CORPUS = [
     "a photo of a cat, a dog, a frog and the quick brown fox that jumps over lazy dogs",

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
-from zeroshelf import folder, names, plan, planfile, runs, transfer
+from zeroshelf import folder, plan, runs
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
+from zeroshelf.files import names, planfile, transfer
 from zeroshelf.records import ActionKind
 from zeroshelf.undo import undo
 

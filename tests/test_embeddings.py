@@ -10,10 +10,10 @@ from PIL import Image
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder
 from zeroshelf import models
-from zeroshelf.bank import bank
 from zeroshelf.embeddings import embed_batch, shipped_texts, text_embedder
 from zeroshelf.errors import Unreadable
 from zeroshelf.store import Embedded, Store
+from zeroshelf.words.bank import bank
 
 
 def png(colour: tuple[int, int, int]) -> bytes:

@@ -29,11 +29,12 @@ except ImportError as missing:  # said aloud: these tests are what the export is
 
 from tests import checkpoints
 from tests.hub import Hub
-from zeroshelf import golden, models, pictures
+from zeroshelf import models, pictures
 from zeroshelf.commands.models import group
 from zeroshelf.errors import UserError
-from zeroshelf.export import check, export
-from zeroshelf.export.towers import Towers
+from zeroshelf.models import golden
+from zeroshelf.models.export import check, export
+from zeroshelf.models.export.towers import Towers
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Vectors
 

@@ -20,10 +20,11 @@ import pytest
 
 from tests.making import contents, photos, planned, put, statuses, tree, xmp
 from zeroshelf import apply as application
-from zeroshelf import journal, runs, transfer
+from zeroshelf import runs
 from zeroshelf import undo as undoing
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
+from zeroshelf.files import journal, transfer
 from zeroshelf.undo import undo
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by fork")

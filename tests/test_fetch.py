@@ -14,9 +14,10 @@ from click.testing import CliRunner
 
 from tests import tiny
 from tests.hub import COMMIT, Hub
-from zeroshelf import catalogue, fetch, installed, models
+from zeroshelf import models
 from zeroshelf.commands.models import group
 from zeroshelf.errors import UserError
+from zeroshelf.models import catalogue, fetch, installed
 
 REPO = "someone/tiny"
 

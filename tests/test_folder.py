@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.making import JPEG, put
-from zeroshelf import companions, folder, kinds
+from zeroshelf import folder
 from zeroshelf.errors import UserError
+from zeroshelf.files import companions, kinds
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -13,8 +13,9 @@ from PIL import Image
 
 from tests.making import encoded
 from tests.test_pictures import BLUE, RED, colour, halves, near
-from zeroshelf import kinds, pictures
+from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
+from zeroshelf.files import kinds
 
 
 def heic(image: Image.Image, **options: Any) -> bytes:
@@ -118,7 +119,7 @@ def test_jxl(mode: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (640, 400), (1600, 900), (300, 300), (9000, 17)])
 def test_size_of_a_jxl_is_known_before_it_is_decoded(size: tuple[int, int]) -> None:
-    from zeroshelf.foreign import _jxl_size
+    from zeroshelf.files.foreign import _jxl_size
 
     assert _jxl_size(jxl(Image.new("RGB", size))) == size
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from zeroshelf.bank import bank
 from zeroshelf.labels import parse, spoken
-from zeroshelf.negatives import kept, related, sense, visible_senses
 from zeroshelf.records import Vectors
-from zeroshelf.wordnet import wordnet
+from zeroshelf.words.bank import bank
+from zeroshelf.words.negatives import kept, related, sense, visible_senses
+from zeroshelf.words.wordnet import wordnet
 
 
 def texts(wanted: Sequence[str]) -> Vectors:

@@ -13,8 +13,9 @@ from onnx import TensorProto
 from PIL import Image
 
 from tests import tiny
-from zeroshelf import golden, models, ort
+from zeroshelf import models
 from zeroshelf.errors import UserError
+from zeroshelf.models import golden, ort
 from zeroshelf.pictures import Decoded
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Label, LabelSet, Model, Vectors

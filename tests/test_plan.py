@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.making import JPEG, photos, planned, put, statuses, tree
-from zeroshelf import folder, names, plan, planfile
+from zeroshelf import folder, plan
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
+from zeroshelf.files import names, planfile
 from zeroshelf.records import ActionKind
 from zeroshelf.undo import undo
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zeroshelf import golden
+from zeroshelf.models import golden
 from zeroshelf.pictures import Decoded
 from zeroshelf.preprocess import crop_box, to_pixels
 from zeroshelf.records import Preprocessing

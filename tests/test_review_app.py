@@ -15,8 +15,9 @@ import pytest
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.reviewing import TOKEN, colour_run, serving
-from zeroshelf import marks, planfile
+from zeroshelf import marks
 from zeroshelf.commands.review import keep
+from zeroshelf.files import planfile
 from zeroshelf.review.session import Session
 from zeroshelf.run import classify, reopen
 

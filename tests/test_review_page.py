@@ -13,7 +13,8 @@ pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.chromium import PROGRAM, Chromium
 from tests.reviewing import colour_run, large_run, serving
-from zeroshelf import edits, planfile
+from zeroshelf import edits
+from zeroshelf.files import planfile
 from zeroshelf.review.session import Session
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.making import JPEG, photos, planned, put, statuses, tree, xmp
-from zeroshelf import folder, planfile, sidecars
+from zeroshelf import folder
 from zeroshelf.apply import apply
 from zeroshelf.errors import Unreadable
+from zeroshelf.files import planfile, sidecars
 from zeroshelf.records import Picture
 from zeroshelf.undo import undo
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from benchmarks.accuracy import calibrate, episodes, rules, sets
 from benchmarks.accuracy.episodes import Episode
-from zeroshelf import calibration, decisions
+from zeroshelf import decisions
+from zeroshelf.models import calibration
 from zeroshelf.records import OpenSet
 
 SEED = 7  # not calibrate's

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import episodes, rules, sets
-from zeroshelf import calibration, models
-from zeroshelf.calibration import Folder
+from zeroshelf import models
+from zeroshelf.models import calibration
+from zeroshelf.models.calibration import Folder
 
 EPISODES, SEED = 300, 20
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from zeroshelf import models
-from zeroshelf.bank import bank
 from zeroshelf.embeddings import BANK_TEXTS
+from zeroshelf.words.bank import bank
 
 
 def main() -> None:

@@ -12,12 +12,12 @@ import numpy as np
 
 from benchmarks.accuracy.episodes import Episode
 from benchmarks.accuracy.sets import Pool
-from zeroshelf.bank import bank
 from zeroshelf.decisions import fit, softmax
 from zeroshelf.labels import parse
-from zeroshelf.prompts import PLAIN
 from zeroshelf.records import Embeddings, Picture, Scores
 from zeroshelf.scores import score
+from zeroshelf.words.bank import bank
+from zeroshelf.words.prompts import PLAIN
 
 NOWHERE = Picture("", "JPEG", 0, 0, 0)
 NEGLABEL_SCALE = 100.0  # NegLabel (ICLR 2024) takes the softmax of cosines / 0.01

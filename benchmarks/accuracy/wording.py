@@ -15,9 +15,9 @@ from benchmarks.accuracy.episodes import JUNK
 from benchmarks.accuracy.rules import NOWHERE
 from zeroshelf.decisions import fit
 from zeroshelf.labels import parse
-from zeroshelf.prompts import PLAIN
 from zeroshelf.records import Embeddings
 from zeroshelf.scores import score
+from zeroshelf.words.prompts import PLAIN
 
 PARAPHRASES = ("{}", "a {}", "{}s", "picture of a {}", "the {}")
 

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
-from zeroshelf import journal, names, planfile, tagging, transfer, undo
+from zeroshelf import undo
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.journal import Journal
+from zeroshelf.files import journal, names, planfile, tagging, transfer
+from zeroshelf.files.journal import Journal
 from zeroshelf.records import Action, Outcome, Plan
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # what, done so far, of how many

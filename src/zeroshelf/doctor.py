@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zeroshelf.bank import bank
 from zeroshelf.labels import spoken
-from zeroshelf.negatives import context, sense_fits, visible_senses
-from zeroshelf.prompts import Texts, label_prompts, mean_vectors
 from zeroshelf.records import Decisions, Label, LabelSet, Model
-from zeroshelf.wordnet import wordnet
+from zeroshelf.words.bank import bank
+from zeroshelf.words.negatives import context, sense_fits, visible_senses
+from zeroshelf.words.prompts import Texts, label_prompts, mean_vectors
+from zeroshelf.words.wordnet import wordnet
 
 TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart
 CLOSE_SENSES = 0.25  # how much nearer the best sense must be to stand alone

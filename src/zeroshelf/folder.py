@@ -13,8 +13,8 @@ import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from zeroshelf import companions, extras, kinds
 from zeroshelf.errors import UserError
+from zeroshelf.files import companions, extras, kinds
 from zeroshelf.records import Folder, Picture, Skipped
 
 # Folders that programs and systems keep for themselves; sorting them would break a library.

@@ -28,9 +28,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from zeroshelf import foreign, kinds
 from zeroshelf.errors import Unreadable
-from zeroshelf.foreign import Opened
+from zeroshelf.files import foreign, kinds
+from zeroshelf.files.foreign import Opened
 
 MAX_BYTES = 1 << 30  # of a file
 MAX_VIDEO_BYTES = 1 << 28  # held in memory, a few at a time

@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from zeroshelf import companions, names, sidecars, transfer
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.planfile import load, save
+from zeroshelf.files import companions, names, sidecars, transfer
+from zeroshelf.files.planfile import load, save
 from zeroshelf.records import OTHER, Action, ActionKind, Picture, Plan
 
 __all__ = ["load", "make", "save", "tags"]

@@ -18,13 +18,14 @@ import numpy as np
 
 from zeroshelf import apply as application
 from zeroshelf import decisions as deciding
-from zeroshelf import duplicates, models, plan, planfile, report, results, runs, sheet
+from zeroshelf import duplicates, models, plan, report, results, runs, sheet
 from zeroshelf import embeddings as embedding
 from zeroshelf import folder as scanning
 from zeroshelf import labels as labelling
 from zeroshelf import question as asked
 from zeroshelf import undo as undoing
 from zeroshelf.errors import UserError
+from zeroshelf.files import planfile
 from zeroshelf.records import (
     OTHER,
     ActionKind,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import platformdirs
 
-from zeroshelf import journal, names, planfile
 from zeroshelf.errors import UserError
-from zeroshelf.journal import State
+from zeroshelf.files import journal, names, planfile
+from zeroshelf.files.journal import State
 from zeroshelf.records import ActionKind, Plan
 
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")

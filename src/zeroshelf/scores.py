@@ -15,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import negatives
-from zeroshelf.prompts import Texts, label_prompts, mean_vectors
 from zeroshelf.records import Embeddings, LabelSet, Scores, Vectors
+from zeroshelf.words import negatives
+from zeroshelf.words.prompts import Texts, label_prompts, mean_vectors
 
 BLOCK = 1024  # pictures at once: 1,024 x 3,500 logits and their ranks are 43 MB
 NEAREST = 10  # negatives in a picture's negative score; 3 to 30 differ little

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import platformdirs
 from blake3 import blake3
 
-from zeroshelf.cachefile import CacheFile, wanted
+from zeroshelf.files.cachefile import CacheFile, wanted
 from zeroshelf.records import Picture
 
 Half: TypeAlias = npt.NDArray[np.float16]

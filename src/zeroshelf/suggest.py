@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.bank import bank
-from zeroshelf.negatives import visible_senses
-from zeroshelf.prompts import Texts
 from zeroshelf.records import Embeddings, Label, LabelSet
-from zeroshelf.wordnet import wordnet
+from zeroshelf.words.bank import bank
+from zeroshelf.words.negatives import visible_senses
+from zeroshelf.words.prompts import Texts
+from zeroshelf.words.wordnet import wordnet
 
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24)  # how many groups are tried
 DIMENSIONS = 50

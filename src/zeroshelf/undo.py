@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from zeroshelf import journal, tagging, transfer
-from zeroshelf.journal import Entry, Journal
+from zeroshelf.files import journal, tagging, transfer
+from zeroshelf.files.journal import Entry, Journal
 from zeroshelf.records import Outcome
 
 Progress: TypeAlias = Callable[[str, int, int], None]

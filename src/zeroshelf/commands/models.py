@@ -36,7 +36,8 @@ def list_(screen: Screen) -> None:
 
 
 def _list(screen: Screen) -> None:
-    from zeroshelf import catalogue, installed, models
+    from zeroshelf import models
+    from zeroshelf.models import catalogue, installed
 
     here = installed.ids()
     speed = models.gflops()
@@ -86,7 +87,7 @@ def _list(screen: Screen) -> None:
 @options.showing
 def get(screen: Screen, id: str, revision: str | None) -> None:
     """Bring a model from a hub: a catalogue id, or OWNER/NAME of any repository."""
-    from zeroshelf import installed
+    from zeroshelf.models import installed
 
     offer = installed.offer(id, revision)
     screen.say(
@@ -108,7 +109,8 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
 @options.showing
 def show(screen: Screen, id: str | None) -> None:
     """Everything that is known of a model; without ID, of the one that would be used."""
-    from zeroshelf import catalogue, models
+    from zeroshelf import models
+    from zeroshelf.models import catalogue
 
     row = catalogue.by_source(id) if id else None
     try:
@@ -146,7 +148,7 @@ def show(screen: Screen, id: str | None) -> None:
 @options.showing
 def remove(screen: Screen, id: str, yes: bool) -> None:
     """Delete an installed model's files."""
-    from zeroshelf import installed
+    from zeroshelf.models import installed
 
     if id not in installed.ids():
         raise UserError(f"{id} is not installed; `zeroshelf models` lists what is")
@@ -162,7 +164,8 @@ def remove(screen: Screen, id: str, yes: bool) -> None:
 @options.showing
 def verify(screen: Screen, id: str | None) -> None:
     """Check an installed model: checksums, and its embeddings of a dozen pictures and texts."""
-    from zeroshelf import installed, models
+    from zeroshelf import models
+    from zeroshelf.models import installed
 
     model = models.find(id)
     agreements = installed.verify(model.id, model.folder)
@@ -202,10 +205,10 @@ def export(
     SOURCE is a folder or a hub's OWNER/NAME of open_clip, transformers (CLIP, SigLIP, SigLIP 2) or
     sentence-transformers, or an architecture that open_clip knows. Needs zeroshelf[export].
     """
-    from zeroshelf import catalogue, installed
+    from zeroshelf.models import catalogue, installed
 
     try:
-        from zeroshelf.export import export as convert
+        from zeroshelf.models.export import export as convert
     except ImportError as error:
         raise UserError(
             f"export needs torch ({error.name} is missing): pip install 'zeroshelf[export]'"

@@ -89,7 +89,8 @@ def keep(session: Session) -> bool:
 def catch_up(run: str) -> None:
     """Before an apply: edits that a review could not put into the plan any more, because it was
     killed, go there now. Raises `UserError` where the run was carried out before them."""
-    from zeroshelf import edits, journal, runs
+    from zeroshelf import edits, runs
+    from zeroshelf.files import journal
     from zeroshelf.review.session import Session
     from zeroshelf.run import reopen
 

@@ -19,13 +19,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from zeroshelf import decisions as deciding
-from zeroshelf import pictures, planfile
+from zeroshelf import pictures
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.prompts import PLAIN
+from zeroshelf.files import planfile
 from zeroshelf.review import lessons
 from zeroshelf.review.carrying import Carrier
 from zeroshelf.review.guard import Guard
 from zeroshelf.review.session import PERSON, Session
+from zeroshelf.words.prompts import PLAIN
 
 _SCRIPTS = ("review", "state", "words", "grid", "shelves", "detail", "panels")
 FILES = {  # everything of the page; no address is ever made into a path

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from zeroshelf import apply as application
-from zeroshelf import journal
 from zeroshelf import undo as undoing
 from zeroshelf.errors import UserError
+from zeroshelf.files import journal
 from zeroshelf.records import Outcome
 from zeroshelf.review.session import Session
 

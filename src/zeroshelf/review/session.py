@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import decisions as deciding
-from zeroshelf import edits, journal, labels, lock, marks, plan, planfile, teach
+from zeroshelf import edits, labels, marks, plan, teach
 from zeroshelf.errors import UserError
+from zeroshelf.files import journal, lock, planfile
 from zeroshelf.records import OTHER, Decisions, Embeddings, Label, LabelSet, Picture, Plan
 from zeroshelf.scores import score
 

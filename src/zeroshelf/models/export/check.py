@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from zeroshelf import golden, models
-from zeroshelf.export.towers import Towers, Unit
+from zeroshelf import models
+from zeroshelf.models import golden
+from zeroshelf.models.export.towers import Towers, Unit
 from zeroshelf.records import Vectors
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
-from zeroshelf import kinds
 from zeroshelf.errors import Unreadable
+from zeroshelf.files import kinds
 from zeroshelf.records import Picture
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from zeroshelf.export.towers import Towers, Unit
+from zeroshelf.models.export.towers import Towers, Unit
 
 LARGEST = 1_800_000_000  # bytes of weights in one file: ONNX itself ends at 2 GB
 

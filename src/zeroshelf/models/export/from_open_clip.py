@@ -13,10 +13,10 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch import nn
 
-from zeroshelf import clip_bpe
 from zeroshelf.errors import UserError
-from zeroshelf.export.towers import Towers, safetensors_in, settings
-from zeroshelf.layout import Json
+from zeroshelf.models import clip_bpe
+from zeroshelf.models.export.towers import Towers, safetensors_in, settings
+from zeroshelf.models.layout import Json
 
 
 def from_folder(folder: Path, checkpoint: Path | None = None) -> Towers:

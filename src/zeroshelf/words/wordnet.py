@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from zeroshelf.bank import FOLDER
+from zeroshelf.words.bank import FOLDER
 
 _SUFFIXES = (("ies", "y"), ("ves", "f"), ("men", "man"), ("es", ""), ("s", ""))  # wn's "morphy"
 

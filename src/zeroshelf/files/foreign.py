@@ -13,8 +13,8 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
-from zeroshelf import extras, kinds
 from zeroshelf.errors import Unreadable
+from zeroshelf.files import extras, kinds
 
 FRAMES = 5  # of a video, spread evenly; the mean of their embeddings speaks for it
 _PATIENCE = 60  # frames decoded after a jump

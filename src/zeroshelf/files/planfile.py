@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from zeroshelf import names
 from zeroshelf.errors import UserError
+from zeroshelf.files import names
 from zeroshelf.records import Action, ActionKind, Plan
 
 VERSION = 1

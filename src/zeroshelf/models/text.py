@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import clip_bpe
 from zeroshelf.errors import UserError
-from zeroshelf.layout import TextSettings
+from zeroshelf.models import clip_bpe
+from zeroshelf.models.layout import TextSettings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer

@@ -13,12 +13,12 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from zeroshelf import catalogue, digest, graph, installed, ort
-from zeroshelf import layout as layouts
-from zeroshelf.encoder import TwoTower
 from zeroshelf.errors import UserError
-from zeroshelf.layout import Layout
-from zeroshelf.ort import Warn
+from zeroshelf.models import catalogue, digest, graph, installed, ort
+from zeroshelf.models import layout as layouts
+from zeroshelf.models.encoder import TwoTower
+from zeroshelf.models.layout import Layout
+from zeroshelf.models.ort import Warn
 from zeroshelf.records import LabelSet, Model
 
 # What a script tells of the language: the first word of a letter's name in Unicode.
@@ -26,7 +26,7 @@ SCRIPTS = {
     "ARABIC": "ar", "CJK": "zh", "CYRILLIC": "ru", "DEVANAGARI": "hi", "GREEK": "el",
     "HANGUL": "ko", "HEBREW": "he", "HIRAGANA": "ja", "KATAKANA": "ja", "THAI": "th",
 }  # fmt: skip
-STARTER = Path(__file__).parent / "data" / "starter"
+STARTER = Path(__file__).parent.parent / "data" / "starter"
 
 
 def find(name: str | None = None) -> Model:

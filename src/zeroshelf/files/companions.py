@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from zeroshelf import kinds
+from zeroshelf.files import kinds
 from zeroshelf.records import Picture
 
 # Which picture of one stem leads. What a phone or camera shows comes before its RAW.

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from typing import IO
 
-from zeroshelf import names
 from zeroshelf.errors import UserError
+from zeroshelf.files import names
 
 if sys.platform == "win32":
     import msvcrt

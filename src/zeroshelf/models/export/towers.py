@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from zeroshelf.errors import UserError
-from zeroshelf.layout import Json
+from zeroshelf.models.layout import Json
 
 
 @dataclass(frozen=True, slots=True)

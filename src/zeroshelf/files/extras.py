@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.util import find_spec
 
-from zeroshelf import kinds
+from zeroshelf.files import kinds
 
 _LIBRARIES = {  # format: its library, the extra that brings it, what a person calls it
     kinds.RAW: ("rawpy", "raw", "RAW"),

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from zeroshelf import fetch, golden
 from zeroshelf.errors import UserError
-from zeroshelf.export import check, write
-from zeroshelf.export.towers import Towers, safetensors_in
-from zeroshelf.golden import Agreement
+from zeroshelf.models import fetch, golden
+from zeroshelf.models.export import check, write
+from zeroshelf.models.export.towers import Towers, safetensors_in
+from zeroshelf.models.golden import Agreement
 
 Precision = Literal["fp32", "fp16", "int8"]
 Say = Callable[[str], None]
@@ -78,7 +78,7 @@ def export(
 
 def _read(source: str, checkpoint: str | None, images: str | None) -> Towers:
     if not source.startswith(("hf-hub:", "local-dir:")) and not Path(source).is_dir():
-        from zeroshelf.export import from_open_clip
+        from zeroshelf.models.export import from_open_clip
 
         if source in from_open_clip.architectures():
             if checkpoint is None:
@@ -90,10 +90,10 @@ def _read(source: str, checkpoint: str | None, images: str | None) -> Towers:
             return from_open_clip.from_architecture(source, file, quick_gelu)
     folder = _folder(source)
     if (folder / "open_clip_config.json").is_file():
-        from zeroshelf.export import from_open_clip
+        from zeroshelf.models.export import from_open_clip
 
         return from_open_clip.from_folder(folder, Path(checkpoint) if checkpoint else None)
-    from zeroshelf.export import from_transformers
+    from zeroshelf.models.export import from_transformers
 
     if (folder / "modules.json").is_file():
         return from_transformers.from_sentence_transformers(
@@ -113,7 +113,7 @@ def _folder(source: str) -> Path:
 
 
 def _shrink(folder: Path, precision: Precision) -> None:
-    from zeroshelf.export import shrink
+    from zeroshelf.models.export import shrink
 
     steps = {"fp16": (shrink.to_fp16,), "int8": (shrink.to_int8, shrink.to_fp16)}[precision]
     for tower in ("visual", "textual"):

@@ -25,7 +25,9 @@ from zeroshelf.errors import UserError
 Array = npt.NDArray[Any]
 Warn = Callable[[str], None]
 
-MATMUL = Path(__file__).parent / "data" / "matmul.onnx"  # one product of two matrices, to time
+MATMUL = (
+    Path(__file__).parent.parent / "data" / "matmul.onnx"
+)  # one product of two matrices, to time
 
 # Every device, by the name that people give it, with the name of ONNX Runtime's provider for it.
 PROVIDERS = {

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from zeroshelf import lock
 from zeroshelf.errors import UserError
+from zeroshelf.files import lock
 from zeroshelf.records import Action
 
 NAME = "journal.jsonl"

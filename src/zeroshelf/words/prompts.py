@@ -9,7 +9,7 @@ import numpy as np
 
 from zeroshelf.labels import spoken
 from zeroshelf.records import Label, LabelSet, Vectors
-from zeroshelf.wordnet import wordnet
+from zeroshelf.words.wordnet import wordnet
 
 Texts: TypeAlias = Callable[[Sequence[str]], Vectors]  # N texts -> (N, D), rows of length 1
 

@@ -11,8 +11,8 @@ import stat
 from dataclasses import dataclass
 from typing import Any
 
-from zeroshelf import sidecars, transfer
-from zeroshelf.journal import Entry, Rewrite
+from zeroshelf.files import sidecars, transfer
+from zeroshelf.files.journal import Entry, Rewrite
 from zeroshelf.records import Action
 
 _LARGEST = 1 << 24  # of a sidecar that is read

@@ -16,11 +16,11 @@ from typing import Any
 
 import platformdirs
 
-from zeroshelf import catalogue, fetch, golden, graph
 from zeroshelf.errors import UserError
-from zeroshelf.fetch import Remote, RemoteFile
-from zeroshelf.golden import Agreement
-from zeroshelf.layout import TRANSFORMERS_GRAPHS, read_json
+from zeroshelf.models import catalogue, fetch, golden, graph
+from zeroshelf.models.fetch import Remote, RemoteFile
+from zeroshelf.models.golden import Agreement
+from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")

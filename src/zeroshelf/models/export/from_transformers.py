@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-from zeroshelf import layout
 from zeroshelf.errors import UserError
-from zeroshelf.export.towers import Towers, safetensors_in, settings
-from zeroshelf.layout import Json
+from zeroshelf.models import layout
+from zeroshelf.models.export.towers import Towers, safetensors_in, settings
+from zeroshelf.models.layout import Json
 
 INTERPOLATION = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 

@@ -17,11 +17,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from zeroshelf.bank import Negative, bank
 from zeroshelf.labels import spoken
-from zeroshelf.prompts import PLAIN, Texts
 from zeroshelf.records import Label, LabelSet, Vectors
-from zeroshelf.wordnet import Synset, wordnet
+from zeroshelf.words.bank import Negative, bank
+from zeroshelf.words.prompts import PLAIN, Texts
+from zeroshelf.words.wordnet import Synset, wordnet
 
 Relation: TypeAlias = Literal[
     "same word", "same head noun", "same thing", "kind of it", "above it", "part of it",

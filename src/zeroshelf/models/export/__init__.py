@@ -3,6 +3,6 @@
 `export` is the whole of it. The rest of zeroshelf never imports this package.
 """
 
-from zeroshelf.export.main import Written, export
+from zeroshelf.models.export.main import Written, export
 
 __all__ = ["Written", "export"]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zeroshelf import ort
 from zeroshelf.errors import UserError
-from zeroshelf.layout import Layout
-from zeroshelf.ort import Array, Graph, Port, Warn
+from zeroshelf.models import ort
+from zeroshelf.models.layout import Layout
+from zeroshelf.models.ort import Array, Graph, Port, Warn
+from zeroshelf.models.text import Tokenizer
 from zeroshelf.records import Model, Pixels, Vectors
-from zeroshelf.text import Tokenizer
 
 # A graph may return more than the embedding (SigLIP: a state for each patch): taken by name.
 OUTPUTS = (

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from zeroshelf.decisions import fit, sigmoid, softmax
 from zeroshelf.errors import UserError
 from zeroshelf.labels import parse
-from zeroshelf.prompts import Texts
 from zeroshelf.records import Embeddings, OpenSet, Scores
 from zeroshelf.scores import score
+from zeroshelf.words.prompts import Texts
 
 KEPT = 0.93  # of a folder without garbage
 TEMPERATURES = np.geomspace(0.1, 20, 60)

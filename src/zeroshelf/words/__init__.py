@@ -1,0 +1,1 @@
+"""What labels and negatives mean: prompts, the bank, WordNet."""
