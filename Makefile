@@ -13,7 +13,7 @@ demo: .venv/run
 
 # The checks and the tests.
 test: .venv/dev check
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --nbmake tests notebooks
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -26,7 +26,7 @@ check: .venv/dev
 	touch $@
 
 .venv/dev: .venv/run
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --editable '.[dev,review]'
 	touch $@
 
 clean:
