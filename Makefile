@@ -4,7 +4,7 @@ BIN := .venv/bin
 PICTURES ?=
 LABELS ?=
 
-.PHONY: demo test check notebook clean
+.PHONY: demo test check clean
 
 # Sort real pictures: those that come with the program, or PICTURES=~/Photos LABELS="cat,frog".
 demo: .venv/run
