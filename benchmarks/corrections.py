@@ -23,7 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import ask, decisions, embeddings, folder, labels, models, scores, teach
-from zeroshelf.records import Decisions, Encoder
+from zeroshelf.decisions import Decisions
+from zeroshelf.records import Encoder
 from zeroshelf.store import Store
 
 LEAST = 10  # pictures a label, so that four marks leave some to be judged by

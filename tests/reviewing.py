@@ -15,7 +15,8 @@ from PIL import Image
 
 from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
 from zeroshelf import decisions, labels, runs
-from zeroshelf.records import Decisions, Embeddings, Picture, Plan, Question, Scores
+from zeroshelf.decisions import Decisions
+from zeroshelf.records import Embeddings, Picture, Plan, Question, Scores
 from zeroshelf.review.app import make
 from zeroshelf.review.session import Session
 from zeroshelf.run import Run, classify

@@ -10,8 +10,9 @@ import pytest
 
 from tests.colours import COLOURS
 from zeroshelf import ask, labels, marks, teach
+from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.records import Decisions, Picture, Scores
+from zeroshelf.records import Picture, Scores
 
 optimize = pytest.importorskip("scipy.optimize", reason="SciPy, of the dev extra, is missing")
 

@@ -11,17 +11,14 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TypeAlias
 
 from zeroshelf import undo
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import journal, names, planfile, tagging, transfer
 from zeroshelf.files.journal import Journal
-from zeroshelf.records import Action, Outcome, Plan
-
-Progress: TypeAlias = Callable[[str, int, int], None]  # what, done so far, of how many
+from zeroshelf.records import Action, Outcome, Plan, Progress
 
 _BAD = ("failed", "refused")
 BATCH = 256  # actions whose intents share one fsync

@@ -14,10 +14,14 @@ docs/decision.md has the figures, and what was tried and left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.records import OTHER, Confidence, Decision, Decisions, Scores
+from zeroshelf.records import OTHER, Confidence, Decision, Scores
 
 PULL, LIKENESS = 2.0, 0.2  # a neighbour of cosine c counts PULL * exp((c - 1) / LIKENESS)
 SURE, LIKELY = 0.9, 0.6  # the least probability of "sure" and of "likely"
@@ -26,6 +30,33 @@ SHOWN = 5  # labels in a decision's `top`
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions(Sequence[Decision]):
+    """A decision a picture, held as arrays; `explain` makes a row when it is asked for."""
+
+    scores: Scores
+    probabilities: npt.NDArray[np.float32]  # (N, K + 1), column K is P(other), rows sum to 1
+    chosen: npt.NDArray[np.int32]  # (N,), a column of `probabilities`
+
+    @property
+    def labels(self) -> list[str]:
+        """Each picture's label or OTHER, without making rows."""
+        names = (*self.scores.labels.names, OTHER)
+        return [names[column] for column in self.chosen]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> Decision: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Decision]: ...
+    def __getitem__(self, index: int | slice) -> Decision | list[Decision]:
+        if isinstance(index, slice):
+            return [explain(self, i) for i in range(*index.indices(len(self)))]
+        return explain(self, range(len(self))[index])
 
 
 def decide(scores: Scores, *, threshold: float | None = None, boldness: float = 0.0) -> Decisions:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zeroshelf.decisions import Decisions
 from zeroshelf.labels import spoken
-from zeroshelf.records import Decisions, Label, LabelSet, Model
+from zeroshelf.records import Label, LabelSet, Model
 from zeroshelf.words.bank import bank
 from zeroshelf.words.negatives import context, sense_fits, visible_senses
 from zeroshelf.words.prompts import Texts, label_prompts, mean_vectors

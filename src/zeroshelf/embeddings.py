@@ -22,10 +22,8 @@ from blake3 import blake3
 from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
 from zeroshelf.preprocess import to_pixels
-from zeroshelf.records import Embeddings, Encoder, Folder, Picture, Skipped, Vectors
+from zeroshelf.records import Embeddings, Encoder, Folder, Picture, Progress, Skipped, Vectors
 from zeroshelf.store import Embedded, Store
-
-Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much so far, of how many
 
 BANK_TEXTS = Path(__file__).parent / "data" / "bank" / "texts.npz"
 FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost

@@ -9,10 +9,10 @@ made, and identity travels with its row: `scores.pictures[i]` is row i of every 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias, overload
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ OTHER = "other"  # the shelf of what fits no label
 
 ActionKind: TypeAlias = Literal["copy", "move", "symlink", "relative-symlink", "hardlink", "tag"]
 Confidence: TypeAlias = Literal["sure", "likely", "unsure"]
+Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much so far, of how many
 
 
 # --- folder -------------------------------------------------------------------------------------
@@ -211,35 +212,6 @@ class Decision:
     reason: str  # one line that a person understands
     top: tuple[tuple[str, float], ...]  # the five best labels with P(label)
     looks_like: str | None  # the nearest negative, where `label` is OTHER
-
-
-@dataclass(frozen=True, slots=True)
-class Decisions(Sequence[Decision]):
-    """A decision a picture, held as arrays; decisions.explain makes a row when it is asked for."""
-
-    scores: Scores
-    probabilities: npt.NDArray[np.float32]  # (N, K + 1), column K is P(other), rows sum to 1
-    chosen: npt.NDArray[np.int32]  # (N,), a column of `probabilities`
-
-    @property
-    def labels(self) -> list[str]:
-        """Each picture's label or OTHER, without making rows."""
-        names = (*self.scores.labels.names, OTHER)
-        return [names[column] for column in self.chosen]
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    @overload
-    def __getitem__(self, index: int) -> Decision: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Decision]: ...
-    def __getitem__(self, index: int | slice) -> Decision | list[Decision]:
-        from zeroshelf.decisions import explain
-
-        if isinstance(index, slice):
-            return [explain(self, i) for i in range(*index.indices(len(self)))]
-        return explain(self, range(len(self))[index])
 
 
 # --- plan, apply --------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
-from zeroshelf.records import Confidence, Decisions, Skipped
+from zeroshelf.decisions import Decisions
+from zeroshelf.records import Confidence, Skipped
 
 # Digests in hex -> a small JPEG each; a digest without a thumbnail is left out of the answer.
 Thumbnails: TypeAlias = Callable[[Sequence[str]], Mapping[str, bytes]]

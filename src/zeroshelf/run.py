@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from zeroshelf import folder as scanning
 from zeroshelf import labels as labelling
 from zeroshelf import question as asked
 from zeroshelf import undo as undoing
+from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.files import planfile
 from zeroshelf.records import (
@@ -31,7 +31,6 @@ from zeroshelf.records import (
     ActionKind,
     Confidence,
     Decision,
-    Decisions,
     Embeddings,
     Encoder,
     LabelSet,
@@ -39,15 +38,13 @@ from zeroshelf.records import (
     Outcome,
     Picture,
     Plan,
+    Progress,
     Question,
     Skipped,
     Vectors,
 )
 from zeroshelf.scores import score
 from zeroshelf.store import Store
-
-if TYPE_CHECKING:
-    from zeroshelf.embeddings import Progress
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
 

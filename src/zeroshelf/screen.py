@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from zeroshelf.embeddings import Progress
+    from zeroshelf.records import Progress
 
 
 def printable(text: str) -> str:

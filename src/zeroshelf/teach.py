@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.records import Decisions
+from zeroshelf.decisions import Decisions
 
 ANCHOR = 10.0  # lam
 SHOTS, SHOT_WEIGHT = 12, 0.25  # pseudo-shots a class, and what each counts against a mark

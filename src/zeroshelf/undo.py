@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from zeroshelf.files import journal, tagging, transfer
 from zeroshelf.files.journal import Entry, Journal
-from zeroshelf.records import Outcome
-
-Progress: TypeAlias = Callable[[str, int, int], None]
+from zeroshelf.records import Outcome, Progress
 
 BATCH = 256
 _Answer: TypeAlias = tuple[Literal["done", "already", "refused"], str]

@@ -10,8 +10,8 @@ import numpy as np
 from zeroshelf import ask as asking
 from zeroshelf import decisions as deciding
 from zeroshelf import teach
+from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.records import Decisions
 from zeroshelf.review.session import PERSON, Session
 
 

@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from zeroshelf import decisions as deciding
 from zeroshelf import edits, labels, marks, plan, teach
+from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, planfile
-from zeroshelf.records import OTHER, Decisions, Embeddings, Label, LabelSet, Picture, Plan
+from zeroshelf.records import OTHER, Embeddings, Label, LabelSet, Picture, Plan
 from zeroshelf.scores import score
 
 if TYPE_CHECKING:
