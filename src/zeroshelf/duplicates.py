@@ -21,10 +21,11 @@ from zeroshelf.records import Embeddings
 
 COSINE = 0.95  # at least
 BITS = 10  # of the dHash, at most, that differ
-BLOCK = 256
+BLOCK, COLUMNS = 256, 2048  # pictures at once against others: memory stays flat
 ALL_PAIRS = 30_000
 WINDOW = 256
 
+Floats = npt.NDArray[np.float32]
 Thumbnails = Callable[[Iterable[bytes]], Mapping[bytes, bytes]]  # digests -> small JPEGs
 
 
@@ -42,18 +43,21 @@ def groups(embeddings: Embeddings, thumbnails: Thumbnails) -> tuple[tuple[int, .
     has_hash = np.array([d in drawn for d in digests], bool)
     number = {digest: n for n, digest in enumerate(dict.fromkeys(digests))}
     contents = np.array([number[digest] for digest in digests], np.int64)
-    vectors = embeddings.vectors[rows].astype(np.float32)
+    vectors = embeddings.vectors[rows]
     reach = _reach(len(embeddings))
 
     placed = np.full(len(rows), -1)  # -> an index in `made`
     made: list[list[int]] = []
     for start in range(0, len(rows), BLOCK):
         block = slice(start, start + BLOCK)
-        alike = np.bitwise_count(hashes[block, None] ^ hashes) <= BITS
-        alike &= vectors[block] @ vectors.T >= COSINE
-        alike &= has_hash[block, None] & has_hash
-        alike |= contents[block, None] == contents
-        alike &= np.abs(rows[block, None] - rows) <= reach
+        alike = np.empty((len(rows[block]), len(rows)), bool)
+        for first in range(0, len(rows), COLUMNS):
+            other = slice(first, first + COLUMNS)
+            near = np.bitwise_count(hashes[block, None] ^ hashes[other]) <= BITS
+            near &= _cosines(vectors, block, other) >= COSINE
+            near &= has_hash[block, None] & has_hash[other]
+            near |= contents[block, None] == contents[other]
+            alike[:, other] = near & (np.abs(rows[block, None] - rows[other]) <= reach)
         for row, near in enumerate(alike, start):
             for at in np.unique(placed[:row][near[:row]]):
                 if near[made[at]].all():
@@ -80,11 +84,16 @@ def _has_alike(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
     found = np.zeros(count, bool)
     for start in range(0, count, BLOCK):
         end = min(start + BLOCK, count)
-        first, last = max(0, start - reach), min(count, end + reach)
-        cosines = vectors[start:end].astype(np.float32) @ vectors[first:last].astype(np.float32).T
-        cosines[np.arange(end - start), np.arange(start, end) - first] = 0
-        found[start:end] = (cosines >= COSINE).any(axis=1)
+        for first in range(max(0, start - reach), min(count, end + reach), COLUMNS):
+            last = min(first + COLUMNS, count, end + reach)
+            near = _cosines(vectors, slice(start, end), slice(first, last)) >= COSINE
+            near &= np.arange(start, end)[:, None] != np.arange(first, last)  # not itself
+            found[start:end] |= near.any(axis=1)
     return found
+
+
+def _cosines(vectors: npt.NDArray[np.floating], rows: slice, others: slice) -> Floats:
+    return vectors[rows].astype(np.float32) @ vectors[others].astype(np.float32).T
 
 
 def _reach(count: int) -> int:

@@ -88,17 +88,22 @@ def _neighbours(vectors: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int32
     """(N, D) -> each picture's nearest others and their cosines, centred on the folder's mean."""
     count = len(vectors)
     kept = min(NEIGHBOURS, max(count - 1, 0))
-    away = vectors.astype(np.float32)
-    away -= away.mean(axis=0) if count else 0
-    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
-    anchors = np.unique(np.linspace(0, max(count - 1, 0), min(count, ANCHORS)).astype(np.int32))
     neighbours = np.empty((count, kept), np.int32)
     likeness = np.empty((count, kept), np.float32)
     if not kept:
         return neighbours, likeness
+    mean = vectors.mean(axis=0, dtype=np.float32)
+
+    def centred(rows: slice | npt.NDArray[np.int32]) -> Floats:
+        away: Floats = vectors[rows].astype(np.float32) - mean
+        away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
+        return away
+
+    anchors = np.unique(np.linspace(0, count - 1, min(count, ANCHORS)).astype(np.int32))
+    among = centred(anchors).T
     for start in range(0, count, BLOCK // 4):
         rows = slice(start, min(start + BLOCK // 4, count))
-        cosines = away[rows] @ away[anchors].T
+        cosines = centred(rows) @ among
         cosines[anchors[None, :] == np.arange(rows.start, rows.stop)[:, None]] = -2
         top = np.argpartition(cosines, -kept, axis=1)[:, -kept:]
         neighbours[rows] = anchors[top]
