@@ -114,6 +114,21 @@ def test_apply_and_undo_leave_the_tree_as_it_was(
     assert tree(tmp_path) == before
 
 
+def test_another_plan_is_carried_out_as_it_says(
+    folder: Path, tmp_path: Path, encoder: ColourEncoder
+) -> None:
+    run = classify(folder, ["red", "blue"], encoder)
+    run.apply(run.plan(tmp_path / "first"))
+    first = run.id
+    run.undo()
+    run.apply(run.plan(tmp_path / "second", "move"))
+    assert run.id != first
+    assert not (tmp_path / "first").exists() and not (folder / "b.png").exists()
+    assert (tmp_path / "second" / "blue" / "b.png").exists()
+    run.undo()
+    assert (folder / "b.png").exists()
+
+
 def test_a_saved_run_opens_again_after_its_pictures_moved(
     folder: Path, tmp_path: Path, encoder: ColourEncoder
 ) -> None:

@@ -135,6 +135,7 @@ class Run:
         self.seconds = seconds  # from the folder to the decisions
         self.id: str | None = None
         self.record: str | None = None
+        self._saved: Plan | None = None  # the plan that `record` holds
         self.marks: dict[str, str] = {}  # path -> label, a person's word
         self._encoder = encoder
         self._store = store
@@ -269,12 +270,14 @@ class Run:
     def save(self, planned: Plan) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""
         self.id, self.record = runs.new(planned)
+        self._saved = planned
         asked.save(self.record, self.question)
         return self.write(self.record, planned)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
-        """Carry out `planned`. Never overwrites; goes on where it was stopped."""
-        if self.record is None:
+        """Carry out `planned`, never overwriting. The same plan again goes on where it was stopped;
+        another one begins a record of its own."""
+        if planned != self._saved:
             self.save(planned)
         assert self.record is not None
         return application.apply(self.record, progress)
