@@ -36,7 +36,8 @@ in `~/.zshrc`, or `_ZEROSHELF_COMPLETE=fish_source zeroshelf | source` in fish's
 
 
 def pages(command: click.Command, parent: click.Context | None, name: str) -> Iterator[str]:
-    context = click.Context(command, parent, name, terminal_width=88, max_content_width=88)
+    settings = {**command.context_settings, "terminal_width": 88, "max_content_width": 88}
+    context = click.Context(command, parent, name, **settings)
     path = context.command_path
     yield f"## {path}\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
