@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS
-from zeroshelf.decisions import PULL, ambiguous, confidence, decide, shelves
+from zeroshelf.decisions import CROWD, ambiguous, confidence, decide, shelves
 from zeroshelf.labels import parse
-from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores
+from zeroshelf.likeness import PULL
+from zeroshelf.records import Label, LabelSet, Likeness, OpenSet, Picture, Scores
 
 CONSTANTS = OpenSet(delta=-1.0, t_open=1.0, t_labels=1.0, source="test")
 
@@ -35,12 +36,17 @@ def said(
     )
     if likeness is None:
         return made
-    neighbours = np.array([[1], [0]], np.int32)
-    return replace(made, neighbours=neighbours, likeness=np.full((2, 1), likeness, np.float32))
+    alike = Likeness(
+        neighbours=np.array([[1], [0]], np.int32),
+        cosines=np.full((2, 1), likeness, np.float32),
+        along=np.array([[1], [-1]], np.float16),
+    )
+    return replace(made, likeness=alike)
 
 
 def test_the_bar_lies_at_delta() -> None:
-    decisions = decide(said([[4.1, 0], [3.9, 0]], [5.0, 5.0]))
+    crowd = CROWD * np.log(2)
+    decisions = decide(said([[4.1 + crowd, 0], [3.9 + crowd, 0]], [5.0, 5.0]))
     assert [one.label for one in decisions] == ["cat", "other"]
     assert decisions.probabilities[:, -1] == pytest.approx([0.475, 0.525], abs=1e-3)
 
@@ -53,10 +59,10 @@ def test_rows_sum_to_one_and_one_label_works() -> None:
     assert [one.label for one in alone] == ["cat", "other"]
 
 
-def test_more_labels_of_the_same_score_change_no_bar() -> None:
-    """What a softmax over the labels can't do: d is absolute."""
+def test_the_best_of_many_labels_must_be_better() -> None:
+    """By as much as a stranger's best label gains from there being more."""
     one = decide(said([[4.5]], [5.0]))
-    two = decide(said([[4.5, 4.5]], [5.0]))
+    two = decide(said([[4.5 + CROWD * np.log(2), 0.0]], [5.0]))
     assert one.probabilities[0, -1] == pytest.approx(two.probabilities[0, -1])
 
 
@@ -81,9 +87,9 @@ def test_pictures_that_look_alike_are_decided_together() -> None:
     assert [one.label for one in alone] == ["cat", "other"]
     together = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0], likeness=1.0))
     assert [one.label for one in together] == ["cat", "cat"]
-    # the weighted mean, by hand: (3 + PULL * 9) / (1 + PULL) - 5
-    d = (3.0 + PULL * 9.0) / (1 + PULL) - 5
-    assert 1 - together.probabilities[1, -1] == pytest.approx(1 / (1 + np.exp(-(d + 1))), abs=1e-4)
+    # the weighted mean, by hand; the one axis tells the two apart, so it changes next to nothing
+    d = (3.0 + PULL * 9.0) / (1 + PULL) - 5 - CROWD * np.log(2)
+    assert 1 - together.probabilities[1, -1] == pytest.approx(1 / (1 + np.exp(-(d + 1))), abs=1e-2)
     unlike = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0], likeness=-1.0))
     assert [one.label for one in unlike] == ["cat", "other"]
 

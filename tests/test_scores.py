@@ -1,4 +1,4 @@
-"""What the model says: shapes, blocks, neighbours, and texts that are made alike."""
+"""What the model says: shapes, blocks, and texts that are made alike."""
 
 from __future__ import annotations
 
@@ -42,18 +42,12 @@ def test_the_negative_score_is_high_where_the_bank_fits() -> None:
     assert all(found.negatives[at] for at in found.nearest.ravel())
 
 
-def test_neighbours_are_the_pictures_that_look_alike() -> None:
-    found = said(RED, RED, BLUE, BLUE, labels=["red"])
-    nearest = found.neighbours[np.arange(4), found.likeness.argmax(axis=1)]
-    assert nearest.tolist() == [1, 0, 3, 2]
-    assert all(at not in row for at, row in enumerate(found.neighbours))
-
-
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_small_folders(count: int) -> None:
     found = said(*[RED] * count, labels=["red", "blue"])
     assert found.logits.shape == (count, 2)
-    assert len(found.neighbours) == len(found.likeness) == count
+    assert found.likeness is not None
+    assert len(found.likeness.neighbours) == len(found.likeness.along) == count
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,14 +57,6 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = said(*colours, labels=["red", "blue"])
     assert np.allclose(whole.logits, parts.logits)
     assert np.allclose(whole.negative, parts.negative)
-    assert np.allclose(np.sort(whole.likeness), np.sort(parts.likeness), atol=1e-6)
-
-
-def test_a_large_folder_seeks_neighbours_among_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ANCHORS", 8)
-    found = said(*[(RED, BLUE)[at % 2] for at in range(40)], labels=["red"])
-    assert len(np.unique(found.neighbours)) <= 8
-    assert (found.neighbours != np.arange(40)[:, None]).all()
 
 
 def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:

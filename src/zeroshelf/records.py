@@ -182,6 +182,15 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
+class Likeness:
+    """What looks alike in one folder, whatever is asked of it (likeness.py)."""
+
+    neighbours: npt.NDArray[np.int32]  # (N, S), rows of the pictures that look most alike
+    cosines: npt.NDArray[np.float32]  # (N, S), centred on the folder's mean
+    along: npt.NDArray[np.float16]  # (N, R), the pictures along the folder's main axes
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What the model says, before anything is decided. Logits: logit scale times cosine, made alike
     for all texts (scores.py says how)."""
@@ -189,14 +198,11 @@ class Scores:
     pictures: tuple[Picture, ...]
     labels: LabelSet
     logits: npt.NDArray[np.float32]  # (N, K), a label's best over its own words
-    negative: npt.NDArray[np.float32]  # (N,), mean of the ten nearest negatives
+    negative: npt.NDArray[np.float32]  # (N,), mean of the five nearest negatives
     nearest: npt.NDArray[np.int32]  # (N, 3), which negatives those are, nearest first
     negatives: tuple[str, ...]  # the bank's names, as a person reads them
     model: Model
-    # (N, S), rows of the pictures that look most alike, and their cosines centred on the folder's
-    # mean; without them every picture is decided by itself
-    neighbours: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 0), np.int32))
-    likeness: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    likeness: Likeness | None = None  # None: every picture is decided by itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from zeroshelf.records import Embeddings, OpenSet, Scores
 from zeroshelf.scores import score
 from zeroshelf.words.prompts import Texts
 
-KEPT = 0.93  # of a folder without garbage
+KEPT = 0.94  # of a folder without garbage
 TEMPERATURES = np.geomspace(0.1, 20, 60)
 LEAST = 50  # pictures of each sort
 
