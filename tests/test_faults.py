@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes
 
 Answer = TypeVar("Answer")
 MEMORY = Path("/dev/shm")  # a second file system, and one on which fsync is free
-KINDS = ["copy", "move", "symlink", "hardlink", "move across", "tag"]
+KINDS = ["copy", "move", "symlink", "hardlink", "move across", "tag", "untag"]
 
 
 @pytest.fixture
@@ -53,6 +53,8 @@ def sort(request: pytest.FixtureRequest, place: Path, tmp_path: Path) -> tuple[P
     """Source, destination and kind of action."""
     across = request.param == "move across"
     source = photos(place / "here" / "photos", 3 if across else 6)
+    if request.param == "untag":
+        apply(planned(source, source, "tag"))
     if not across:
         return source, place / "here" / "sorted", request.param
     if os.stat(place).st_dev == os.stat(tmp_path).st_dev:
@@ -126,7 +128,7 @@ def check_nothing_lost(before: list[bytes], source: Path, to: Path, kind: str) -
     }
     if kind == "symlink":
         visible = {path: content for path, content in visible.items() if not os.path.islink(path)}
-    if kind == "tag":  # a sidecar is the old one or a whole new one, the pictures are untouched
+    if kind in ("tag", "untag"):  # sidecars are whole, old or new, and pictures are untouched
         sidecars = [content for path, content in visible.items() if path.endswith(b".xmp")]
         assert all(content.rstrip().endswith(b"?>") for content in sidecars)
         before = [content for content in before if not content.startswith(b"<?")]

@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from zeroshelf import undo
@@ -94,7 +95,7 @@ class _Application:
         todo = [action for action in todo if action.target not in outcomes]
         self.book.sync(
             [*self._folder_events(todo), *map(journal.intent, todo)]
-            + [tagging.event(a, changes[a.target]) for a in todo if a.kind == "tag"]
+            + [journal.rewrite(target, change.rewrite) for target, change in changes.items()]
         )
         ready: list[tuple[Action, str]] = []
         for action in todo:
@@ -125,9 +126,10 @@ class _Application:
         for action in unit:
             if outcomes[action.target].status != "done":
                 continue
-            at = os.lstat(action.target)
             with contextlib.suppress(OSError):
-                entry = journal.Entry(action, "done", (at.st_size, at.st_mtime_ns))
+                at = os.lstat(action.target)
+                stamp = (at.st_size, at.st_mtime_ns)
+                entry = replace(self.book.past.entries[action.target], step="done", stamp=stamp)
                 if undo.revert(entry)[0] == "done":
                     self.book.note({"reverted": action.target})
                     reason = f"stays with {os.path.basename(bad.action.source)}: {bad.reason}"
@@ -139,7 +141,7 @@ class _Application:
         """What becomes of each sidecar; those that can't be read go to `outcomes`."""
         changes = {}
         for action in todo:
-            if action.kind != "tag":
+            if action.kind not in tagging.KINDS:
                 continue
             try:
                 changes[action.target] = tagging.change(action)
@@ -166,7 +168,7 @@ class _Application:
             return Outcome(action, "refused", "no regular file any more")
         if (at.st_size, at.st_mtime_ns) != (action.size, action.mtime_ns):
             return Outcome(action, "refused", "it has changed since the plan was made")
-        if action.kind != "tag" and os.path.lexists(action.target):
+        if action.kind not in tagging.KINDS and os.path.lexists(action.target):
             return Outcome(action, "refused", f"something lies at {action.target} already")
         return None
 
@@ -176,7 +178,7 @@ class _Application:
         transfer.discard(transfer.part_of(action.target))
         if entry.step == "revert":
             transfer.discard(transfer.part_of(action.source))
-        if not os.path.lexists(action.target):
+        if not (os.path.lexists(action.target) or tagging.is_done(entry)):
             return None
         if entry.step != "done":
             if not _is_done(entry):
@@ -250,8 +252,11 @@ class _Application:
         return Outcome(action, "done")
 
     def _note_done(self, action: Action) -> None:
-        at = os.lstat(action.target)
-        self.book.note({"done": action.target, "stamp": [at.st_size, at.st_mtime_ns]})
+        stamp = None
+        with contextlib.suppress(FileNotFoundError):  # a sidecar that went with its tags
+            at = os.lstat(action.target)
+            stamp = [at.st_size, at.st_mtime_ns]
+        self.book.note({"done": action.target, "stamp": stamp})
 
     def _failed(self, action: Action, error: OSError) -> Outcome:
         if isinstance(error, FileExistsError):
@@ -264,7 +269,7 @@ class _Application:
 def _is_done(entry: journal.Entry) -> bool:
     """True where the target is the action's work; a move across file systems is then finished."""
     action = entry.action
-    if action.kind == "tag":
+    if action.kind in tagging.KINDS:
         return tagging.is_done(entry)
     if action.kind == "move" and not os.path.lexists(action.source):
         at = os.lstat(action.target)

@@ -48,10 +48,39 @@ def scan(
     outside of `root` is listed as skipped.
     """
     root = os.path.abspath(root)
+    found = _Found()
+    for files in _walk(root, exclude, leave_out, follow, found):
+        _look_at(files, root, follow, found)
+    return Folder(
+        root=root,
+        pictures=tuple(sorted(found.pictures, key=lambda p: os.fsencode(p.path))),
+        skipped=tuple(sorted(found.skipped, key=lambda s: os.fsencode(s.path))),
+        not_pictures=found.not_pictures,
+        left_out=found.left_out,
+    )
+
+
+def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
+    """Every XMP sidecar below `root`, also where its picture is gone, and the folders that can't be
+    read. Hidden ones and libraries are left alone as in `scan`, the output of runs is not."""
+    root = os.path.abspath(root)
+    found = _Found()
+    paths = [
+        entry.path
+        for files in _walk(root, (), (), False, found)
+        for entry in files
+        if entry.name.lower().endswith(".xmp") and entry.is_file(follow_symlinks=False)
+    ]
+    return sorted(paths, key=os.fsencode), found.skipped
+
+
+def _walk(
+    root: str, exclude: Sequence[str], leave_out: Collection[str], follow: bool, found: _Found
+) -> Iterator[list[os.DirEntry[str]]]:
+    """The files of one folder after the other."""
     if not os.path.isdir(root):
         what = "is a file, not a folder" if os.path.lexists(root) else "doesn't exist"
         raise UserError(f"{root} {what}")
-    found = _Found()
     excluded = _excluder(exclude)
     left_out = {os.path.abspath(path) for path in leave_out}
     seen: set[tuple[int, int]] = set()
@@ -79,14 +108,7 @@ def scan(
                     folders.append(entry.path)
             else:
                 files.append(entry)
-        _look_at(files, root, follow, found)
-    return Folder(
-        root=root,
-        pictures=tuple(sorted(found.pictures, key=lambda p: os.fsencode(p.path))),
-        skipped=tuple(sorted(found.skipped, key=lambda s: os.fsencode(s.path))),
-        not_pictures=found.not_pictures,
-        left_out=found.left_out,
-    )
+        yield files
 
 
 def _hidden(name: str) -> bool:

@@ -57,7 +57,7 @@ def _undo(book: Journal, progress: Progress | None) -> list[Outcome]:
 def revert(entry: Entry) -> _Answer:
     """One action back, if nothing has changed since. Raises OSError where the file system can't."""
     action = entry.action
-    if action.kind == "tag":
+    if action.kind in tagging.KINDS:
         why_not = tagging.revert(entry)
         return ("refused", why_not) if why_not else _DONE
     if entry.stamp is None:

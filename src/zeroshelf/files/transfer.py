@@ -155,14 +155,6 @@ def digest_of(content: bytes) -> bytes:
     return blake3(content).digest()
 
 
-def copy_attributes(source: str, target: str) -> None:
-    """Extended attributes, where both file systems have them."""
-    if hasattr(os, "listxattr"):
-        with contextlib.suppress(OSError):
-            for name in os.listxattr(source):
-                os.setxattr(target, name, os.getxattr(source, name))
-
-
 def same_content(one: str, other: str) -> bool:
     return os.path.getsize(one) == os.path.getsize(other) and digest(one) == digest(other)
 
