@@ -116,6 +116,16 @@ def part_of(target: str) -> str:
     return os.path.join(folder, f".zeroshelf-{blake3(os.fsencode(name)).hexdigest(12)}.part")
 
 
+def exists(path: str) -> bool:
+    """`lexists` that raises OSError where the folder can't be looked into: what can't be seen may
+    well be there."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def discard(path: str) -> None:
     """Remove a file of our own that may be gone already."""
     with contextlib.suppress(FileNotFoundError):
@@ -123,15 +133,12 @@ def discard(path: str) -> None:
 
 
 def sync(paths: Sequence[str]) -> None:
-    """Files and folders of one file system, to the disk. Many at once cost as much as one: Linux
-    is asked for the file system as a whole, where each file would wait for the disk by itself."""
+    """Files and folders, to the disk. Many at once cost as much as one: Linux is asked for each
+    file system as a whole, where each file would wait for the disk by itself."""
     if len(paths) > 1 and _SYNCFS is not None:
-        descriptor = os.open(paths[0], os.O_RDONLY)
-        try:
-            if _SYNCFS(descriptor) == 0:
-                return
-        finally:
-            os.close(descriptor)
+        one_each = {os.stat(path).st_dev: path for path in paths}
+        if all(_sync_file_system(path) for path in one_each.values()):
+            return
     for path in paths:
         if sys.platform == "win32" and os.path.isdir(path):
             continue
@@ -231,6 +238,15 @@ def _find_rename() -> Callable[[bytes, bytes], int] | None:
         )
     except (OSError, AttributeError, TypeError):
         return None
+
+
+def _sync_file_system(path: str) -> bool:
+    """False where the system can't: then each file is synced by itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return _SYNCFS is not None and _SYNCFS(descriptor) == 0
+    finally:
+        os.close(descriptor)
 
 
 def _find_syncfs() -> Callable[[int], int] | None:
