@@ -26,8 +26,8 @@ from zeroshelf import folder, plan, runs
 from zeroshelf import undo as undoing
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
-from zeroshelf.files import journal, sidecars, space, transfer
-from zeroshelf.records import ActionKind
+from zeroshelf.files import journal, planfile, sidecars, space, transfer
+from zeroshelf.records import ActionKind, Outcome
 from zeroshelf.undo import undo
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by fork")
@@ -534,6 +534,74 @@ def test_what_changed_since_the_plan_is_refused(place: Path) -> None:
     assert contents(to) == [b"a stranger"]
 
 
+@pytest.mark.parametrize("kind", EVERY)
+def test_strangers_meet_every_kind_of_action(place: Path, kind: ActionKind) -> None:
+    """Before apply a source is edited, one is removed, and a target is taken; before undo a target
+    is replaced, one is removed, and a file is put beside them."""
+    source, to = pictures(place / "photos", kind, 12), place / "sorted"
+    record = planned(source, to, kind)
+    actions = {a.source: a for a in planfile.load(os.path.join(record, "plan.jsonl")).actions}
+    edited, removed, taken, *others = [a for a in actions.values() if a.companion_of is None][1:]
+    put(Path(edited.source), b"\xff\xd8\xffedited since")
+    Path(removed.source).unlink()
+    if kind not in ("tag", "untag"):
+        Path(taken.target).parent.mkdir(parents=True)
+        Path(taken.target).write_bytes(b"a stranger")
+    now, before = tree(place / "photos", to), contents(source)
+    said = {o.action.source: o for o in apply(record)}
+    assert said[edited.source].reason == "it has changed since the plan was made"
+    assert said[removed.source].reason == "it is gone"
+    if kind not in ("tag", "untag"):
+        assert said[taken.source].reason == f"something lies at {taken.target} already"
+        assert Path(taken.target).read_bytes() == b"a stranger"
+    assert "done" in {o.status for o in said.values()}
+    assert statuses(undo(record)) == {"done"}
+    assert tree(place / "photos", to) == now
+
+    assert "done" in statuses(apply(record))
+    replaced, gone, *_ = [a for a in others if said[a.source].status == "done"]
+    for target in (replaced.target, gone.target):
+        with contextlib.suppress(FileNotFoundError):  # untag removes sidecars itself
+            Path(target).unlink()
+    Path(replaced.target).write_bytes(b"another stranger")
+    (Path(others[-1].target).parent / "mine.txt").write_text("mine")
+    left = {o.action.target: o.reason for o in undo(record) if o.status == "refused"}
+    assert replaced.target in left
+    assert Path(replaced.target).read_bytes() == b"another stranger"
+    assert (Path(others[-1].target).parent / "mine.txt").read_text() == "mine"
+    lost = {now[os.fsencode(a.source)].content for a in (replaced, gone)} if kind == "move" else {}
+    kept = {content for content in before if not content.startswith(b"<?")} - {*lost}
+    assert kept <= set(contents(source, to))
+    Path(replaced.target).unlink()
+    undo(record)
+    assert not staged(source, to)
+
+
+@pytest.mark.parametrize("kind", ["copy", "move across", "tag", "untag"])
+def test_what_can_not_be_synced_gets_no_name(
+    place: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    across = kind == "move across"
+    if across and os.stat(place).st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("this machine has one file system only")
+    source = pictures(place / "photos", kind)
+    to, kind = (tmp_path if across else place) / "sorted", kind.partition(" ")[0]
+    start = tree(source)
+    record = planned(source, to, kind)  # type: ignore[arg-type]
+
+    def fail(descriptor: int) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(transfer, "_SYNCFS", fail)
+    outcomes = apply(record)
+    assert "Input/output error" in {o.reason for o in outcomes if o.status == "failed"}
+    assert not staged(source, to)
+    monkeypatch.setattr(transfer, "_SYNCFS", lambda descriptor: 0)
+    assert statuses(apply(record)) <= {"done", "already"}
+    assert statuses(undo(record)) == {"done"}
+    assert tree(source) == start
+
+
 def test_shelf_that_became_a_link_out_of_the_destination(place: Path) -> None:
     source, to = photos(place / "photos"), place / "sorted"
     record = planned(source, to, "move", labels=["cat"])
@@ -639,18 +707,24 @@ def test_second_run_on_a_folder_says_so(place: Path, inner: str) -> None:
     assert statuses(apply(first)) == {"done", "already"}  # the lock went with its holder
 
 
-def test_two_processes_race_for_one_run(place: Path) -> None:
-    """Both apply the same run: between them every picture is moved once."""
-    source, to = photos(place / "photos", 60), place / "sorted"
-    before = contents(source)
-    record = planned(source, to, "move")
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("act", [apply, undo])
+def test_two_processes_race_for_one_run(
+    place: Path, kind: ActionKind, act: Callable[[str], list[Outcome]]
+) -> None:
+    """Both apply or undo the same run: between them each action is done once."""
+    source, to = pictures(place / "photos", kind, 60), place / "sorted"
+    before, start = contents(source), tree(source)
+    record = planned(source, to, kind)
+    if act is undo:
+        apply(record)
     children = []
     for _ in range(2):
         child = os.fork()
         if not child:
             code = 1
             try:
-                code = 0 if statuses(apply(record)) <= {"done", "already"} else 3
+                code = 0 if statuses(act(record)) <= {"done", "already"} else 3
             except UserError:
                 code = 2
             finally:
@@ -658,4 +732,10 @@ def test_two_processes_race_for_one_run(place: Path) -> None:
         children.append(child)
     codes = {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
     assert 0 in codes and codes <= {0, 2}
-    assert contents(to) == before
+    check_nothing_lost(before, source, to, kind)
+    if act is apply:
+        assert kind != "move" or contents(to) == before
+        assert statuses(apply(record)) == {"already"}
+        assert statuses(undo(record)) == {"done"}
+    assert tree(source) == start
+    assert not to.exists()
