@@ -12,12 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.colours import ColourEncoder
 from tests.making import JPEG, photos, planned, put, statuses, tree, xmp
-from zeroshelf import folder
+from tests.reviewing import colour_run
+from zeroshelf import classify, folder, reopen
 from zeroshelf.apply import apply
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import planfile, sidecars
 from zeroshelf.records import Picture
+from zeroshelf.review.carrying import Carrier
+from zeroshelf.review.session import Session
 from zeroshelf.undo import undo
 
 
@@ -203,6 +207,29 @@ def test_untag_leaves_what_changed_since_the_plan_and_undo_what_changed_since_it
     assert left["c.jpg.xmp"].reason == "the sidecar has changed since"
     assert (tmp_path / "c.jpg.xmp").read_bytes() == xmp()
     assert sidecars.tags((tmp_path / "d.jpg.xmp").read_bytes()) == {"zeroshelf/cat"}
+
+
+def test_a_reviewed_run_keeps_its_prefix_and_its_sidecars(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, 2)
+    put(tmp_path / "pictures" / "blue-00.xmp", xmp())
+    run = classify(run.question.folder, ["red", "green"], encoder=ColourEncoder())
+    run.save(run.plan(action="tag", prefix="auto"))
+    with Session(reopen(run.id, encoder=ColourEncoder())) as session:
+        rows = [session.row_of["blue-00.png"], session.row_of["blue-01.png"]]
+        session.place(rows, "green")
+        assert session.settle()
+        carrier = Carrier(session)
+        carrier.apply()
+        carrier.wait()
+        assert carrier.progress.state == "applied"
+    assert {path.name for path in (tmp_path / "pictures").glob("blue*.xmp")} == {
+        "blue-00.xmp",
+        "blue-01.png.xmp",
+    }
+    for sidecar in (tmp_path / "pictures").glob("blue*.xmp"):
+        assert sidecars.tags(sidecar.read_bytes()) == {"auto/green"}
+    assert statuses(run.apply(run.plan(action="untag", prefix="auto"))) == {"done"}
+    assert [path.name for path in (tmp_path / "pictures").glob("*.xmp")] == ["blue-00.xmp"]
 
 
 def test_undo_leaves_a_sidecar_that_was_edited_since(tmp_path: Path) -> None:

@@ -357,6 +357,9 @@ def _remembered(
     for action in planned.actions:
         if action.companion_of is not None:
             companions.setdefault(action.companion_of, []).append(action.source)
+    if planned.kind == "tag" and os.path.isdir(planned.folder):  # its actions name no sidecars
+        found_now = scanning.scan(planned.folder).pictures
+        companions = {picture.path: list(picture.companions) for picture in found_now}
     pictures, digests = [], []
     for row in rows:
         if row.label is None or row.digest is None:
