@@ -149,10 +149,11 @@ def test_video_gives_frames_over_its_length(codec: str) -> None:
 def test_a_film_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) -> None:
     """As a telephone makes it: more than anybody should hold."""
     path, content = tmp_path / "long.mp4", film(RED, BLUE)
-    filling = 600 << 20
+    filling = 300 << 20
     with open(path, "wb") as file:
         file.write(content + (filling + 8).to_bytes(4, "big") + b"free")
-        file.truncate(len(content) + 8 + filling)
+        for _ in range(300):
+            file.write(bytes(1 << 20))
     tracemalloc.start()
     try:
         found = embeddings.embed(
@@ -170,6 +171,16 @@ def test_a_film_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) ->
     for use in (pictures.digest, lambda content: pictures.decode(content, 64)):
         with pytest.raises(Unreadable, match="changed while it was read"):
             use(held)
+
+
+def test_a_film_that_is_mostly_a_hole_is_not_read_for_hours(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.mp4"
+    path.write_bytes(film(RED))
+    os.truncate(path, 1 << 40)
+    if not 0 < os.stat(path).st_blocks * 512 < 1 << 30:
+        pytest.skip("this file system has no holes")
+    with pytest.raises(Unreadable, match="a hole"):
+        pictures.read(str(path))
 
 
 def test_a_broken_video_gives_what_it_has_or_a_reason() -> None:

@@ -92,6 +92,8 @@ def read(path: str) -> Content:
         with file:
             head = file.read(kinds.HEAD)
             if kinds.of(head, os.path.splitext(path)[1].lower()) == kinds.VIDEO:
+                if 0 < getattr(at, "st_blocks", 0) * 512 < at.st_size // 2:  # films don't compress
+                    raise Unreadable("most of it is a hole: it was never written to the end")
                 return Film(path, at.st_size, at.st_mtime_ns)
             if at.st_size > MAX_BYTES:
                 raise Unreadable(f"larger than {MAX_BYTES >> 20} MB")
