@@ -707,6 +707,64 @@ def test_second_run_on_a_folder_says_so(place: Path, inner: str) -> None:
     assert statuses(apply(first)) == {"done", "already"}  # the lock went with its holder
 
 
+def test_two_machines_never_stage_under_one_name(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = str(place / "shelf.jpg")
+    parts = {}
+    for name in ("a", "b"):
+        put(place / name, name.encode() * 100)
+        monkeypatch.setattr(transfer, "_WHO", name.encode())
+        parts[name] = transfer.stage(str(place / name), target)
+    transfer.publish(parts["a"], target, str(place / "a"))
+    with pytest.raises(FileExistsError):
+        transfer.publish(parts["b"], target, str(place / "b"))
+    assert Path(target).read_bytes() == b"a" * 100
+
+
+@pytest.mark.parametrize("destinations", ["one", "two"])
+def test_two_machines_race_on_one_share(
+    sort: tuple[Path, Path, str],
+    destinations: str,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither sees the other's lock. Nothing is lost, nothing is half a file, and both undo."""
+    source, to, kind = sort
+    second = to if destinations == "one" else to.with_name("sorted too")
+    before, start = contents(source), tree(source)
+    for _ in range(2):
+        machines = []
+        for name, where in (("a", to), ("b", second)):
+            monkeypatch.setenv("ZEROSHELF_RUNS", str(place / name))
+            record = planned(source, where, kind)  # type: ignore[arg-type]
+            machines.append((name.encode(), record))
+        children = []
+        for name, record in machines:
+            child = os.fork()
+            if not child:
+                code = 1
+                try:
+                    transfer._WHO = name
+                    code = 0 if statuses(apply(record)) <= {"done", "refused", "failed"} else 2
+                finally:
+                    os._exit(code)
+            children.append(child)
+        codes = {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
+        assert codes == {0}
+        roots = {to, second}
+        made = [content for root in roots for content in contents(root)]
+        if kind not in (*transfer.LINKS, "tag", "untag"):
+            assert set(before) == set(contents(source)) | set(made), "lost, or half a file"
+        assert not staged(source, *roots)
+        for name, record in machines * 2:
+            monkeypatch.setattr(transfer, "_WHO", name)
+            undo(record)
+        now = tree(source)
+        assert {p: n.content for p, n in now.items()} == {p: n.content for p, n in start.items()}
+        assert not [content for root in roots for content in contents(root)]
+
+
 @pytest.mark.parametrize("kind", EVERY)
 @pytest.mark.parametrize("act", [apply, undo])
 def test_two_processes_race_for_one_run(

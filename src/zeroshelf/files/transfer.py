@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import platform
 import shutil
 import stat
 import sys
@@ -20,6 +21,7 @@ from zeroshelf.records import Action
 
 LINKS = ("symlink", "relative-symlink")
 
+_WHO = os.fsencode(f"{platform.node()}:{os.path.expanduser('~')}/")  # this user of this machine
 _BLOCK = 1 << 30
 _NO_REPLACE = 1  # RENAME_NOREPLACE of linux/fs.h
 _EXCLUSIVE = 4  # RENAME_EXCL of macOS
@@ -111,9 +113,11 @@ def stage(source: str, target: str) -> str:
 
 
 def part_of(target: str) -> str:
-    """Where `stage` puts the copy: found again after a kill, for it depends on the target only."""
+    """Where `stage` puts the copy: found again after a kill, for it depends on the target and this
+    user of this machine only. Another machine that works on the same share never meets it."""
     folder, name = os.path.split(target)
-    return os.path.join(folder, f".zeroshelf-{blake3(os.fsencode(name)).hexdigest(12)}.part")
+    digest = blake3(_WHO + os.fsencode(name)).hexdigest(12)
+    return os.path.join(folder, f".zeroshelf-{digest}.part")
 
 
 def exists(path: str) -> bool:
