@@ -117,6 +117,8 @@ def planned(
     placed = ((p, labels[i % len(labels)], None) for i, p in enumerate(found.pictures))
     if kind == "tag":
         return runs.new(plan.tags(placed, found.root))[1]
+    if kind == "untag":
+        return runs.new(plan.untags(found.root))[1]
     return runs.new(plan.make(placed, found.root, str(to), kind))[1]
 
 

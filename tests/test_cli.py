@@ -191,13 +191,38 @@ def test_every_command_exists_and_has_help(name: str, capsys: pytest.CaptureFixt
 
 
 def test_every_action_has_its_option() -> None:
-    assert get_args(ActionKind) == options.KINDS
+    assert get_args(ActionKind) == (*options.KINDS, "untag")
 
 
 def test_tags_need_no_destination(folder: Path, tmp_path: Path) -> None:
     assert command("sort", folder, "-l", "blue", "--as", "tag", "--yes", "--prefix", "auto") == 1
     assert "auto/blue" in (folder / "b.png.xmp").read_text()
     assert command("undo", "--yes") == 0
+    assert not (folder / "b.png.xmp").exists()
+
+
+def test_tags_are_taken_away_again(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("sort", folder, "-l", "blue", "--as", "tag", "--yes", "--prefix", "auto")
+    tagged = (folder / "b.png.xmp").read_bytes()
+    capsys.readouterr()
+    assert command("untag", folder) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert command("untag", folder, "--prefix", "auto", "--dry-run") == 0
+    assert "b.png.xmp" in capsys.readouterr().out
+    assert command("untag", folder, "--yes") == 0  # another prefix: nothing to do
+    assert (folder / "b.png.xmp").read_bytes() == tagged
+    assert command("untag", folder, "--prefix", "/", "--yes") == 2
+    assert command("untag", folder, "--prefix", "auto", "--yes") == 0
+    assert not (folder / "b.png.xmp").exists()
+    assert command("undo", "--yes") == 0
+    assert (folder / "b.png.xmp").read_bytes() == tagged
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: False)
+    assert command("untag", folder, "--prefix", "auto") == 0
+    assert (folder / "b.png.xmp").read_bytes() == tagged
+    assert command("apply", "--yes") == 0
     assert not (folder / "b.png.xmp").exists()
 
 

@@ -4,9 +4,11 @@ whole; no target is half a file; apply goes on; undo restores the tree to the by
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,24 +16,26 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import pytest
 
 from tests.making import contents, photos, planned, put, statuses, tree, xmp
 from zeroshelf import apply as application
-from zeroshelf import runs
+from zeroshelf import folder, plan, runs
 from zeroshelf import undo as undoing
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
-from zeroshelf.files import journal, transfer
+from zeroshelf.files import journal, planfile, sidecars, space, transfer
+from zeroshelf.records import ActionKind, Outcome
 from zeroshelf.undo import undo
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by fork")
 
 Answer = TypeVar("Answer")
 MEMORY = Path("/dev/shm")  # a second file system, and one on which fsync is free
-KINDS = ["copy", "move", "symlink", "hardlink", "move across", "tag"]
+EVERY = get_args(ActionKind)
+KINDS = [*EVERY, "move across"]
 
 
 @pytest.fixture
@@ -52,13 +56,23 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def sort(request: pytest.FixtureRequest, place: Path, tmp_path: Path) -> tuple[Path, Path, str]:
     """Source, destination and kind of action."""
     across = request.param == "move across"
-    source = photos(place / "here" / "photos", 3 if across else 6)
+    source = pictures(place / "here" / "photos", request.param, 3 if across else 6)
     if not across:
         return source, place / "here" / "sorted", request.param
     if os.stat(place).st_dev == os.stat(tmp_path).st_dev:
         pytest.skip("this machine has one file system only")
     (tmp_path / "there").mkdir()
     return source, tmp_path / "there" / "sorted", "move"
+
+
+def pictures(root: Path, kind: str, count: int = 6) -> Path:
+    """`photos`, with tags where they are to be taken away."""
+    photos(root, count)
+    if kind == "untag":
+        apply(planned(root, root, "tag"))
+        for edited in root.rglob("Caf*.xmp"):  # it stays without its tag, others go
+            edited.write_bytes(sidecars.add(edited.read_bytes(), "mine/too"))
+    return root
 
 
 # --- killed ------------------------------------------------------------------------------------
@@ -124,11 +138,11 @@ def check_nothing_lost(before: list[bytes], source: Path, to: Path, kind: str) -
         for path, node in now.items()
         if node.content is not None and b".zeroshelf-" not in path
     }
-    if kind == "symlink":
+    if kind in transfer.LINKS:
         visible = {path: content for path, content in visible.items() if not os.path.islink(path)}
-    if kind == "tag":  # a sidecar is the old one or a whole new one, the pictures are untouched
-        sidecars = [content for path, content in visible.items() if path.endswith(b".xmp")]
-        assert all(content.rstrip().endswith(b"?>") for content in sidecars)
+    if kind in ("tag", "untag"):  # sidecars are whole, old or new, and pictures are untouched
+        whole = [content for path, content in visible.items() if path.endswith(b".xmp")]
+        assert all(content.rstrip().endswith(b"?>") for content in whole)
         before = [content for content in before if not content.startswith(b"<?")]
         visible = {p: content for p, content in visible.items() if not p.endswith(b".xmp")}
     there = list(visible.values())
@@ -183,14 +197,14 @@ def test_undo_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool)
     assert number > 20
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(14))
 def test_killed_at_random_instants(place: Path, seed: int) -> None:
     """20 kills each, by a clock, one after the other on the same run."""
     chance = random.Random(seed)
-    kind = chance.choice(["copy", "move", "hardlink"])
-    source, to = photos(place / "photos", 120), place / "sorted"
+    kind = EVERY[seed % len(EVERY)]
+    source, to = pictures(place / "photos", kind, 120), place / "sorted"
     before, start = contents(source), tree(source)
-    record = planned(source, to, kind)  # type: ignore[arg-type]
+    record = planned(source, to, kind)
     began = time.perf_counter()
     apply(record)
     undo(record)
@@ -221,43 +235,150 @@ def test_killed_at_random_instants(place: Path, seed: int) -> None:
 
 @pytest.fixture
 def small_disk(place: Path) -> Iterator[Path]:
-    """A file system of 256 KB."""
+    """A file system of 256 KB and 150 names."""
     disk = place / "small"
     disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=150", "none", str(disk)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("mounting a small disk needs root")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("kind", ["copy", "move"])
-def test_disk_full_in_the_middle(
-    small_disk: Path, place: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it was asked there was room; a moment later others have taken it."""
+    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: _Much)
+
+
+class _Much:
+    free = 1 << 60
+
+
+def fill(disk: Path, pages: int = 0, names: int = 0) -> Path:
+    """Leave so much room and no more. The folder whose removal makes room again."""
+    ballast = disk / "ballast"
+    ballast.mkdir()
+    (ballast / "large").touch()
+    while (left := os.statvfs(disk).f_favail) > names:
+        (ballast / str(left)).touch()
+    free = os.statvfs(disk)
+    (ballast / "large").write_bytes(bytes((free.f_bavail - pages) * free.f_bsize))
+    return ballast
+
+
+def staged(*roots: Path) -> list[bytes]:
+    """Hidden files of our own that nobody cleared away."""
+    return [path for path in tree(*roots) if b".zeroshelf-" in path]
+
+
+ROOM = {  # pages and names that are left: enough for some of it
+    "copy": (6, 40), "move across": (6, 40), "move": (6, 3), "symlink": (6, 9),
+    "relative-symlink": (6, 9), "hardlink": (6, 9), "tag": (6, 3), "untag": (6, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_disk_full_in_the_middle_of_apply(
+    small_disk: Path, place: Path, much: None, kind: str
 ) -> None:
-    source, to = photos(place / "photos", 12), small_disk / "sorted"
-    for i in range(6):
-        put(source / f"large{i}.jpg", b"\xff\xd8\xff" + bytes([i]) * 60_000)
-    os.utime(source, ns=(5, 5))
-    start, before = tree(source), contents(source)
+    own = place if kind in ("copy", "move across") else small_disk
+    source, to = pictures(own / "here" / "photos", kind, 12), small_disk / "here" / "sorted"
+    to.parent.mkdir(exist_ok=True)
+    start, before = tree(source.parent, to.parent), contents(source)
+    pages, names = ROOM[kind]
+    kind = kind.partition(" ")[0]
     record = planned(source, to, kind)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="are free"):
-        apply(record)
-    assert not to.exists()
-    monkeypatch.setattr(application.shutil, "disk_usage", lambda path: _Much)
+    ballast = fill(small_disk, pages, names)
     outcomes = apply(record)
-    assert {o.reason for o in outcomes if o.status == "failed"} == {"No space left on device"}
-    assert "done" in statuses(outcomes)
+    assert {o.reason for o in outcomes if o.status == "failed"} >= {"No space left on device"}
+    assert statuses(outcomes) == {"done", "failed"}
     check_nothing_lost(before, source, to, kind)
-    assert not [path for path in tree(to) if b".zeroshelf-" in path]
+    assert not staged(source, to)
+    undo(record)
+    check_nothing_lost(before, source, to, kind)
+    assert not staged(source, to)
+    shutil.rmtree(ballast)
+    assert statuses(apply(record)) <= {"done", "already"}
+    check_nothing_lost(before, source, to, kind)
+    assert statuses(undo(record)) == {"done"}
+    assert tree(source.parent, to.parent) == start
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_disk_full_in_the_middle_of_undo(
+    small_disk: Path, place: Path, much: None, kind: str
+) -> None:
+    other = place if kind == "move across" else small_disk
+    source, to = pictures(small_disk / "here" / "photos", kind, 12), other / "here" / "sorted"
+    to.parent.mkdir(exist_ok=True)
+    start, before = tree(source.parent, to.parent), contents(source)
+    needs_room = kind in ("move across", "tag", "untag")
+    kind = kind.partition(" ")[0]
+    record = planned(source, to, kind)  # type: ignore[arg-type]
+    assert statuses(apply(record)) == {"done"}
+    ballast = fill(small_disk, names=1)
+    outcomes = undo(record)
+    assert ("failed" in statuses(outcomes)) == needs_room
+    check_nothing_lost(before, source, to, kind)
+    assert not staged(source, to)
+    shutil.rmtree(ballast)
     assert statuses(undo(record)) <= {"done", "already"}
-    assert tree(source) == start
-    assert not to.exists()
+    assert tree(source.parent, to.parent) == start
+
+
+@pytest.mark.parametrize("below", ["", "cat", "a"])
+@pytest.mark.parametrize("kind", ["copy", "move", "symlink"])
+def test_room_is_asked_of_every_file_system(
+    small_disk: Path, place: Path, kind: str, below: str
+) -> None:
+    """The small disk is the destination, or a shelf of it: a mount point."""
+    source, to = photos(place / "here" / "photos", 3), place / "here" / "sorted"
+    for i in range(3):
+        put(source / f"large{i}.jpg", b"\xff\xd8\xff" + bytes([i]) * 300_000)
+    (to / below).mkdir(parents=True)
+    subprocess.run(["mount", "--bind", str(small_disk), str(to / below)], check=True)
+    try:
+        start = tree(source, to)
+        record = planned(source, to, kind)  # type: ignore[arg-type]
+        if kind == "symlink":
+            assert statuses(apply(record)) == {"done"}
+        else:
+            with pytest.raises(UserError, match=rf"are needed in {to / below} and .* are free"):
+                apply(record)
+        undo(record)
+        assert tree(source, to) == start
+    finally:
+        subprocess.run(["umount", str(to / below)], check=True)
+
+
+def test_room_is_asked_before_a_move_across_is_undone(small_disk: Path, place: Path) -> None:
+    """Also where the pictures lie on a disk that is mounted, or linked, below the folder."""
+    source, to = place / "photos", place / "sorted"
+    source.mkdir()
+    (small_disk / "inner").mkdir()
+    put(small_disk / "inner" / "a.jpg", b"\xff\xd8\xff" + bytes(150_000))
+    put(source / "b.jpg", b"\xff\xd8\xff" + bytes(150_000))
+    (source / "linked").symlink_to(small_disk / "inner")
+    found = folder.scan(str(source), follow=True)
+    placed = ((picture, "cat", None) for picture in found.pictures)
+    record = runs.new(plan.make(placed, found.root, str(to), "move"))[1]
+    start = tree(source, small_disk)
+    assert statuses(apply(record)) == {"done"}
+    ballast = fill(small_disk, pages=20, names=9)
+    now = tree(source, to, small_disk / "inner")
+    with pytest.raises(UserError, match=r"are needed in .*linked and .* make room, then undo"):
+        undo(record)
+    assert tree(source, to, small_disk / "inner") == now
+    shutil.rmtree(ballast)
+    assert statuses(undo(record)) == {"done"}
+    os.utime(small_disk, ns=(start[os.fsencode(small_disk)].mtime_ns,) * 2)
+    assert tree(source, small_disk) == start
 
 
 @pytest.mark.parametrize("kind", ["copy", "move"])
 def test_companions_stay_together_when_one_does_not_fit(
-    small_disk: Path, place: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    small_disk: Path, place: Path, much: None, kind: str
 ) -> None:
     source, to = place / "photos", small_disk / "sorted"
     source.mkdir()
@@ -266,7 +387,6 @@ def test_companions_stay_together_when_one_does_not_fit(
     put(source / "a.xmp", xmp())
     start = tree(source)
     record = planned(source, to, kind)  # type: ignore[arg-type]
-    monkeypatch.setattr(application.shutil, "disk_usage", lambda path: _Much)
     assert statuses(apply(record)) == {"failed"}
     assert contents(to) == []
     assert {p: n.content for p, n in tree(source).items()} == {
@@ -276,17 +396,17 @@ def test_companions_stay_together_when_one_does_not_fit(
     assert tree(source) == start
 
 
-class _Much:
-    free = 1 << 60
-
-
-@pytest.mark.parametrize("kind", ["copy", "move"])
+@pytest.mark.parametrize("kind", EVERY)
 def test_journal_on_a_full_disk(
     small_disk: Path, place: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is done that can't be written down first; with room again all goes on."""
     monkeypatch.setenv("ZEROSHELF_RUNS", str(small_disk / "runs"))
     source, to = photos(place / "photos", 60), place / "sorted"
+    if kind == "untag":
+        monkeypatch.setenv("ZEROSHELF_RUNS", str(place / "runs"))
+        apply(planned(source, source, "tag"))
+        monkeypatch.setenv("ZEROSHELF_RUNS", str(small_disk / "runs"))
     before, start = contents(source), tree(source)
     record = planned(source, to, kind)  # type: ignore[arg-type]
     free = os.statvfs(small_disk)
@@ -319,31 +439,51 @@ def ballast_grows(ballast: Path) -> None:
 # --- forbidden ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["copy", "move"])
-def test_permission_lost_in_the_middle(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the first batch nobody may write to the shelves any more, and later again."""
+@pytest.mark.parametrize("mode", [0o500, 0o000], ids=["read only", "closed"])
+@pytest.mark.parametrize("where", ["shelves", "photos"])
+@pytest.mark.parametrize("kind", EVERY)
+def test_permission_lost_in_the_middle(
+    kind: ActionKind, where: str, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first batch nobody may write there any more, or not even look, and later again."""
+    if where == "shelves" and kind in ("tag", "untag"):
+        pytest.skip("tags have no shelves")
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.exists() else None) as name:
         monkeypatch.setenv("ZEROSHELF_RUNS", os.path.join(name, "runs"))
         monkeypatch.setattr(application, "BATCH", 3)
+        monkeypatch.setattr(undoing, "BATCH", 3)
         place = Path(name)
-        source, to = photos(place / "photos", 12), place / "sorted"
-        for folder, _, files in os.walk(os.fsencode(place)):
-            for path in [folder, *(os.path.join(folder, file) for file in files)]:
+        source, to = pictures(place / "photos", kind, 12), place / "sorted"
+        for root, _, files in os.walk(os.fsencode(place)):
+            for path in [root, *(os.path.join(root, file) for file in files)]:
                 os.chown(path, 65534, 65534) if os.geteuid() == 0 else None
         before, start = contents(source), tree(source)
-        record = as_nobody(lambda: planned(source, to, kind))  # type: ignore[arg-type]
+        record = as_nobody(lambda: planned(source, to, kind))
+        closed = [source / "one" / "two", source / "one"]
+        if where == "shelves":
+            closed = [to / "a" / "b", to / "cat", to / "frog"]
 
         def forbid(what: str, done: int, total: int) -> None:
-            for shelf in to.iterdir():
-                shelf.chmod(0o500)
+            for here in closed:
+                with contextlib.suppress(OSError):  # not made yet, or closed already
+                    here.chmod(mode)
 
-        assert as_nobody(lambda: statuses(apply(record, forbid))) == {"done", "failed"}
-        check_nothing_lost(before, source, to, kind)
-        assert "failed" in as_nobody(lambda: statuses(undo(record)))
-        check_nothing_lost(before, source, to, kind)
-        for shelf in to.iterdir():
-            shelf.chmod(0o700)
-        assert as_nobody(lambda: statuses(apply(record))) == {"done", "already"}
+        def allow() -> None:
+            for here in closed[::-1]:
+                with contextlib.suppress(FileNotFoundError):
+                    here.chmod(start[os.fsencode(source)].mode)
+
+        needs = where == "shelves" or mode == 0 or kind in ("move", "tag", "untag")
+        assert as_nobody(lambda: statuses(apply(record, forbid))) >= {"done"}
+        for act in (apply, undo):
+            assert needs == ("failed" in as_nobody(lambda act=act: statuses(act(record))))
+            allow()
+            check_nothing_lost(before, source, to, kind)
+            assert not staged(source, to)
+            assert as_nobody(lambda: statuses(apply(record))) <= {"done", "already"}
+            check_nothing_lost(before, source, to, kind)
+            forbid("", 0, 0)
+        allow()
         assert as_nobody(lambda: statuses(undo(record))) == {"done"}
         assert tree(source) == start
         assert not to.exists()
@@ -392,6 +532,74 @@ def test_what_changed_since_the_plan_is_refused(place: Path) -> None:
     assert statuses(undo(record)) == {"done"}
     assert contents(source) == now
     assert contents(to) == [b"a stranger"]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_strangers_meet_every_kind_of_action(place: Path, kind: ActionKind) -> None:
+    """Before apply a source is edited, one is removed, and a target is taken; before undo a target
+    is replaced, one is removed, and a file is put beside them."""
+    source, to = pictures(place / "photos", kind, 12), place / "sorted"
+    record = planned(source, to, kind)
+    actions = {a.source: a for a in planfile.load(os.path.join(record, "plan.jsonl")).actions}
+    edited, removed, taken, *others = [a for a in actions.values() if a.companion_of is None][1:]
+    put(Path(edited.source), b"\xff\xd8\xffedited since")
+    Path(removed.source).unlink()
+    if kind not in ("tag", "untag"):
+        Path(taken.target).parent.mkdir(parents=True)
+        Path(taken.target).write_bytes(b"a stranger")
+    now, before = tree(place / "photos", to), contents(source)
+    said = {o.action.source: o for o in apply(record)}
+    assert said[edited.source].reason == "it has changed since the plan was made"
+    assert said[removed.source].reason == "it is gone"
+    if kind not in ("tag", "untag"):
+        assert said[taken.source].reason == f"something lies at {taken.target} already"
+        assert Path(taken.target).read_bytes() == b"a stranger"
+    assert "done" in {o.status for o in said.values()}
+    assert statuses(undo(record)) == {"done"}
+    assert tree(place / "photos", to) == now
+
+    assert "done" in statuses(apply(record))
+    replaced, gone, *_ = [a for a in others if said[a.source].status == "done"]
+    for target in (replaced.target, gone.target):
+        with contextlib.suppress(FileNotFoundError):  # untag removes sidecars itself
+            Path(target).unlink()
+    Path(replaced.target).write_bytes(b"another stranger")
+    (Path(others[-1].target).parent / "mine.txt").write_text("mine")
+    left = {o.action.target: o.reason for o in undo(record) if o.status == "refused"}
+    assert replaced.target in left
+    assert Path(replaced.target).read_bytes() == b"another stranger"
+    assert (Path(others[-1].target).parent / "mine.txt").read_text() == "mine"
+    lost = {now[os.fsencode(a.source)].content for a in (replaced, gone)} if kind == "move" else {}
+    kept = {content for content in before if not content.startswith(b"<?")} - {*lost}
+    assert kept <= set(contents(source, to))
+    Path(replaced.target).unlink()
+    undo(record)
+    assert not staged(source, to)
+
+
+@pytest.mark.parametrize("kind", ["copy", "move across", "tag", "untag"])
+def test_what_can_not_be_synced_gets_no_name(
+    place: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    across = kind == "move across"
+    if across and os.stat(place).st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("this machine has one file system only")
+    source = pictures(place / "photos", kind)
+    to, kind = (tmp_path if across else place) / "sorted", kind.partition(" ")[0]
+    start = tree(source)
+    record = planned(source, to, kind)  # type: ignore[arg-type]
+
+    def fail(descriptor: int) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(transfer, "_SYNCFS", fail)
+    outcomes = apply(record)
+    assert "Input/output error" in {o.reason for o in outcomes if o.status == "failed"}
+    assert not staged(source, to)
+    monkeypatch.setattr(transfer, "_SYNCFS", lambda descriptor: 0)
+    assert statuses(apply(record)) <= {"done", "already"}
+    assert statuses(undo(record)) == {"done"}
+    assert tree(source) == start
 
 
 def test_shelf_that_became_a_link_out_of_the_destination(place: Path) -> None:
@@ -499,18 +707,82 @@ def test_second_run_on_a_folder_says_so(place: Path, inner: str) -> None:
     assert statuses(apply(first)) == {"done", "already"}  # the lock went with its holder
 
 
-def test_two_processes_race_for_one_run(place: Path) -> None:
-    """Both apply the same run: between them every picture is moved once."""
-    source, to = photos(place / "photos", 60), place / "sorted"
-    before = contents(source)
-    record = planned(source, to, "move")
+def test_two_machines_never_stage_under_one_name(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = str(place / "shelf.jpg")
+    parts = {}
+    for name in ("a", "b"):
+        put(place / name, name.encode() * 100)
+        monkeypatch.setattr(transfer, "_WHO", name.encode())
+        parts[name] = transfer.stage(str(place / name), target)
+    transfer.publish(parts["a"], target, str(place / "a"))
+    with pytest.raises(FileExistsError):
+        transfer.publish(parts["b"], target, str(place / "b"))
+    assert Path(target).read_bytes() == b"a" * 100
+
+
+@pytest.mark.parametrize("destinations", ["one", "two"])
+def test_two_machines_race_on_one_share(
+    sort: tuple[Path, Path, str],
+    destinations: str,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither sees the other's lock. Nothing is lost, nothing is half a file, and both undo."""
+    source, to, kind = sort
+    second = to if destinations == "one" else to.with_name("sorted too")
+    before, start = contents(source), tree(source)
+    for _ in range(2):
+        machines = []
+        for name, where in (("a", to), ("b", second)):
+            monkeypatch.setenv("ZEROSHELF_RUNS", str(place / name))
+            record = planned(source, where, kind)  # type: ignore[arg-type]
+            machines.append((name.encode(), record))
+        children = []
+        for name, record in machines:
+            child = os.fork()
+            if not child:
+                code = 1
+                try:
+                    transfer._WHO = name
+                    code = 0 if statuses(apply(record)) <= {"done", "refused", "failed"} else 2
+                finally:
+                    os._exit(code)
+            children.append(child)
+        codes = {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
+        assert codes == {0}
+        roots = {to, second}
+        made = [content for root in roots for content in contents(root)]
+        if kind not in (*transfer.LINKS, "tag", "untag"):
+            assert set(before) == set(contents(source)) | set(made), "lost, or half a file"
+        assert not staged(source, *roots)
+        for name, record in machines * 2:
+            monkeypatch.setattr(transfer, "_WHO", name)
+            undo(record)
+        now = tree(source)
+        assert {p: n.content for p, n in now.items()} == {p: n.content for p, n in start.items()}
+        assert not [content for root in roots for content in contents(root)]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("act", [apply, undo])
+def test_two_processes_race_for_one_run(
+    place: Path, kind: ActionKind, act: Callable[[str], list[Outcome]]
+) -> None:
+    """Both apply or undo the same run: between them each action is done once."""
+    source, to = pictures(place / "photos", kind, 60), place / "sorted"
+    before, start = contents(source), tree(source)
+    record = planned(source, to, kind)
+    if act is undo:
+        apply(record)
     children = []
     for _ in range(2):
         child = os.fork()
         if not child:
             code = 1
             try:
-                code = 0 if statuses(apply(record)) <= {"done", "already"} else 3
+                code = 0 if statuses(act(record)) <= {"done", "already"} else 3
             except UserError:
                 code = 2
             finally:
@@ -518,4 +790,10 @@ def test_two_processes_race_for_one_run(place: Path) -> None:
         children.append(child)
     codes = {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
     assert 0 in codes and codes <= {0, 2}
-    assert contents(to) == before
+    check_nothing_lost(before, source, to, kind)
+    if act is apply:
+        assert kind != "move" or contents(to) == before
+        assert statuses(apply(record)) == {"already"}
+        assert statuses(undo(record)) == {"done"}
+    assert tree(source) == start
+    assert not to.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -78,6 +79,43 @@ def test_named_like_a_picture_but_none(tmp_path: Path) -> None:
         "hole.jpg": "holds no data: a hole or a placeholder",
         "text.PNG": "named like a picture, but its content is none",
     }
+
+
+def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = b"in the cloud"
+    for name in ("alone.heic", "film.mov", "notes.txt", "a.cr2", "b.mov"):
+        put(tmp_path / name, away)
+    for name in ("a.jpg", "b.jpg"):
+        put(tmp_path / name, JPEG)
+    for name in (".c.heic.icloud", "d.jpg.nextcloud", ".notes.txt.icloud", "e.txt.nextcloud"):
+        put(tmp_path / name, b"")
+    monkeypatch.setattr(folder, "_is_placeholder", lambda at: at.st_size == len(away))
+    scanned = folder.scan(str(tmp_path))
+    assert reasons(tmp_path) == dict.fromkeys(
+        (".c.heic.icloud", "alone.heic", "d.jpg.nextcloud", "film.mov"),
+        "only a placeholder: the picture itself is in the cloud",
+    )
+    assert [[os.path.basename(c) for c in p.companions] for p in scanned.pictures] == [
+        ["a.cr2"],
+        ["b.mov"],
+    ]
+    assert (scanned.not_pictures, scanned.left_out) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("facts", "away"),
+    [
+        ({"st_flags": 0x40000000}, True),  # macOS: SF_DATALESS
+        ({"st_file_attributes": 0x400000}, True),  # Windows: RECALL_ON_DATA_ACCESS
+        ({"st_file_attributes": 0x1000}, True),  # Windows: OFFLINE
+        ({"st_flags": 0x20, "st_file_attributes": 0x20}, False),
+        ({}, False),
+    ],
+)
+def test_what_a_system_calls_a_placeholder(facts: dict[str, int], away: bool) -> None:
+    assert folder._is_placeholder(SimpleNamespace(**facts)) == away  # type: ignore[arg-type]
 
 
 def test_hidden_excluded_own_output_and_libraries_are_left_out(tmp_path: Path) -> None:
@@ -166,11 +204,17 @@ RAW = b"II*\0"
             {"I.HEIC": HEIC, "I.JPG": JPEG, "I.MOV": MOV},
             {"I.HEIC": ["I.MOV"], "I.JPG": []},
         ),
+        (
+            {"IMG_1.HEIC": HEIC, "IMG_O1.AAE": b"x", "IMG_E1.HEIC": HEIC, "IMG_E1.MOV": MOV},
+            {"IMG_1.HEIC": ["IMG_O1.AAE"], "IMG_E1.HEIC": ["IMG_E1.MOV"]},
+        ),
         ({"a.jpg": JPEG, "b.mov": MOV, "b.xmp": b"x"}, {"a.jpg": []}),
         ({"a.png": PNG, "a.mov": MOV}, {"a.png": []}),
         ({"a.jpg": JPEG, "a.jpg.json": b"{}", "a.json": b"{}"}, {"a.jpg": ["a.jpg.json"]}),
         ({"a.jpg": JPEG, "a.jpg.supplemental-metadata.json": b"{}"},
          {"a.jpg": ["a.jpg.supplemental-metadata.json"]}),
+        ({"a.jpg": JPEG, "a.jpg.supplemental-met.json": b"{}", "a.jpg.other.json": b"{}"},
+         {"a.jpg": ["a.jpg.supplemental-met.json"]}),
     ],
 )  # fmt: skip
 def test_companions_stay_with_their_picture(
@@ -206,4 +250,6 @@ def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
 
 
 def test_companion_follows_into_the_new_name() -> None:
+    assert companions.renamed("IMG_O1.AAE", "IMG_1.JPG", "IMG_1.JPG") == "IMG_O1.AAE"
+    assert companions.renamed("A.xmp", "a.jpg", "a (2).jpg") == "a (2).xmp"
     assert companions.renamed("a.CR2.xmp", "a.jpg", "a (3).jpg") == "a (3).CR2.xmp"

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import builtins
 import io
+import os
+import tracemalloc
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.colours import ColourEncoder
 from tests.making import encoded
 from tests.test_pictures import BLUE, RED, colour, halves, near
-from zeroshelf import pictures
+from zeroshelf import embeddings, folder, pictures
 from zeroshelf.errors import Unreadable
-from zeroshelf.files import kinds
+from zeroshelf.files import kinds, transfer
+from zeroshelf.store import Embedded, Store
 
 
 def heic(image: Image.Image, **options: Any) -> bytes:
@@ -139,6 +144,43 @@ def test_video_gives_frames_over_its_length(codec: str) -> None:
     assert near(colour(frames[0].image, 0.5, 0.5), RED)
     assert near(colour(frames[-1].image, 0.5, 0.5), BLUE)
     assert near(colour(pictures.decode(film(RED), 64).image, 0.5, 0.5), RED)
+
+
+def test_a_film_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) -> None:
+    """As a telephone makes it: more than anybody should hold."""
+    path, content = tmp_path / "long.mp4", film(RED, BLUE)
+    filling = 300 << 20
+    with open(path, "wb") as file:
+        file.write(content + (filling + 8).to_bytes(4, "big") + b"free")
+        for _ in range(300):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        found = embeddings.embed(
+            folder.scan(str(tmp_path)), encoder, Store.open(str(tmp_path / "c"))
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    (small,) = embeddings.embed_batch([(".mp4", content)], encoder)
+    assert isinstance(small, Embedded) and np.array_equal(found.vectors[0], small.vector)
+    assert found.digests == (transfer.digest(str(path)),)
+    assert peak < 32 << 20
+    held = pictures.read(str(path))
+    os.utime(path, ns=(1, 1))
+    for use in (pictures.digest, lambda content: pictures.decode(content, 64)):
+        with pytest.raises(Unreadable, match="changed while it was read"):
+            use(held)
+
+
+def test_a_film_that_is_mostly_a_hole_is_not_read_for_hours(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.mp4"
+    path.write_bytes(film(RED))
+    os.truncate(path, 1 << 40)
+    if not 0 < os.stat(path).st_blocks * 512 < 1 << 30:
+        pytest.skip("this file system has no holes")
+    with pytest.raises(Unreadable, match="a hole"):
+        pictures.read(str(path))
 
 
 def test_a_broken_video_gives_what_it_has_or_a_reason() -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from zeroshelf import undo
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import journal, names, planfile, tagging, transfer
+from zeroshelf.files import journal, names, planfile, space, tagging, transfer
 from zeroshelf.files.journal import Journal
 from zeroshelf.records import Action, Outcome, Plan, Progress
 
@@ -60,18 +60,15 @@ class _Application:
     def _check_space(self) -> None:
         if not os.path.isdir(self.plan.folder):
             raise UserError(f"{self.plan.folder} is gone: nothing of this plan can be carried out")
-        above = transfer.existing_parent(self.plan.destination)
-        crosses = os.stat(above).st_dev != os.stat(self.plan.folder).st_dev
-        if self.plan.kind != "copy" and not (self.plan.kind == "move" and crosses):
-            return
         past = self.book.past.entries
-        todo = [a for a in self.plan.actions if a.target not in past]
-        free, need = shutil.disk_usage(above).free, sum(action.size for action in todo)
-        if need > free:
-            raise UserError(
-                f"{need:,} bytes are needed in {self.plan.destination} and {free:,} are free: "
-                "make room, or sort with --as move, hardlink or symlink"
-            )
+        ways = (
+            (action.source, action.target, action.size)
+            for action in self.plan.actions
+            if action.kind in ("copy", "move")
+            and not (action.target in past and os.path.lexists(action.target))
+        )
+        advice = "make room, or sort with --as move, hardlink or symlink"
+        space.check(ways, moving=self.plan.kind == "move", advice=advice)
 
     # --- one batch --------------------------------------------------------------------------
 
@@ -81,7 +78,7 @@ class _Application:
         todo: list[Action] = []
         for unit in batch:
             checked = [self._check(action) for action in unit]
-            bad = next((o for o in checked if o is not None and o.status == "refused"), None)
+            bad = next((o for o in checked if o is not None and o.status in _BAD), None)
             for action, outcome in zip(unit, checked, strict=True):
                 if outcome is not None:
                     outcomes[action.target] = outcome
@@ -94,8 +91,18 @@ class _Application:
         todo = [action for action in todo if action.target not in outcomes]
         self.book.sync(
             [*self._folder_events(todo), *map(journal.intent, todo)]
-            + [tagging.event(a, changes[a.target]) for a in todo if a.kind == "tag"]
+            + [journal.rewrite(target, change.rewrite) for target, change in changes.items()]
         )
+        outcomes |= self._carry_out(todo, changes)
+        for unit in batch:
+            self._keep_together(unit, outcomes)
+        return [outcomes[action.target] for unit in batch for action in unit]
+
+    def _carry_out(
+        self, todo: Sequence[Action], changes: dict[str, tagging.Change]
+    ) -> dict[str, Outcome]:
+        """Stage all, sync them together, and give each its name. Outcomes by target."""
+        outcomes: dict[str, Outcome] = {}
         ready: list[tuple[Action, str]] = []
         for action in todo:
             try:
@@ -105,17 +112,23 @@ class _Application:
                 outcomes[action.target] = self._failed(action, error)
             else:
                 ready.append((action, part))
-        transfer.sync([part for _, part in ready if part])
+        try:
+            transfer.sync([part for _, part in ready if part])
+        except OSError as error:  # what is staged may not be on the disk: none of it gets its name
+            for action, part in ready:
+                if part:
+                    transfer.discard(part)
+                    outcomes[action.target] = self._failed(action, error)
         for action, part in ready:
+            if action.target in outcomes:
+                continue
             try:
                 outcomes[action.target] = self._finish(action, part, changes.get(action.target))
             except OSError as error:
                 if part:
                     transfer.discard(part)
                 outcomes[action.target] = self._failed(action, error)
-        for unit in batch:
-            self._keep_together(unit, outcomes)
-        return [outcomes[action.target] for unit in batch for action in unit]
+        return outcomes
 
     def _keep_together(self, unit: Sequence[Action], outcomes: dict[str, Outcome]) -> None:
         """Where one of a unit failed on the way, the others go back."""
@@ -125,9 +138,10 @@ class _Application:
         for action in unit:
             if outcomes[action.target].status != "done":
                 continue
-            at = os.lstat(action.target)
             with contextlib.suppress(OSError):
-                entry = journal.Entry(action, "done", (at.st_size, at.st_mtime_ns))
+                at = os.lstat(action.target)
+                stamp = (at.st_size, at.st_mtime_ns)
+                entry = replace(self.book.past.entries[action.target], step="done", stamp=stamp)
                 if undo.revert(entry)[0] == "done":
                     self.book.note({"reverted": action.target})
                     reason = f"stays with {os.path.basename(bad.action.source)}: {bad.reason}"
@@ -139,7 +153,7 @@ class _Application:
         """What becomes of each sidecar; those that can't be read go to `outcomes`."""
         changes = {}
         for action in todo:
-            if action.kind != "tag":
+            if action.kind not in tagging.KINDS:
                 continue
             try:
                 changes[action.target] = tagging.change(action)
@@ -152,23 +166,15 @@ class _Application:
     def _check(self, action: Action) -> Outcome | None:
         """None where the action can be carried out now."""
         entry = self.book.past.entries.get(action.target)
-        if entry is not None and entry.step != "reverted":
-            settled = self._settle(entry)
-            if settled is not None:
-                return settled
         try:
-            at = os.lstat(action.source)
-            if stat.S_ISLNK(at.st_mode) and action.kind in ("copy", *transfer.LINKS):
-                at = os.stat(action.source)
-        except OSError:
-            return Outcome(action, "refused", "it is gone")
-        if not stat.S_ISREG(at.st_mode):
-            return Outcome(action, "refused", "no regular file any more")
-        if (at.st_size, at.st_mtime_ns) != (action.size, action.mtime_ns):
-            return Outcome(action, "refused", "it has changed since the plan was made")
-        if action.kind != "tag" and os.path.lexists(action.target):
-            return Outcome(action, "refused", f"something lies at {action.target} already")
-        return None
+            if entry is not None and entry.step != "reverted":
+                settled = self._settle(entry)
+                if settled is not None:
+                    return settled
+            why_not = _why_not(action)
+        except OSError as error:
+            return self._failed(action, error)
+        return Outcome(action, "refused", why_not) if why_not else None
 
     def _settle(self, entry: journal.Entry) -> Outcome | None:
         """What an interrupted run left of an action: done, or cleared away to be done anew."""
@@ -176,7 +182,7 @@ class _Application:
         transfer.discard(transfer.part_of(action.target))
         if entry.step == "revert":
             transfer.discard(transfer.part_of(action.source))
-        if not os.path.lexists(action.target):
+        if not (transfer.exists(action.target) or tagging.is_done(entry)):
             return None
         if entry.step != "done":
             if not _is_done(entry):
@@ -250,8 +256,11 @@ class _Application:
         return Outcome(action, "done")
 
     def _note_done(self, action: Action) -> None:
-        at = os.lstat(action.target)
-        self.book.note({"done": action.target, "stamp": [at.st_size, at.st_mtime_ns]})
+        stamp = None
+        with contextlib.suppress(FileNotFoundError):  # a sidecar that went with its tags
+            at = os.lstat(action.target)
+            stamp = [at.st_size, at.st_mtime_ns]
+        self.book.note({"done": action.target, "stamp": stamp})
 
     def _failed(self, action: Action, error: OSError) -> Outcome:
         if isinstance(error, FileExistsError):
@@ -261,12 +270,29 @@ class _Application:
         return Outcome(action, "failed", error.strerror or str(error))
 
 
+def _why_not(action: Action) -> str | None:
+    """What has changed since the plan was made. Raises OSError where nobody can tell."""
+    try:
+        at = os.lstat(action.source)
+        if stat.S_ISLNK(at.st_mode) and action.kind in ("copy", *transfer.LINKS):
+            at = os.stat(action.source)
+    except FileNotFoundError:
+        return "it is gone"
+    if not stat.S_ISREG(at.st_mode):
+        return "no regular file any more"
+    if (at.st_size, at.st_mtime_ns) != (action.size, action.mtime_ns):
+        return "it has changed since the plan was made"
+    if action.kind not in tagging.KINDS and transfer.exists(action.target):
+        return f"something lies at {action.target} already"
+    return None
+
+
 def _is_done(entry: journal.Entry) -> bool:
     """True where the target is the action's work; a move across file systems is then finished."""
     action = entry.action
-    if action.kind == "tag":
+    if action.kind in tagging.KINDS:
         return tagging.is_done(entry)
-    if action.kind == "move" and not os.path.lexists(action.source):
+    if action.kind == "move" and not transfer.exists(action.source):
         at = os.lstat(action.target)
         return (at.st_size, at.st_mtime_ns) == (action.size, action.mtime_ns)
     if not transfer.is_result(action, action.target):

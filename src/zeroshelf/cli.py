@@ -23,6 +23,7 @@ COMMANDS = {  # in the order of the help page: where each one lies, and its line
     "plan": ("sort:plan", "Make the plan and its report, and touch nothing else."),
     "apply": ("files:apply", "Carry out a plan, or go on where a run was stopped."),
     "undo": ("files:undo", "Put everything back as it was before a run."),
+    "untag": ("files:untag", "Take tags away again that a sort has written."),
     "runs": ("files:runs", "List the runs, newest first."),
     "report": ("files:report", "Show where a run's report lies, or open it."),
     "review": ("review:command", "Look through a run in the browser, and correct it."),

@@ -2,7 +2,7 @@
 
 A worker thread a core takes a few pictures from the file to the vector by itself. Decoding and
 inference both release the interpreter's lock, so that every core is busy with one or the other
-until the folder is done. `embed_batch` is a pure function of bytes and a model.
+until the folder is done. `embed_batch` is a pure function of contents and a model.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
@@ -30,7 +29,7 @@ FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill
 
 
 def embed_batch(
-    files: Iterable[tuple[str, bytes]], encoder: Encoder
+    files: Iterable[tuple[str, pictures.Content]], encoder: Encoder
 ) -> list[Embedded | Unreadable]:
     """N files' suffixes and contents -> N answers in the same order.
 
@@ -176,15 +175,16 @@ def _embed_files(
     batch: Sequence[tuple[int, Picture]], encoder: Encoder, store: Store
 ) -> list[_Answer]:
     answers: list[_Answer] = []
-    read: list[tuple[int, bytes, tuple[str, bytes]]] = []
+    read: list[tuple[int, bytes, tuple[str, pictures.Content]]] = []
     for row, picture in batch:
         try:
-            data = pictures.read(picture.path)
+            content = pictures.read(picture.path)
+            digest = pictures.digest(content)
         except Unreadable as trouble:
             answers.append((row, b"", str(trouble)))
             continue
         suffix = os.path.splitext(picture.path)[1].lower()
-        read.append((row, blake3(data).digest(), (suffix, data)))
+        read.append((row, digest, (suffix, content)))
     # what only changed its name or place is known by its content
     known = store.recall(encoder.model.digest, [digest for _, digest, _ in read])
     unknown = [(row, digest, file) for row, digest, file in read if digest not in known]

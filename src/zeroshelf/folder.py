@@ -20,7 +20,11 @@ from zeroshelf.records import Folder, Picture, Skipped
 # Folders that programs and systems keep for themselves; sorting them would break a library.
 _SYSTEM_FOLDERS = frozenset({"@eadir", "#recycle", "$recycle.bin", "lost+found", "__macosx",
                              "system volume information"})  # fmt: skip
+_SUFFIXES = kinds.PICTURE_SUFFIXES | kinds.VIDEO_SUFFIXES
 _LIBRARY_SUFFIXES = (".photoslibrary", ".photolibrary", ".aplibrary", ".lrdata", ".lrlibrary")
+
+_STUBS = (".icloud", ".nextcloud", ".owncloud")  # .a.heic.icloud stands for one in a cloud
+_IN_THE_CLOUD = "only a placeholder: the picture itself is in the cloud"
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -48,10 +52,39 @@ def scan(
     outside of `root` is listed as skipped.
     """
     root = os.path.abspath(root)
+    found = _Found()
+    for files in _walk(root, exclude, leave_out, follow, found):
+        _look_at(files, root, follow, found)
+    return Folder(
+        root=root,
+        pictures=tuple(sorted(found.pictures, key=lambda p: os.fsencode(p.path))),
+        skipped=tuple(sorted(found.skipped, key=lambda s: os.fsencode(s.path))),
+        not_pictures=found.not_pictures,
+        left_out=found.left_out,
+    )
+
+
+def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
+    """Every XMP sidecar below `root`, also where its picture is gone, and the folders that can't be
+    read. Hidden ones and libraries are left alone as in `scan`, the output of runs is not."""
+    root = os.path.abspath(root)
+    found = _Found()
+    paths = [
+        entry.path
+        for files in _walk(root, (), (), False, found)
+        for entry in files
+        if entry.name.lower().endswith(".xmp") and entry.is_file(follow_symlinks=False)
+    ]
+    return sorted(paths, key=os.fsencode), found.skipped
+
+
+def _walk(
+    root: str, exclude: Sequence[str], leave_out: Collection[str], follow: bool, found: _Found
+) -> Iterator[list[os.DirEntry[str]]]:
+    """The files of one folder after the other."""
     if not os.path.isdir(root):
         what = "is a file, not a folder" if os.path.lexists(root) else "doesn't exist"
         raise UserError(f"{root} {what}")
-    found = _Found()
     excluded = _excluder(exclude)
     left_out = {os.path.abspath(path) for path in leave_out}
     seen: set[tuple[int, int]] = set()
@@ -70,7 +103,9 @@ def scan(
             continue
         files: list[os.DirEntry[str]] = []
         for entry in listing:
-            if _hidden(entry.name) or excluded(entry.path[len(root) :].lstrip(os.sep)):
+            if _is_stub(entry.name):
+                found.skipped.append(Skipped(entry.path, _IN_THE_CLOUD))
+            elif _hidden(entry.name) or excluded(entry.path[len(root) :].lstrip(os.sep)):
                 found.left_out += 1
             elif _is_folder(entry, follow):
                 if entry.path in left_out or _is_system(entry.name):
@@ -79,18 +114,16 @@ def scan(
                     folders.append(entry.path)
             else:
                 files.append(entry)
-        _look_at(files, root, follow, found)
-    return Folder(
-        root=root,
-        pictures=tuple(sorted(found.pictures, key=lambda p: os.fsencode(p.path))),
-        skipped=tuple(sorted(found.skipped, key=lambda s: os.fsencode(s.path))),
-        not_pictures=found.not_pictures,
-        left_out=found.left_out,
-    )
+        yield files
 
 
 def _hidden(name: str) -> bool:
     return name.startswith(".")
+
+
+def _is_stub(name: str) -> bool:
+    stem, suffix = os.path.splitext(name.lower())
+    return suffix in _STUBS and os.path.splitext(stem)[1] in _SUFFIXES
 
 
 def _is_system(name: str) -> bool:
@@ -137,6 +170,7 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
     """The files of one folder. Companions lie beside their picture, so a folder is the unit."""
     pictures: list[Picture] = []
     others: list[str] = []
+    away: set[str] = set()  # those of the others whose content is in a cloud
     for entry in files:
         suffix = os.path.splitext(entry.name)[1].lower()
         try:
@@ -154,19 +188,22 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
         kind = kinds.of(head, suffix)
         if kind is None or (kind == kinds.VIDEO and not extras.has(kind)):
             reason = _why_not(head, at, suffix)
-            if reason:
+            if reason and reason != _IN_THE_CLOUD:
                 found.skipped.append(Skipped(entry.path, reason))
-            else:
-                others.append(entry.path)
+                continue
+            others.append(entry.path)
+            if reason:
+                away.add(entry.path)
             continue
         pictures.append(Picture(entry.path, kind, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
-    kept, companion_count = companions.gather(pictures, others)
+    kept, along = companions.gather(pictures, others)
+    found.skipped += [Skipped(path, _IN_THE_CLOUD) for path in away - along]
     for picture in kept:
         if extras.has(picture.format):
             found.pictures.append(picture)
         else:
             found.skipped.append(Skipped(picture.path, extras.advice(picture.format)))
-    found.not_pictures += len(others) - companion_count
+    found.not_pictures += len(set(others) - along - away)
 
 
 def _head(path: str) -> tuple[bytes, os.stat_result]:
@@ -190,12 +227,12 @@ def _is_placeholder(at: os.stat_result) -> bool:
 
 def _why_not(head: bytes, at: os.stat_result, suffix: str) -> str | None:
     """Why a file that is named like a picture is none; None where its name promised nothing."""
+    if _is_placeholder(at):
+        return _IN_THE_CLOUD if suffix in _SUFFIXES else None
     if suffix not in kinds.PICTURE_SUFFIXES:
         return None
     if not at.st_size:
         return "empty file"
-    if _is_placeholder(at):
-        return "only a placeholder: the picture itself is in the cloud"
     if not any(head):
         hole = not getattr(at, "st_blocks", 1)
         return "holds no data: a hole or a placeholder" if hole else "begins with zeros only"

@@ -1,4 +1,4 @@
-"""Turns a file's bytes into an upright RGB picture. Called from one thread a core.
+"""Turns a file's content into an upright RGB picture. Called from one thread a core.
 
 Pillow's plugins are opened directly, each by the format that the first bytes name: no registry is
 searched, and Pillow's process-wide switches (truncated files, pixel limit) are never touched, so
@@ -13,9 +13,12 @@ import stat
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import FileIO
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from blake3 import blake3
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -32,8 +35,7 @@ from zeroshelf.errors import Unreadable
 from zeroshelf.files import foreign, kinds
 from zeroshelf.files.foreign import Opened
 
-MAX_BYTES = 1 << 30  # of a file
-MAX_VIDEO_BYTES = 1 << 28  # held in memory, a few at a time
+MAX_BYTES = 1 << 30  # of a file that is held in memory, a few at a time
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
 MOST = 0.9  # of the rows must be there in a truncated file
 # Decode a JPEG at least so many times larger than asked: 1 - cosine 7e-4 on grainy 12 megapixels.
@@ -63,28 +65,71 @@ class Decoded:
     note: str | None = None  # what a person should know: the file is cut short
 
 
-def read(path: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A video's content, left in its file: a few GB that nobody should hold. It stands for the
+    bytes that were there: once the file has changed it can't be opened."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    def open(self) -> FileIO:
+        file, at = _open(self.path)
+        if (at.st_size, at.st_mtime_ns) != (self.size, self.mtime_ns):
+            file.close()
+            raise Unreadable("it changed while it was read")
+        return file
+
+
+Content: TypeAlias = bytes | Film
+
+
+def read(path: str) -> Content:
     """The whole file. Refuses what is no regular file now, whatever it was when it was listed."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags)
-        with open(descriptor, "rb", buffering=0) as file:
-            at = os.fstat(descriptor)
-            if not stat.S_ISREG(at.st_mode):
-                raise Unreadable("not a regular file")
+        file, at = _open(path)
+        with file:
             head = file.read(kinds.HEAD)
-            suffix = os.path.splitext(path)[1].lower()
-            film = kinds.of(head, suffix) == kinds.VIDEO
-            limit = MAX_VIDEO_BYTES if film else MAX_BYTES
-            if at.st_size > limit:
-                raise Unreadable(f"larger than {limit >> 20} MB")
+            if kinds.of(head, os.path.splitext(path)[1].lower()) == kinds.VIDEO:
+                if 0 < getattr(at, "st_blocks", 0) * 512 < at.st_size // 2:  # films don't compress
+                    raise Unreadable("most of it is a hole: it was never written to the end")
+                return Film(path, at.st_size, at.st_mtime_ns)
+            if at.st_size > MAX_BYTES:
+                raise Unreadable(f"larger than {MAX_BYTES >> 20} MB")
             file.seek(0)
             return file.readall()
     except OSError as error:
         raise Unreadable(f"can't be read: {error.strerror}") from None
 
 
-def decode(data: bytes, short_side: int, *, suffix: str = "") -> Decoded:
+def digest(content: Content) -> bytes:
+    """BLAKE3, of a film in bounded memory. Raises `Unreadable` where its file fails or changes."""
+    hasher = blake3()
+    if isinstance(content, bytes):
+        return hasher.update(content).digest()
+    try:
+        with content.open() as file:
+            while block := file.read(1 << 20):
+                hasher.update(block)
+        content.open().close()
+    except OSError as error:
+        raise Unreadable(f"can't be read: {error.strerror}") from None
+    return hasher.digest()
+
+
+def _open(path: str) -> tuple[FileIO, os.stat_result]:
+    """Not blocked by a FIFO."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = open(os.open(path, flags), "rb", buffering=0)  # noqa: SIM115  # the caller closes it
+    at = os.fstat(file.fileno())
+    if not stat.S_ISREG(at.st_mode):
+        file.close()
+        raise Unreadable("not a regular file")
+    return file, at
+
+
+def decode(data: Content, short_side: int, *, suffix: str = "") -> Decoded:
     """The picture, or the first of several. Raises `Unreadable`.
 
     A JPEG is decoded at a reduced scale, its short side no less than 2.5 * `short_side`. `suffix`
@@ -93,19 +138,19 @@ def decode(data: bytes, short_side: int, *, suffix: str = "") -> Decoded:
     return next(_pictures(data, short_side, suffix))
 
 
-def frames(data: bytes, short_side: int, *, suffix: str = "") -> Iterator[Decoded]:
+def frames(data: Content, short_side: int, *, suffix: str = "") -> Iterator[Decoded]:
     """All that speak for the file, at least one: some frames of a video, some pages of a TIFF.
     What moves in other formats shows its first frame. Raises `Unreadable` as `decode` does."""
     yield from _pictures(data, short_side, suffix)
 
 
-def _pictures(data: bytes, short_side: int, suffix: str) -> Iterator[Decoded]:
-    kind = kinds.of(data[: kinds.HEAD], suffix)
+def _pictures(data: Content, short_side: int, suffix: str) -> Iterator[Decoded]:
+    kind = kinds.VIDEO if isinstance(data, Film) else kinds.of(data[: kinds.HEAD], suffix)
     if kind is None:
         raise Unreadable("empty file" if not data else "no picture that zeroshelf knows")
     found = False
     try:
-        for opened in _OPENERS[kind](data):
+        for opened in _open_all(data, kind):
             yield _decode(opened, short_side)
             found = True
     except Unreadable:
@@ -269,6 +314,12 @@ def _tiff(data: bytes) -> Iterator[Opened]:
             yield Opened(image, data)
 
 
+def _open_all(data: Content, kind: str) -> Iterator[Opened]:
+    if isinstance(data, Film):
+        return foreign.video(data.open, _limit)
+    return _OPENERS[kind](data)
+
+
 _OPENERS: dict[str, Callable[[bytes], Iterator[Opened]]] = {
     "JPEG": _plugin(JpegImagePlugin.JpegImageFile),
     "PNG": _plugin(PngImagePlugin.PngImageFile),
@@ -280,5 +331,5 @@ _OPENERS: dict[str, Callable[[bytes], Iterator[Opened]]] = {
     "HEIF": _single(foreign.heif),
     "JXL": _single(foreign.jxl),
     kinds.RAW: _single(foreign.raw),
-    kinds.VIDEO: lambda data: foreign.video(data, _limit),
+    kinds.VIDEO: lambda data: foreign.video(lambda: io.BytesIO(data), _limit),
 }

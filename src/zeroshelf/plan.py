@@ -10,12 +10,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from zeroshelf import folder as scanning
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import companions, names, sidecars, transfer
+from zeroshelf.files import companions, names, sidecars, tagging, transfer
 from zeroshelf.files.planfile import load, save
 from zeroshelf.records import OTHER, Action, ActionKind, Picture, Plan
 
-__all__ = ["load", "make", "save", "tags"]
+__all__ = ["load", "make", "save", "tags", "untags"]
 
 
 def make(
@@ -27,9 +28,11 @@ def make(
     prefix: str = "zeroshelf",
 ) -> Plan:
     """Raises `UserError` where `destination` can't take a shelf. Tags need no destination: they go
-    beside the pictures, below `prefix`."""
+    beside the pictures, below `prefix`; to take them away needs no placements either."""
     if kind == "tag":
         return tags(placements, folder, prefix)
+    if kind == "untag":
+        return untags(folder, prefix)
     folder, destination = os.path.abspath(folder), os.path.abspath(destination)
     check_destination(folder, destination, kind)
     placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
@@ -85,7 +88,27 @@ def tags(
                 Action("tag", picture.path, target, tag, picture.size, picture.mtime_ns, digest)
             )
     notes = (f"{tagged:,} have their tag already: nothing to do for them",) if tagged else ()
-    return Plan(folder, folder, "tag", tuple(actions), notes)
+    return Plan(folder, folder, "tag", tuple(actions), notes, prefix)
+
+
+def untags(folder: str, prefix: str = "zeroshelf") -> Plan:
+    """A plan that takes the tags below `prefix` out of every sidecar below `folder`. A sidecar that
+    was made for them and holds nothing else goes with them."""
+    folder, below = os.path.abspath(folder), sidecars.tag("", prefix)
+    if not below:
+        raise UserError("without a prefix no tag can be told from your own: give --prefix")
+    paths, unread = scanning.sidecars(folder)
+    actions, broken = [], len(unread)
+    for path in paths:
+        try:
+            old = tagging.read(path)
+            if sidecars.remove(old.content, below) != old.content:
+                size = len(old.content)
+                actions.append(Action("untag", path, path, below, size, old.mtime_ns))
+        except (OSError, Unreadable):
+            broken += 1
+    notes = (f"{broken:,} sidecars or folders can't be read: left alone",) if broken else ()
+    return Plan(folder, folder, "untag", tuple(actions), notes, prefix)
 
 
 def _has_tag(sidecar: str, tag: str) -> bool:

@@ -22,7 +22,9 @@ Pixels: TypeAlias = npt.NDArray[np.float32]  # (N, 3, H, W), normalised as the m
 
 OTHER = "other"  # the shelf of what fits no label
 
-ActionKind: TypeAlias = Literal["copy", "move", "symlink", "relative-symlink", "hardlink", "tag"]
+ActionKind: TypeAlias = Literal[
+    "copy", "move", "symlink", "relative-symlink", "hardlink", "tag", "untag"
+]
 Confidence: TypeAlias = Literal["sure", "likely", "unsure"]
 Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much so far, of how many
 
@@ -227,7 +229,8 @@ class Decision:
 class Action:
     """One file to one place. Nothing here has happened yet.
 
-    Of a "tag" the target is the picture's sidecar and the label is the whole tag.
+    Of a "tag" the target is the picture's sidecar and the label is the whole tag. Of an "untag"
+    source and target are the sidecar and the label is the prefix of the tags that go.
     """
 
     kind: ActionKind
@@ -249,6 +252,7 @@ class Plan:
     kind: ActionKind
     actions: tuple[Action, ...]
     notes: tuple[str, ...] = ()  # what a person should know before saying yes
+    prefix: str = "zeroshelf"  # of the tags, where there are some
 
 
 @dataclass(frozen=True, slots=True)

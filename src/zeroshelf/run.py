@@ -251,9 +251,10 @@ class Run:
         """Where every picture would go. Looks at the destination and changes nothing.
 
         `ambiguous` names a shelf for the pictures that two labels or more fit. The action "tag"
-        needs no `to`: the tags go beside the pictures, below `prefix`.
+        needs no `to`: the tags go beside the pictures, below `prefix`; "untag" takes all tags below
+        `prefix` away again, whatever their labels were.
         """
-        if to is None and action != "tag":
+        if to is None and action not in ("tag", "untag"):
             raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
         labels = self.decisions.labels
         if ambiguous is not None:
@@ -356,6 +357,9 @@ def _remembered(
     for action in planned.actions:
         if action.companion_of is not None:
             companions.setdefault(action.companion_of, []).append(action.source)
+    if planned.kind == "tag" and os.path.isdir(planned.folder):  # its actions name no sidecars
+        found_now = scanning.scan(planned.folder).pictures
+        companions = {picture.path: list(picture.companions) for picture in found_now}
     pictures, digests = [], []
     for row in rows:
         if row.label is None or row.digest is None:

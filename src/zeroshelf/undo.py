@@ -10,7 +10,7 @@ import contextlib
 import os
 from typing import Literal, TypeAlias
 
-from zeroshelf.files import journal, tagging, transfer
+from zeroshelf.files import journal, space, tagging, transfer
 from zeroshelf.files.journal import Entry, Journal
 from zeroshelf.records import Outcome, Progress
 
@@ -32,6 +32,12 @@ def undo(record: str, progress: Progress | None = None) -> list[Outcome]:
 
 def _undo(book: Journal, progress: Progress | None) -> list[Outcome]:
     entries = [entry for entry in book.past.entries.values() if entry.step != "reverted"]
+    back = [entry.action for entry in entries if entry.action.kind == "move"]
+    space.check(
+        ((action.target, action.source, action.size) for action in back),
+        moving=True,
+        advice="make room, then undo again",
+    )
     book.sync([{"begin": "undo"}])
     outcomes: list[Outcome] = []  # newest first
     for start in range(0, len(entries), BATCH):
@@ -57,14 +63,14 @@ def _undo(book: Journal, progress: Progress | None) -> list[Outcome]:
 def revert(entry: Entry) -> _Answer:
     """One action back, if nothing has changed since. Raises OSError where the file system can't."""
     action = entry.action
-    if action.kind == "tag":
+    if action.kind in tagging.KINDS:
         why_not = tagging.revert(entry)
         return ("refused", why_not) if why_not else _DONE
     if entry.stamp is None:
         transfer.discard(transfer.part_of(action.target))
     if action.kind == "move":
         return _move_back(entry)
-    if not os.path.lexists(action.target):
+    if not transfer.exists(action.target):
         return _ALREADY
     why_not = _why_copy_stays(entry) if action.kind == "copy" else _why_link_stays(entry)
     if why_not:
@@ -82,7 +88,7 @@ def _why_copy_stays(entry: Entry) -> str | None:
 
 
 def _why_link_stays(entry: Entry) -> str | None:
-    if not os.path.lexists(entry.action.source):
+    if not transfer.exists(entry.action.source):
         return "the original is gone: what leads to it stays"
     if not transfer.is_result(entry.action, entry.action.target):
         return "something else lies there now"
@@ -92,7 +98,7 @@ def _why_link_stays(entry: Entry) -> str | None:
 def _move_back(entry: Entry) -> _Answer:
     action = entry.action
     transfer.discard(transfer.part_of(action.source))
-    there, back = os.path.lexists(action.target), os.path.lexists(action.source)
+    there, back = transfer.exists(action.target), transfer.exists(action.source)
     if not there:
         return _ALREADY if back else ("refused", "it is gone from its old and its new place")
     if back:
@@ -121,7 +127,7 @@ def _is_ours(entry: Entry) -> bool:
 def _original_is_there(entry: Entry) -> bool:
     try:
         at = os.stat(entry.action.source)
-    except OSError:
+    except FileNotFoundError:
         return False
     return (at.st_size, at.st_mtime_ns) == (entry.action.size, entry.action.mtime_ns)
 

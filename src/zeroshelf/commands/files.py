@@ -1,4 +1,4 @@
-"""`zeroshelf apply`, `undo`, `runs` and `report`: what comes after a plan."""
+"""`zeroshelf apply`, `undo`, `untag`, `runs` and `report`: what comes after a plan."""
 
 from __future__ import annotations
 
@@ -57,6 +57,47 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
         outcomes = undoing.undo(found.record, progress)
     screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
     return finish(screen, outcomes, done="put back")
+
+
+@click.command()
+@click.argument("folder", type=click.Path())
+@click.option("--prefix", default="zeroshelf", show_default=True, help="Of the tags that go.")
+@click.option("-n", "--dry-run", is_flag=True, help="List the sidecars and write nothing.")
+@yes
+@showing
+def untag(folder: str, prefix: str, dry_run: bool, yes: bool, screen: Screen) -> int:
+    """Take the tags that `sort --as tag` wrote out of the sidecars below FOLDER.
+
+    Only tags below the prefix go. A sidecar that was made for them and holds nothing else goes with
+    them. `zeroshelf undo` brings everything back.
+    """
+    from zeroshelf import apply as application
+    from zeroshelf import plan, runs
+
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise UserError("nobody is here to say yes: add --yes to untag, or --dry-run to look first")
+    planned = plan.untags(folder, prefix)
+    say = screen.say if dry_run else screen.detail
+    for action in planned.actions:
+        say(action.target)
+    for note in planned.notes:
+        screen.warn(note)
+    what = f"the tags below {planned.prefix} out of {len(planned.actions):,} sidecars"
+    if dry_run or not planned.actions:
+        screen.say(f"Would take {what}: nothing was written.")
+        screen.data({"run": None, "record": None, "counts": {}, "trouble": []})
+        return 0
+    name, record = runs.new(planned)
+    if not yes and not screen.ask(f"Take {what} in {planned.folder}?"):
+        screen.say(f"Nothing was touched. `zeroshelf apply {name}` carries the plan out later.")
+        screen.data({"run": name, "record": record, "counts": {}, "trouble": []})
+        return 0
+    with screen.progress() as progress:
+        outcomes = application.apply(record, progress)
+    code = finish(screen, outcomes, done="untagged")
+    screen.say(f"`zeroshelf undo {name}` puts everything back.")
+    screen.data({"run": name, "record": record, **tally(outcomes)})
+    return code
 
 
 @click.command()

@@ -10,7 +10,7 @@ import click
 
 from zeroshelf.screen import Screen
 
-# records.ActionKind, which would bring numpy along; a test compares them
+# records.ActionKind without "untag", which is no sort; a test compares them
 KINDS = ("copy", "move", "symlink", "relative-symlink", "hardlink", "tag")
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zeroshelf.commands.options import showing
+from zeroshelf.commands.options import KINDS, showing
 from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(["copy", "move", "symlink", "hardlink"]),
+    type=click.Choice(KINDS),
     default="copy",
     show_default=True,
     help="What is done with each picture of a FOLDER.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,13 +18,15 @@ _LIVE = {"HEIF", "JPEG"}  # the still of a Live Photo or a motion photo
 _BY_STEM = {".xmp", ".aae", ".thm", ".pp3", ".dop"}  # a.xmp beside a.cr2
 _BY_NAME = {".xmp", ".pp3", ".dop", ".json"}  # a.cr2.xmp beside a.cr2; .json: Google's export
 _FILM = {".mov", ".mp4"}
+_ORIGINAL = re.compile(r"(img_)o(\d+)", re.IGNORECASE)  # IMG_O1234.AAE: the edits of IMG_1234.HEIC
 
 
-def gather(pictures: Sequence[Picture], others: Sequence[str]) -> tuple[list[Picture], int]:
-    """The pictures of one folder with their companions, and how many of `others` are such.
+def gather(pictures: Sequence[Picture], others: Sequence[str]) -> tuple[list[Picture], set[str]]:
+    """The pictures of one folder with their companions, and which of `others` are such.
 
-    A RAW or film that belongs to a still is no picture of its own any more. Of two stills with one
-    stem both stay pictures; the sidecar `a.xmp` goes with the first in `_RANK`.
+    A RAW or film that belongs to a still is no picture of its own any more, and one whose content
+    is in a cloud goes along too. Of two stills with one stem both stay pictures; the sidecar
+    `a.xmp` goes with the first in `_RANK`.
     """
     by_stem: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
@@ -46,22 +49,27 @@ def gather(pictures: Sequence[Picture], others: Sequence[str]) -> tuple[list[Pic
                 absorbed.add(picture.path)
             leader[_name(picture.path)] = lead.path if goes_along else picture.path
     formats = {picture.path: picture.format for picture in pictures}
-    taken = 0
+    taken: set[str] = set()
     for path in sorted(others, key=os.fsencode):
         base, suffix = os.path.splitext(_name(path))
         lead_path = None
         if suffix in _BY_NAME:
             lead_path = leader.get(base)
-            if lead_path is None and base.endswith(".supplemental-metadata"):
-                lead_path = leader.get(base.removesuffix(".supplemental-metadata"))
+            if lead_path is None:
+                name, _, end = base.rpartition(".")
+                if "supplemental-metadata".startswith(end):  # which Google cuts short
+                    lead_path = leader.get(name)
         if lead_path is None and suffix in _BY_STEM:
             lead_path = lead_of_stem.get(base)
-        if lead_path is None and suffix in _FILM:
+            if lead_path is None and suffix == ".aae":
+                lead_path = lead_of_stem.get(_ORIGINAL.sub(r"\1\2", base))
+        if lead_path is None and (suffix in _FILM or suffix in kinds.RAW_SUFFIXES):
             still = lead_of_stem.get(base)
-            lead_path = still if still and formats[still] in _LIVE else None
+            films = _LIVE if suffix in _FILM else _RANK.keys() - {kinds.RAW, kinds.VIDEO}
+            lead_path = still if still and formats[still] in films else None
         if lead_path is not None:
             belongs[lead_path].append(path)
-            taken += 1
+            taken.add(path)
     kept = [
         replace(p, companions=tuple(sorted(belongs[p.path], key=os.fsencode)))
         if p.path in belongs
@@ -77,8 +85,13 @@ def renamed(companion: str, picture: str, new_picture: str) -> str:
 
     >>> renamed("IMG_1.cr2.xmp", "IMG_1.jpg", "IMG_1 (2).jpg")
     'IMG_1 (2).cr2.xmp'
+    >>> renamed("IMG_O1.AAE", "IMG_1.HEIC", "IMG_1 (2).HEIC")
+    'IMG_O1 (2).AAE'
     """
-    return os.path.splitext(new_picture)[0] + companion[len(os.path.splitext(picture)[0]) :]
+    old, new = os.path.splitext(picture)[0], os.path.splitext(new_picture)[0]
+    if companion[: len(old)].lower() == old.lower():
+        return new + companion[len(old) :]
+    return new[:4] + companion[4] + new[4:] + os.path.splitext(companion)[1]  # IMG_O1234.AAE
 
 
 def _name(path: str) -> str:

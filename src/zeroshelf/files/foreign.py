@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from PIL import Image, JpegImagePlugin
 
@@ -25,7 +25,7 @@ Limit = Callable[[int, int], None]  # raises Unreadable where width x height is 
 @dataclass(frozen=True, slots=True)
 class Opened:
     image: Image.Image
-    data: bytes  # what the image was opened from; of a RAW the preview inside
+    data: bytes  # what the image is decoded from; of a RAW the preview inside, of a film nothing
     orientation: int | None = None  # as EXIF counts, where only the container knows
 
 
@@ -73,13 +73,14 @@ def jxl(data: bytes, limit: Limit) -> Opened:
     return Opened(Image.fromarray(pixels.squeeze()), data, 1)
 
 
-def video(data: bytes, limit: Limit) -> Iterator[Opened]:
-    """Up to `FRAMES` pictures, evenly over its length, each upright."""
+def video(open_file: Callable[[], IO[bytes]], limit: Limit) -> Iterator[Opened]:
+    """Up to `FRAMES` pictures, evenly over its length, each upright. Of the file only what they
+    need is read."""
     try:
         import av
     except ImportError:
         raise Unreadable(extras.advice(kinds.VIDEO)) from None
-    with av.open(io.BytesIO(data)) as container:
+    with open_file() as file, av.open(file) as container:
         if not container.streams.video:
             raise Unreadable("a film without pictures")
         stream = container.streams.video[0]
@@ -97,7 +98,7 @@ def video(data: bytes, limit: Limit) -> Iterator[Opened]:
             last = frame.pts
             limit(frame.width, frame.height)
             turn = {90: 8, 180: 3, -180: 3, -90: 6, 270: 6}.get(frame.rotation, 1)
-            yield Opened(frame.to_image(), data, turn)
+            yield Opened(frame.to_image(), b"", turn)
 
 
 def _frame_at(second: float, container: Any, stream: Any) -> Any:

@@ -11,7 +11,7 @@ import base64
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -24,17 +24,28 @@ State: TypeAlias = Literal["planned", "applied", "partly", "undone"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rewrite:
-    """What a tag did to a sidecar."""
+class Sidecar:
+    """One as it lies on the disk: all that is needed to put it back."""
 
-    before: bytes | None  # its whole content; None: there was none
-    after: bytes  # the digest of its content then
-    mtime_ns: int  # before
+    content: bytes
+    mtime_ns: int
+    mode: int
+    owner: tuple[int, int]
+    attributes: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What a tag or untag did to a sidecar."""
+
+    before: Sidecar | None  # None: there was none
+    after: bytes | None  # the digest of its content then; None: there is none
 
 
 @dataclass(slots=True)
 class Entry:
-    """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done."""
+    """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
+    also where there is no target then."""
 
     action: Action
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
@@ -57,11 +68,13 @@ class Past:
                 action = _action(row)
                 self.entries.pop(action.target, None)  # again, after an undo: order matters
                 self.entries[action.target] = Entry(action)
-            case {"rewrite": target, "before": before, "after": after, "mtime_ns": mtime_ns}:
-                old = None if before is None else base64.b64decode(before)
-                self.entries[target].rewrite = Rewrite(old, bytes.fromhex(after), mtime_ns)
+            case {"rewrite": target, "before": before, "after": after}:
+                self.entries[target].rewrite = Rewrite(
+                    None if before is None else _sidecar(before),
+                    None if after is None else bytes.fromhex(after),
+                )
             case {"done": target, "stamp": stamp}:
-                self._step(target, "done").stamp = (stamp[0], stamp[1])
+                self._step(target, "done").stamp = None if stamp is None else (stamp[0], stamp[1])
             case {"revert": target}:
                 self._step(target, "revert")
             case {"reverted": target}:
@@ -142,6 +155,19 @@ def intent(action: Action) -> dict[str, Any]:
     return {"intent": row}
 
 
+def rewrite(target: str, made: Rewrite) -> dict[str, Any]:
+    """Goes with the intent of a tag or untag."""
+    before: dict[str, Any] | None = None
+    if made.before is not None:
+        before = asdict(made.before)
+        before["content"] = base64.b64encode(made.before.content).decode()
+        before["attributes"] = {
+            name: base64.b64encode(value).decode() for name, value in made.before.attributes.items()
+        }
+    after = None if made.after is None else made.after.hex()
+    return {"rewrite": target, "before": before, "after": after}
+
+
 def read(record: str) -> Past:
     past = Past()
     for event in _events(os.path.join(record, NAME)):
@@ -195,6 +221,13 @@ def _ends_whole(path: str) -> bool:
     with open(path, "rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
+
+
+def _sidecar(row: dict[str, Any]) -> Sidecar:
+    attributes = {name: base64.b64decode(value) for name, value in row["attributes"].items()}
+    owner = (row["owner"][0], row["owner"][1])
+    content = base64.b64decode(row["content"])
+    return Sidecar(content, row["mtime_ns"], row["mode"], owner, attributes)
 
 
 def _action(row: dict[str, Any]) -> Action:

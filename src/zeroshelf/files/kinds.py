@@ -37,6 +37,7 @@ _RAWS = """.3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .iiq .kdc .mef .mos .mrw .nef
     .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f"""
 _SUFFIXES = """.jpg .jpeg .jpe .jfif .png .gif .webp .tif .tiff .bmp .dib .avif .avifs .heic .heif
     .heics .hif .jxl"""
+VIDEO_SUFFIXES = frozenset([".mov", ".qt", ".mp4", ".m4v", ".3gp", ".avi", ".mkv", ".webm"])
 RAW_SUFFIXES = frozenset(_RAWS.split())
 PICTURE_SUFFIXES = RAW_SUFFIXES | frozenset(_SUFFIXES.split())
 

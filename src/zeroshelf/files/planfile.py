@@ -28,6 +28,7 @@ def save(plan: Plan, path: str) -> None:
             "folder": plan.folder,
             "destination": plan.destination,
             "kind": plan.kind,
+            "prefix": plan.prefix,
             "notes": list(plan.notes),
         }
         file.write(json.dumps(header) + "\n")
@@ -111,7 +112,8 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
         if first != number:
             raise UserError(f"{path}, line {number}: the same target as line {first}")
         actions.append(action)
-    return Plan(folder, destination, head["kind"], tuple(actions), tuple(head.get("notes", ())))
+    notes, prefix = tuple(head.get("notes", ())), str(head.get("prefix", "zeroshelf"))
+    return Plan(folder, destination, head["kind"], tuple(actions), notes, prefix)
 
 
 def _below(base: str, path: str) -> str:

@@ -76,9 +76,11 @@ def add(data: bytes | None, tag: str) -> bytes:
     return bytes(document.toxml(encoding="utf-8")) if changed or data is None else data
 
 
-def remove(data: bytes, prefix: str) -> bytes:
-    """The sidecar without the tags below `prefix`, in all three places."""
+def remove(data: bytes, prefix: str) -> bytes | None:
+    """The sidecar without the tags below `prefix`, in all three places; unchanged where it has
+    none. None: `add` made it, and nothing else is in it. Raises `Unreadable` as `add` does."""
     document = _parse(data)
+    changed = False
     for namespace, _, name, _, written in _PROPERTIES:
         for item in _items(document, namespace, name):
             if _text(item).startswith(written(prefix + "/")):
@@ -86,7 +88,11 @@ def remove(data: bytes, prefix: str) -> bytes:
                 bag.removeChild(item)
                 if not bag.getElementsByTagNameNS(_RDF, "li"):
                     bag.parentNode.parentNode.removeChild(bag.parentNode)
-    return bytes(document.toxml(encoding="utf-8"))
+                changed = True
+    if not changed:
+        return data
+    left = bytes(document.toxml(encoding="utf-8"))
+    return None if left == _parse(_EMPTY).toxml(encoding="utf-8") else left
 
 
 def tags(data: bytes) -> set[str]:

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import platform
 import shutil
 import stat
 import sys
@@ -20,6 +21,7 @@ from zeroshelf.records import Action
 
 LINKS = ("symlink", "relative-symlink")
 
+_WHO = os.fsencode(f"{platform.node()}:{os.path.expanduser('~')}/")  # this user of this machine
 _BLOCK = 1 << 30
 _NO_REPLACE = 1  # RENAME_NOREPLACE of linux/fs.h
 _EXCLUSIVE = 4  # RENAME_EXCL of macOS
@@ -111,9 +113,21 @@ def stage(source: str, target: str) -> str:
 
 
 def part_of(target: str) -> str:
-    """Where `stage` puts the copy: found again after a kill, for it depends on the target only."""
+    """Where `stage` puts the copy: found again after a kill, for it depends on the target and this
+    user of this machine only. Another machine that works on the same share never meets it."""
     folder, name = os.path.split(target)
-    return os.path.join(folder, f".zeroshelf-{blake3(os.fsencode(name)).hexdigest(12)}.part")
+    digest = blake3(_WHO + os.fsencode(name)).hexdigest(12)
+    return os.path.join(folder, f".zeroshelf-{digest}.part")
+
+
+def exists(path: str) -> bool:
+    """`lexists` that raises OSError where the folder can't be looked into: what can't be seen may
+    well be there."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def discard(path: str) -> None:
@@ -123,15 +137,12 @@ def discard(path: str) -> None:
 
 
 def sync(paths: Sequence[str]) -> None:
-    """Files and folders of one file system, to the disk. Many at once cost as much as one: Linux
-    is asked for the file system as a whole, where each file would wait for the disk by itself."""
+    """Files and folders, to the disk. Many at once cost as much as one: Linux is asked for each
+    file system as a whole, where each file would wait for the disk by itself."""
     if len(paths) > 1 and _SYNCFS is not None:
-        descriptor = os.open(paths[0], os.O_RDONLY)
-        try:
-            if _SYNCFS(descriptor) == 0:
-                return
-        finally:
-            os.close(descriptor)
+        one_each = {os.stat(path).st_dev: path for path in paths}
+        if all(_sync_file_system(path) for path in one_each.values()):
+            return
     for path in paths:
         if sys.platform == "win32" and os.path.isdir(path):
             continue
@@ -153,14 +164,6 @@ def digest(path: str) -> bytes:
 
 def digest_of(content: bytes) -> bytes:
     return blake3(content).digest()
-
-
-def copy_attributes(source: str, target: str) -> None:
-    """Extended attributes, where both file systems have them."""
-    if hasattr(os, "listxattr"):
-        with contextlib.suppress(OSError):
-            for name in os.listxattr(source):
-                os.setxattr(target, name, os.getxattr(source, name))
 
 
 def same_content(one: str, other: str) -> bool:
@@ -239,6 +242,15 @@ def _find_rename() -> Callable[[bytes, bytes], int] | None:
         )
     except (OSError, AttributeError, TypeError):
         return None
+
+
+def _sync_file_system(path: str) -> bool:
+    """False where the system can't: then each file is synced by itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return _SYNCFS is not None and _SYNCFS(descriptor) == 0
+    finally:
+        os.close(descriptor)
 
 
 def _find_syncfs() -> Callable[[int], int] | None:

@@ -188,7 +188,9 @@ class Session:
             pictures = [_dated(picture) for picture in self.run.embeddings.pictures]
             names = [self.names[column] for column in self.shelves.columns]
             placements = zip(pictures, names, self.run.embeddings.digests, strict=True)
-            return plan.make(placements, before.folder, before.destination, before.kind)
+            return plan.make(
+                placements, before.folder, before.destination, before.kind, prefix=before.prefix
+            )
 
     def settle(self) -> bool:
         """Make the plan what the page shows, so that `zeroshelf apply` does exactly that. Not while

@@ -100,16 +100,21 @@ $("bold").addEventListener("change", async () => {
 
 // --- apply and undo ---------------------------------------------------------------------------------
 
-const WORDS = { copy: "copied", move: "moved", symlink: "linked", hardlink: "linked" };
+const WORDS = { copy: "copied", move: "moved" };  // else linked
+
+function plan(there) {
+  if (run.facts.kind === "tag") return `Each picture's label is written as a tag into the sidecar beside it, in ${there}. No picture is touched, and it can be undone.`;
+  return `Each picture is ${WORDS[run.facts.kind] ?? "linked"} to its shelf in ${there}. Nothing is overwritten, and it can be undone.`;
+}
 
 function drawApply() {
   const { state, done, total, trouble, left_alone: left, error } = run.progress;
   const busy = state === "applying" || state === "undoing", there = visible(run.facts.destination ?? "");
   const { tally } = counts();
   const says = {
-    planned: `Each picture is ${WORDS[run.facts.kind]} to its shelf in ${there}. Nothing is overwritten, and it can be undone.`,
-    undone: `Everything is back as it was. Apply again: each picture is ${WORDS[run.facts.kind]} to its shelf in ${there}.`,
-    applied: `Done: the pictures are on their shelves in ${there}. To apply later edits, undo first.`,
+    planned: plan(there),
+    undone: `Everything is back as it was. ${plan(there)}`,
+    applied: `Done, in ${there}. To apply later edits, undo first.`,
     partly: "This was stopped, or some pictures were left alone. Apply goes on; undo puts everything back.",
     applying: "At work …", undoing: "Putting everything back …",
   };
