@@ -1,9 +1,9 @@
 """What the rules do on episodes: python -m benchmarks.accuracy [--episodes 300] [--cells]
 
-Every rule is shown twice: with the bar that it ships with, where it has one, and with the best bar
-that one number for all episodes can be. Ours ships with constants; so that the figures say what
-unseen pictures may expect, each data set's episodes are judged by the constants that the other sets
-give (--shipped takes the model's own).
+Every rule is shown with the best bar that one number for all episodes can be, and with the best of
+those that keep 95 % of a folder without garbage. Ours ships with constants; so that the figures say
+what unseen pictures may expect, each data set's episodes are judged by the constants that the other
+sets give (--shipped takes the model's own).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from zeroshelf.models import calibration
 from zeroshelf.records import OpenSet
 
 SEED = 7  # not calibrate's
+KEPT = 0.95
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,13 @@ def bars(results: list[Result]) -> np.ndarray:
     return np.quantile(np.concatenate([one.keep_by for one in results]), np.linspace(0, 1, 101))
 
 
-def best_bar(results: list[Result]) -> float:
-    """The one bar with the best mean harmonic mean over the episodes with garbage."""
+def best_bar(results: list[Result], kept: float = 0.0) -> float:
+    """The one bar with the best mean harmonic mean over the episodes with garbage, of those that
+    keep a share of the episodes without."""
     mixed = [one for one in results if one.episode.share]
-    return float(max(bars(mixed), key=lambda bar: np.mean([one.harmonic(bar) for one in mixed])))
+    clean = [one for one in results if not one.episode.share]
+    able = [bar for bar in bars(results) if np.mean([one.kept(bar) for one in clean]) >= kept]
+    return float(max(able, key=lambda bar: np.mean([one.harmonic(bar) for one in mixed])))
 
 
 def line(name: str, results: list[Result], bar: Callable[[Result], float]) -> str:
@@ -166,8 +170,9 @@ def main() -> None:
             results.append(Result(one.episode, keep_by, label == one.episode.truth))
         if name == "max softmax":
             print(line("the notebook's: softmax > 0.6", results, lambda one: 0.6))
-        bar = best_bar(results)
-        print(line(f"{name}, best bar", results, lambda one, bar=bar: bar))  # type: ignore[misc]
+        for kept, words in ((0.0, "best bar"), (KEPT, "best bar that keeps 95 %")):
+            bar = best_bar(results, kept)
+            print(line(f"{name}, {words}", results, lambda one, bar=bar: bar))  # type: ignore[misc]
     shipped = {name: one.delta for name, one in constants.items()}
     print(line("**ours, shipped rule**", results, lambda one: shipped[one.episode.set]))
     print("\nHarmonic mean of ours by cell:\n")

@@ -2,9 +2,9 @@
 
 They are grouped, never deleted.
 
-Two pictures are near-duplicates when their files are equal, or when their vectors' cosine is at
-least .95 and their thumbnails differ in at most 10 of 64 dHash bits: a copy in another size or
-quality, a burst. A group is a clique: every two of its pictures are near-duplicates,
+Two pictures are near-duplicates when their files are equal, or by their vectors' cosine and the
+bits of 64 in which their thumbnails' dHashes differ: a copy in another size or quality has the same
+dHash, a burst the same vector. A group is a clique: every two of its pictures are near-duplicates,
 so that a chain of small steps never joins what is far apart (complete linkage).
 """
 
@@ -19,8 +19,8 @@ from PIL import Image
 
 from zeroshelf.records import Embeddings
 
-COSINE = 0.95  # at least
-BITS = 10  # of the dHash, at most, that differ
+COPY = (0.85, 5)  # least cosine, most bits that differ: saved again, made smaller, brighter
+BURST = (0.95, 10)
 BLOCK, COLUMNS = 256, 2048  # pictures at once against others: memory stays flat
 ALL_PAIRS = 30_000
 WINDOW = 256
@@ -53,8 +53,10 @@ def groups(embeddings: Embeddings, thumbnails: Thumbnails) -> tuple[tuple[int, .
         alike = np.empty((len(rows[block]), len(rows)), bool)
         for first in range(0, len(rows), COLUMNS):
             other = slice(first, first + COLUMNS)
-            near = np.bitwise_count(hashes[block, None] ^ hashes[other]) <= BITS
-            near &= _cosines(vectors, block, other) >= COSINE
+            bits = np.bitwise_count(hashes[block, None] ^ hashes[other])
+            cosines = _cosines(vectors, block, other)
+            near = (cosines >= COPY[0]) & (bits <= COPY[1])
+            near |= (cosines >= BURST[0]) & (bits <= BURST[1])
             near &= has_hash[block, None] & has_hash[other]
             near |= contents[block, None] == contents[other]
             alike[:, other] = near & (np.abs(rows[block, None] - rows[other]) <= reach)
@@ -86,7 +88,7 @@ def _has_alike(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         end = min(start + BLOCK, count)
         for first in range(max(0, start - reach), min(count, end + reach), COLUMNS):
             last = min(first + COLUMNS, count, end + reach)
-            near = _cosines(vectors, slice(start, end), slice(first, last)) >= COSINE
+            near = _cosines(vectors, slice(start, end), slice(first, last)) >= COPY[0]
             near &= np.arange(start, end)[:, None] != np.arange(first, last)  # not itself
             found[start:end] |= near.any(axis=1)
     return found
