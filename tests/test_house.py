@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "zeroshelf"
 MODULES = sorted(SOURCE.rglob("*.py"))
 DOORS = {  # what is outside -> the modules that may touch it, by the start of their path
     "onnxruntime": {"models/ort.py", "models/export/"},
-    "onnx": {"models/export/"},
+    "onnx": {"models/export/", "models/batch.py"},
     "huggingface_hub": {"models/fetch.py", "models/export/"},
     "sqlite3": {"files/cachefile.py", "store.py"},
     "rich": {"screen.py"},

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zeroshelf.errors import UserError
-from zeroshelf.models import ort
+from zeroshelf.models import batch, ort
 from zeroshelf.models.layout import Layout
 from zeroshelf.models.ort import Array, Graph, Port, Warn
 from zeroshelf.models.text import Tokenizer
@@ -26,6 +26,7 @@ OUTPUTS = (
     "output",
 )
 TEXT_BATCH = 64
+SAME = 1e-4  # between a picture's numbers alone and in a batch
 
 
 class TwoTower:
@@ -84,6 +85,8 @@ class TwoTower:
                 # pictures, so no core ever waits for another.
                 graph = ort.open_graph(self._layout.visual, self._device, 1, self._warn)
                 self._visual = _Visual(graph, self.model)
+                if graph.inputs[0].shape[0] == 1 and graph.device != "cpu":
+                    self._visual = at_once(self._visual, self.model)
             return self._visual
 
 
@@ -120,6 +123,25 @@ class _Visual:
             levels: Array = np.rint((pixels * std + mean) * 255).astype(np.uint8)
             return levels.transpose(0, 2, 3, 1) if self._input.shape[-1] == 3 else levels
         return np.ascontiguousarray(pixels, dtype=self._input.dtype)
+
+
+def at_once(one: _Visual, model: Model) -> _Visual:
+    """The image tower that takes one picture at a time, for any number; the same tower again where
+    that can't be made or, on pictures of noise, proved. An accelerator is several times as fast
+    with a batch; a CPU isn't (docs/models.md), so nobody waits for this there."""
+    path, device = one.graph.path, one.graph.device
+    rewritten = batch.free(path)
+    if rewritten is None:
+        return one
+    side = model.preprocessing.size
+    noise = np.random.default_rng(0).normal(size=(3, 3, side, side)).astype(np.float32)
+    try:
+        graph = ort.open_graph(path, device, 1, lambda line: None, rewritten=rewritten)
+        many = _Visual(graph, model)
+        proved = graph.device == device and np.abs(many(noise) - one(noise)).max() <= SAME
+    except Exception:  # onnxruntime raises classes of its own: this graph mixes its pictures
+        return one
+    return many if proved else one
 
 
 class _Textual:
