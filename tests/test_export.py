@@ -30,7 +30,7 @@ except ImportError as missing:  # said aloud: these tests are what the export is
 from tests import checkpoints
 from tests.hub import Hub
 from zeroshelf import models, pictures
-from zeroshelf.commands.models import group
+from zeroshelf.cli import cli
 from zeroshelf.errors import UserError
 from zeroshelf.models import golden
 from zeroshelf.models.export import check, export
@@ -169,7 +169,7 @@ def softmax(logits: Vectors) -> Vectors:
 
 
 def test_what_was_exported_verifies(family: Path) -> None:
-    result = CliRunner().invoke(group, ["verify", str(family / "model")])
+    result = CliRunner().invoke(cli, ["models", "verify", str(family / "model")])
     assert result.exit_code == 0 and "cosine >= 1.0" in result.output
 
 
@@ -239,7 +239,7 @@ def test_a_hub_id_is_exported_by_the_command_under_a_name(
     with Hub(tmp_path / "hub") as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         source = "sentence-transformers/clip-ViT-L-14"
-        result = CliRunner().invoke(group, ["export", source, "--to", "notebook", "--json"])
+        result = CliRunner().invoke(cli, ["models", "export", source, "--to", "notebook", "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["id"] == "notebook"
     assert models.find().id == "notebook"

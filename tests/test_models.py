@@ -266,5 +266,6 @@ def test_a_device_that_fails_is_told_and_the_next_one_runs(
     monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu"))
     heard: list[str] = []
     encoder = models.load(models.find(), warn=heard.append)
-    assert encoder.device == "cpu"
+    assert encoder.device is None
+    assert encoder.open() == encoder.device == "cpu"
     assert len(heard) == 1 and "cuda" in heard[0]

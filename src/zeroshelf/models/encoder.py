@@ -45,11 +45,15 @@ class TwoTower:
     @property
     def batch_size(self) -> int:
         """How many pictures a worker gives at once: few on a CPU, many on an accelerator."""
-        return 8 if self.device == "cpu" else 64
+        return 8 if self.open() == "cpu" else 64
 
     @property
-    def device(self) -> str:
-        """Where pictures are embedded: "cpu", "cuda", ..."""
+    def device(self) -> str | None:
+        """Where pictures were embedded: "cpu", "cuda", ...; None as long as none were."""
+        return self._visual.graph.device if self._visual else None
+
+    def open(self) -> str:
+        """Open the image tower now, and say on which device."""
         return self._open_visual().graph.device
 
     def embed_pictures(self, pixels: Pixels) -> Vectors:

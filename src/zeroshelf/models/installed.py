@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +21,8 @@ from zeroshelf.models import catalogue, fetch, golden, graph
 from zeroshelf.models.fetch import Remote, RemoteFile
 from zeroshelf.models.golden import Agreement
 from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
+from zeroshelf.models.ort import Warn
+from zeroshelf.records import Model, OpenSet
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -143,7 +145,9 @@ def remove(id: str) -> Path:
     return folder
 
 
-def verify(id: str, folder: Path) -> tuple[Agreement, Agreement] | None:
+def verify(
+    id: str, folder: Path, device: str | None = "cpu", warn: Warn | None = None
+) -> tuple[Agreement, Agreement] | None:
     """Check sums and golden embeddings. None: it has none to compare with.
 
     Raises `UserError` naming the first file that isn't what was installed.
@@ -157,7 +161,7 @@ def verify(id: str, folder: Path) -> tuple[Agreement, Agreement] | None:
         return None
     from zeroshelf import models
 
-    return golden.compare(models.load(models.describe(id, folder), device="cpu"), folder)
+    return golden.compare(models.load(models.describe(id, folder), device, warn=warn), folder)
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -167,6 +171,33 @@ def settings(folder: Path) -> dict[str, Any]:
         return kept
     row = catalogue.by_source(folder.name)
     return row.settings if row else {}
+
+
+def calibrated(digest: str) -> OpenSet | None:
+    """The constants that `calibrate` kept for the model of that digest."""
+    file = _constants(digest)
+    return OpenSet(**read_json(file)) if file.is_file() else None
+
+
+def calibrate(model: Model, constants: OpenSet | None) -> Path:
+    """Keep a model's own constants of the open-set decision, or with None forget them.
+
+    Beside the installed models, under the model's digest: its folder may be read-only or another
+    program's, and other weights need other constants.
+    """
+    file = _constants(model.digest)
+    if constants is None:
+        file.unlink(missing_ok=True)
+        return file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(constants), indent=2), encoding="utf-8")
+    partial.replace(file)
+    return file
+
+
+def _constants(digest: str) -> Path:
+    return home() / ".calibrated" / f"{digest}.json"
 
 
 def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:
