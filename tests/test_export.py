@@ -35,6 +35,8 @@ from zeroshelf.errors import UserError
 from zeroshelf.models import golden
 from zeroshelf.models.export import check, export
 from zeroshelf.models.export.towers import Towers
+from zeroshelf.models.layout import TextSettings
+from zeroshelf.models.text import Tokenizer
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Vectors
 
@@ -244,6 +246,30 @@ def test_a_hub_id_is_exported_by_the_command_under_a_name(
     assert json.loads(result.stdout)["id"] == "notebook"
     assert models.find().id == "notebook"
     assert models.find("notebook").licence == "not stated"
+
+
+NASTY = (
+    "sch\u00c3\u00b6n caf\u00c3\u0192\u00c2\u00a9",  # UTF-8 read as Latin-1, once and twice
+    "it\u00e2\u20ac\u2122s a dog\u00e2\u20ac\u00a6",
+    "Tom &amp; Jerry &lt;b&gt; &amp;amp;lt; &eacute;t&eacute; &#128512; &nbsp;x",
+    "\u201ccurly\u201d \u2018quotes\u2019 \u201elow\u201c l\u2019\u00e9l\u00e8ve \u00abg\u00bb",
+    "\uff46\uff55\uff4c\uff4c\uff0d\uff57\uff49\uff44\uff54\uff48\u3000\uff23\uff21\uff34\uff01",
+    "\uff8a\uff9d\uff76\uff78 \ufb01 \ufb02 \ufdfa \u2126 \u212a \u212b \xbd \xb2 \u2122",
+    "\U0001f438 \U0001f469\u200d\U0001f467 \u2665 \U0001f1e9\U0001f1ea",
+    "line\u2028sep\x85next\r\n zero\u200bwidth\ufeffbom soft\xadhyphen null\x00char",
+    "\x1b[31mred\x1b[0m",
+    "\u01c5 \xdf \u0130stanbul \u017f e\u0301 a\u0310",
+    "\u0444\u043e\u0442\u043e \u732b\u306e\u5199\u771f",
+    "don't_stop (now): 50 %, *really*?",
+)
+
+
+@pytest.mark.parametrize("clean", ["lower", "canonicalize"])
+def test_clips_tokens_of_nasty_texts_are_open_clips(clean: Any) -> None:
+    ours = Tokenizer(TextSettings(checkpoints.BPE, 77, clean), pad_to_context=True)
+    theirs = open_clip.tokenizer.SimpleTokenizer(clean=clean)
+    texts = [*NASTY, *golden.TEXTS]
+    np.testing.assert_array_equal(ours(texts)[0], theirs(texts).numpy())
 
 
 # --- layouts as others publish them ----------------------------------------------------------

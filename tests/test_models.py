@@ -16,6 +16,7 @@ from tests import tiny
 from zeroshelf import models
 from zeroshelf.errors import UserError
 from zeroshelf.models import golden, ort
+from zeroshelf.models.text import CLEANING
 from zeroshelf.pictures import Decoded
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Label, LabelSet, Model, Vectors
@@ -269,3 +270,9 @@ def test_a_device_that_fails_is_told_and_the_next_one_runs(
     assert encoder.device is None
     assert encoder.open() == encoder.device == "cpu"
     assert len(heard) == 1 and "cuda" in heard[0]
+
+
+def test_texts_are_mended_as_clips_own_tokenizer_does() -> None:
+    broken = "sch\u00c3\u00b6n &amp;amp; \uff23\uff21\uff34\u3000it\u2019s"
+    assert CLEANING["lower"](broken) == "sch\xf6n & cat it's"
+    assert CLEANING["canonicalize"]("Don\u2019t_stop: \ufb01ve!") == "dont stop five"
