@@ -188,7 +188,13 @@ def test_the_multilingual_text_tower_stands_beside_its_pictures(tmp_path: Path) 
     library = sentence_transformers.SentenceTransformer(str(tmp_path / "texts"))
     theirs = library.encode(list(golden.TEXTS), normalize_embeddings=True)
     encoder = models.load(models.describe("multilingual", tmp_path / "model"), device="cpu")
-    near(encoder.embed_texts(golden.TEXTS), theirs)
+    seen, texts = golden.embed(encoder)
+    near(texts, theirs)
+    see, _, scale = reference(tmp_path / "clip")
+    near(seen, see(golden.pictures()))
+    single = np.concatenate([encoder.embed_texts([text]) for text in golden.TEXTS])
+    np.testing.assert_allclose(single, texts, atol=1e-4)
+    assert abs(encoder.model.logit_scale / scale - 1) < 1e-5
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -297,7 +303,10 @@ def _publish(call: Any, example: Any, file: Path, name: str, output: str, free: 
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["ViT-B-32", "ViT-B-16-SigLIP2", "xlm-roberta-base-ViT-B-32"])
+@pytest.mark.parametrize(
+    "name",
+    ["ViT-B-32", "ViT-L-14-quickgelu", "ViT-B-16-SigLIP2", "xlm-roberta-base-ViT-B-32"],
+)
 def test_immichs_layout(tmp_path: Path, name: str) -> None:
     """Batch fixed at 1, ids in int32, unit length, no logit scale."""
     source, folder = checkpoints.open_clip_folder(name, tmp_path / "checkpoint"), tmp_path / "model"
@@ -386,12 +395,23 @@ def test_transformers_js_layout(tmp_path: Path, kind: str) -> None:
 
 
 def _agrees(folder: Path, source: Path) -> None:
+    """Pictures of odd shapes and of odd files, texts, batches and probabilities."""
     see, read, _ = reference(source)
     encoder = models.load(models.describe("published", folder), device="cpu")
-    seen, texts = golden.embed(encoder)
-    near(seen, see(golden.pictures()))
-    near(texts, read(list(golden.TEXTS)))
-    alone = encoder.embed_pictures(
-        golden._pixels(golden.pictures()[:1], encoder.model.preprocessing)
+    how, found = encoder.model.preprocessing, files()
+    decoded = [pictures.decode(content, 10_000) for content in found.values()]
+    shapes = golden._pixels(golden.pictures(), how)
+    pixels = np.concatenate((shapes, [to_pixels(picture, how) for picture in decoded]))
+    images = [*golden.pictures(), *(opened(name, content) for name, content in found.items())]
+    seen, texts = encoder.embed_pictures(pixels), encoder.embed_texts(golden.TEXTS)
+    theirs, labels = see(images), read(list(golden.TEXTS))
+    near(seen, theirs)
+    near(texts, labels)
+    one = np.concatenate([encoder.embed_pictures(pixels[i : i + 1]) for i in range(len(pixels))])
+    np.testing.assert_allclose(one, seen, atol=1e-4)
+    single = np.concatenate([encoder.embed_texts([text]) for text in golden.TEXTS])
+    np.testing.assert_allclose(single, texts, atol=1e-4)
+    scale = encoder.model.logit_scale
+    np.testing.assert_allclose(
+        softmax(scale * seen @ texts.T), softmax(scale * theirs @ labels.T), atol=5e-3
     )
-    np.testing.assert_allclose(alone, seen[:1], atol=1e-4)

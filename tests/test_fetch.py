@@ -213,6 +213,22 @@ def test_what_the_hub_does_not_have(hub: Hub, home: Path) -> None:
     assert "zeroshelf models export" in refused(home, "clip-vit-b-32-multilingual")
 
 
+def test_the_first_download_pins_and_the_next_compares(hub: Hub) -> None:
+    """The catalogue knows no commits: what came first is what counts from then on."""
+    folder = install()
+    graph = "visual/model.onnx"
+    shown = json.loads(CliRunner().invoke(cli, ["models", "show", REPO, "--json"]).stdout)
+    assert shown["source"] == f"{REPO} at commit {COMMIT}"
+    assert shown[f"sha256 of {graph}"] == fetch.sha256(hub.folder / REPO / graph)
+    with pytest.raises(UserError, match="installed already, with the hub's own checksums"):
+        install()
+    tiny.visual(hub.folder / REPO / graph, batch="other")
+    before = tree(folder)
+    with pytest.raises(UserError, match=rf"installed at c0ffee000000, .* {graph} .* another file"):
+        install()
+    assert tree(folder) == before and installed.verify(REPO, folder)
+
+
 def test_verify_finds_a_changed_file(hub: Hub) -> None:
     folder = install()
     graph = folder / "visual" / "model.onnx"

@@ -13,7 +13,7 @@ from onnx import TensorProto
 from PIL import Image
 
 from tests import tiny
-from zeroshelf import models
+from zeroshelf import cli, models
 from zeroshelf.errors import UserError
 from zeroshelf.models import golden, ort
 from zeroshelf.models.text import CLEANING
@@ -186,6 +186,14 @@ def test_which_model_is_used(tmp_path: Path, home: Path, monkeypatch: pytest.Mon
     assert models.find(str(home / "models" / "clip-b-32")).folder == folder.parent / "clip-b-32"
     with pytest.raises(UserError, match="models get clip-l-14"):
         models.find("clip-l-14")
+
+
+def test_the_starter_is_verified_against_its_golden_dozen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (models.STARTER / golden.FILE).stat().st_size < 200_000
+    assert cli.main(["models", "verify", "starter"]) == 0
+    assert capsys.readouterr().out.count("starter on CPU: ") == 2
 
 
 def test_the_starter_says_how_to_get_better_and_what_it_cannot_read() -> None:

@@ -115,7 +115,7 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
 def show(screen: Screen, id: str | None) -> None:
     """Everything that is known of a model; without ID, of the one that would be used."""
     from zeroshelf import models
-    from zeroshelf.models import catalogue
+    from zeroshelf.models import catalogue, installed
 
     row = catalogue.by_source(id) if id else None
     try:
@@ -141,6 +141,10 @@ def show(screen: Screen, id: str | None) -> None:
             "device": models.load(model, warn=screen.warn).open().upper(),
             "digest": model.digest,
         }
+        here = installed.record(model.folder)
+        if here.get("repo"):
+            facts["source"] = f"{here['repo']} at commit {here['revision']}"
+        facts |= {f"sha256 of {path}": sum_ for path, sum_ in here.get("sha256", {}).items()}
         row = row or catalogue.by_source(model.id)
         facts |= {k: v for k, v in _facts(row).items() if k not in facts} if row else {}
     for key, value in facts.items():

@@ -84,7 +84,7 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
     """Bring the files, check them, let the model speak once, and only then give it its name."""
     target = folder_of(offer.id)
     if target.exists():
-        raise UserError(f"{offer.id} is installed already ({target})")
+        raise UserError(_already(offer, target))
     partial = home() / ".partial" / target.name
     fetch.download(offer.remote, offer.files, partial)  # what is cut off here goes on next time
     try:
@@ -103,6 +103,19 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
     return target
 
 
+def _already(offer: Offer, folder: Path) -> str:
+    """What is to be said where the model is here: is it what the hub has?"""
+    here = record(folder)
+    for file in offer.files:
+        if file.sha256 and here["sha256"].get(file.path) != file.sha256:
+            return (
+                f"{offer.id} is installed at {str(here['revision'])[:12]}, and the hub's "
+                f"{file.path} at {offer.remote.revision[:12]} is another file; to change over, "
+                f"`zeroshelf models remove {offer.id}` and get it again"
+            )
+    return f"{offer.id} is installed already, with the hub's own checksums ({folder})"
+
+
 def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
     """The record, and a first embedding of the golden dozen, kept for `verify`."""
     from zeroshelf import models
@@ -111,14 +124,14 @@ def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
     for path, known in (offer.row.sha256 if offer.row else {}).items():
         if sums.get(path, known) != known:
             raise UserError(f"{offer.id}: {path} is not the file of the catalogue; refused")
-    record = {
+    facts = {
         "id": offer.id,
         "repo": offer.remote.repo,
         "revision": offer.remote.revision,
         "settings": {"licence": offer.licence} | (offer.row.settings if offer.row else {}),
         "sha256": sums,
     }
-    (folder / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
     encoder = models.load(models.describe(offer.id, folder), device="cpu")
     golden.save(folder, *golden.embed(encoder))
 
@@ -127,8 +140,8 @@ def adopt(folder: Path) -> str:
     """Make an installed model of a finished folder in `home()`; its id is the folder's name."""
     paths = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     sums = {path: fetch.sha256(folder / path) for path in sorted(paths)}
-    record = {"id": folder.name, "repo": None, "revision": None, "settings": {}, "sha256": sums}
-    (folder / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+    facts = {"id": folder.name, "repo": None, "revision": None, "settings": {}, "sha256": sums}
+    (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
     return folder.name
 
 
@@ -152,11 +165,9 @@ def verify(
 
     Raises `UserError` naming the first file that isn't what was installed.
     """
-    record = folder / RECORD
-    if record.is_file():
-        for path, sum_ in read_json(record)["sha256"].items():
-            if not (folder / path).is_file() or fetch.sha256(folder / path) != sum_:
-                raise UserError(f"{id}: {path} is missing or changed; remove it and get it again")
+    for path, sum_ in record(folder).get("sha256", {}).items():
+        if not (folder / path).is_file() or fetch.sha256(folder / path) != sum_:
+            raise UserError(f"{id}: {path} is missing or changed; remove it and get it again")
     if not (folder / golden.FILE).is_file():
         return None
     from zeroshelf import models
@@ -164,10 +175,17 @@ def verify(
     return golden.compare(models.load(models.describe(id, folder), device, warn=warn), folder)
 
 
+def record(folder: Path) -> dict[str, Any]:
+    """What was written down when the model was installed: repository, commit, each file's SHA-256;
+    empty for a folder that was never installed."""
+    return read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+
+
 def settings(folder: Path) -> dict[str, Any]:
     """What the catalogue knew of a model when it was installed, or knows of a folder's name."""
-    if (folder / RECORD).is_file():
-        kept: dict[str, Any] = read_json(folder / RECORD)["settings"]
+    here = record(folder)
+    if here:
+        kept: dict[str, Any] = here["settings"]
         return kept
     row = catalogue.by_source(folder.name)
     return row.settings if row else {}
