@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,21 @@ def test_a_device_that_is_not_there_is_refused_by_name() -> None:
     missing = next(name for name in ("directml", "coreml", "cuda") if name not in ort.devices())
     with pytest.raises(UserError, match=missing):
         models.load(models.find(), device=missing).embed_texts(["x"])
+
+
+def test_a_build_that_another_one_hides_is_named_with_its_cure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert ort.hidden_package() is None
+    version = metadata.version
+    monkeypatch.setattr(
+        metadata, "version", lambda name: "1" if name == "onnxruntime-gpu" else version(name)
+    )
+    monkeypatch.setattr(ort, "devices", lambda: ("cpu",))
+    cure = "pip install --force-reinstall --no-deps onnxruntime-gpu"
+    assert cure in str(ort.hidden_package()) and cure in models.notes(models.find())[-1]
+    monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu"))
+    assert ort.hidden_package() is None
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")
