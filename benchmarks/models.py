@@ -50,7 +50,10 @@ def compare(work: Path) -> None:
         for precision in ("fp32", "int8"):
             folder = work / f"{architecture}-{precision}"
             if not folder.is_dir():
-                export(architecture, folder, checkpoint=str(checkpoint), precision=precision)
+                given = {"checkpoint": str(checkpoint), "precision": precision}
+                told = export(architecture, folder, **given)  # type: ignore[arg-type]
+                pictures = told.small_pictures or told.pictures
+                print(f"{folder.name}: pictures {pictures}; texts {told.small_texts or told.texts}")
         for how in ("torch", "fp32", "int8"):
             call = [sys.executable, "-m", "benchmarks.models", str(work)]
             answer = subprocess.run(

@@ -33,11 +33,13 @@ COLOURS = Model(
 class ColourEncoder:
     model: Model = COLOURS
     batch_size: int = 2
+    device: str | None = None  # until a picture is embedded
     texts: list[str] = field(default_factory=list)  # every text that was ever asked for
     pictures: int = 0  # how many pictures were ever embedded
 
     def embed_pictures(self, pixels: Pixels) -> Vectors:
         self.pictures += len(pixels)
+        self.device = "cpu"
         colours = pixels.mean(axis=(2, 3))
         vectors = np.zeros((len(pixels), 4), np.float32)
         vectors[:, :3] = colours - colours.min(axis=1, keepdims=True)

@@ -35,6 +35,7 @@ def test_sort_copies_and_says_where_everything_is(
     code = command("sort", folder, "-l", "red", "-l", "blue", "--to", tmp_path / "s", "--yes")
     said = capsys.readouterr().out
     assert code == 1  # one picture is broken
+    assert "Model: colours, on CPU" in said
     assert "broken.jpg" in said and "report.html" in said and "zeroshelf undo" in said
     assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["blue", "other", "red"]
     assert command("undo", "--yes") == 0
@@ -48,6 +49,8 @@ def test_json_is_one_object_on_stdout(
     given = json.loads(capsys.readouterr().out)
     assert given["counts"] == {"red": 2, "other": 2, "skipped": 1}
     rows = [json.loads(line) for line in Path(given["results"]).read_text().splitlines()]
+    assert (given["model"], given["device"]) == ("colours", "cpu")
+    assert '"model": "colours on CPU"' in Path(given["report"]).read_text()
     assert {"path", "label", "top_label", "probability", "margin", "reason"} <= rows[0].keys()
     assert [row["label"] for row in rows if row["path"].endswith("broken.jpg")] == [None]
     assert Path(given["report"]).is_file()

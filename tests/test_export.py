@@ -30,11 +30,13 @@ except ImportError as missing:  # said aloud: these tests are what the export is
 from tests import checkpoints
 from tests.hub import Hub
 from zeroshelf import models, pictures
-from zeroshelf.commands.models import group
+from zeroshelf.cli import cli
 from zeroshelf.errors import UserError
 from zeroshelf.models import golden
 from zeroshelf.models.export import check, export
 from zeroshelf.models.export.towers import Towers
+from zeroshelf.models.layout import TextSettings
+from zeroshelf.models.text import Tokenizer
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Vectors
 
@@ -169,7 +171,7 @@ def softmax(logits: Vectors) -> Vectors:
 
 
 def test_what_was_exported_verifies(family: Path) -> None:
-    result = CliRunner().invoke(group, ["verify", str(family / "model")])
+    result = CliRunner().invoke(cli, ["models", "verify", str(family / "model")])
     assert result.exit_code == 0 and "cosine >= 1.0" in result.output
 
 
@@ -186,7 +188,13 @@ def test_the_multilingual_text_tower_stands_beside_its_pictures(tmp_path: Path) 
     library = sentence_transformers.SentenceTransformer(str(tmp_path / "texts"))
     theirs = library.encode(list(golden.TEXTS), normalize_embeddings=True)
     encoder = models.load(models.describe("multilingual", tmp_path / "model"), device="cpu")
-    near(encoder.embed_texts(golden.TEXTS), theirs)
+    seen, texts = golden.embed(encoder)
+    near(texts, theirs)
+    see, _, scale = reference(tmp_path / "clip")
+    near(seen, see(golden.pictures()))
+    single = np.concatenate([encoder.embed_texts([text]) for text in golden.TEXTS])
+    np.testing.assert_allclose(single, texts, atol=1e-4)
+    assert abs(encoder.model.logit_scale / scale - 1) < 1e-5
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -239,11 +247,35 @@ def test_a_hub_id_is_exported_by_the_command_under_a_name(
     with Hub(tmp_path / "hub") as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         source = "sentence-transformers/clip-ViT-L-14"
-        result = CliRunner().invoke(group, ["export", source, "--to", "notebook", "--json"])
+        result = CliRunner().invoke(cli, ["models", "export", source, "--to", "notebook", "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["id"] == "notebook"
     assert models.find().id == "notebook"
     assert models.find("notebook").licence == "not stated"
+
+
+NASTY = (
+    "sch\u00c3\u00b6n caf\u00c3\u0192\u00c2\u00a9",  # UTF-8 read as Latin-1, once and twice
+    "it\u00e2\u20ac\u2122s a dog\u00e2\u20ac\u00a6",
+    "Tom &amp; Jerry &lt;b&gt; &amp;amp;lt; &eacute;t&eacute; &#128512; &nbsp;x",
+    "\u201ccurly\u201d \u2018quotes\u2019 \u201elow\u201c l\u2019\u00e9l\u00e8ve \u00abg\u00bb",
+    "\uff46\uff55\uff4c\uff4c\uff0d\uff57\uff49\uff44\uff54\uff48\u3000\uff23\uff21\uff34\uff01",
+    "\uff8a\uff9d\uff76\uff78 \ufb01 \ufb02 \ufdfa \u2126 \u212a \u212b \xbd \xb2 \u2122",
+    "\U0001f438 \U0001f469\u200d\U0001f467 \u2665 \U0001f1e9\U0001f1ea",
+    "line\u2028sep\x85next\r\n zero\u200bwidth\ufeffbom soft\xadhyphen null\x00char",
+    "\x1b[31mred\x1b[0m",
+    "\u01c5 \xdf \u0130stanbul \u017f e\u0301 a\u0310",
+    "\u0444\u043e\u0442\u043e \u732b\u306e\u5199\u771f",
+    "don't_stop (now): 50 %, *really*?",
+)
+
+
+@pytest.mark.parametrize("clean", ["lower", "canonicalize"])
+def test_clips_tokens_of_nasty_texts_are_open_clips(clean: Any) -> None:
+    ours = Tokenizer(TextSettings(checkpoints.BPE, 77, clean), pad_to_context=True)
+    theirs = open_clip.tokenizer.SimpleTokenizer(clean=clean)
+    texts = [*NASTY, *golden.TEXTS]
+    np.testing.assert_array_equal(ours(texts)[0], theirs(texts).numpy())
 
 
 # --- layouts as others publish them ----------------------------------------------------------
@@ -271,7 +303,10 @@ def _publish(call: Any, example: Any, file: Path, name: str, output: str, free: 
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["ViT-B-32", "ViT-B-16-SigLIP2", "xlm-roberta-base-ViT-B-32"])
+@pytest.mark.parametrize(
+    "name",
+    ["ViT-B-32", "ViT-L-14-quickgelu", "ViT-B-16-SigLIP2", "xlm-roberta-base-ViT-B-32"],
+)
 def test_immichs_layout(tmp_path: Path, name: str) -> None:
     """Batch fixed at 1, ids in int32, unit length, no logit scale."""
     source, folder = checkpoints.open_clip_folder(name, tmp_path / "checkpoint"), tmp_path / "model"
@@ -360,12 +395,23 @@ def test_transformers_js_layout(tmp_path: Path, kind: str) -> None:
 
 
 def _agrees(folder: Path, source: Path) -> None:
+    """Pictures of odd shapes and of odd files, texts, batches and probabilities."""
     see, read, _ = reference(source)
     encoder = models.load(models.describe("published", folder), device="cpu")
-    seen, texts = golden.embed(encoder)
-    near(seen, see(golden.pictures()))
-    near(texts, read(list(golden.TEXTS)))
-    alone = encoder.embed_pictures(
-        golden._pixels(golden.pictures()[:1], encoder.model.preprocessing)
+    how, found = encoder.model.preprocessing, files()
+    decoded = [pictures.decode(content, 10_000) for content in found.values()]
+    shapes = golden._pixels(golden.pictures(), how)
+    pixels = np.concatenate((shapes, [to_pixels(picture, how) for picture in decoded]))
+    images = [*golden.pictures(), *(opened(name, content) for name, content in found.items())]
+    seen, texts = encoder.embed_pictures(pixels), encoder.embed_texts(golden.TEXTS)
+    theirs, labels = see(images), read(list(golden.TEXTS))
+    near(seen, theirs)
+    near(texts, labels)
+    one = np.concatenate([encoder.embed_pictures(pixels[i : i + 1]) for i in range(len(pixels))])
+    np.testing.assert_allclose(one, seen, atol=1e-4)
+    single = np.concatenate([encoder.embed_texts([text]) for text in golden.TEXTS])
+    np.testing.assert_allclose(single, texts, atol=1e-4)
+    scale = encoder.model.logit_scale
+    np.testing.assert_allclose(
+        softmax(scale * seen @ texts.T), softmax(scale * theirs @ labels.T), atol=5e-3
     )
-    np.testing.assert_allclose(alone, seen[:1], atol=1e-4)

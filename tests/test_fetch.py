@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from tests import tiny
 from tests.hub import COMMIT, Hub
 from zeroshelf import models
-from zeroshelf.commands.models import group
+from zeroshelf.cli import cli
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, installed
 
@@ -213,6 +213,22 @@ def test_what_the_hub_does_not_have(hub: Hub, home: Path) -> None:
     assert "zeroshelf models export" in refused(home, "clip-vit-b-32-multilingual")
 
 
+def test_the_first_download_pins_and_the_next_compares(hub: Hub) -> None:
+    """The catalogue knows no commits: what came first is what counts from then on."""
+    folder = install()
+    graph = "visual/model.onnx"
+    shown = json.loads(CliRunner().invoke(cli, ["models", "show", REPO, "--json"]).stdout)
+    assert shown["source"] == f"{REPO} at commit {COMMIT}"
+    assert shown[f"sha256 of {graph}"] == fetch.sha256(hub.folder / REPO / graph)
+    with pytest.raises(UserError, match="installed already, with the hub's own checksums"):
+        install()
+    tiny.visual(hub.folder / REPO / graph, batch="other")
+    before = tree(folder)
+    with pytest.raises(UserError, match=rf"installed at c0ffee000000, .* {graph} .* another file"):
+        install()
+    assert tree(folder) == before and installed.verify(REPO, folder)
+
+
 def test_verify_finds_a_changed_file(hub: Hub) -> None:
     folder = install()
     graph = folder / "visual" / "model.onnx"
@@ -231,30 +247,30 @@ def test_verify_finds_other_embeddings(hub: Hub) -> None:
     np.savez_compressed(folder / "golden.npz", pictures=pictures, texts=texts)
     agreements = installed.verify(REPO, folder)
     assert agreements and not agreements[0].holds and agreements[1].holds
-    result = CliRunner().invoke(group, ["verify", REPO])
+    result = CliRunner().invoke(cli, ["models", "verify", REPO])
     assert isinstance(result.exception, UserError)
 
 
 def test_the_commands(hub: Hub, home: Path) -> None:
     run = CliRunner().invoke
-    got = run(group, ["get", REPO])
+    got = run(cli, ["models", "get", REPO])
     assert got.exit_code == 0, got.output
     assert got.output.index("licence: mit") < got.output.index("installed")
     assert "not in the catalogue" in got.output
-    listed = json.loads(run(group, ["--json"]).stdout)
-    assert listed == json.loads(run(group, ["list", "--json"]).stdout) | {
+    listed = json.loads(run(cli, ["models", "--json"]).stdout)
+    assert listed == json.loads(run(cli, ["models", "list", "--json"]).stdout) | {
         "models": listed["models"]  # their speeds are measured each time
     }
     assert listed["installed"] == [REPO] and listed["default"] == REPO
     assert {"top1", "licence", "languages", "mb"} <= listed["models"][0].keys()
-    shown = json.loads(run(group, ["show", "--json"]).stdout)
+    shown = json.loads(run(cli, ["models", "show", "--json"]).stdout)
     assert shown["id"] == REPO and shown["licence"] == "mit"
-    planned = json.loads(run(group, ["show", "clip-l-14", "--json"]).stdout)
+    planned = json.loads(run(cli, ["models", "show", "clip-l-14", "--json"]).stdout)
     assert planned["installed"] == "no" and planned["licence"] == "MIT"
-    assert "cosine >= 1.0" in run(group, ["verify"]).output
-    assert run(group, ["remove", REPO, "--yes"]).exit_code == 0
+    assert "cosine >= 1.0" in run(cli, ["models", "verify"]).output
+    assert run(cli, ["models", "remove", REPO, "--yes"]).exit_code == 0
     assert installed.ids() == ()
-    assert "siglip2-b-16" in run(group, []).output
+    assert "siglip2-b-16" in run(cli, ["models"]).output
 
 
 def test_every_row_of_the_catalogue_is_whole() -> None:

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "zeroshelf"
 MODULES = sorted(SOURCE.rglob("*.py"))
 DOORS = {  # what is outside -> the modules that may touch it, by the start of their path
     "onnxruntime": {"models/ort.py", "models/export/"},
-    "onnx": {"models/export/"},
+    "onnx": {"models/export/", "models/batch.py"},
     "huggingface_hub": {"models/fetch.py", "models/export/"},
     "sqlite3": {"files/cachefile.py", "store.py"},
     "rich": {"screen.py"},
@@ -21,6 +21,7 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
     "open_clip": {"models/export/"},
     "starlette": {"review/", "commands/review.py"},
     "uvicorn": {"review/", "commands/review.py"},
+    "ftfy": {"models/text.py"},
     "tokenizers": {"models/text.py", "models/clip_bpe.py", "models/export/"},
 }
 ABOVE = {"cli", "screen", "commands", "review"}  # what the core must not know of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from onnx import TensorProto
 from PIL import Image
 
 from tests import tiny
-from zeroshelf import models
+from zeroshelf import cli, models
 from zeroshelf.errors import UserError
 from zeroshelf.models import golden, ort
+from zeroshelf.models.text import CLEANING
 from zeroshelf.pictures import Decoded
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Label, LabelSet, Model, Vectors
@@ -187,6 +189,14 @@ def test_which_model_is_used(tmp_path: Path, home: Path, monkeypatch: pytest.Mon
         models.find("clip-l-14")
 
 
+def test_the_starter_is_verified_against_its_golden_dozen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (models.STARTER / golden.FILE).stat().st_size < 200_000
+    assert cli.main(["models", "verify", "starter"]) == 0
+    assert capsys.readouterr().out.count("starter on CPU: ") == 2
+
+
 def test_the_starter_says_how_to_get_better_and_what_it_cannot_read() -> None:
     starter = models.find()
     (better,) = models.notes(starter)
@@ -258,6 +268,21 @@ def test_a_device_that_is_not_there_is_refused_by_name() -> None:
         models.load(models.find(), device=missing).embed_texts(["x"])
 
 
+def test_a_build_that_another_one_hides_is_named_with_its_cure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert ort.hidden_package() is None
+    version = metadata.version
+    monkeypatch.setattr(
+        metadata, "version", lambda name: "1" if name == "onnxruntime-gpu" else version(name)
+    )
+    monkeypatch.setattr(ort, "devices", lambda: ("cpu",))
+    cure = "pip install --force-reinstall --no-deps onnxruntime-gpu"
+    assert cure in str(ort.hidden_package()) and cure in models.notes(models.find())[-1]
+    monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu"))
+    assert ort.hidden_package() is None
+
+
 @pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_device_that_fails_is_told_and_the_next_one_runs(
     monkeypatch: pytest.MonkeyPatch,
@@ -266,5 +291,12 @@ def test_a_device_that_fails_is_told_and_the_next_one_runs(
     monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu"))
     heard: list[str] = []
     encoder = models.load(models.find(), warn=heard.append)
-    assert encoder.device == "cpu"
+    assert encoder.device is None
+    assert encoder.open() == encoder.device == "cpu"
     assert len(heard) == 1 and "cuda" in heard[0]
+
+
+def test_texts_are_mended_as_clips_own_tokenizer_does() -> None:
+    broken = "sch\u00c3\u00b6n &amp;amp; \uff23\uff21\uff34\u3000it\u2019s"
+    assert CLEANING["lower"](broken) == "sch\xf6n & cat it's"
+    assert CLEANING["canonicalize"]("Don\u2019t_stop: \ufb01ve!") == "dont stop five"

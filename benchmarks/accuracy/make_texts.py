@@ -1,7 +1,9 @@
-"""Embeds the bank once for the model that is shipped: `python -m benchmarks.accuracy.make_texts`.
+"""What the shipped model says of the bank and of the golden dozen, kept beside it:
+`python -m benchmarks.accuracy.make_texts`.
 
-A newcomer's first run would spend seconds on it. To be rerun when the starter or the bank changes
-(tests/test_embeddings.py says so).
+A newcomer's first run would spend seconds on the bank; `zeroshelf models verify starter` compares
+with the dozen. To be rerun when the starter or the bank changes (tests/test_embeddings.py and
+tests/test_models.py say so).
 """
 
 from __future__ import annotations
@@ -10,13 +12,15 @@ import numpy as np
 
 from zeroshelf import models
 from zeroshelf.embeddings import BANK_TEXTS
+from zeroshelf.models import golden
 from zeroshelf.words.bank import bank
 
 
 def main() -> None:
     model = models.find("starter")
     texts = list(dict.fromkeys(negative.prompt for negative in bank()))
-    vectors = models.load(model).embed_texts(texts)
+    encoder = models.load(model, device="cpu")
+    vectors = encoder.embed_texts(texts)
     np.savez(
         BANK_TEXTS,
         digest=np.array(model.digest),
@@ -24,6 +28,8 @@ def main() -> None:
         vectors=vectors.astype(np.float16),
     )
     print(f"{len(texts)} texts in {BANK_TEXTS}")
+    golden.save(model.folder, *golden.embed(encoder))
+    print(f"the golden dozen in {model.folder / golden.FILE}")
 
 
 if __name__ == "__main__":

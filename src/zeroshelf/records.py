@@ -145,6 +145,11 @@ class Encoder(Protocol):
     def model(self) -> Model: ...
 
     @property
+    def device(self) -> str | None:
+        """Where pictures were embedded: "cpu", "cuda", ...; None as long as none were."""
+        ...
+
+    @property
     def batch_size(self) -> int:
         """How many pictures a worker gives at once: few on a CPU, many on an accelerator."""
         ...

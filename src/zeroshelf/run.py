@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -61,6 +61,7 @@ def classify(
     encoder: Encoder | None = None,
     store: Store | None = None,
     progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Run:
     """Find the shelf of every picture below `folder`. Nothing is moved and nothing is written
     but the cache.
@@ -68,12 +69,13 @@ def classify(
     `labels` are words or phrases, a mapping of a label to its synonyms, or a `LabelSet`;
     `exclude` are glob patterns and `leave_out` absolute paths of folders not to look into.
     `encoder` and `store` stand in for the model and the cache, in tests and in other programs.
+    `warn` hears of a device that fails while another takes over; None: a Python warning.
     Raises `UserError` where the folder, a label or the model can't be used.
     """
     start = time.monotonic()
     wanted = labelling.parse(labels)
     root = os.path.abspath(os.path.expanduser(os.fspath(folder)))
-    encoder = encoder or models.load(models.find(model), device)
+    encoder = encoder or models.load(models.find(model), device, warn=warn)
     found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
     if not found.pictures and not found.skipped:
         raise UserError(f"no pictures in {folder}: give a folder that holds some")
@@ -151,6 +153,11 @@ class Run:
     @property
     def model(self) -> Model:
         return self.embeddings.model
+
+    @property
+    def device(self) -> str | None:
+        """Where this run embedded pictures: "cpu", "cuda", ...; None where every one was known."""
+        return self._encoder.device
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -325,7 +332,7 @@ class Run:
         return report.Facts(
             run=self.id or "",
             folder=self.question.folder,
-            model=self.model.id,
+            model=f"{self.model.id}{f' on {self.device.upper()}' if self.device else ''}",
             when=self.when,
             seconds=self.seconds,
             labels=self.labels.names,

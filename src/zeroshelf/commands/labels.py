@@ -34,7 +34,7 @@ def check(
     if bool(words) == bool(labels_file):
         raise UserError("give labels, or a labels file with --labels")
     wanted = labels.read(labels_file) if labels_file else labels.parse(words)
-    encoder = models.load(models.find(model))
+    encoder = models.load(models.find(model), warn=screen.warn)
     with Store.open() as store:
         texts = embeddings.text_embedder(encoder, store)
         found = doctor.check(wanted, encoder.model, texts)

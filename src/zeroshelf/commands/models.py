@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,12 +14,15 @@ from zeroshelf.commands import options
 from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
 
+if TYPE_CHECKING:
+    from zeroshelf.records import Folder, OpenSet
+
 
 @click.group(invoke_without_command=True)
 @options.showing
 @click.pass_context
 def group(context: click.Context, screen: Screen) -> None:
-    """List, get, show, verify, remove and export models.
+    """List, get, show, verify, calibrate, remove and export models.
 
     \b
       zeroshelf models                    what there is: accuracy, size, languages, licence
@@ -110,7 +115,7 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
 def show(screen: Screen, id: str | None) -> None:
     """Everything that is known of a model; without ID, of the one that would be used."""
     from zeroshelf import models
-    from zeroshelf.models import catalogue
+    from zeroshelf.models import catalogue, installed
 
     row = catalogue.by_source(id) if id else None
     try:
@@ -132,9 +137,14 @@ def show(screen: Screen, id: str | None) -> None:
             "logits": f"{model.logit_scale:g} x cosine"
             + (f" {model.logit_bias:+g}" if model.logit_bias is not None else "")
             + f", {model.activation}",
-            "other": f"delta {model.open_set.delta:g} ({model.open_set.source})",
+            "other": _constants(model.open_set),
+            "device": models.load(model, warn=screen.warn).open().upper(),
             "digest": model.digest,
         }
+        here = installed.record(model.folder)
+        if here.get("repo"):
+            facts["source"] = f"{here['repo']} at commit {here['revision']}"
+        facts |= {f"sha256 of {path}": sum_ for path, sum_ in here.get("sha256", {}).items()}
         row = row or catalogue.by_source(model.id)
         facts |= {k: v for k, v in _facts(row).items() if k not in facts} if row else {}
     for key, value in facts.items():
@@ -161,24 +171,105 @@ def remove(screen: Screen, id: str, yes: bool) -> None:
 
 @group.command()
 @click.argument("id", required=False)
+@click.option("--device", default="cpu", show_default=True, help="Where its embeddings are made.")
 @options.showing
-def verify(screen: Screen, id: str | None) -> None:
+def verify(screen: Screen, id: str | None, device: str) -> None:
     """Check an installed model: checksums, and its embeddings of a dozen pictures and texts."""
     from zeroshelf import models
     from zeroshelf.models import installed
 
     model = models.find(id)
-    agreements = installed.verify(model.id, model.folder)
+    agreements = installed.verify(model.id, model.folder, device, screen.warn)
     if agreements is None:
         screen.say(f"{model.id}: files as installed; it has no golden embeddings to compare with")
         screen.data({"id": model.id, "golden": None})
         return
     pictures, texts = agreements
-    screen.say(f"{model.id}: pictures {pictures}")
-    screen.say(f"{model.id}: texts {texts}")
+    screen.say(f"{model.id} on {device.upper()}: pictures {pictures}")
+    screen.say(f"{model.id} on {device.upper()}: texts {texts}")
     screen.data({"id": model.id, "golden": {"pictures": pictures.cosine, "texts": texts.cosine}})
     if not (pictures.holds and texts.holds):
         raise UserError(f"{model.id} no longer gives the embeddings that it gave; get it again")
+
+
+@group.command()
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=click.Path())
+@click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
+@click.option("--device", help="Where the model runs: cpu, cuda, ...; else by itself.")
+@click.option("--forget", is_flag=True, help="Go back to the model's own constants, and stop.")
+@options.showing
+def calibrate(
+    screen: Screen, folders: tuple[str, ...], model: str | None, device: str | None, forget: bool
+) -> int:
+    """Measure where a model's "other" begins, on pictures that are sorted already.
+
+    \b
+      zeroshelf models calibrate Sorted --model clip-l-14
+
+    FOLDER holds a folder for each of four names or more: Sorted/cat, Sorted/harbour; what is in
+    Sorted/other is left out. Some names, drawn by chance and often, are labels, and the pictures
+    of the rest should be "other": the constants that do best are kept with zeroshelf's own data.
+    The pictures and the model's folder stay as they are.
+    """
+    from zeroshelf import embeddings, models
+    from zeroshelf.models import calibration, installed
+    from zeroshelf.store import Store
+
+    found = models.find(model)
+    if bool(folders) == forget:
+        raise UserError("name folders of sorted pictures to measure, or --forget to go back")
+    if forget:
+        installed.calibrate(found, None)
+        found = models.find(model)
+        screen.say(f"{found.id}: {_constants(found.open_set)}")
+        screen.data({"id": found.id, "file": None} | asdict(found.open_set))
+        return 0
+    pictures, names = _sorted_already(folders)
+    encoder = models.load(found, device, warn=screen.warn)
+    with Store.open() as store, screen.progress() as progress:
+        embedded = embeddings.embed(pictures, encoder, store, progress=progress)
+        constants = calibration.from_labelled(
+            embedded,
+            [names[picture.path] for picture in embedded.pictures],
+            embeddings.text_embedder(encoder, store),
+        )
+    file = installed.calibrate(found, constants)
+    for skipped in embedded.skipped:
+        screen.warn(f"skipped {skipped.path}: {skipped.reason}")
+    screen.say(f"before: {_constants(found.open_set)}")
+    screen.say(f"{found.id}: {_constants(constants)}")
+    screen.say(f"kept in {file}; --forget goes back")
+    screen.data({"id": found.id, "file": str(file)} | asdict(constants))
+    return 1 if embedded.skipped else 0
+
+
+def _sorted_already(folders: Sequence[str]) -> tuple[Folder, dict[str, str]]:
+    """The pictures that lie in a folder of a name, below one of `folders`; each path's name."""
+    from zeroshelf.folder import scan
+    from zeroshelf.records import OTHER, Folder
+
+    names: dict[str, str] = {}
+    found = [scan(os.path.expanduser(folder), follow=True) for folder in folders]  # also links
+    for folder in found:
+        for picture in folder.pictures:
+            name, inside, _ = os.path.relpath(picture.path, folder.root).partition(os.sep)
+            if inside and name != OTHER:
+                names[picture.path] = name
+    return (
+        Folder(
+            root=", ".join(folder.root for folder in found),
+            pictures=tuple(p for folder in found for p in folder.pictures if p.path in names),
+            skipped=tuple(skipped for folder in found for skipped in folder.skipped),
+        ),
+        names,
+    )
+
+
+def _constants(open_set: OpenSet) -> str:
+    return (
+        f"delta {open_set.delta:g}, temperatures {open_set.t_open:g} and {open_set.t_labels:g} "
+        f"({open_set.source})"
+    )
 
 
 @group.command()

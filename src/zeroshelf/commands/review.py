@@ -139,6 +139,7 @@ def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
                 model=sorting["model"],
                 leave_out={os.path.abspath(to)},
                 progress=progress,
+                warn=screen.warn,
             )
         run.save(run.plan(to, sorting["kind"]))
         return run

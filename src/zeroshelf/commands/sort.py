@@ -103,7 +103,9 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
         if os.path.isdir(folder):  # if not, classify says so
             check_destination(folder, os.path.abspath(to), kind)
     with screen.progress() as progress:
-        run = classify(folder, wanted, leave_out=leave_out, progress=progress, **what)
+        run = classify(
+            folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what
+        )
     planned = run.plan(to, kind, ambiguous=ambiguous, prefix=prefix)
     show(screen, run, planned)
     return run, planned
@@ -128,6 +130,8 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         screen.say(f'"other" holds {count:,} pictures that look like "{name}": make it a label?')
     for advice in doctor.after(decisions):
         screen.say(str(advice))
+    where = f"on {run.device.upper()}" if run.device else "every picture was known already"
+    screen.say(f"Model: {run.model.id}, {where}")
     if run.near_duplicates:
         screen.say(f"{len(run.near_duplicates):,} groups of near-duplicates, shown in the report.")
     for note in (*run.notes, *planned.notes):
@@ -142,5 +146,6 @@ def _summary(run: Run, planned: Plan, report: str | None, results: str | None) -
         "results": results,
         "destination": planned.destination,
         "model": run.model.id,
+        "device": run.device,
         "counts": {**run.counts, "skipped": len(run.skipped)},
     }

@@ -41,7 +41,7 @@ def command(
     if to and os.path.lexists(to):
         raise UserError(f"{to} is there already; name another file")
     found = scan(os.path.abspath(folder), exclude=exclude)
-    encoder = models.load(models.find(model), device)
+    encoder = models.load(models.find(model), device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
         embedded = embeddings.embed(found, encoder, store, progress=progress)
         if not len(embedded):

@@ -69,10 +69,11 @@ def describe(id: str, folder: Path) -> Model:
             f"{folder / 'config.json'}: logit_scale is missing, and no rule gives it for this "
             "model; add it, and logit_bias, from the checkpoint"
         )
+    found = _digest(layout)
     return Model(
         id=id,
         folder=folder,
-        digest=_digest(layout),
+        digest=found,
         dim=layout.dim,
         preprocessing=layout.preprocessing,
         context_length=layout.text.context_length,
@@ -81,7 +82,7 @@ def describe(id: str, folder: Path) -> Model:
         activation=known.get("activation") or ("softmax" if bias is None else "sigmoid"),
         languages=tuple(known.get("languages", ())),
         licence=str(known.get("licence", "not stated")),
-        open_set=layouts.open_set(known, folder),
+        open_set=installed.calibrated(found) or layouts.open_set(known, folder),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zeroshelf.errors import UserError
-from zeroshelf.models import ort
+from zeroshelf.models import batch, ort
 from zeroshelf.models.layout import Layout
 from zeroshelf.models.ort import Array, Graph, Port, Warn
 from zeroshelf.models.text import Tokenizer
@@ -26,6 +26,7 @@ OUTPUTS = (
     "output",
 )
 TEXT_BATCH = 64
+SAME = 1e-4  # between a picture's numbers alone and in a batch
 
 
 class TwoTower:
@@ -44,11 +45,15 @@ class TwoTower:
     @property
     def batch_size(self) -> int:
         """How many pictures a worker gives at once: few on a CPU, many on an accelerator."""
-        return 8 if self.device == "cpu" else 64
+        return 8 if self.open() == "cpu" else 64
 
     @property
-    def device(self) -> str:
-        """Where pictures are embedded: "cpu", "cuda", ..."""
+    def device(self) -> str | None:
+        """Where pictures were embedded: "cpu", "cuda", ...; None as long as none were."""
+        return self._visual.graph.device if self._visual else None
+
+    def open(self) -> str:
+        """Open the image tower now, and say on which device."""
         return self._open_visual().graph.device
 
     def embed_pictures(self, pixels: Pixels) -> Vectors:
@@ -84,6 +89,8 @@ class TwoTower:
                 # pictures, so no core ever waits for another.
                 graph = ort.open_graph(self._layout.visual, self._device, 1, self._warn)
                 self._visual = _Visual(graph, self.model)
+                if graph.inputs[0].shape[0] == 1 and graph.device != "cpu":
+                    self._visual = at_once(self._visual, self.model)
             return self._visual
 
 
@@ -120,6 +127,29 @@ class _Visual:
             levels: Array = np.rint((pixels * std + mean) * 255).astype(np.uint8)
             return levels.transpose(0, 2, 3, 1) if self._input.shape[-1] == 3 else levels
         return np.ascontiguousarray(pixels, dtype=self._input.dtype)
+
+
+def at_once(one: _Visual, model: Model) -> _Visual:
+    """The image tower that takes one picture at a time, for any number; the same tower again where
+    that can't be made or, on pictures of noise, proved. An accelerator is several times as fast
+    with a batch; a CPU isn't (docs/models.md), so nobody waits for this there."""
+    path, device = one.graph.path, one.graph.device
+    rewritten = batch.free(path)
+    if rewritten is None:
+        return one
+    side, random = model.preprocessing.size, np.random.default_rng(0)
+    # Each with a colour of its own: much noise is the same grey to a network that takes means.
+    noise = random.normal(size=(3, 3, side, side)) + 2 * random.normal(size=(3, 3, 1, 1))
+    pixels = noise.astype(np.float32)
+    try:
+        graph = ort.open_graph(path, device, 1, lambda line: None, rewritten=rewritten)
+        many = _Visual(graph, model)
+        alone = one(pixels)
+        tells = min(np.abs(alone - np.roll(alone, 1, axis=0)).max(axis=1)) > 10 * SAME
+        proved = graph.device == device and np.abs(many(pixels) - alone).max() <= SAME and tells
+    except Exception:  # onnxruntime raises classes of its own: this graph mixes its pictures
+        return one
+    return many if proved else one
 
 
 class _Textual:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +21,8 @@ from zeroshelf.models import catalogue, fetch, golden, graph
 from zeroshelf.models.fetch import Remote, RemoteFile
 from zeroshelf.models.golden import Agreement
 from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
+from zeroshelf.models.ort import Warn
+from zeroshelf.records import Model, OpenSet
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -82,7 +84,7 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
     """Bring the files, check them, let the model speak once, and only then give it its name."""
     target = folder_of(offer.id)
     if target.exists():
-        raise UserError(f"{offer.id} is installed already ({target})")
+        raise UserError(_already(offer, target))
     partial = home() / ".partial" / target.name
     fetch.download(offer.remote, offer.files, partial)  # what is cut off here goes on next time
     try:
@@ -101,6 +103,19 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
     return target
 
 
+def _already(offer: Offer, folder: Path) -> str:
+    """What is to be said where the model is here: is it what the hub has?"""
+    here = record(folder)
+    for file in offer.files:
+        if file.sha256 and here["sha256"].get(file.path) != file.sha256:
+            return (
+                f"{offer.id} is installed at {str(here['revision'])[:12]}, and the hub's "
+                f"{file.path} at {offer.remote.revision[:12]} is another file; to change over, "
+                f"`zeroshelf models remove {offer.id}` and get it again"
+            )
+    return f"{offer.id} is installed already, with the hub's own checksums ({folder})"
+
+
 def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
     """The record, and a first embedding of the golden dozen, kept for `verify`."""
     from zeroshelf import models
@@ -109,14 +124,14 @@ def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
     for path, known in (offer.row.sha256 if offer.row else {}).items():
         if sums.get(path, known) != known:
             raise UserError(f"{offer.id}: {path} is not the file of the catalogue; refused")
-    record = {
+    facts = {
         "id": offer.id,
         "repo": offer.remote.repo,
         "revision": offer.remote.revision,
         "settings": {"licence": offer.licence} | (offer.row.settings if offer.row else {}),
         "sha256": sums,
     }
-    (folder / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
     encoder = models.load(models.describe(offer.id, folder), device="cpu")
     golden.save(folder, *golden.embed(encoder))
 
@@ -125,8 +140,8 @@ def adopt(folder: Path) -> str:
     """Make an installed model of a finished folder in `home()`; its id is the folder's name."""
     paths = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     sums = {path: fetch.sha256(folder / path) for path in sorted(paths)}
-    record = {"id": folder.name, "repo": None, "revision": None, "settings": {}, "sha256": sums}
-    (folder / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+    facts = {"id": folder.name, "repo": None, "revision": None, "settings": {}, "sha256": sums}
+    (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
     return folder.name
 
 
@@ -143,30 +158,64 @@ def remove(id: str) -> Path:
     return folder
 
 
-def verify(id: str, folder: Path) -> tuple[Agreement, Agreement] | None:
+def verify(
+    id: str, folder: Path, device: str | None = "cpu", warn: Warn | None = None
+) -> tuple[Agreement, Agreement] | None:
     """Check sums and golden embeddings. None: it has none to compare with.
 
     Raises `UserError` naming the first file that isn't what was installed.
     """
-    record = folder / RECORD
-    if record.is_file():
-        for path, sum_ in read_json(record)["sha256"].items():
-            if not (folder / path).is_file() or fetch.sha256(folder / path) != sum_:
-                raise UserError(f"{id}: {path} is missing or changed; remove it and get it again")
+    for path, sum_ in record(folder).get("sha256", {}).items():
+        if not (folder / path).is_file() or fetch.sha256(folder / path) != sum_:
+            raise UserError(f"{id}: {path} is missing or changed; remove it and get it again")
     if not (folder / golden.FILE).is_file():
         return None
     from zeroshelf import models
 
-    return golden.compare(models.load(models.describe(id, folder), device="cpu"), folder)
+    return golden.compare(models.load(models.describe(id, folder), device, warn=warn), folder)
+
+
+def record(folder: Path) -> dict[str, Any]:
+    """What was written down when the model was installed: repository, commit, each file's SHA-256;
+    empty for a folder that was never installed."""
+    return read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
 
 
 def settings(folder: Path) -> dict[str, Any]:
     """What the catalogue knew of a model when it was installed, or knows of a folder's name."""
-    if (folder / RECORD).is_file():
-        kept: dict[str, Any] = read_json(folder / RECORD)["settings"]
+    here = record(folder)
+    if here:
+        kept: dict[str, Any] = here["settings"]
         return kept
     row = catalogue.by_source(folder.name)
     return row.settings if row else {}
+
+
+def calibrated(digest: str) -> OpenSet | None:
+    """The constants that `calibrate` kept for the model of that digest."""
+    file = _constants(digest)
+    return OpenSet(**read_json(file)) if file.is_file() else None
+
+
+def calibrate(model: Model, constants: OpenSet | None) -> Path:
+    """Keep a model's own constants of the open-set decision, or with None forget them.
+
+    Beside the installed models, under the model's digest: its folder may be read-only or another
+    program's, and other weights need other constants.
+    """
+    file = _constants(model.digest)
+    if constants is None:
+        file.unlink(missing_ok=True)
+        return file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(constants), indent=2), encoding="utf-8")
+    partial.replace(file)
+    return file
+
+
+def _constants(digest: str) -> Path:
+    return home() / ".calibrated" / f"{digest}.json"
 
 
 def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:

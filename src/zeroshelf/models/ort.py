@@ -44,6 +44,7 @@ PROVIDERS = {
 AUTOMATIC = ("cuda", "tensorrt-rtx", "migraphx", "directml", "openvino", "cpu")
 # Packages that stand beside onnxruntime and bring a provider, as plug-ins.
 PLUGINS = ("onnxruntime_ep_openvino", "onnxruntime_ep_nv_tensorrt_rtx", "onnxruntime_ep_webgpu")
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 DTYPES: Mapping[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -88,19 +89,26 @@ class Graph:
 
 
 def open_graph(
-    path: Path, device: str | None, threads: int, warn: Warn, *, optimise: bool = True
+    path: Path,
+    device: str | None,
+    threads: int,
+    warn: Warn,
+    *,
+    optimise: bool = True,
+    rewritten: bytes | None = None,
 ) -> Graph:
     """Open `path` on `device` ("cuda", "cpu", ...; None: the best that this machine has).
 
     `threads` are those that one call of `run` may use on the CPU. A device that is there but does
     not work is told to `warn`, and the graph runs on the next; one that was asked for and that the
     installed ONNX Runtime does not know raises `UserError`. Optimising takes a quarter of a second:
-    too long for a handful of texts.
+    too long for a handful of texts. `rewritten` is opened in place of the file, and finds its
+    weights where the file does.
     """
     failure = ""
     for name in _wanted(device, devices()):
         try:
-            session = _session(path, name, threads, optimise)
+            session = _session(path, name, threads, optimise, rewritten)
         except Exception as error:  # onnxruntime raises classes of its own, one per status
             failure = str(error).splitlines()[0]
         else:
@@ -138,7 +146,7 @@ def hidden_package() -> str | None:
     return None
 
 
-def _session(path: Path, device: str, threads: int, optimise: bool) -> Any:
+def _session(path: Path, device: str, threads: int, optimise: bool, rewritten: bytes | None) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -148,15 +156,19 @@ def _session(path: Path, device: str, threads: int, optimise: bool) -> Any:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3  # errors only: warnings speak of nodes, which no user can mend
     options.enable_cpu_mem_arena = False  # half the memory for the same speed
+    model: str | bytes = os.fspath(path)
+    if rewritten is not None:
+        model = rewritten
+        options.add_session_config_entry(WEIGHTS_FOLDER, os.fspath(path.parent))
     plugged = [found for found in ort.get_ep_devices() if found.ep_name == PROVIDERS[device]]
     if plugged and device != "cpu":
         options.add_provider_for_devices(plugged[:1], {})
-        return ort.InferenceSession(os.fspath(path), options)
+        return ort.InferenceSession(model, options)
     if device == "cuda":
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it doesn't find
             ort.preload_dlls()  # those of the nvidia-* packages, where they are installed
     providers = [PROVIDERS[device]] + ([PROVIDERS["cpu"]] if device != "cpu" else [])
-    return ort.InferenceSession(os.fspath(path), options, providers=providers)
+    return ort.InferenceSession(model, options, providers=providers)
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import string
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,19 +18,14 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-# What ftfy.fix_text, the first step of open_clip's cleaning, does to words that a person types:
-# straight quotes, wide letters made narrow. (It also mends broken encodings; a label has none.)
-_PLAIN = str.maketrans(
-    dict.fromkeys("\u2018\u2019\u201a", "'")
-    | dict.fromkeys("\u201c\u201d\u201e", '"')
-    | {"\u3000": " "}
-    | {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-)
 
 
 def _basic(text: str) -> str:
-    text = html.unescape(html.unescape(unicodedata.normalize("NFC", text.translate(_PLAIN))))
-    return " ".join(text.split())
+    """open_clip's first step, which is CLIP's own: broken encodings, entities and look-alikes are
+    mended, white space is one blank."""
+    import ftfy
+
+    return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
 
 
 def _canonicalize(text: str) -> str:

@@ -1,0 +1,76 @@
+"""`zeroshelf models calibrate`: constants of a model from pictures that are sorted already."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from tests import tiny
+from tests.test_fetch import tree
+from zeroshelf import models
+from zeroshelf.cli import cli
+from zeroshelf.errors import UserError
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "cat": (255, 255, 255)}
+
+
+@pytest.fixture
+def sorted_already(tmp_path: Path) -> Path:
+    noise = np.random.default_rng(0)
+    for name, colour in (COLOURS | {"other": (9, 9, 9)}).items():
+        (tmp_path / "Sorted" / name).mkdir(parents=True)
+        for number in range(15):
+            pixels = np.clip(np.array(colour) + noise.normal(0, 40, (8, 8, 3)), 0, 255)
+            picture = Image.fromarray(pixels.astype(np.uint8))
+            picture.save(tmp_path / "Sorted" / name / f"{number}.png")
+    return tmp_path / "Sorted"
+
+
+def run(*words: object) -> dict[str, Any]:
+    result = CliRunner().invoke(cli, ["models", *map(str, words), "--json"])
+    if isinstance(result.exception, UserError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout))
+
+
+def test_constants_are_measured_kept_shown_and_forgotten(
+    tmp_path: Path, home: Path, sorted_already: Path
+) -> None:
+    folder = tiny.immich(tmp_path / "model", logit_scale=20)
+    before = tree(folder), tree(sorted_already)
+    generic = models.find(str(folder)).open_set
+    told = run("calibrate", sorted_already, "--model", folder)
+    assert "60 pictures under 4 names" in told["source"]  # not those of "other"
+    kept = models.find(str(folder)).open_set
+    assert (kept.delta, kept.source) == (told["delta"], told["source"]) and kept != generic
+    assert told["source"] in run("show", folder)["other"]
+    assert (tree(folder), tree(sorted_already)) == before
+    assert Path(told["file"]).is_relative_to(home)
+    assert models.find().open_set.source != kept.source  # another model's are its own
+    run("calibrate", "--model", folder, "--forget")
+    assert models.find(str(folder)).open_set == generic
+
+
+def test_names_of_several_folders_come_together(tmp_path: Path, sorted_already: Path) -> None:
+    folder = tiny.immich(tmp_path / "model", logit_scale=20)
+    (tmp_path / "More").mkdir()
+    for name in ("cat", "red"):
+        (sorted_already / name).rename(tmp_path / "More" / name)
+    with pytest.raises(UserError, match="4 names or more; here are 2"):
+        run("calibrate", sorted_already, "--model", folder)
+    told = run("calibrate", sorted_already, tmp_path / "More", "--model", folder)
+    assert "60 pictures under 4 names" in told["source"]
+
+
+def test_what_it_needs_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="name folders of sorted pictures"):
+        run("calibrate")
+    with pytest.raises(UserError, match="doesn't exist"):
+        run("calibrate", tmp_path / "nowhere")
