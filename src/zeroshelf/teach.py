@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.decisions import Decisions
+from zeroshelf.decisions import Decisions, choose
 
 ANCHOR = 50.0  # lam
 SHOTS, SHOT_WEIGHT = 12, 0.5  # pseudo-shots a label, and what each counts against a mark
@@ -73,11 +73,16 @@ class Elsewhere:
 
 
 def teach(
-    vectors: Vectors, decisions: Decisions, marks: Marks, elsewhere: Elsewhere | None = None
+    vectors: Vectors,
+    decisions: Decisions,
+    marks: Marks,
+    elsewhere: Elsewhere | None = None,
+    threshold: float | None = None,
 ) -> Decisions:
     """The answers after `marks`: a marked picture has its mark, the rest follows what was learnt.
 
     vectors: (N, D), each row of length 1, of the pictures that `decisions` are about.
+    threshold: as for `decide`.
     """
     if not len(marks) and elsewhere is None:
         return decisions
@@ -95,12 +100,10 @@ def teach(
             ),
             scale,
         )[:count]
-    other = probabilities.shape[1] - 1
-    best = probabilities[:, :other].argmax(axis=1)
-    chosen = np.where(probabilities[:, other] <= 0.5, best, other)  # as decisions.decide does
+    chosen = choose(probabilities, decisions.scores.labels, threshold)
     chosen[marks.rows] = marks.columns
-    probabilities[marks.rows] = np.eye(other + 1, dtype=np.float32)[marks.columns]
-    return replace(decisions, probabilities=probabilities, chosen=chosen.astype(np.int32))
+    probabilities[marks.rows] = np.eye(probabilities.shape[1], dtype=np.float32)[marks.columns]
+    return replace(decisions, probabilities=probabilities, chosen=chosen)
 
 
 def learn(
