@@ -211,8 +211,11 @@ def minimise(
     L-BFGS finds the same (tests/test_teach.py), but weighs more than all else that is installed.
     """
     root = np.sqrt(weights)[:, None]
-    _, singular, basis = np.linalg.svd(root * features, full_matrices=False)
-    inside = features @ basis.T  # (n, r)
+    weighted = root * features
+    squares, left = np.linalg.eigh(weighted @ weighted.T)  # n is small: quicker than a SVD
+    left = left[:, squares > 1e-10 * squares[-1]]
+    singular = np.sqrt(squares[-left.shape[1] :])
+    inside = left * singular / root  # (n, r)
     step = 1 / (singular**2 / 2 + 2 * penalty)
     here = ahead = np.zeros((logits.shape[1], len(singular)))
     momentum = 1.0
@@ -229,7 +232,7 @@ def minimise(
         faster = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         ahead = there + (momentum - 1) / faster * (there - here)
         here, momentum = there, faster
-    return np.asarray(here @ basis)
+    return np.asarray((here / singular) @ left.T @ weighted)
 
 
 def _softmax(logits: Vectors) -> Vectors:
