@@ -85,3 +85,13 @@ def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
     factor, offset = module._normaliser(vectors, bank, 10.0)
     logits = 0.5 * factor[:2] - offset[:2]
     assert logits[1] > logits[0]
+
+
+def test_under_other_labels_the_neighbours_are_those_of_before() -> None:
+    pictures, texts = embeddings(RED, GREEN, BLUE, RED, BLUE), ColourEncoder().embed_texts
+    before = score(pictures, parse(["red", "blue"]), texts)
+    after = score(pictures, parse(["green"]), texts, before)
+    fresh = score(pictures, parse(["green"]), texts)
+    assert after.neighbours is before.neighbours
+    np.testing.assert_array_equal(after.neighbours, fresh.neighbours)
+    np.testing.assert_array_equal(after.logits, fresh.logits)

@@ -41,6 +41,7 @@ from zeroshelf.records import (
     Plan,
     Progress,
     Question,
+    Scores,
     Skipped,
     Vectors,
 )
@@ -216,7 +217,15 @@ class Run:
         start = time.monotonic()
         names = (*question.labels.names, OTHER)
         known = {digest: mark for digest, mark in self.known.items() if mark.label in names}
-        return _answer(question, self.embeddings, self._encoder, self._store, start, known)
+        return _answer(
+            question,
+            self.embeddings,
+            self._encoder,
+            self._store,
+            start,
+            known,
+            self.decisions.scores,
+        )
 
     def correct(self, marks: Mapping[str, str]) -> Run:
         """The same run after a person's word, path -> label or "other": those pictures are where
@@ -422,8 +431,9 @@ def _answer(
     store: Store,
     start: float,
     known: remembered.Marks,
+    before: Scores | None = None,
 ) -> Run:
-    scores = score(embedded, question.labels, embedding.text_embedder(encoder, store))
+    scores = score(embedded, question.labels, embedding.text_embedder(encoder, store), before)
     decided = deciding.decide(scores, threshold=question.threshold)
     run = Run(question, embedded, decided, encoder, store, known=known)
     run.decisions = run.taught(decided, {}, known)

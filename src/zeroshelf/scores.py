@@ -31,8 +31,13 @@ ANCHORS = 8192  # in a larger folder, neighbours are sought among that many, eve
 Floats = npt.NDArray[np.float32]
 
 
-def score(embeddings: Embeddings, labels: LabelSet, texts: Texts) -> Scores:
-    """(N, D) pictures, K labels -> (N, K) logits and (N,) scores of the nearest negatives."""
+def score(
+    embeddings: Embeddings, labels: LabelSet, texts: Texts, before: Scores | None = None
+) -> Scores:
+    """(N, D) pictures, K labels -> (N, K) logits and (N,) scores of the nearest negatives.
+
+    before: what was said of the same pictures under other labels; their neighbours are the same.
+    """
     prompts = [label_prompts(label, labels) for label in labels]
     words = mean_vectors([group for own in prompts for group in own], texts)
     starts = np.cumsum([0, *map(len, prompts)])[:-1]
@@ -58,7 +63,9 @@ def score(embeddings: Embeddings, labels: LabelSet, texts: Texts) -> Scores:
         negative[rows] = values.mean(axis=1)
         order = np.argsort(-values, axis=1)[:, :NAMED]
         nearest[rows] = np.take_along_axis(top, order, axis=1)
-    neighbours, likeness = _neighbours(embeddings.vectors)
+    neighbours, likeness = (
+        _neighbours(embeddings.vectors) if before is None else (before.neighbours, before.likeness)
+    )
     return Scores(
         pictures=embeddings.pictures,
         labels=labels,
