@@ -36,7 +36,7 @@ from zeroshelf.decisions import Decisions, choose
 ANCHOR = 50.0  # lam
 SHOTS, SHOT_WEIGHT = 12, 0.5  # pseudo-shots a label, and what each counts against a mark
 HELD = 256  # pictures that stand for the rest of the folder
-HELD_WHICH, HELD_WHETHER = 1.0, 12.0  # what they weigh, all together, in marks
+HELD_WHICH, HELD_WHETHER = 1 / HELD, 12 / HELD  # what each counts against a mark
 SAME = 0.95  # cosine from which a picture shows what a mark shows: contradicted with it
 BLOCK = 8192  # pictures at once
 _LEAST = 1e-7  # of a probability, so that its logarithm is finite: what float32 holds of 1 - P
@@ -176,7 +176,7 @@ def _refit(
     held: float,
 ) -> npt.NDArray[np.float32]:
     """(N, D), (N, C) -> (N, C): softmax(log P + scale (x - centre).W) with the W that is learnt
-    from `marks`, `shots`, and the `free` pictures, which together weigh `held`."""
+    from `marks`, `shots`, and the `free` pictures, each of weight `held`."""
     classes = probabilities.shape[1]
     logits = np.log(np.maximum(probabilities, _LEAST))
     if len(marks):
@@ -189,7 +189,7 @@ def _refit(
             scale * (vectors[rows].astype(np.float64) - centre),
             logits[rows].astype(np.float64),
             np.concatenate((np.eye(classes)[columns], probabilities[free])),
-            np.concatenate((weights, np.full(len(free), held / max(len(free), 1)))),
+            np.concatenate((weights, np.full(len(free), held))),
             ANCHOR / classes,
         ).astype(np.float32)
         for start in range(0, len(vectors), BLOCK):
