@@ -6,9 +6,12 @@ import base64
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -132,6 +135,16 @@ class Chromium:
         self._call("Performance.enable")
         return {m["name"]: m["value"] for m in self._call("Performance.getMetrics")["metrics"]}
 
+    def memory(self) -> float:
+        """MB that the processes which draw pages hold, what they share with others by its part."""
+        kilobytes = 0
+        for process in _below(self.process):
+            if b"--type=renderer" in (process / "cmdline").read_bytes():
+                found = re.search(r"^Pss:\s+(\d+)", (process / "smaps_rollup").read_text(), re.M)
+                kilobytes += int(found[1]) if found else 0
+        assert kilobytes
+        return kilobytes / 1024
+
     def screenshot(self, path: str, **options: object) -> None:
         data = self._call("Page.captureScreenshot", **{"format": "png", **options})["data"]
         with open(path, "wb") as file:
@@ -171,3 +184,11 @@ class Chromium:
             case "Log.entryAdded":
                 self.errors.append(parameters["entry"]["text"])
         return event
+
+
+def _below(pid: int) -> Iterator[Path]:
+    """The folders in /proc of all processes that it began, and of theirs."""
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            yield Path(f"/proc/{child}")
+            yield from _below(child)

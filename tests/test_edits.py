@@ -25,6 +25,13 @@ def test_the_last_word_about_a_picture_counts() -> None:
     assert edits.replay(CATS, events).placed == {"a": "cat", "b": "other"}
 
 
+def test_a_name_is_followed_through_all_its_changes() -> None:
+    first, second = labels.parse(["tom", "dog"]), labels.parse(["pet"])
+    events = [edits.label(first, {"cat": "tom"}), edits.label(second, {"tom": "pet", "dog": "pet"})]
+    assert edits.replay(CATS, events).renamed == {"cat": "pet", "dog": "pet"}
+    assert edits.replay(CATS, [*events, edits.undo(1)]).renamed == {"cat": "tom"}
+
+
 def test_an_undone_edit_never_was() -> None:
     events = [edits.place("cat", ["a"]), edits.place("dog", ["a"]), edits.undo(1)]
     edited = edits.replay(CATS, events)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from tests.reviewing import TOKEN, colour_run, serving
 from zeroshelf import marks
 from zeroshelf.commands.review import keep
 from zeroshelf.files import planfile
-from zeroshelf.review.session import Session
+from zeroshelf.review.session import MODEL, PERSON, Session
 from zeroshelf.run import classify, reopen
 
 SECRET = b"no picture: a secret"
@@ -218,24 +219,56 @@ def test_a_reopened_run_has_its_edits_and_its_plan(tmp_path: Path) -> None:
     assert [action.label for action in planned.actions] == names
 
 
-def test_marks_teach_in_another_folder(tmp_path: Path) -> None:
+def test_marks_are_followed_in_another_folder(tmp_path: Path) -> None:
     """In the second folder blue pictures are known to be red, because they were in the first."""
     run = colour_run(tmp_path / "one", each=3)
     with Session(run) as session:
         session.place([0, 1, 2], "red")  # blue pictures come first by name
         keep(session)
     other = colour_run(tmp_path / "two", each=5)
-    with Session(other) as session:
-        from zeroshelf.review import lessons
+    assert other.counts == {"red": 10, "green": 5, "other": 0}
+    assert any("3 marks" in note and "--no-marks" in note for note in other.notes)
+    with Session(reopen(other.id, encoder=other._encoder, store=other._store)) as session:
+        by = session.shelves.by
+        assert (by[:3] == PERSON).all() and (by[3:] == MODEL).all()
+        assert (session.shelves.columns == other.decisions.chosen).all()
+        session.rename_label("red", "warm")
+        assert (session.shelves.columns[:5] == session.names.index("warm")).all()
+        session.place([0], "green")
+        session.undo()
+        assert (session.shelves.columns[:5] == session.names.index("warm")).all()
 
-        learnt = lessons.lesson(session)
-        assert learnt.marks == 3 - len(_both(run, other))
-        assert {(move.shelf, move.to) for move in learnt.moves} <= {("other", "red")}
+
+def test_kept_marks_can_be_left_out_and_dropped(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=4)
+    again = partial(
+        classify, tmp_path / "pictures", ["green", "red"], encoder=run._encoder, store=run._store
+    )
+    blue = [path.name for path in (tmp_path / "pictures").glob("blue*")]
+    run.correct(dict.fromkeys(blue[:3], "red")).keep_marks()
+    followed = again()
+    assert followed.counts == {"green": 4, "red": 8, "other": 0}
+    assert again(marks=False).counts == run.counts
+    assert classify(  # other labels, other marks
+        tmp_path / "pictures", ["red"], encoder=run._encoder, store=run._store
+    ).counts == {"red": 4, "other": 8}
+    assert followed.correct({blue[0]: "green"}).counts == {"green": 5, "red": 7, "other": 0}
+    marks.save(marks.home(run.labels, run.model), {}, run.model)
+    assert again().counts == run.counts
+
+
+def test_a_mark_that_is_taken_back_is_not_kept(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=2)
+    with Session(run) as session:
+        session.place([0], "red")
+        session.place([1], "red")
+        keep(session)
+    assert len(marks.kept(run.labels, run.model)) == 2
+    with Session(reopen(run.id, encoder=run._encoder, store=run._store)) as session:
+        session.undo()
+        keep(session)
+    assert len(marks.kept(run.labels, run.model)) == 1
     assert marks.kept(run.labels, run.model)
-
-
-def _both(one: Any, other: Any) -> set[bytes]:
-    return set(one.embeddings.digests[:3]) & set(other.embeddings.digests)
 
 
 def test_python_has_the_same(tmp_path: Path) -> None:

@@ -34,10 +34,17 @@ def tree(where: Path) -> dict[str, bytes]:
     return {str(p.relative_to(where)): p.read_bytes() for p in where.rglob("*") if p.is_file()}
 
 
+MAKEFILE = Path(__file__).parent.parent / "Makefile"
+
+
 def test_demo_review_correct_accept_apply_undo(tmp_path: Path) -> None:
-    demo = zeroshelf("demo", where=tmp_path)
+    makes = ("demo", "--to", "demo")
+    assert f"/zeroshelf {' '.join(makes)} " in MAKEFILE.read_text(encoding="utf-8")
+    demo = zeroshelf(*makes, where=tmp_path)
+    assert any((tmp_path / "demo" / "sorted").rglob("*.*"))
     zeroshelf("undo", "--yes", where=tmp_path)
     before = tree(tmp_path)
+    assert before and all(name.startswith("demo/pictures/") for name in before)
 
     review = subprocess.Popen(
         [sys.executable, "-m", "zeroshelf", "review", "--no-open"],
@@ -70,7 +77,7 @@ def test_demo_review_correct_accept_apply_undo(tmp_path: Path) -> None:
         for p in destination.rglob("*")
         if p.is_file()
     }
-    root = tmp_path / "zeroshelf-demo" / "pictures"
+    root = tmp_path / "demo" / "pictures"
     assert sorted(done.values()) == sorted((root / path).read_bytes() for path in shown)
     for path, shelf in shown.items():
         on_shelf = [data for name, data in done.items() if name.startswith(f"{shelf}/")]

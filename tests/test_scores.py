@@ -71,3 +71,14 @@ def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
     factor, offset = module._normaliser(vectors, bank, 10.0)
     logits = 0.5 * factor[:2] - offset[:2]
     assert logits[1] > logits[0]
+
+
+def test_under_other_labels_what_looks_alike_is_as_before() -> None:
+    pictures, texts = embeddings(RED, GREEN, BLUE, RED, BLUE), ColourEncoder().embed_texts
+    before = score(pictures, parse(["red", "blue"]), texts)
+    after = score(pictures, parse(["green"]), texts, before.likeness)
+    fresh = score(pictures, parse(["green"]), texts)
+    assert after.likeness is before.likeness
+    assert after.likeness is not None and fresh.likeness is not None
+    np.testing.assert_array_equal(after.likeness.neighbours, fresh.likeness.neighbours)
+    np.testing.assert_array_equal(after.logits, fresh.logits)

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.likeness import far_and_wide, near_by
-from zeroshelf.records import OTHER, Confidence, Decision, Scores
+from zeroshelf.records import OTHER, Confidence, Decision, LabelSet, Scores
 
 CROWD = 0.6  # logits; garbage's d grew by .6 to 1.1 on each of four development sets
 SURE, LIKELY = 0.9, 0.6  # the least probability of "sure" and of "likely"
@@ -71,13 +71,8 @@ def decide(scores: Scores, *, threshold: float | None = None, boldness: float = 
     d, logits = fit(scores)
     p_in = sigmoid((d + boldness - constants.delta) / constants.t_open)
     on_shelf = p_in[:, None] * softmax(logits / constants.t_labels)
-    best = logits.argmax(axis=1)
-    stays = _stays(on_shelf, p_in, best, scores, threshold)
-    return Decisions(
-        scores=scores,
-        probabilities=np.column_stack((on_shelf, 1 - p_in)).astype(np.float32),
-        chosen=np.where(stays, best, len(scores.labels)).astype(np.int32),
-    )
+    probabilities = np.column_stack((on_shelf, 1 - p_in)).astype(np.float32)
+    return Decisions(scores, probabilities, choose(probabilities, scores.labels, threshold))
 
 
 def fit(scores: Scores) -> tuple[Floats, Floats]:
@@ -152,17 +147,17 @@ def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
     return f"looks like {best}"
 
 
-def _stays(
-    on_shelf: Floats,
-    p_in: Floats,
-    best: npt.NDArray[np.intp],
-    scores: Scores,
-    threshold: float | None,
-) -> Bools:
-    """(N,): p_in of a half or more, or P(label) of the threshold where one is given."""
-    own = [threshold if label.threshold is None else label.threshold for label in scores.labels]
+def choose(
+    probabilities: Floats, labels: LabelSet, threshold: float | None
+) -> npt.NDArray[np.int32]:
+    """(N, K + 1) -> (N,): the best label's column where P(other) is a half at most, or where
+    P(label) reaches the threshold if one is given; else K."""
+    on_shelf, other = probabilities[:, :-1], probabilities[:, -1]
+    best = on_shelf.argmax(axis=1)
+    own = [threshold if label.threshold is None else label.threshold for label in labels]
     asked = np.array([np.nan if limit is None else limit for limit in own])[best]
-    return np.where(np.isnan(asked), p_in >= 0.5, on_shelf.max(axis=1) >= asked)
+    stays = np.where(np.isnan(asked), other <= 0.5, on_shelf.max(axis=1) >= asked)
+    return np.where(stays, best, len(labels)).astype(np.int32)
 
 
 def _drawn(scores: Scores) -> tuple[Floats, Floats]:

@@ -37,6 +37,7 @@ class Edited:
     learnt: Mapping[str, str] = field(default_factory=dict)  # path -> shelf, accepted
     boldness: float = 0.0
     last: int | None = None  # the edit that `z` takes back
+    renamed: Mapping[str, str] = field(default_factory=dict)  # a first label -> its name by now
 
 
 def place(shelf: str, pictures: Sequence[str]) -> Event:
@@ -66,6 +67,7 @@ def replay(labels: LabelSet, events: Sequence[Event]) -> Edited:
     placed: dict[str, str] = {}
     learnt: dict[str, str] = {}
     boldness, last = 0.0, None
+    now: dict[str, str] = {}
     for number, event in enumerate(events):
         if number in gone or event["do"] == "undo":
             continue
@@ -79,10 +81,12 @@ def replay(labels: LabelSet, events: Sequence[Event]) -> Edited:
                 learnt |= {path: shelf for shelf, paths in shelves.items() for path in paths}
             case {"do": "label", "labels": given, "renamed": renamed}:
                 labels = _labels(given)
+                fresh = {old: new for old, new in renamed.items() if old not in now.values()}
+                now = fresh | {first: renamed.get(name, name) for first, name in now.items()}
                 placed, learnt = (_carried(moves, labels, renamed) for moves in (placed, learnt))
             case {"do": "bold", "by": by}:
                 boldness = float(by)
-    return Edited(labels, placed, learnt, boldness, last)
+    return Edited(labels, placed, learnt, boldness, last, now)
 
 
 def _carried(

@@ -87,7 +87,10 @@ def load(path: str, labels: LabelSet, model: Model) -> Marks:
 
 def kept(labels: LabelSet, model: Model) -> Marks:
     """The marks that were kept for this label set and model, from whatever folder."""
-    path = home(labels, model)
+    return load_if_any(home(labels, model), labels, model)
+
+
+def load_if_any(path: str, labels: LabelSet, model: Model) -> Marks:
     return load(path, labels, model) if os.path.exists(path) else {}
 
 

@@ -21,6 +21,7 @@ from zeroshelf import duplicates, models, plan, report, results, runs, sheet
 from zeroshelf import embeddings as embedding
 from zeroshelf import folder as scanning
 from zeroshelf import labels as labelling
+from zeroshelf import marks as remembered
 from zeroshelf import question as asked
 from zeroshelf import undo as undoing
 from zeroshelf.decisions import Decisions
@@ -34,6 +35,7 @@ from zeroshelf.records import (
     Embeddings,
     Encoder,
     LabelSet,
+    Likeness,
     Model,
     Outcome,
     Picture,
@@ -57,6 +59,7 @@ def classify(
     exclude: Sequence[str] = (),
     leave_out: Collection[str] = (),
     threshold: float | None = None,
+    marks: bool = True,
     device: str | None = None,
     encoder: Encoder | None = None,
     store: Store | None = None,
@@ -67,6 +70,7 @@ def classify(
     but the cache.
 
     `labels` are words or phrases, a mapping of a label to its synonyms, or a `LabelSet`;
+    `marks`: follow what a person said under these labels before, in whatever folder.
     `exclude` are glob patterns and `leave_out` absolute paths of folders not to look into.
     `encoder` and `store` stand in for the model and the cache, in tests and in other programs.
     `warn` hears of a device that fails while another takes over; None: a Python warning.
@@ -82,7 +86,8 @@ def classify(
     store = store or Store.open()
     embedded = embedding.embed(found, encoder, store, progress=progress)
     question = Question(root, wanted, encoder.model.id, threshold)
-    return _answer(question, embedded, encoder, store, start)
+    known = remembered.kept(wanted, encoder.model) if marks else {}
+    return _answer(question, embedded, encoder, store, start, known)
 
 
 def reopen(
@@ -100,7 +105,8 @@ def reopen(
     planned = planfile.load(os.path.join(found.record, "plan.jsonl"))
     rows = list(results.read_jsonl(os.path.join(found.record, "results.jsonl")))
     embedded = _remembered(rows, planned, encoder.model, store)
-    opened = _answer(question, embedded, encoder, store, start)
+    known = remembered.load_if_any(_marks_of(found.record), question.labels, encoder.model)
+    opened = _answer(question, embedded, encoder, store, start, known)
     opened.id, opened.record = found.id, found.record
     return opened
 
@@ -129,6 +135,7 @@ class Run:
         encoder: Encoder,
         store: Store,
         seconds: float = 0.0,
+        known: remembered.Marks | None = None,
     ) -> None:
         self.question = question
         self.embeddings = embeddings
@@ -138,7 +145,8 @@ class Run:
         self.id: str | None = None
         self.record: str | None = None
         self._saved: Plan | None = None  # the plan that `record` holds
-        self.marks: dict[str, str] = {}  # path -> label, a person's word
+        self.known = known or {}  # the kept marks that the decisions follow
+        self.marks: dict[str, str] = {}  # path -> label, a person's word in this run
         self._encoder = encoder
         self._store = store
 
@@ -167,10 +175,15 @@ class Run:
     def notes(self) -> tuple[str, ...]:
         """What a person should know about these answers."""
         short = self._store.notes(self.embeddings.digests)
+        followed = (
+            f"{len(self.known):,} marks that were kept for these labels are followed "
+            "(--no-marks: without them)"
+        )
         cut = f"{len(short):,} pictures are cut short and were judged by what is there"
         return (
             *models.notes(self.model, self.labels),
             *([cut] if short else []),
+            *([followed] if self.known else []),
             *([self._store.trouble] if self._store.trouble else []),
         )
 
@@ -208,13 +221,22 @@ class Run:
     def relabel(self, labels: Labels, *, threshold: float | None = None) -> Run:
         """The same pictures under other labels. No picture is read again."""
         question = replace(self.question, labels=labelling.parse(labels), threshold=threshold)
-        return _answer(question, self.embeddings, self._encoder, self._store, time.monotonic())
+        start = time.monotonic()
+        names = (*question.labels.names, OTHER)
+        known = {digest: mark for digest, mark in self.known.items() if mark.label in names}
+        return _answer(
+            question,
+            self.embeddings,
+            self._encoder,
+            self._store,
+            start,
+            known,
+            self.decisions.scores.likeness,
+        )
 
     def correct(self, marks: Mapping[str, str]) -> Run:
         """The same run after a person's word, path -> label or "other": those pictures are where
         they were put, and the rest follows what can be learnt from them. Marks add up."""
-        from zeroshelf import teach
-
         column = {name: k for k, name in enumerate((*self.labels.names, OTHER))}
         for label in marks.values():
             if label not in column:
@@ -223,10 +245,72 @@ class Run:
         columns = [column[label] for label in everything.values()]
         rows = dict(zip(self._rows_of(everything), columns, strict=True))
         untaught = deciding.decide(self.decisions.scores, threshold=self.question.threshold)
-        decided = teach.teach(self.embeddings.vectors, untaught, teach.Marks.of(rows))
-        run = Run(self.question, self.embeddings, decided, self._encoder, self._store, self.seconds)
+        decided = self.taught(untaught, rows, self.known)
+        run = Run(
+            self.question,
+            self.embeddings,
+            decided,
+            self._encoder,
+            self._store,
+            self.seconds,
+            self.known,
+        )
         run.marks, run.id, run.record = everything, self.id, self.record
         return run
+
+    def keep_marks(self) -> None:
+        """Keep this run's marks with its labels and model: other runs with both follow them."""
+        digests, vectors = self.embeddings.digests, self.embeddings.vectors
+        rows = self._rows_of(self.marks)
+        own = {
+            digests[row].hex(): remembered.Mark(label, vectors[row])
+            for row, label in zip(rows, self.marks.values(), strict=True)
+        }
+        known = {**remembered.kept(self.labels, self.model), **own}
+        remembered.save(remembered.home(self.labels, self.model), known, self.model)
+
+    def taught(
+        self,
+        decided: Decisions,
+        placed: Mapping[int, int],
+        known: remembered.Marks,
+        boldness: float = 0.0,
+    ) -> Decisions:
+        """`decided`, made with this boldness, after marks: row -> column of the pictures placed in
+        this run, and marks that were kept, of whatever folder. Pictures of this run among the
+        latter are where they were marked, if nobody placed them since."""
+        from zeroshelf import teach
+
+        names = (*decided.scores.labels.names, OTHER)
+        here = self.marked(known, names)
+        digests = {self.embeddings.digests[row].hex() for row in here}
+        there = [mark for d, mark in known.items() if d not in digests and mark.label in names]
+        elsewhere = None
+        if there:
+            vectors = np.stack([mark.vector for mark in there])
+            strangers = tuple(Picture("", "", 0, 0, 0) for _ in there)
+            embedded = Embeddings(strangers, (b"",) * len(there), vectors, (), self.model)
+            said = deciding.decide(
+                score(embedded, decided.scores.labels, self.embed_texts), boldness=boldness
+            )
+            columns = np.array([names.index(mark.label) for mark in there], np.intp)
+            elsewhere = teach.Elsewhere(vectors, said.probabilities, columns)
+        return teach.teach(
+            self.embeddings.vectors,
+            decided,
+            teach.Marks.of({**here, **placed}),
+            elsewhere,
+            self.question.threshold,
+        )
+
+    def marked(self, known: remembered.Marks, names: Sequence[str]) -> dict[int, int]:
+        """Row -> column of the pictures of this run that kept marks are about."""
+        found = {}
+        for row, digest in enumerate(self.embeddings.digests if known else ()):
+            mark = known.get(digest.hex())
+            if mark is not None and mark.label in names:
+                found[row] = names.index(mark.label)
+        return found
 
     def ask(self, count: int = 20) -> list[Decision]:
         """The pictures about which a person's word would help most."""
@@ -280,6 +364,7 @@ class Run:
         self.id, self.record = runs.new(planned)
         self._saved = planned
         asked.save(self.record, self.question)
+        remembered.save(_marks_of(self.record), self.known, self.model)
         return self.write(self.record, planned)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
@@ -348,11 +433,25 @@ class Run:
 
 
 def _answer(
-    question: Question, embedded: Embeddings, encoder: Encoder, store: Store, start: float
+    question: Question,
+    embedded: Embeddings,
+    encoder: Encoder,
+    store: Store,
+    start: float,
+    known: remembered.Marks,
+    alike: Likeness | None = None,
 ) -> Run:
-    scores = score(embedded, question.labels, embedding.text_embedder(encoder, store))
+    scores = score(embedded, question.labels, embedding.text_embedder(encoder, store), alike)
     decided = deciding.decide(scores, threshold=question.threshold)
-    return Run(question, embedded, decided, encoder, store, time.monotonic() - start)
+    run = Run(question, embedded, decided, encoder, store, known=known)
+    run.decisions = run.taught(decided, {}, known)
+    run.seconds = time.monotonic() - start
+    return run
+
+
+def _marks_of(record: str) -> str:
+    """The kept marks that a run followed, so that opened again it says the same."""
+    return os.path.join(record, "marks.jsonl")
 
 
 def _remembered(

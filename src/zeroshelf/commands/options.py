@@ -39,6 +39,14 @@ def classifying(command: Command) -> Command:
                 type=click.FloatRange(0, 1),
                 help="The least probability of a label; else the model's own decision.",
             ),
+            click.option(
+                "--no-marks",
+                "marks",
+                is_flag=True,
+                default=True,
+                flag_value=False,
+                help="Don't follow the marks that were kept for these labels (see teach).",
+            ),
         )
     ):
         command = decorate(command)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from zeroshelf import ask as asking
 from zeroshelf import decisions as deciding
-from zeroshelf import teach
-from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.review.session import PERSON, Session
 
@@ -34,12 +32,10 @@ class Lesson:
 def lesson(session: Session) -> Lesson:
     """What the rest of the folder looks like after the marks so far; placed pictures stay."""
     with session.lock:
-        version, now, marked = session.version, session.shelves, session.marked
-        decided = session.decisions
-    count = len(marked) + len(session.kept)
+        version, now, count = session.version, session.shelves, len(session.all_marks())
     if not count:
         return Lesson(version, 0, ())
-    after = _taught(session, decided, marked)
+    after = session.taught()
     free = np.flatnonzero((now.by != PERSON) & (after.chosen != now.columns))
     found: dict[tuple[int, int], list[int]] = {}
     for row in free[np.argsort(-after.probabilities[free, after.chosen[free]], kind="stable")]:
@@ -69,8 +65,8 @@ def accept(session: Session, learnt: Lesson, wanted: Sequence[int]) -> int:
 def ask(session: Session, count: int) -> list[int]:
     """The pictures whose answers help most, as things stand after the marks so far."""
     with session.lock:
-        marked, decided = session.marked, session.decisions
-    decided = _taught(session, decided, marked)
+        marked = session.marked
+    decided = session.taught()
     vectors = session.run.embeddings.vectors
     return asking.ask(vectors, decided.probabilities, sorted(marked), count)
 
@@ -78,17 +74,11 @@ def ask(session: Session, count: int) -> list[int]:
 def bolder(session: Session, by: float) -> dict[str, tuple[int, int]]:
     """Shelf -> how many pictures would leave it and how many would come, the slider at `by`."""
     with session.lock:
-        now, decided = session.shelves, session.decisions
-    then = deciding.decide(
-        decided.scores, threshold=session.run.question.threshold, boldness=by
-    ).chosen
+        now, run = session.shelves, session.run
+    says = deciding.decide(run.decisions.scores, threshold=run.question.threshold, boldness=by)
+    then = run.taught(says, {}, run.known, by).chosen
     moving = (now.by == 0) & (then != now.columns)
     leave = np.bincount(now.columns[moving], minlength=len(now.names))
     come = np.bincount(then[moving], minlength=len(now.names))
     pairs = zip(now.names, leave.tolist(), come.tolist(), strict=True)
     return {name: (gone, new) for name, gone, new in pairs if gone or new}
-
-
-def _taught(session: Session, decided: Decisions, marked: Mapping[int, int]) -> Decisions:
-    vectors = session.run.embeddings.vectors
-    return teach.teach(vectors, decided, teach.Marks.of(marked), session.elsewhere(decided))

@@ -18,12 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import decisions as deciding
-from zeroshelf import edits, labels, marks, plan, teach
+from zeroshelf import edits, labels, marks, plan
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, planfile
-from zeroshelf.records import OTHER, Embeddings, Label, LabelSet, Picture, Plan
-from zeroshelf.scores import score
+from zeroshelf.records import OTHER, Label, LabelSet, Picture, Plan
 
 if TYPE_CHECKING:
     from zeroshelf.run import Run
@@ -64,12 +63,14 @@ class Session:
         self._log = edits.Log(self.record)
         self._open.callback(self._log.close)
         self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=KEPT_CHANGES)
-        self._started_with = run.labels
+        self._started_with, self._followed = run.labels, run.known
         self._settled = -1 if edits.unsettled(self.record) else len(self._log.events)
         self.edited = edits.replay(self._started_with, self._log.events)
-        self.decisions = self._decide()
+        self.untaught, self.decisions = self._decide()
         self.shelves = self._shelves()
-        self.kept = self._elsewhere(marks.kept(self.edited.labels, self.run.model))
+        own = self._own_marks()  # what this run said itself can be taken back in it
+        kept = marks.kept(self.edited.labels, self.run.model)
+        self.kept = {digest: mark for digest, mark in kept.items() if digest not in own}
 
     def __enter__(self) -> Session:
         return self
@@ -92,10 +93,12 @@ class Session:
 
     @property
     def marked(self) -> dict[int, int]:
-        """Row -> column, of every picture that a person placed."""
+        """Row -> column, of every picture that a person placed, here or in the marks that this run
+        followed from the start."""
         columns = {name: column for column, name in enumerate(self.names)}
         placed = self.edited.placed.items()
-        return {self.row_of[p]: columns[name] for p, name in placed if p in self.row_of}
+        here = {self.row_of[p]: columns[name] for p, name in placed if p in self.row_of}
+        return {**self.run.marked(self.run.known, self.names), **here}
 
     def changed_since(self, version: int) -> npt.NDArray[np.intp] | None:
         """The rows that an older page has wrong; None: everything, the shelves too."""
@@ -215,42 +218,31 @@ class Session:
 
     # --- marks ------------------------------------------------------------------------------
 
-    def elsewhere(self, decided: Decisions) -> teach.Elsewhere | None:
-        """The marks of other folders under the labels of `decided`."""
-        names = (*decided.scores.labels.names, OTHER)
-        known = [mark for mark in self.kept.values() if mark.label in names]
-        if not known:
-            return None
-        vectors = np.stack([mark.vector for mark in known])
-        strangers = tuple(Picture("", "", 0, 0, 0) for _ in known)
-        pictures = Embeddings(strangers, (b"",) * len(known), vectors, (), self.run.model)
-        scored = score(pictures, decided.scores.labels, self.run.embed_texts)
-        said = deciding.decide(scored, boldness=self.edited.boldness).probabilities
-        columns = np.array([names.index(mark.label) for mark in known], np.intp)
-        return teach.Elsewhere(vectors, said, columns)
+    def taught(self) -> Decisions:
+        """What the model says after all marks."""
+        with self.lock:
+            run, untaught, marked = self.run, self.untaught, self.marked
+            known, boldness = {**run.known, **self.all_marks()}, self.edited.boldness
+        return run.taught(untaught, marked, known, boldness)
 
     def use(self, known: marks.Marks) -> None:
         """Learn from these marks too; what is said in this run comes before them."""
-        self.kept = {**self.kept, **self._elsewhere(known)}
+        self.kept = {**self.kept, **known}
 
     def all_marks(self) -> marks.Marks:
-        """All of them: those of other folders and this run's."""
+        """All of them: those kept before and this run's."""
         with self.lock:
-            here = self.run.embeddings
-            own = {
-                here.digests[row].hex(): marks.Mark(self.names[column], here.vectors[row])
-                for row, column in self.marked.items()
-            }
-            return {**self.kept, **own}
+            return {**self.kept, **self._own_marks()}
 
     def keep_marks(self) -> None:
         """Where the next run with these labels and this model finds them."""
         labels, model = self.edited.labels, self.run.model
         marks.save(marks.home(labels, model), self.all_marks(), model)
 
-    def _elsewhere(self, known: marks.Marks) -> marks.Marks:
-        here = {digest.hex() for digest in self.run.embeddings.digests}
-        return {digest: mark for digest, mark in known.items() if digest not in here}
+    def _own_marks(self) -> dict[str, marks.Mark]:
+        here = self.run.embeddings
+        placed = ((self.row_of[p], n) for p, n in self.edited.placed.items() if p in self.row_of)
+        return {here.digests[r].hex(): marks.Mark(n, here.vectors[r]) for r, n in placed}
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -259,7 +251,7 @@ class Session:
         before, names = self.edited, self.names
         self.edited = edits.replay(self._started_with, self._log.events)
         if (self.edited.labels, self.edited.boldness) != (before.labels, before.boldness):
-            self.decisions = self._decide()
+            self.untaught, self.decisions = self._decide()
         old, self.shelves = self.shelves, self._shelves()
         self.version += 1
         if self.names != names:
@@ -277,18 +269,24 @@ class Session:
             )
         )
 
-    def _decide(self) -> Decisions:
+    def _decide(self) -> tuple[Decisions, Decisions]:
+        """What the model says, without any mark and after those that the run followed."""
         wanted = self.edited.labels
         if wanted != self.run.labels:
             threshold = self.run.question.threshold
             moved = self.run.relabel(wanted, threshold=threshold)
             moved.id, moved.record = self.run.id, self.run.record
+            now = self.edited.renamed
+            moved.known = {
+                digest: replace(mark, label=now.get(mark.label, mark.label))
+                for digest, mark in self._followed.items()
+            }
             self.run = moved
-        return deciding.decide(
-            self.run.decisions.scores,
-            threshold=self.run.question.threshold,
-            boldness=self.edited.boldness,
+        boldness = self.edited.boldness
+        untaught = deciding.decide(
+            self.run.decisions.scores, threshold=self.run.question.threshold, boldness=boldness
         )
+        return untaught, self.run.taught(untaught, {}, self.run.known, boldness)
 
     def _shelves(self) -> Shelves:
         decided = self.decisions
@@ -297,6 +295,7 @@ class Session:
         rows = np.arange(len(columns))
         probabilities = decided.probabilities[rows, decided.chosen].copy()
         by = np.zeros(len(columns), np.uint8)
+        by[list(self.run.marked(self.run.known, names))] = PERSON
         place = {name: column for column, name in enumerate(names)}
         for moves, who in ((self.edited.learnt, LEARNT), (self.edited.placed, PERSON)):
             found = [(self.row_of[p], place[name]) for p, name in moves.items() if p in self.row_of]

@@ -1,0 +1,52 @@
+"""How long other labels for a large folder take: python -m benchmarks.relabelling [--pictures N]
+
+Random vectors of the model's length stand for the pictures: the work does not depend on what they
+show. The time is that of `Run.relabel`'s scores and decisions, after the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+import numpy as np
+
+from zeroshelf import decisions, embeddings, labels, models, scores
+from zeroshelf.records import Embeddings, Picture
+from zeroshelf.store import Store
+
+FIRST = ["cat", "dog", "car", "beach", "mountain", "birthday party", "food", "flower", "bicycle"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--pictures", type=int, default=100_000)
+    given = parser.parse_args()
+    encoder = models.load(models.find(None))
+    vectors = np.random.default_rng(0).standard_normal(
+        (given.pictures, encoder.model.dim), np.float32
+    )
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    picture = Picture("", "", 0, 0, 0)
+    pictures = Embeddings(
+        (picture,) * given.pictures,
+        (b"",) * given.pictures,
+        vectors.astype(np.float16),
+        (),
+        encoder.model,
+    )
+    with Store.open() as store:
+        texts = embeddings.text_embedder(encoder, store)
+        alike = None
+        for name, words in (("first", FIRST), ("one more", [*FIRST, "frog"]), ("one less", FIRST)):
+            start = time.perf_counter()
+            made = scores.score(pictures, labels.parse(words), texts, alike)
+            decisions.decide(made)
+            alike = made.likeness
+            print(f"{name}: {time.perf_counter() - start:.1f} s")
+    print(f"1-minute load of the machine at the end: {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
