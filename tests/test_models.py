@@ -61,6 +61,17 @@ def test_a_layout_gives_the_vectors_that_its_graphs_say(tmp_path: Path, kind: st
     np.testing.assert_allclose(texts, [RED_VECTOR, GREEN_VECTOR], atol=1e-6)
 
 
+def test_a_short_text_is_padded_where_the_graph_takes_one_length_only(tmp_path: Path) -> None:
+    """transformers' CLIP needs no padding, but its graph may have been exported at one length."""
+    folder = tiny.transformers_js(tmp_path)
+    tiny.textual(
+        folder / "onnx" / "text_model.onnx", name="input_ids", output="text_embeds",
+        kind=TensorProto.INT64,
+    )  # fmt: skip
+    encoder = models.load(models.describe("tiny", folder), device="cpu")
+    np.testing.assert_allclose(encoder.embed_texts(["red"]), [RED_VECTOR], atol=1e-6)
+
+
 def test_rclips_layout_is_read_without_settings(tmp_path: Path) -> None:
     """Its one model has 512 numbers a row; the tiny one's 4 are refused, and right but for that."""
     model = models.describe("rclip", rclip(tmp_path))

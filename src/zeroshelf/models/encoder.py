@@ -162,9 +162,9 @@ class _Textual:
         if "ids" not in ports:
             raise UserError(f"{graph.path}: no input for token ids")
         self._ports = ports
-        fixed = ports["ids"].shape[-1] is not None or "mask" not in ports
-        wanted = layout.text.pad_to_context
-        self._tokenizer = Tokenizer(layout.text, fixed if wanted is None else wanted)
+        fixed, wanted = ports["ids"].shape[-1] is not None, layout.text.pad_to_context
+        wanted = "mask" not in ports if wanted is None else wanted
+        self._tokenizer = Tokenizer(layout.text, fixed or wanted)
 
     def __call__(self, texts: Sequence[str], dim: int) -> Vectors:
         # Texts of like length together, so that none is padded to the length of a stranger.
