@@ -6,15 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
-from zeroshelf import cli, models
+from zeroshelf import cli, models, runs
 from zeroshelf.commands import options
-from zeroshelf.records import ActionKind
+from zeroshelf.files import sidecars
+from zeroshelf.records import ActionKind, OpenSet
 from zeroshelf.screen import printable
 
 
@@ -237,3 +239,33 @@ def test_ambiguous_pictures_are_set_apart(tmp_path: Path) -> None:
     assert command(*words, "--ambiguous", "look again") == 0
     assert [p.name for p in (tmp_path / "s" / "look again").iterdir()] == ["red.png"]
     assert [p.name for p in (tmp_path / "s" / "blue").iterdir()] == ["blue.png"]
+
+
+def test_a_picture_goes_on_every_shelf_that_it_fits(tmp_path: Path, encoder: ColourEncoder) -> None:
+    encoder.model = replace(encoder.model, open_set=OpenSet(delta=1.0, source="test"))
+    paint(tmp_path / "F" / "red.png", RED)
+    paint(tmp_path / "F" / "blue.png", BLUE)
+    labels = ("-l", "red", "-l", "red car", "-l", "blue")
+    sorted_ = ("sort", tmp_path / "F", *labels, "--several", "--yes")
+    assert command(*sorted_, "--to", tmp_path / "s") == 0
+    found = {str(path.relative_to(tmp_path / "s")) for path in (tmp_path / "s").rglob("*.png")}
+    assert found == {"red/red.png", "red car/red.png", "blue/blue.png"}
+    rows = [json.loads(line) for line in results_of_the_newest().splitlines()]
+    also = {os.path.basename(row["path"]): row["also"] for row in rows}
+    assert also == {"blue.png": [], "red.png": ["red car"]}
+    assert all(os.path.basename(os.path.dirname(row["target"])) == row["label"] for row in rows)
+    assert command("undo", "--yes") == 0
+    assert not (tmp_path / "s").exists()
+    assert command(*sorted_, "--to", tmp_path / "s", "--as", "move") == 2
+    assert command(*sorted_, "--as", "tag") == 0
+    sidecar = (tmp_path / "F" / "red.png.xmp").read_bytes()
+    assert sidecars.tags(sidecar) == {"zeroshelf/red", "zeroshelf/red car"}
+    assert command(*sorted_, "--as", "tag") == 0  # they are there: nothing to do
+    assert (tmp_path / "F" / "red.png.xmp").read_bytes() == sidecar
+    assert command("undo", "--yes") == 0
+    assert command("undo", "--yes") == 0
+    assert not (tmp_path / "F" / "red.png.xmp").exists()
+
+
+def results_of_the_newest() -> str:
+    return Path(runs.find(None).record, "results.jsonl").read_text("ascii")

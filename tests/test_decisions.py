@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS
-from zeroshelf.decisions import CROWD, ambiguous, confidence, decide, shelves
+from zeroshelf.decisions import CROWD, also, ambiguous, confidence, decide, shelves
 from zeroshelf.labels import parse
 from zeroshelf.likeness import PULL
 from zeroshelf.records import Label, LabelSet, Likeness, OpenSet, Picture, Scores
@@ -128,3 +128,8 @@ def test_several_shelves_are_asked_one_by_one() -> None:
 )
 def test_confidence_in_words(probability: float, word: str) -> None:
     assert confidence(probability) == word
+
+
+def test_what_fits_too_and_never_beside_other() -> None:
+    decisions = decide(said([[9, 8.5], [9, 0], [0, 0]], [5.0, 5, 5]))
+    assert also(decisions).tolist() == [[False, True], [False, False], [False, False]]

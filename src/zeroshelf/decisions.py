@@ -78,21 +78,25 @@ def decide(scores: Scores, *, threshold: float | None = None, boldness: float = 
 def fit(scores: Scores) -> tuple[Floats, Floats]:
     """d (N,) and the logits (N, K) that it comes from: what calibration looks at."""
     logits, negative = _drawn(scores)
-    crowd = np.float32(CROWD * np.log(len(scores.labels)))
-    d = (logits.max(axis=1) - negative - crowd)[:, None]
+    d = (logits.max(axis=1) - negative - _crowd(scores))[:, None]
     return (d if scores.likeness is None else far_and_wide(d, scores.likeness))[:, 0], logits
 
 
 def shelves(scores: Scores, *, boldness: float = 0.0) -> Floats:
     """(N, K): the probability that a picture belongs on each shelf, every label asked by itself.
-
-    For pictures that may lie on several shelves or carry several tags: those of a half or more.
-    """
+    What `also` and tags by several words come from."""
     constants = scores.model.open_set
     logits, negative = _drawn(scores)
-    d = logits - negative[:, None]
+    d = logits - negative[:, None] - _crowd(scores)
     d = d if scores.likeness is None else far_and_wide(d, scores.likeness)
     return sigmoid((d + boldness - constants.delta) / constants.t_open)
+
+
+def also(decisions: Decisions) -> Bools:
+    """(N, K): the labels that likely fit a picture too, beside the one whose shelf it is on."""
+    fits = shelves(decisions.scores) >= LIKELY
+    fits[decisions.chosen == fits.shape[1]] = False
+    return np.asarray(fits & (np.arange(fits.shape[1]) != decisions.chosen[:, None]))
 
 
 def ambiguous(decisions: Decisions) -> Bools:
@@ -158,6 +162,10 @@ def choose(
     asked = np.array([np.nan if limit is None else limit for limit in own])[best]
     stays = np.where(np.isnan(asked), other <= 0.5, on_shelf.max(axis=1) >= asked)
     return np.where(stays, best, len(labels)).astype(np.int32)
+
+
+def _crowd(scores: Scores) -> np.float32:
+    return np.float32(CROWD * np.log(len(scores.labels)))
 
 
 def _drawn(scores: Scores) -> tuple[Floats, Floats]:

@@ -20,7 +20,8 @@ __all__ = ["load", "make", "save", "tags", "untags"]
 
 
 def make(
-    placements: Iterable[tuple[Picture, str, bytes | None]],  # picture, label, digest if known
+    # picture, label, digest if known; a picture with several labels comes several times
+    placements: Iterable[tuple[Picture, str, bytes | None]],
     folder: str,
     destination: str,
     kind: ActionKind,
@@ -74,19 +75,23 @@ def tags(
     actions: list[Action] = []
     taken: set[str] = set()
     tagged = 0
-    for picture, label, digest in sorted(placements, key=lambda p: os.fsencode(p[0].path)):
-        if label == OTHER:
-            continue
-        tag, target = sidecars.tag(label, prefix), sidecars.path_for(picture)
+    wanted: dict[str, tuple[Picture, list[str], bytes | None]] = {}
+    for picture, label, digest in placements:
+        if label != OTHER:
+            own = wanted.setdefault(picture.path, (picture, [], digest))[1]
+            own.append(sidecars.tag(label, prefix))
+    for _, (picture, tags, digest) in sorted(wanted.items(), key=lambda w: os.fsencode(w[0])):
+        target = sidecars.path_for(picture)
         if names.key(target) in taken:  # a.cr2 beside a.nef: not both can have a.xmp
             target = picture.path + ".xmp"
         taken.add(names.key(target))
-        if _has_tag(target, tag):
-            tagged += 1
-        else:
+        there = _tags_in(target)
+        if missing := "\n".join(tag for tag in tags if tag not in there):
             actions.append(
-                Action("tag", picture.path, target, tag, picture.size, picture.mtime_ns, digest)
+                Action("tag", picture.path, target, missing, picture.size, picture.mtime_ns, digest)
             )
+        else:
+            tagged += 1
     notes = (f"{tagged:,} have their tag already: nothing to do for them",) if tagged else ()
     return Plan(folder, folder, "tag", tuple(actions), notes, prefix)
 
@@ -111,14 +116,14 @@ def untags(folder: str, prefix: str = "zeroshelf") -> Plan:
     return Plan(folder, folder, "untag", tuple(actions), notes, prefix)
 
 
-def _has_tag(sidecar: str, tag: str) -> bool:
+def _tags_in(sidecar: str) -> set[str]:
     if not os.path.isfile(sidecar):
-        return False
+        return set()
     try:
         with open(sidecar, "rb") as file:
-            return tag in sidecars.tags(file.read())
+            return sidecars.tags(file.read())
     except (OSError, Unreadable):
-        return False  # apply will say why
+        return set()  # apply will say why
 
 
 def check_destination(folder: str, destination: str, kind: ActionKind) -> None:

@@ -234,7 +234,8 @@ class Decision:
 class Action:
     """One file to one place. Nothing here has happened yet.
 
-    Of a "tag" the target is the picture's sidecar and the label is the whole tag. Of an "untag"
+    Of a "tag" the target is the picture's sidecar and the label is the whole tag, a line each where
+    there are several. Of an "untag"
     source and target are the sidecar and the label is the prefix of the tags that go.
     """
 

@@ -36,6 +36,7 @@ class Row:
     size: int | None = None  # bytes
     digest: str | None = None  # BLAKE3 of the content in hex: finds the thumbnail
     group: int | None = None  # near-duplicates share a number
+    also: tuple[str, ...] = ()  # labels that fit too
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -47,9 +48,10 @@ def rows(
     targets: Mapping[str, str],
     digests: Sequence[bytes],
     near_duplicates: Sequence[Sequence[int]] = (),
+    also: Sequence[tuple[str, ...]] | None = None,
 ) -> Iterator[Row]:
-    """Pictures in the order of `decisions`, then the skipped. `digests[i]` is that of picture i,
-    and a group of near-duplicates holds such i."""
+    """Pictures in the order of `decisions`, then the skipped. `digests[i]` and `also[i]` are those
+    of picture i, and a group of near-duplicates holds such i."""
     group = {i: number for number, rows in enumerate(near_duplicates, 1) for i in rows}
     for i, (decision, digest) in enumerate(zip(decisions, digests, strict=True)):
         yield Row(
@@ -66,6 +68,7 @@ def rows(
             size=decision.picture.size,
             digest=digest.hex(),
             group=group.get(i),
+            also=also[i] if also else (),
         )
     for skip in skipped:
         yield Row(skip.path, None, None, None, None, None, skip.reason)
@@ -95,6 +98,7 @@ def read_jsonl(path: str) -> Iterator[Row]:
         for text in file:
             record = json.loads(text)
             record["top"] = tuple((name, probability) for name, probability in record["top"])
+            record["also"] = tuple(record.get("also", ()))
             yield Row(**{name: record[name] for name in COLUMNS if name in record})
 
 
@@ -111,7 +115,9 @@ def _cell(value: object) -> object:
     if isinstance(value, float):
         return round(value, 5)
     if isinstance(value, tuple):
-        value = "; ".join(f"{name} {probability:.3f}" for name, probability in value)
+        value = "; ".join(
+            one if isinstance(one, str) else f"{one[0]} {one[1]:.3f}" for one in value
+        )
     # what OWASP lists under "CSV injection", the full-width forms included
     if isinstance(value, str) and value.startswith(tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")):
         return "'" + value

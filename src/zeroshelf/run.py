@@ -192,6 +192,14 @@ class Run:
         """Rows of pictures that are nearly the same, two or more a group."""
         return duplicates.groups(self.embeddings, self._store.thumbnails)
 
+    @cached_property
+    def also(self) -> list[tuple[str, ...]]:
+        """Of each picture the labels that fit it too, beside that of its shelf."""
+        found: list[list[str]] = [[] for _ in self.embeddings.pictures]
+        for row, column in np.argwhere(deciding.also(self.decisions)):
+            found[row].append(self.labels.names[column])
+        return [tuple(names) for names in found]
+
     @property
     def counts(self) -> dict[str, int]:
         """Pictures by shelf, in the order of the labels, "other" last."""
@@ -337,11 +345,13 @@ class Run:
         action: ActionKind = "copy",
         *,
         ambiguous: str | None = None,
+        several: bool = False,
         prefix: str = "zeroshelf",
     ) -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing.
 
-        `ambiguous` names a shelf for the pictures that two labels or more fit. The action "tag"
+        `ambiguous` names a shelf for the pictures that two labels or more fit; with `several` a
+        picture goes on every shelf that it fits, not only on the best. The action "tag"
         needs no `to`: the tags go beside the pictures, below `prefix`; "untag" takes all tags below
         `prefix` away again, whatever their labels were.
         """
@@ -351,8 +361,17 @@ class Run:
         if ambiguous is not None:
             unclear = deciding.ambiguous(self.decisions)
             labels = [ambiguous if u else own for u, own in zip(unclear, labels, strict=True)]
+        if several and action == "move":
+            raise UserError("one file can't be moved onto several shelves: copy, link or tag it")
+        placements = [
+            (picture, name, digest)
+            for picture, own, more, digest in zip(
+                self.embeddings.pictures, labels, self.also, self.embeddings.digests, strict=True
+            )
+            for name in (own, *(more if several else ()))
+        ]
         return plan.make(
-            zip(self.embeddings.pictures, labels, self.embeddings.digests, strict=True),
+            placements,
             self.question.folder,
             os.path.abspath(os.fspath(to or self.question.folder)),
             action,
@@ -391,7 +410,11 @@ class Run:
                 for name in ("report.html", "results.jsonl", "results.csv", "contact-sheet.png")
             )
         )
-        targets = {action.source: action.target for action in planned.actions} if planned else {}
+        best = dict(zip(self._paths(), self.decisions.labels, strict=True))
+        targets: dict[str, str] = {}
+        for action in planned.actions if planned else ():
+            if action.source not in targets or action.label == best.get(action.source):
+                targets[action.source] = action.target
         results.write_jsonl(self._rows(targets), paths.results)
         results.write_csv(self._rows(targets), paths.table)
         report.write(self._rows(targets), self.thumbnails, paths.report, self._facts())
@@ -407,8 +430,16 @@ class Run:
 
     def _rows(self, targets: Mapping[str, str]) -> Iterator[results.Row]:
         return results.rows(
-            self.decisions, self.skipped, targets, self.embeddings.digests, self.near_duplicates
+            self.decisions,
+            self.skipped,
+            targets,
+            self.embeddings.digests,
+            self.near_duplicates,
+            self.also,
         )
+
+    def _paths(self) -> list[str]:
+        return [picture.path for picture in self.embeddings.pictures]
 
     def _groups(self, each: int = 8) -> list[sheet.Group]:
         return sheet.groups(self._rows({}), self.labels.names, each)

@@ -68,6 +68,9 @@ def placing(command: Command) -> Command:
             ),
             click.option("--ambiguous", metavar="NAME", help="A shelf for what two labels fit."),
             click.option(
+                "--several", is_flag=True, help="Onto every shelf that fits, not only the best."
+            ),
+            click.option(
                 "--prefix", default="zeroshelf", show_default=True, help="Of the tags of --as tag."
             ),
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # skipped files on the screen; the results have them all
 DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
-PLACING = ("to", "kind", "ambiguous", "prefix")  # the options of `placing`
+PLACING = ("to", "kind", "ambiguous", "several", "prefix")  # the options of `placing`
 
 
 @click.command()
@@ -88,7 +88,7 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     from zeroshelf.run import classify
 
     what = {name: value for name, value in given.items() if name not in PLACING}
-    to, kind, ambiguous, prefix = (given[name] for name in PLACING)
+    to, kind, ambiguous, several, prefix = (given[name] for name in PLACING)
     words, labels_file = what.pop("labels"), what.pop("labels_file")
     if words and labels_file:
         raise UserError("--label and --labels both name labels: give one of the two")
@@ -100,13 +100,15 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
         if to is None:
             raise UserError("no place for the shelves: add --to DIR")
         leave_out.add(os.path.abspath(to))
+        if several and kind == "move":
+            raise UserError("one file can't be moved onto several shelves: --as copy, link or tag")
         if os.path.isdir(folder):  # if not, classify says so
             check_destination(folder, os.path.abspath(to), kind)
     with screen.progress() as progress:
         run = classify(
             folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
-    planned = run.plan(to, kind, ambiguous=ambiguous, prefix=prefix)
+    planned = run.plan(to, kind, ambiguous=ambiguous, several=several, prefix=prefix)
     show(screen, run, planned)
     return run, planned
 

@@ -50,7 +50,10 @@ def change(action: Action) -> Change:
             raise
     if before is not None and action.kind == "untag":
         return Change(before, sidecars.remove(before.content, action.label))
-    return Change(before, sidecars.add(before.content if before else None, action.label))
+    after = before.content if before else None
+    for tag in action.label.splitlines():
+        after = sidecars.add(after, tag)
+    return Change(before, after)
 
 
 def stage(action: Action, change: Change) -> str:
