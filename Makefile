@@ -26,7 +26,7 @@ check: .venv/dev
 	touch $@
 
 .venv/dev: .venv/run
-	$(BIN)/pip install --quiet --editable '.[dev,review]'
+	$(BIN)/pip install --quiet --editable '.[dev,review]' ./languages
 	touch $@
 
 clean:

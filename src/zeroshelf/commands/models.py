@@ -43,10 +43,15 @@ def list_(screen: Screen) -> None:
 def _list(screen: Screen) -> None:
     from zeroshelf import models
     from zeroshelf.models import catalogue, installed
+    from zeroshelf.models.layout import read_json
 
     here = installed.ids()
     speed = models.gflops()
-    rows: list[list[str | int]] = [["starter", "yes", "", 39, "", "en", "MIT"]]
+    rows: list[list[str | int]] = []
+    for id, folder in models.starters().items():
+        languages = read_json(folder / "config.json")["languages"]
+        size = sum(file.stat().st_size for file in folder.rglob("*.onnx")) // 1_000_000
+        rows.append([id, "yes", "", size, "", _spoken(languages), "MIT"])
     for row in catalogue.rows().values():
         rate = catalogue.pictures_per_second(row, speed)
         rows.append(
@@ -56,7 +61,7 @@ def _list(screen: Screen) -> None:
                 f"{row.top1:.1f}" if row.top1 else "",
                 row.mb,
                 f"{rate:.1f}" if rate < 10 else f"{rate:.0f}",
-                ", ".join(row.languages) if len(row.languages) < 4 else "many",
+                _spoken(row.languages),
                 row.licence,
             ]
         )
@@ -72,6 +77,7 @@ def _list(screen: Screen) -> None:
             "default": default,
             "recommended": best.id if best else None,
             "installed": list(here),
+            "starters": list(models.starters()),
             "models": [
                 {
                     "id": row.id, "name": row.name, "installed": row.id in here, "top1": row.top1,
@@ -84,6 +90,10 @@ def _list(screen: Screen) -> None:
             ],
         }
     )  # fmt: skip
+
+
+def _spoken(languages: Sequence[str]) -> str:
+    return ", ".join(languages) if len(languages) < 4 else "many"
 
 
 @group.command()

@@ -6,6 +6,7 @@ the record of its installation or in the catalogue.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import unicodedata
 import warnings
@@ -27,6 +28,15 @@ SCRIPTS = {
     "HANGUL": "ko", "HEBREW": "he", "HIRAGANA": "ja", "KATAKANA": "ja", "THAI": "th",
 }  # fmt: skip
 STARTER = Path(__file__).parent.parent / "data" / "starter"
+MULTILINGUAL = "starter-multilingual"  # in a package of its own, zeroshelf-languages
+LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "ru", "zh", "ja")  # that it knows
+
+
+def starters() -> dict[str, Path]:
+    """The models that come in packages, by id: one with this, and one more if it is installed."""
+    found = importlib.util.find_spec("zeroshelf_languages")
+    places = found.submodule_search_locations if found else None
+    return {"starter": STARTER} | ({MULTILINGUAL: Path(places[0])} if places else {})
 
 
 def find(name: str | None = None) -> Model:
@@ -36,8 +46,10 @@ def find(name: str | None = None) -> Model:
     the starter. Raises `UserError` where there is no such model; nothing is ever fetched.
     """
     name = name or os.environ.get("ZEROSHELF_MODEL") or best_installed() or "starter"
-    if name == "starter":
-        return describe("starter", STARTER)
+    if name in (shipped := starters()):
+        return describe(name, shipped[name])
+    if name == MULTILINGUAL:
+        raise UserError(f"{name} comes in a package of its own: pip install zeroshelf-languages")
     for id in (name, getattr(catalogue.by_source(name), "id", name)):
         if id in installed.ids():
             return describe(id, installed.folder_of(id))
@@ -130,8 +142,10 @@ def _foreign(model: Model, languages: frozenset[str]) -> str | None:
     if not model.languages or not strange:
         return None
     rows = catalogue.rows().values()
-    better = ", ".join([row.id for row in rows if strange <= set(row.languages)][:4])
-    advice = f"; these do: {better}" if better else ""
+    known = [row.id for row in rows if strange <= set(row.languages)][:3]
+    if strange <= set(LANGUAGES):
+        known = [MULTILINGUAL, *known]
+    advice = f"; these do: {', '.join(known)}" if known else ""
     named = ", ".join(sorted(strange))
     return f"the model {model.id} does not know the labels' language ({named}){advice}"
 
