@@ -38,12 +38,11 @@ def main() -> None:
     )
     with Store.open() as store:
         texts = embeddings.text_embedder(encoder, store)
-        alike = None
+        made = None
         for name, words in (("first", FIRST), ("one more", [*FIRST, "frog"]), ("one less", FIRST)):
             start = time.perf_counter()
-            made = scores.score(pictures, labels.parse(words), texts, alike)
+            made = scores.score(pictures, labels.parse(words), texts, made)
             decisions.decide(made)
-            alike = made.likeness
             print(f"{name}: {time.perf_counter() - start:.1f} s")
     print(f"1-minute load of the machine at the end: {os.getloadavg()[0]:.1f}")
 

@@ -17,9 +17,7 @@ from zeroshelf.records import Label, LabelSet
 
 HERE = models.MULTILINGUAL in models.starters()
 if not HERE:
-    warnings.warn(
-        "labels in other languages are NOT tested: pip install ./languages", stacklevel=1
-    )
+    warnings.warn("labels in other languages are NOT tested: pip install ./languages", stacklevel=1)
 needed = pytest.mark.skipif(not HERE, reason="pip install ./languages")
 
 CATS = {

@@ -76,9 +76,22 @@ def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
 def test_under_other_labels_what_looks_alike_is_as_before() -> None:
     pictures, texts = embeddings(RED, GREEN, BLUE, RED, BLUE), ColourEncoder().embed_texts
     before = score(pictures, parse(["red", "blue"]), texts)
-    after = score(pictures, parse(["green"]), texts, before.likeness)
+    after = score(pictures, parse(["green"]), texts, before)
     fresh = score(pictures, parse(["green"]), texts)
     assert after.likeness is before.likeness
     assert after.likeness is not None and fresh.likeness is not None
     np.testing.assert_array_equal(after.likeness.neighbours, fresh.likeness.neighbours)
     np.testing.assert_array_equal(after.logits, fresh.logits)
+
+
+def test_what_the_guard_takes_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest texts are kept before the guard; where it takes too many, the bank is asked."""
+    colours = [(RED, GREEN, BLUE, GREY)[at % 4] for at in range(9)]
+    whole = said(*colours, labels=["red", "blue", "!green"])
+    monkeypatch.setattr(module, "NEAR", 5)  # the least that is needed
+    few = said(*colours, labels=["red", "blue", "!green"])
+    assert np.allclose(whole.negative, few.negative, atol=1e-5)
+    assert np.allclose(whole.logits, few.logits)
+    monkeypatch.setattr(module, "NEAR", 10_000)
+    every = said(*colours, labels=["red", "blue", "!green"])
+    assert np.allclose(whole.negative, every.negative, atol=1e-5)

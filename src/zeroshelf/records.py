@@ -198,6 +198,14 @@ class Likeness:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearest:
+    """The texts of the whole bank that each picture is nearest to, whatever is asked of it."""
+
+    rows: npt.NDArray[np.int32]  # (N, M), of the bank
+    cosines: npt.NDArray[np.float32]  # (N, M)
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What the model says, before anything is decided. Logits: logit scale times cosine, made alike
     for all texts (scores.py says how)."""
@@ -210,6 +218,7 @@ class Scores:
     negatives: tuple[str, ...]  # the bank's names, as a person reads them
     model: Model
     likeness: Likeness | None = None  # None: every picture is decided by itself
+    bank: Nearest | None = None  # kept, with the likeness, for other labels
 
 
 @dataclass(frozen=True, slots=True)

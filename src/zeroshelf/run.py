@@ -35,13 +35,13 @@ from zeroshelf.records import (
     Embeddings,
     Encoder,
     LabelSet,
-    Likeness,
     Model,
     Outcome,
     Picture,
     Plan,
     Progress,
     Question,
+    Scores,
     Skipped,
     Vectors,
 )
@@ -239,7 +239,7 @@ class Run:
             self._store,
             start,
             known,
-            self.decisions.scores.likeness,
+            self.decisions.scores,
         )
 
     def correct(self, marks: Mapping[str, str]) -> Run:
@@ -470,9 +470,9 @@ def _answer(
     store: Store,
     start: float,
     known: remembered.Marks,
-    alike: Likeness | None = None,
+    before: Scores | None = None,
 ) -> Run:
-    scores = score(embedded, question.labels, embedding.text_embedder(encoder, store), alike)
+    scores = score(embedded, question.labels, embedding.text_embedder(encoder, store), before)
     decided = deciding.decide(scores, threshold=question.threshold)
     run = Run(question, embedded, decided, encoder, store, known=known)
     run.decisions = run.taught(decided, {}, known)

@@ -16,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.likeness import likeness
-from zeroshelf.records import Embeddings, LabelSet, Likeness, Scores, Vectors
+from zeroshelf.records import Embeddings, LabelSet, Nearest, Scores, Vectors
 from zeroshelf.words import negatives
+from zeroshelf.words.bank import bank as whole_bank
 from zeroshelf.words.prompts import Texts, label_prompts, mean_vectors
 
 BLOCK = 1024  # pictures at once: 1,024 x 3,500 logits and their ranks are 43 MB
 NEAREST = 5  # negatives in a picture's negative score; 3 to 30 differ little
 NAMED = 3  # of them kept by name
+NEAR = 48  # texts of the whole bank that are kept of a picture; the guard may take some
 COHORT = 500  # texts of the bank that the mean and the spread are taken over
 CENTRED = 0.3
 LEAST_SPREAD = 0.02  # cosine: a text that is equally far from the whole bank is no better for it
@@ -31,37 +33,52 @@ Floats = npt.NDArray[np.float32]
 
 
 def score(
-    embeddings: Embeddings, labels: LabelSet, texts: Texts, alike: Likeness | None = None
+    embeddings: Embeddings, labels: LabelSet, texts: Texts, before: Scores | None = None
 ) -> Scores:
     """(N, D) pictures, K labels -> (N, K) logits and (N,) scores of the nearest negatives.
 
-    `alike` is what looks alike among the pictures, where it is known already.
+    `before` is what was said of the same pictures under other labels: what looks alike, and which
+    texts of the bank are near, is the same then, and by far most of the work.
     """
+    vectors, scale = embeddings.vectors, embeddings.model.logit_scale
+    near = _nearest(vectors, texts, scale) if before is None or before.bank is None else before.bank
     prompts = [label_prompts(label, labels) for label in labels]
     words = mean_vectors([group for own in prompts for group in own], texts)
     starts = np.cumsum([0, *map(len, prompts)])[:-1]
     bank, against = negatives.kept(labels, texts)
-    scale = embeddings.model.logit_scale
     factors, offsets = _normaliser(np.concatenate((words, against)), against, scale)
-    words_factor, bank_factor = factors[: len(words)], factors[len(words) :]
-    words_offset, bank_offset = offsets[: len(words)], offsets[len(words) :]
+    place = {one: at for at, one in enumerate(bank)}
+    places = np.array([place.get(one, -1) for one in whole_bank()], np.int32)
+    own = len(labels.negatives)  # the first of the bank
+
+    def away(rows: slice | npt.NDArray[np.intp], of: slice) -> Floats:
+        """(n, M) logits of the negatives `of` the bank."""
+        factor, offset = factors[len(words) :][of], offsets[len(words) :][of]
+        return np.asarray(vectors[rows] @ (against[of].T * factor) - offset, np.float32)
 
     count, nearest_of = len(embeddings), min(NEAREST, len(bank))
     logits = np.empty((count, len(labels)), np.float32)
     negative = np.empty(count, np.float32)
     nearest = np.empty((count, NAMED), np.int32)
     for start in range(0, count, BLOCK):
-        rows = slice(start, start + BLOCK)
-        block = embeddings.vectors[rows]
-        fits = block @ (words.T * words_factor) - words_offset
+        rows = slice(start, min(start + BLOCK, count))
+        fits = vectors[rows] @ (words.T * factors[: len(words)]) - offsets[: len(words)]
         logits[rows] = np.maximum.reduceat(fits, starts, axis=1)
-        away = block @ (against.T * bank_factor)
-        away -= bank_offset
-        top = np.argpartition(away, -nearest_of, axis=1)[:, -nearest_of:]
-        values = np.take_along_axis(away, top, axis=1)
-        negative[rows] = values.mean(axis=1)
-        order = np.argsort(-values, axis=1)[:, :NAMED]
-        nearest[rows] = np.take_along_axis(top, order, axis=1)
+        at = places[near.rows[rows]]
+        values = near.cosines[rows] * factors[len(words) :][at] - offsets[len(words) :][at]
+        values[at < 0] = -np.inf  # the guard took it
+        if own:
+            mine = np.broadcast_to(np.arange(own, dtype=np.int32), (len(at), own))
+            values, at = np.hstack((away(rows, slice(own)), values)), np.hstack((mine, at))
+        few = np.flatnonzero(np.isfinite(values).sum(axis=1) < nearest_of)
+        order = np.argsort(-values, axis=1)[:, :nearest_of]
+        best, which = np.take_along_axis(values, order, 1), np.take_along_axis(at, order, 1)
+        if len(few):  # so many went that what is next must be looked for in the whole bank
+            whole = away(few + start, slice(None))
+            order = np.argsort(-whole, axis=1)[:, :nearest_of]
+            best[few], which[few] = np.take_along_axis(whole, order, 1), order
+        negative[rows] = best.mean(axis=1)
+        nearest[rows] = which[:, :NAMED]
     return Scores(
         pictures=embeddings.pictures,
         labels=labels,
@@ -70,8 +87,24 @@ def score(
         nearest=nearest,
         negatives=tuple(one.name for one in bank),
         model=embeddings.model,
-        likeness=likeness(embeddings.vectors) if alike is None else alike,
+        likeness=likeness(vectors) if before is None else before.likeness,
+        bank=near,
     )
+
+
+def _nearest(vectors: npt.NDArray[np.floating], texts: Texts, scale: float) -> Nearest:
+    """(N, D) -> the `NEAR` texts of the whole bank whose logits are greatest."""
+    against = texts([one.prompt for one in whole_bank()])
+    factor, offset = _normaliser(against, against, scale)
+    count, kept = len(vectors), min(NEAR, len(against))
+    rows = np.empty((count, kept), np.int32)
+    cosines = np.empty((count, kept), np.float32)
+    for start in range(0, count, BLOCK):
+        block = slice(start, start + BLOCK)
+        found = vectors[block] @ against.T
+        rows[block] = np.argpartition(found * factor - offset, -kept, axis=1)[:, -kept:]
+        cosines[block] = np.take_along_axis(found, rows[block], axis=1)
+    return Nearest(rows, cosines)
 
 
 def _normaliser(vectors: Vectors, bank: Vectors, scale: float) -> tuple[Floats, Floats]:
