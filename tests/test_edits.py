@@ -130,7 +130,7 @@ def test_every_confirmed_edit_survives_kill_9(tmp_path: Path, after: int) -> Non
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent.parent,
-        env=os.environ | {"PYTHONPATH": "."},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])},
     )
     assert server.stdout
     address, record = server.stdout.readline().split()
