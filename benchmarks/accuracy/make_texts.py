@@ -1,5 +1,5 @@
-"""What the shipped model says of the bank and of the golden dozen, kept beside it:
-`python -m benchmarks.accuracy.make_texts`.
+"""What a shipped model says of the bank and of the golden dozen, kept beside it:
+`python -m benchmarks.accuracy.make_texts [--model DIR]`.
 
 A newcomer's first run would spend seconds on the bank; `zeroshelf models verify starter` compares
 with the dozen. To be rerun when the starter or the bank changes (tests/test_embeddings.py and
@@ -7,6 +7,8 @@ tests/test_models.py say so).
 """
 
 from __future__ import annotations
+
+import argparse
 
 import numpy as np
 
@@ -17,17 +19,19 @@ from zeroshelf.words.bank import bank
 
 
 def main() -> None:
-    model = models.find("starter")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", default="starter", help="its folder")
+    model = models.find(parser.parse_args().model)
     texts = list(dict.fromkeys(negative.prompt for negative in bank()))
     encoder = models.load(model, device="cpu")
     vectors = encoder.embed_texts(texts)
     np.savez(
-        BANK_TEXTS,
+        model.folder / BANK_TEXTS,
         digest=np.array(model.digest),
         texts=np.array(texts),
         vectors=vectors.astype(np.float16),
     )
-    print(f"{len(texts)} texts in {BANK_TEXTS}")
+    print(f"{len(texts)} texts in {model.folder / BANK_TEXTS}")
     golden.save(model.folder, *golden.embed(encoder))
     print(f"the golden dozen in {model.folder / golden.FILE}")
 

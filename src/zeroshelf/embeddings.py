@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -21,10 +20,19 @@ import numpy.typing as npt
 from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
 from zeroshelf.preprocess import to_pixels
-from zeroshelf.records import Embeddings, Encoder, Folder, Picture, Progress, Skipped, Vectors
+from zeroshelf.records import (
+    Embeddings,
+    Encoder,
+    Folder,
+    Model,
+    Picture,
+    Progress,
+    Skipped,
+    Vectors,
+)
 from zeroshelf.store import Embedded, Store
 
-BANK_TEXTS = Path(__file__).parent / "data" / "bank" / "texts.npz"
+BANK_TEXTS = "texts.npz"  # beside a model that is shipped
 FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost
 
 
@@ -114,7 +122,7 @@ def embed(
 def text_embedder(encoder: Encoder, store: Store) -> Callable[[Sequence[str]], Vectors]:
     """A function of N texts -> (N, D) unit rows that asks the model only for texts it never saw."""
     model = encoder.model
-    known = dict(shipped_texts(model.digest))
+    known = dict(shipped_texts(model))
 
     def embed_texts(texts: Sequence[str]) -> Vectors:
         missing = [text for text in dict.fromkeys(texts) if text not in known]
@@ -131,14 +139,16 @@ def text_embedder(encoder: Encoder, store: Store) -> Callable[[Sequence[str]], V
 
 
 @lru_cache(maxsize=1)
-def shipped_texts(model_digest: str) -> Mapping[str, npt.NDArray[np.float32]]:
-    """The bank's texts with their vectors, if the model is the one that is shipped.
+def shipped_texts(model: Model) -> Mapping[str, npt.NDArray[np.float32]]:
+    """The bank's texts with their vectors, where the model's folder brings them.
 
     The file holds `texts` (N,), `vectors` (N, D) in half precision, and the `digest` of the model
     that made them.
     """
-    with np.load(BANK_TEXTS) as file:
-        if str(file["digest"]) != model_digest:
+    if not (model.folder / BANK_TEXTS).is_file():
+        return {}
+    with np.load(model.folder / BANK_TEXTS) as file:
+        if str(file["digest"]) != model.digest:
             return {}
         vectors = file["vectors"].astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
