@@ -39,6 +39,7 @@ def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> i
         "to": shelves,
         "kind": "copy",
         "ambiguous": None,
+        "several": False,
         "prefix": "",
     }
     return sort_folder(screen, given, dry_run=False, yes=True)
