@@ -222,3 +222,18 @@ def test_reflink_where_the_file_system_can(tmp_path: Path) -> None:
         assert len(set(contents(source, disk / "sorted"))) == 1
     finally:
         os.system(f"umount {disk}")
+
+
+@pytest.mark.parametrize("kind", ["copy", "move", "symlink"])
+def test_undo_waits_for_a_drive_that_is_not_there(tmp_path: Path, kind: ActionKind) -> None:
+    source = photos(tmp_path / "in")
+    start = tree(source)
+    record = planned(source, tmp_path / "drive", kind, ["cat", "dog"])
+    apply(record)
+    (tmp_path / "drive").rename(tmp_path / "unplugged")
+    with pytest.raises(UserError, match="connect its drive"):
+        undo(record)
+    (tmp_path / "unplugged").rename(tmp_path / "drive")
+    assert statuses(undo(record)) == {"done"}
+    assert tree(source) == start
+    assert not (tmp_path / "drive").exists()

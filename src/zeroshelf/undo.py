@@ -10,6 +10,7 @@ import contextlib
 import os
 from typing import Literal, TypeAlias
 
+from zeroshelf.errors import UserError
 from zeroshelf.files import journal, space, tagging, transfer
 from zeroshelf.files.journal import Entry, Journal
 from zeroshelf.records import Outcome, Progress
@@ -22,11 +23,18 @@ _ALREADY: _Answer = ("already", "")
 
 def undo(record: str, progress: Progress | None = None) -> list[Outcome]:
     """One outcome an action that was begun, in the order in which they were begun. May be called
-    again: after a kill, or once what stood in the way is gone."""
+    again: after a kill, or once what stood in the way is gone. Raises `UserError` where the
+    shelves' folder is not there: a drive that is not plugged in looks like shelves removed."""
     folders = journal.folders(record)
     if folders is None:
         return []  # nothing was ever begun
     with journal.working(record, *folders) as book:
+        done = (entry for entry in book.past.entries.values() if entry.step != "reverted")
+        if any(entry.stamp for entry in done) and not os.path.isdir(folders[1]):
+            raise UserError(
+                f"{folders[1]} is not there: connect its drive and undo again; if you removed it, "
+                "there is nothing left to undo"
+            )
         return _undo(book, progress)
 
 
