@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 
 from zeroshelf import apply as application
+from zeroshelf import corrections, duplicates, models, plan, report, results, runs, sheet
 from zeroshelf import decisions as deciding
-from zeroshelf import duplicates, models, plan, report, results, runs, sheet
 from zeroshelf import embeddings as embedding
 from zeroshelf import folder as scanning
 from zeroshelf import labels as labelling
@@ -287,38 +287,19 @@ class Run:
         """`decided`, made with this boldness, after marks: row -> column of the pictures placed in
         this run, and marks that were kept, of whatever folder. Pictures of this run among the
         latter are where they were marked, if nobody placed them since."""
-        from zeroshelf import teach
-
-        names = (*decided.scores.labels.names, OTHER)
-        here = self.marked(known, names)
-        digests = {self.embeddings.digests[row].hex() for row in here}
-        there = [mark for d, mark in known.items() if d not in digests and mark.label in names]
-        elsewhere = None
-        if there:
-            vectors = np.stack([mark.vector for mark in there])
-            strangers = tuple(Picture("", "", 0, 0, 0) for _ in there)
-            embedded = Embeddings(strangers, (b"",) * len(there), vectors, (), self.model)
-            said = deciding.decide(
-                score(embedded, decided.scores.labels, self.embed_texts), boldness=boldness
-            )
-            columns = np.array([names.index(mark.label) for mark in there], np.intp)
-            elsewhere = teach.Elsewhere(vectors, said.probabilities, columns)
-        return teach.teach(
-            self.embeddings.vectors,
+        return corrections.follow(
+            self.embeddings,
             decided,
-            teach.Marks.of({**here, **placed}),
-            elsewhere,
-            self.question.threshold,
+            placed,
+            known,
+            self.embed_texts,
+            threshold=self.question.threshold,
+            boldness=boldness,
         )
 
     def marked(self, known: remembered.Marks, names: Sequence[str]) -> dict[int, int]:
         """Row -> column of the pictures of this run that kept marks are about."""
-        found = {}
-        for row, digest in enumerate(self.embeddings.digests if known else ()):
-            mark = known.get(digest.hex())
-            if mark is not None and mark.label in names:
-                found[row] = names.index(mark.label)
-        return found
+        return corrections.here(self.embeddings, known, names)
 
     def ask(self, count: int = 20) -> list[Decision]:
         """The pictures about which a person's word would help most."""
