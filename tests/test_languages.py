@@ -55,7 +55,7 @@ def test_it_shares_the_image_tower() -> None:
 
 def test_without_it_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="pip install zeroshelf-languages"):
+    with pytest.raises(UserError, match=r"pip install \./languages"):
         models.find(models.MULTILINGUAL)
 
 

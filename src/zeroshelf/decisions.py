@@ -78,8 +78,7 @@ def decide(scores: Scores, *, threshold: float | None = None, boldness: float = 
 def fit(scores: Scores) -> tuple[Floats, Floats]:
     """d (N,) and the logits (N, K) that it comes from: what calibration looks at."""
     logits, negative = _drawn(scores)
-    d = (logits.max(axis=1) - negative - _crowd(scores))[:, None]
-    return (d if scores.likeness is None else far_and_wide(d, scores.likeness))[:, 0], logits
+    return _score(logits.max(axis=1, keepdims=True), negative, scores)[:, 0], logits
 
 
 def shelves(scores: Scores, *, boldness: float = 0.0) -> Floats:
@@ -87,9 +86,9 @@ def shelves(scores: Scores, *, boldness: float = 0.0) -> Floats:
     What `also` and tags by several words come from."""
     constants = scores.model.open_set
     logits, negative = _drawn(scores)
-    d = logits - negative[:, None] - _crowd(scores)
-    d = d if scores.likeness is None else far_and_wide(d, scores.likeness)
-    return sigmoid((d + boldness - constants.delta) / constants.t_open)
+    return sigmoid(
+        (_score(logits, negative, scores) + boldness - constants.delta) / constants.t_open
+    )
 
 
 def also(decisions: Decisions) -> Bools:
@@ -164,8 +163,10 @@ def choose(
     return np.where(stays, best, len(labels)).astype(np.int32)
 
 
-def _crowd(scores: Scores) -> np.float32:
-    return np.float32(CROWD * np.log(len(scores.labels)))
+def _score(logits: Floats, negative: Floats, scores: Scores) -> Floats:
+    """d (N, C), in logits, of C labels or best labels (N, C), after all that is drawn together."""
+    d = logits - negative[:, None] - np.float32(CROWD * np.log(len(scores.labels)))
+    return d if scores.likeness is None else far_and_wide(d, scores.likeness)
 
 
 def _drawn(scores: Scores) -> tuple[Floats, Floats]:

@@ -49,7 +49,9 @@ def find(name: str | None = None) -> Model:
     if name in (shipped := starters()):
         return describe(name, shipped[name])
     if name == MULTILINGUAL:
-        raise UserError(f"{name} comes in a package of its own: pip install zeroshelf-languages")
+        raise UserError(
+            f"{name} comes by itself: pip install ./languages in zeroshelf's repository"
+        )
     for id in (name, getattr(catalogue.by_source(name), "id", name)):
         if id in installed.ids():
             return describe(id, installed.folder_of(id))
