@@ -96,10 +96,9 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
         picked = rng.sample(captioned, min(settings.captions, len(captioned)))
         rows += picked
         texts += [rng.choice(data.captions[row]) for row in picked]
-        with torch.autocast("cpu", torch.bfloat16):
-            images = head.beside(*_views(views, rows, settings.plain, rng))
+        images = head.beside(*_views(views, rows, settings.plain, rng))
         logits = [
-            log_scale.exp().clamp(max=100) * image.float() @ text.T
+            log_scale.exp().clamp(max=100) * image @ text.T
             for image, text in zip(
                 images.split([*counts, len(picked)]),
                 data.texts[texts].split([*counts, len(picked)]),
