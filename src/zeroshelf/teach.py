@@ -9,11 +9,11 @@ least of
     sum_i w_i cross-entropy(z'_i, y_i) + (lam / classes) |W|^2          lam = 50
 
 over three kinds of pictures. Those marked by a person, of weight 1. Where "which" is asked,
-pseudo-shots: those that the model is surest of and no mark speaks against (weight 1/2, a dozen a
-label), the weights of both balanced over the labels; without them, what is learnt for one label
-spoils the others. And the rest of the folder, with y the very probabilities that the model gives:
-it holds the answers where they are, unless the marks speak with one voice. For "which", m is the
-folder's mean, without which every mark would make its label likelier for every picture; for
+pseudo-shots: those that the model is surest of and no mark speaks against (weight 1/2, at most two
+dozen a label), the weights of both balanced over the labels; without them, what is learnt for one
+label spoils the others. And the rest of the folder, with y the very probabilities that the model
+gives: it holds the answers where they are, unless the marks speak with one voice. For "which", m
+is the folder's mean, without which every mark would make its label likelier for every picture; for
 "whether" m is 0, because there that is what a mark should do.
 
 The anchor is that of CLAP (Silva-Rodriguez et al., CVPR 2024), kept as an offset so that it holds
@@ -34,7 +34,7 @@ import numpy.typing as npt
 from zeroshelf.decisions import Decisions, choose
 
 ANCHOR = 50.0  # lam
-SHOTS, SHOT_WEIGHT = 12, 0.5  # pseudo-shots a label, and what each counts against a mark
+SHOTS, SHOT_WEIGHT = 24, 0.5  # pseudo-shots a label, and what each counts against a mark
 HELD = 256  # pictures that stand for the rest of the folder
 HELD_WHICH, HELD_WHETHER = 1 / HELD, 12 / HELD  # what each counts against a mark
 SAME = 0.95  # cosine from which a picture shows what a mark shows: contradicted with it
@@ -145,7 +145,7 @@ def _surest(vectors: Vectors, probabilities: npt.NDArray[np.float32], marks: Mar
     count, labels = probabilities.shape
     best = probabilities.argmax(axis=1)
     best[marks.rows] = -1
-    most = min(SHOTS, 1 + count // (3 * (labels + 1)))  # else a small folder is all shots
+    most = min(SHOTS, 1 + count // (2 * (labels + 1)))  # half of an even share: others are doubtful
     found: dict[int, int] = {}
     for label in range(labels):
         rows = np.flatnonzero(best == label)
