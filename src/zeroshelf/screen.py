@@ -17,6 +17,8 @@ import click
 if TYPE_CHECKING:
     from zeroshelf.records import Progress
 
+NAME = 24  # characters; names up to that long stay whole in a table, so that they can be copied
+
 
 def printable(text: str) -> str:
     """`text` on one line, without anything that a terminal would obey: names are hostile text."""
@@ -64,14 +66,22 @@ class Screen:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        cells = [
+            [f"{cell:,}" if isinstance(cell, int) else printable(cell) for cell in row]
+            for row in rows
+        ]
+        named = max((len(row[0]) for row in cells), default=0) <= NAME
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         for index, column in enumerate(columns):
             numbers = bool(rows) and all(isinstance(row[index], int) for row in rows)
-            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
-        for row in rows:
-            table.add_row(
-                *(f"{cell:,}" if isinstance(cell, int) else Text(printable(cell)) for cell in row)
+            table.add_column(
+                column,
+                justify="right" if numbers else "left",
+                overflow="fold",
+                no_wrap=named and index == 0,
             )
+        for row in cells:
+            table.add_row(*map(Text, row))
         Console(file=self._out, highlight=False).print(table)
 
     def ask(self, question: str) -> bool:
