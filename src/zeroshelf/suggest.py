@@ -2,14 +2,17 @@
 
 Centre, PCA, k-means for several k, the best by silhouette (Rousseeuw 1987). A group is named by the
 noun of the bank whose mean cosine in the group exceeds its mean in the folder by most standard
-deviations, by one of the best five that the other four are kinds of, and "mixed" where none stands
-out.
+deviations, everyday words a little before others; by one of the best five that the other four are
+kinds of; and "mixed" where none stands out.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +27,8 @@ SIZES = (2, 3, 4, 6, 8, 12, 16, 24)  # how many groups are tried
 DIMENSIONS = 50
 LEAST = 3  # pictures that make a group
 COHERENT = 0.4  # least correlation of being in the group with fitting its name
-COMMON = 0.1  # standard deviations that a name gains where it is e times as common in SemCor
+COMMON = 0.05  # standard deviations that a name gains where it is e times as common in SemCor
+EVERYDAY = 0.2  # and where it is one of the bank's everyday words ("a living room")
 SAMPLE = 1500  # pictures for the silhouette
 EXAMPLES = 4
 NOUNS = 5  # that a group is named by
@@ -85,17 +89,17 @@ def label_set(shelves: Sequence[Shelf]) -> LabelSet:
 
 
 def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, tuple[str, ...]]]:
-    nouns = [one for one in bank() if one.kind != "scene"]
-    cosines = vectors @ texts([one.prompt for one in nouns]).T  # (N, nouns)
+    candidates = _candidates()
+    cosines = vectors @ texts([prompt for _, prompt, _ in candidates]).T  # (N, candidates)
     mean, std = cosines.mean(axis=0), cosines.std(axis=0) + 1e-6
-    often = np.log1p([_often(one.name) for one in nouns])
+    favour = np.array([favour for _, _, favour in candidates])
     names: dict[int, tuple[str, tuple[str, ...]]] = {}
     for group in np.unique(groups):
         inside = cosines[groups == group].mean(axis=0)
         # how much it stands out, among nouns that fit at all: those of the best fits
         fits = np.argsort(-inside)[:40]
-        order = fits[np.argsort(-((inside - mean) / std + COMMON * often)[fits], kind="stable")]
-        words = tuple(dict.fromkeys(nouns[row].name for row in order[:NOUNS]))
+        order = fits[np.argsort(-((inside - mean) / std + favour)[fits], kind="stable")]
+        words = tuple(dict.fromkeys(candidates[row][0] for row in order[:NOUNS]))
         share = float((groups == group).mean())
         stands_out = float(((inside - mean) / std)[order[0]])  # in standard deviations
         if share < 1 and stands_out * (share / (1 - share)) ** 0.5 < COHERENT:
@@ -103,6 +107,18 @@ def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, 
         else:
             names[int(group)] = (_covering(words) or words[0], words)
     return names
+
+
+@cache
+def _candidates() -> tuple[tuple[str, str, float], ...]:
+    """What a shelf may be called: its name, its prompt, and by how much it is favoured."""
+    scenes = {re.sub("^(a|an|the) ", "", one.name): one for one in bank() if one.kind == "scene"}
+    everyday = {name: one.prompt for name, one in scenes.items() if name.count(" ") <= 1}
+    prompts = everyday | {one.name: one.prompt for one in bank() if one.kind != "scene"}
+    return tuple(
+        (name, prompt, COMMON * math.log1p(_often(name)) + EVERYDAY * (name in everyday))
+        for name, prompt in prompts.items()
+    )
 
 
 def _often(word: str) -> int:
