@@ -10,7 +10,8 @@ import pytest
 from zeroshelf.labels import parse, spoken
 from zeroshelf.records import Vectors
 from zeroshelf.words.bank import bank
-from zeroshelf.words.negatives import kept, related, sense, visible_senses
+from zeroshelf.words.negatives import kept, related
+from zeroshelf.words.senses import sense, visible_senses
 from zeroshelf.words.wordnet import wordnet
 
 
@@ -108,12 +109,21 @@ def test_wordnet_answers() -> None:
     assert dog.row in net.above(puppy.row)
     assert net.often("dog", dog.row) > 10
     assert net.senses("zzyzx") == []
-    assert [net.singular(word) for word in ("dogs", "school buses", "glasses", "zzyzx")] == [
-        "dog",
-        "school bus",
-        "glasses",
-        "zzyzx",
-    ]
+
+
+def test_plurals_are_asked_as_one() -> None:
+    """By the commonest reading: no "gam" (a herd of whales), no "cran", no LTTE's Tigers."""
+    one = {
+        "dogs": "dog", "school buses": "school bus", "games": "game", "cranes": "crane",
+        "tigers": "tiger", "skies": "sky", "leaves": "leaf", "knives": "knife", "mice": "mouse",
+        "women": "woman", "children": "child", "tall buildings": "tall building",
+    }  # fmt: skip
+    stay = ("glasses", "jeans", "scissors", "stairs", "bus", "people", "two dogs", "box of shoes",
+            "zzyzx")  # fmt: skip
+    net = wordnet()
+    assert {word: net.singular(word) for word in (*one, *stay)} == one | {w: w for w in stay}
+    assert net.senses("tall buildings") == net.senses("tall building") == []
+    assert net.senses("mice") == net.senses("mouse")
 
 
 def row(name: str) -> int:

@@ -1,12 +1,15 @@
 """How much the wording of a label matters: python -m benchmarks.accuracy.wording [--model DIR]
 
-Every label is worded in five ways; the spread is the largest accuracy less the smallest, top-1 over
-all classes of a development set, for the label in one prompt as the notebook did it, and for ours.
+Every label is worded in five ways, first by what stands around the word, then by drawing from what
+WordNet calls the same ("coast", "seashore", "sea-coast"; Latin names among them). The spread is the
+largest accuracy less the smallest, top-1 over all classes of a development set, for the label in
+one prompt as the notebook did it, and for ours.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -18,33 +21,51 @@ from zeroshelf.labels import parse
 from zeroshelf.records import Embeddings
 from zeroshelf.scores import score
 from zeroshelf.words.prompts import PLAIN
+from zeroshelf.words.senses import sense
 
-PARAPHRASES = ("{}", "a {}", "{}s", "picture of a {}", "the {}")
+PARAPHRASES = ("{}", "a {}", "{}s", "an image showing the {}", "there is a {} in the picture")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", help="a model's id or folder; the starter without")
     pool = sets.load(parser.parse_args().model)
-    print("| set | one prompt | spread | ours | spread |")
-    print("|---|---|---|---|---|")
+    print("| set | wordings | one prompt | spread | ours | spread |")
+    print("|---|---|---|---|---|---|")
     for name in sorted({str(x) for x in pool.sets[pool.names != ""]} - {JUNK}):
         rows = np.flatnonzero(pool.sets == name)
         classes = sorted({str(x) for x in pool.names[rows]})
-        truth = np.array([classes.index(x) for x in pool.names[rows]])
-        vectors = pool.vectors[rows].astype(np.float32)
-        embeddings = Embeddings((NOWHERE,) * len(rows), (b"",) * len(rows), vectors, (), pool.model)
-        single, ours = [], []
-        for paraphrase in PARAPHRASES:
-            words = [paraphrase.format(one) for one in classes]
-            one = vectors @ pool.texts([PLAIN.format(word) for word in words]).T
-            single.append((one.argmax(axis=1) == truth).mean())
-            _, logits = fit(score(embeddings, parse(words), pool.texts))
-            ours.append((logits.argmax(axis=1) == truth).mean())
-        print(
-            f"| {name} | {100 * np.mean(single):.1f} | {100 * np.ptp(single):.1f} "
-            f"| {100 * np.mean(ours):.1f} | {100 * np.ptp(ours):.1f} |"
-        )
+        around = [[frame.format(one) for one in classes] for frame in PARAPHRASES]
+        for how, wordings in (("around the word", around), ("synonyms", drawn(classes, pool))):
+            single, ours = np.array([right(pool, rows, words) for words in wordings]).T * 100
+            print(
+                f"| {name} | {how} | {single.mean():.1f} | {np.ptp(single):.1f} "
+                f"| {ours.mean():.1f} | {np.ptp(ours):.1f} |"
+            )
+
+
+def right(pool: sets.Pool, rows: np.ndarray, words: Sequence[str]) -> tuple[float, float]:
+    """Top-1 of one prompt and of ours; `words` are the classes', in the order of their names."""
+    classes = sorted({str(x) for x in pool.names[rows]})
+    truth = np.array([classes.index(x) for x in pool.names[rows]])
+    vectors = pool.vectors[rows].astype(np.float32)
+    one = vectors @ pool.texts([PLAIN.format(word) for word in words]).T
+    embeddings = Embeddings((NOWHERE,) * len(rows), (b"",) * len(rows), vectors, (), pool.model)
+    _, logits = fit(score(embeddings, parse(words), pool.texts))
+    return (one.argmax(axis=1) == truth).mean(), (logits.argmax(axis=1) == truth).mean()
+
+
+def drawn(classes: Sequence[str], pool: sets.Pool) -> Iterable[list[str]]:
+    """Five times a word of the sense of each class; none is drawn for two of them."""
+    labels = parse(classes)
+    meant = [sense(label.name, label, labels, pool.texts) for label in labels]
+    for seed in range(5):
+        rng, words = np.random.default_rng(seed), list[str]()
+        for label, one in zip(labels, meant, strict=True):
+            free = [word for word in (label.name, *(one.lemmas if one else ()))
+                    if word.lower() not in map(str.lower, words)]  # fmt: skip
+            words.append(free[rng.integers(len(free))])
+        yield words
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from zeroshelf.decisions import Decisions
 from zeroshelf.labels import spoken
 from zeroshelf.records import Label, LabelSet, Model
 from zeroshelf.words.bank import bank
-from zeroshelf.words.negatives import context, sense_fits, visible_senses
 from zeroshelf.words.prompts import Texts, label_prompts, mean_vectors
+from zeroshelf.words.senses import context, sense_fits, visible_senses
 from zeroshelf.words.wordnet import wordnet
 
 TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart

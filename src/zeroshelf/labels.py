@@ -19,8 +19,14 @@ SAYS_OTHER = frozenset(
     (OTHER, "others", "misc", "miscellaneous", "rest", "the rest", "everything else", "none")
 )
 
+# What people write around what they look for, left and right of it: "this is a photo of a", "there
+# is a", "in the picture". Not "drawing of" or "passport photo", which say how it looks.
 _FRAME = re.compile(
-    r"^((an? |the |my )?(photo|picture|image|pic|drawing|photograph)s? of )?(an? |the )?",
+    r"^((this|there|here|it) is |it's )?"
+    r"((an? |the |my |some )?(photo|photograph|picture|image|pic|snapshot)s? "
+    r"(of|showing|with|containing|depicting) )?"
+    r"((an?|the|some) )?"
+    r"|( in (the|this|an?) (photo|photograph|picture|image))?[.]?$",
     re.IGNORECASE,
 )
 _SET_KEYS = ("kind", "templates", "negatives", "language", "labels")

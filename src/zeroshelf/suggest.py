@@ -9,7 +9,6 @@ kinds of; and "mixed" where none stands out.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.records import Embeddings, Label, LabelSet
-from zeroshelf.words.bank import bank
-from zeroshelf.words.negatives import visible_senses
+from zeroshelf.words.bank import bank, everyday
 from zeroshelf.words.prompts import Texts
+from zeroshelf.words.senses import visible_senses
 from zeroshelf.words.wordnet import wordnet
 
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24)  # how many groups are tried
@@ -112,11 +111,9 @@ def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, 
 @cache
 def _candidates() -> tuple[tuple[str, str, float], ...]:
     """What a shelf may be called: its name, its prompt, and by how much it is favoured."""
-    scenes = {re.sub("^(a|an|the) ", "", one.name): one for one in bank() if one.kind == "scene"}
-    everyday = {name: one.prompt for name, one in scenes.items() if name.count(" ") <= 1}
-    prompts = everyday | {one.name: one.prompt for one in bank() if one.kind != "scene"}
+    prompts = everyday() | {one.name: one.prompt for one in bank() if one.kind != "scene"}
     return tuple(
-        (name, prompt, COMMON * math.log1p(_often(name)) + EVERYDAY * (name in everyday))
+        (name, prompt, COMMON * math.log1p(_often(name)) + EVERYDAY * (name in everyday()))
         for name, prompt in prompts.items()
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -25,6 +26,13 @@ def bank() -> tuple[Negative, ...]:
         *_sentences("scene"),
         *_sentences("junk"),
     )
+
+
+@cache
+def everyday() -> dict[str, str]:
+    """Short names of scenes, without the article, and their prompts: "living room"."""
+    scenes = {re.sub("^(a|an|the) ", "", one.name): one for one in bank() if one.kind == "scene"}
+    return {name: one.prompt for name, one in scenes.items() if name.count(" ") <= 1}
 
 
 @cache

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from zeroshelf.labels import spoken
-from zeroshelf.records import Label, LabelSet, Vectors
+from zeroshelf.records import LabelSet, Vectors
 from zeroshelf.words.bank import Negative, bank
-from zeroshelf.words.prompts import PLAIN, Texts
+from zeroshelf.words.prompts import PLAIN, Texts, asked
+from zeroshelf.words.senses import sense, visible_senses
 from zeroshelf.words.wordnet import Synset, wordnet
 
 Relation: TypeAlias = Literal[
@@ -30,8 +30,6 @@ Relation: TypeAlias = Literal[
 
 ALIKE = 0.50  # least cosine, centred on the bank's mean, between a phrase and what means the same
 GLOSS_WORDS = 5  # how much of a definition tells what it is
-_UNSEEN = {"act", "attribute", "cognition", "communication", "feeling", "motive", "possession",
-           "process", "quantity", "relation", "state", "time"}  # fmt: skip
 
 
 def kept(labels: LabelSet, texts: Texts) -> tuple[tuple[Negative, ...], Vectors]:
@@ -40,10 +38,10 @@ def kept(labels: LabelSet, texts: Texts) -> tuple[tuple[Negative, ...], Vectors]
     vectors = texts([negative.prompt for negative in whole])
     gone: set[int] = set()
     for label in labels:
-        for word in (label.name, *label.words):
-            gone |= related(spoken(word), sense(spoken(word), label, labels, texts)).keys()
-            if not wordnet().senses(spoken(word)):
-                gone |= _alike(spoken(word), vectors, texts)
+        for word in (asked(word, labels) for word in (label.name, *label.words)):
+            gone |= related(word, sense(word, label, labels, texts)).keys()
+            if not wordnet().senses(word):
+                gone |= _alike(word, vectors, texts)
     own = tuple(
         Negative(text, text if " " in text else PLAIN.format(text), "own")
         for text in labels.negatives
@@ -78,50 +76,6 @@ def related(word: str, meant: Synset | None) -> dict[int, Relation]:
         add(index.whole[meant.row], "part of it")
         add(index.gloss[word], "named in its gloss")
     return found
-
-
-def sense(word: str, label: Label, labels: LabelSet, texts: Texts) -> Synset | None:
-    """The sense that is meant: below the shelf above or the `kind`; of a sort with the other
-    labels; with a gloss near the prompt; common. None where WordNet doesn't know the word.
-
-    The weights put these in that order; they are judged by the cases of tests/test_guard.py.
-    """
-    senses = visible_senses(word)
-    if len(senses) < 2:
-        return senses[0] if senses else None
-    above = context(label, labels)
-    others = [spoken(other.name) for other in labels if spoken(other.name) != word]
-    files = [found[0].lexname for other in others if (found := visible_senses(other))]
-    fits = [
-        fit
-        + 1.0 * bool(above & wordnet().above(one.row))
-        + 0.3 * (files.count(one.lexname) / max(len(files), 1))
-        for one, fit in zip(senses, sense_fits(word, senses, texts), strict=True)
-    ]
-    return senses[int(np.argmax(fits))]
-
-
-def context(label: Label, labels: LabelSet) -> frozenset[int]:
-    """Senses that the meant one must lie below: of the shelves above the label, and of the kind."""
-    near = [*label.name.split("/")[:-1], *([labels.kind] if labels.kind else [])]
-    return frozenset(one.row for text in near for one in wordnet().senses(spoken(text)))
-
-
-def sense_fits(word: str, senses: Sequence[Synset], texts: Texts) -> list[float]:
-    """How near each sense's gloss is to the word's prompt; a little more for the commonest."""
-    prompt = texts([PLAIN.format(word)])[0]
-    glosses = texts([f"{word}: {one.gloss}" for one in senses])
-    return [float(gloss @ prompt) + 0.17 * (rank == 0) for rank, gloss in enumerate(glosses)]
-
-
-def visible_senses(word: str) -> list[Synset]:
-    """A noun's senses without names of persons and places, those that can be seen before others."""
-    senses = [
-        one
-        for one in wordnet().senses(word)
-        if word != word.lower() or any(lemma == lemma.lower() for lemma in one.lemmas)
-    ]
-    return [one for one in senses if one.lexname not in _UNSEEN] or senses
 
 
 def _alike(phrase: str, vectors: Vectors, texts: Texts) -> set[int]:

@@ -53,9 +53,7 @@ NATIVE: dict[str, tuple[str, ...]] = {
 
 def label_prompts(label: Label, labels: LabelSet) -> list[list[str]]:
     """A list of prompts for each of the label's words, and one for each prompt of its own."""
-    words = [spoken(label.name), *map(spoken, label.words)]
-    if labels.language == "en":  # the templates say "a": "a photo of a dogs" would be none
-        words = [wordnet().singular(word) for word in words]
+    words = [asked(word, labels) for word in (label.name, *label.words)]
     if label.prompts:
         words = words[1:]
     templates = labels.templates or NATIVE.get(labels.language, TEMPLATES)
@@ -68,6 +66,12 @@ def label_prompts(label: Label, labels: LabelSet) -> list[list[str]]:
             prompts = [prompt.removesuffix(".") + suffix for prompt in prompts]
         made.append(prompts)
     return [*made, *([prompt] for prompt in label.prompts)]
+
+
+def asked(word: str, labels: LabelSet) -> str:
+    """A label's word as templates and dictionary take it: "my/red_pandas" -> "red panda"."""
+    word = spoken(word)  # the templates say "a": "a photo of a dogs" would be none
+    return wordnet().singular(word) if labels.language == "en" else word
 
 
 def mean_vectors(prompts: Sequence[Sequence[str]], texts: Texts) -> Vectors:

@@ -15,7 +15,13 @@ from functools import cache, cached_property
 
 from zeroshelf.words.bank import FOLDER
 
-_SUFFIXES = (("ies", "y"), ("ves", "f"), ("men", "man"), ("es", ""), ("s", ""))  # wn's "morphy"
+# A plural's ends, as WordNet's "morphy" has them, and the plurals of everyday that have none.
+_SUFFIXES = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("men", "man"), ("es", ""), ("s", ""))
+_IRREGULAR = {"children": "child", "feet": "foot", "geese": "goose", "men": "man", "mice": "mouse",
+              "oxen": "ox", "teeth": "tooth"}  # fmt: skip
+# Words before which a plural is no name that an article fits: "two dogs", "a box of shoes".
+_JOINING = {"and", "at", "by", "for", "from", "in", "of", "on", "or", "to", "under", "with",
+            "two", "three", "four", "five", "six", "many", "some"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +70,31 @@ class WordNet:
         """The word's senses, the commonest first; [] for what is no noun. Plurals too."""
         return [self.synset(row) for _, row, _ in sorted(self._found(word))]
 
-    def singular(self, word: str) -> str:
-        """ "dogs" -> "dog"; what is a noun as it stands, or unknown, stays ("glasses")."""
-        return next((form for form in _forms(word) if form in self._senses), word)
+    def singular(self, words: str) -> str:
+        """ "dogs" -> "dog", "tall buildings" -> "tall building"; what is worn or used as a plural
+        ("glasses", "jeans"), a singular, and what isn't known stay as they are.
+        """
+        forms = [form for form in _forms(words) if form in self._senses]
+        if not forms:
+            before, space, last = words.rpartition(" ")
+            joined = not space or _JOINING.intersection(before.lower().split())
+            return words if joined else f"{before} {self.singular(last)}"
+        best = max(forms, key=lambda form: self._rank(form, itself=form == words.lower()))
+        plural = best != words.lower() and any("plural)" in one.gloss for one in self.senses(best))
+        return words if plural or best == words.lower() else best
+
+    def _rank(self, form: str, *, itself: bool) -> tuple[bool, int, bool, int]:
+        """What is used as it stands; then the commonest ("game", no "gam"); the longest."""
+        often = max(count for _, _, count in self._senses[form])
+        return itself and often > 0, often, itself, len(form)
 
     def often(self, word: str, row: int) -> int:
         """How many times SemCor, a text of 700,000 words, uses the word in that sense."""
         return next((count for _, at, count in self._found(word) if at == row), 0)
 
     def _found(self, word: str) -> list[tuple[int, int, int]]:
-        found = next((form for form in _forms(word) if form in self._senses), "")
-        return self._senses.get(found, [])
+        word = word.lower()
+        return self._senses.get(word) or self._senses.get(self.singular(word), [])
 
     def above(self, row: int) -> frozenset[int]:
         """Every hypernym, up to "entity"; the row itself not among them."""
@@ -86,6 +106,8 @@ class WordNet:
 
 def _forms(word: str) -> list[str]:
     word = word.lower()
+    if word in _IRREGULAR:
+        return [_IRREGULAR[word]]
     return [word, *(word.removesuffix(a) + b for a, b in _SUFFIXES if word.endswith(a))]
 
 

@@ -1,0 +1,93 @@
+"""A label's word -> the sense that is meant, and the commoner words for the same.
+
+"camelopard" is sorted as "giraffe" is: how a label is worded should not decide what it draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from zeroshelf.labels import spoken
+from zeroshelf.records import Label, LabelSet
+from zeroshelf.words.prompts import PLAIN, Texts, asked
+from zeroshelf.words.wordnet import Synset, wordnet
+
+_UNSEEN = {"act", "attribute", "cognition", "communication", "feeling", "motive", "possession",
+           "process", "quantity", "relation", "state", "time"}  # fmt: skip
+PLAIN_SHARE = 0.7  # of a word's uses that a sense must have to be the one that all expect
+
+
+def with_commoner(label: Label, labels: LabelSet, texts: Texts) -> Label:
+    """The label with those words more that WordNet, which lists a sense's words by how common they
+    are, names before the label's own: where the sense is plain, and the other word's first as well.
+    A word of another label is none of this one's.
+    """
+    if labels.language != "en" or label.prompts:
+        return label
+    word = asked(label.name, labels)
+    meant = sense(word, label, labels, texts)
+    if meant is None or not _plain(word, meant, context(label, labels)):
+        return label
+    lemmas = [lemma.lower() for lemma in meant.lemmas]
+    before = lemmas[: lemmas.index(word.lower())] if word.lower() in lemmas else []
+    others = (one for other in labels for one in (other.name, *other.words))
+    taken = {*(asked(one, labels).lower() for one in others), *labels.negatives}
+    more = [other for other in before if other not in taken and visible_senses(other)[0] == meant]
+    return replace(label, words=(*label.words, *more))
+
+
+def _plain(word: str, meant: Synset, above: frozenset[int]) -> bool:
+    """Whether the word can hardly mean anything else: by the shelf above, or by SemCor's counts."""
+    often = {one.row: wordnet().often(word, one.row) for one in visible_senses(word)}
+    return (
+        len(often) == 1
+        or bool(above & wordnet().above(meant.row))
+        or often.get(meant.row, 0) > PLAIN_SHARE * sum(often.values())
+    )
+
+
+def sense(word: str, label: Label, labels: LabelSet, texts: Texts) -> Synset | None:
+    """The sense that is meant: below the shelf above or the `kind`; of a sort with the other
+    labels; with a gloss near the prompt; common. None where WordNet doesn't know the word.
+
+    The weights put these in that order; they are judged by the cases of tests/test_guard.py.
+    """
+    senses = visible_senses(word)
+    if len(senses) < 2:
+        return senses[0] if senses else None
+    above = context(label, labels)
+    others = [other for one in labels if (other := asked(one.name, labels)) != word]
+    files = [found[0].lexname for other in others if (found := visible_senses(other))]
+    fits = [
+        fit
+        + 1.0 * bool(above & wordnet().above(one.row))
+        + 0.3 * (files.count(one.lexname) / max(len(files), 1))
+        for one, fit in zip(senses, sense_fits(word, senses, texts), strict=True)
+    ]
+    return senses[int(np.argmax(fits))]
+
+
+def context(label: Label, labels: LabelSet) -> frozenset[int]:
+    """Senses that the meant one must lie below: of the shelves above the label, and of the kind."""
+    near = [*label.name.split("/")[:-1], *([labels.kind] if labels.kind else [])]
+    return frozenset(one.row for text in near for one in wordnet().senses(spoken(text)))
+
+
+def sense_fits(word: str, senses: Sequence[Synset], texts: Texts) -> list[float]:
+    """How near each sense's gloss is to the word's prompt; a little more for the commonest."""
+    prompt = texts([PLAIN.format(word)])[0]
+    glosses = texts([f"{word}: {one.gloss}" for one in senses])
+    return [float(gloss @ prompt) + 0.17 * (rank == 0) for rank, gloss in enumerate(glosses)]
+
+
+def visible_senses(word: str) -> list[Synset]:
+    """A noun's senses without names of persons and places, those that can be seen before others."""
+    senses = [
+        one
+        for one in wordnet().senses(word)
+        if word != word.lower() or any(lemma == lemma.lower() for lemma in one.lemmas)
+    ]
+    return [one for one in senses if one.lexname not in _UNSEEN] or senses
