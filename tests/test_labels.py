@@ -21,6 +21,9 @@ def test_words_of_the_command_line() -> None:
     )
     assert labels.negatives == ("cartoon",)
     assert spoken("animals/red_panda") == spoken("Photos of a red panda") == "red panda"
+    assert spoken("There is a dog in the picture.") == spoken("image showing some dog") == "dog"
+    for look in ("drawing of a dog", "passport photo"):
+        assert spoken(look) == look
     assert spoken("the") == "the"
     assert spoken("theatre") == "theatre"
 
