@@ -91,6 +91,16 @@ def test_marks_on_one_cluster_bring_the_rest_of_it() -> None:
     assert (taught.chosen[:60] == truth[:60]).all()
 
 
+def test_the_last_few_of_a_folder_follow_the_many_that_are_marked() -> None:
+    """Where nearly all is marked, what the model is surest of is all that is left: it may move."""
+    vectors, truth, _ = blobs(dim=400)  # so many that any answer could be learnt by heart
+    wrong = np.full((len(truth), 5), 0.02)
+    wrong[np.arange(len(truth)), (truth + 1) % 4] = 0.92  # each cluster on the next one's shelf
+    rows = np.flatnonzero(np.arange(len(truth)) % 10 > 0)
+    taught = teach.teach(vectors, answered(wrong), teach.Marks(rows, truth[rows]))
+    assert (taught.chosen == truth).mean() > 0.95
+
+
 def test_pictures_in_other_follow_marks_on_the_same_picture() -> None:
     """Copies of a marked picture are no evidence for the shelf that the person took it from."""
     vectors = unit(np.vstack((np.tile([1.0, 0, 0], (8, 1)), np.tile([0, 1.0, 0], (8, 1)))))

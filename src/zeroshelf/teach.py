@@ -141,13 +141,16 @@ def learn(
 
 
 def _surest(vectors: Vectors, probabilities: npt.NDArray[np.float32], marks: Marks) -> Marks:
-    """The pictures that the model is surest of, a few a label; none that a mark speaks against."""
+    """The pictures that the model is surest of, a few a label, fewer where it has marks; none that
+    a mark speaks against."""
     count, labels = probabilities.shape
     best = probabilities.argmax(axis=1)
     best[marks.rows] = -1
-    most = min(SHOTS, 1 + count // (2 * (labels + 1)))  # half of an even share: others are doubtful
+    half = 1 + count // (2 * (labels + 1))  # of an even share: what follows is doubtful
+    known = np.bincount(marks.columns, minlength=labels)
     found: dict[int, int] = {}
     for label in range(labels):
+        most = max(min(SHOTS - int(known[label]), half), 0)  # where marks are many, none
         rows = np.flatnonzero(best == label)
         rows = rows[np.argsort(-probabilities[rows, label], kind="stable")[: 4 * most]]
         against = vectors[marks.rows[marks.columns != label]].astype(np.float32)
