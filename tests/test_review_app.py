@@ -137,11 +137,12 @@ def test_no_path_leads_out(served: tuple[Session, Client], probe: str) -> None:
 @pytest.mark.parametrize(
     "what",
     [
-        b"", b"[]", b"null", b"{", b'{"do": "place"}', b'{"do": "place", "rows": ["x"]}',
+        b'{"do": "place", "rows": [], "shelf": "nowhere"}',
         b'{"do": "place", "rows": [0], "shelf": "nowhere"}',
         b'{"do": "place", "rows": [-1], "shelf": "red"}',
         b'{"do": "place", "rows": [99999], "shelf": "red"}',
-        b'{"do": "bold", "by": 1e9}', b'{"do": "add", "label": ""}',
+        b'{"do": "bold", "by": 1e9}', b'{"do": "bold", "by": 1' + 400 * b"0" + b"}",
+        b'{"do": "bold", "by": NaN}', b'{"do": "add", "label": ""}',
         b'{"do": "add", "label": "red"}', b'{"do": "merge", "label": "red", "into": "red"}',
         b'{"do": "rename", "label": "red", "to": "../x"}', b'{"do": "drop", "label": "nowhere"}',
         b'{"do": "accept", "version": 7, "moves": [0]}',
@@ -151,8 +152,30 @@ def test_a_wrong_edit_changes_nothing(served: tuple[Session, Client], what: byte
     session, client = served
     before = session.shelves.columns.copy()
     status, body, _ = client.raw(f"/{TOKEN}/edit", "POST", what)
-    assert status in (400, 409) and json.loads(body)["error"]
+    assert status == 409 and json.loads(body)["error"]
     assert session.edit_count == 0 and (session.shelves.columns == before).all()
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        b"", b"[]", b"null", b"{", b"7", b"\xff", b"[" * 200_000, b'{"do": "nothing"}',
+        b'{"do": ["place"]}', b'{"do": "place"}', b'{"do": "place", "rows": [0]}',
+        b'{"do": "place", "rows": [0], "shelf": ["red"]}', b'{"do": "bold", "by": "1"}',
+        b'{"do": "bold", "by": true}', b'{"do": "accept", "version": 0, "moves": [null]}',
+        *(b'{"do": "place", "shelf": "red", "rows": %s}' % rows for rows in (
+            b"null", b"0", b"{}", b'"0"', b'["0"]', b'["x"]', b"[[0]]", b"[{}]", b"[null]",
+            b"[true]", b"[0.5]", b"[0, [1]]", b"[NaN]", b"[1e999]",
+        )),
+    ],
+    ids=lambda what: what[:60].decode(errors="replace"),
+)  # fmt: skip
+def test_what_is_no_edit_is_told_in_a_line(served: tuple[Session, Client], what: bytes) -> None:
+    session, client = served
+    status, body, _ = client.raw(f"/{TOKEN}/edit", "POST", what)
+    told = json.loads(body)["error"]
+    assert status == 400 and told.startswith("not understood: ") and "\n" not in told
+    assert session.edit_count == 0
 
 
 def test_too_much_at_once_is_refused(served: tuple[Session, Client]) -> None:

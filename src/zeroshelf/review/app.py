@@ -72,7 +72,12 @@ class _Page:
                 get("/ask", self.ask),
                 Route("/edit", self.edit, methods=["POST"]),
             ],
-            exception_handlers={UserError: _refused, KeyError: _malformed, ValueError: _malformed},
+            exception_handlers={
+                UserError: _refused,
+                KeyError: _malformed,
+                ValueError: _malformed,
+                RecursionError: _malformed,  # a list in a list in a list ...
+            },
         )
 
     @staticmethod
@@ -218,11 +223,11 @@ class _Page:
         moved = 0
         match given:
             case {"do": "place", "rows": [*rows], "shelf": str(shelf)}:
-                session.place([int(row) for row in rows], shelf)
+                session.place(_numbers(rows), shelf)
             case {"do": "undo"}:
                 moved = int(session.undo())
-            case {"do": "bold", "by": int(by) | float(by)}:
-                session.bold(float(by))
+            case {"do": "bold", "by": by} if type(by) in (int, float):
+                session.bold(by)
             case {"do": "add", "label": str(text)}:
                 session.add_label(text)
             case {"do": "rename", "label": str(name), "to": str(to)}:
@@ -232,9 +237,10 @@ class _Page:
             case {"do": "drop", "label": str(name)}:
                 session.drop_label(name)
             case {"do": "accept", "version": version, "moves": [*moves]}:
+                wanted = _numbers(moves)
                 if version != self.lesson.version:
                     raise UserError("this preview is an old one: look at it once more")
-                moved = lessons.accept(session, self.lesson, [int(move) for move in moves])
+                moved = lessons.accept(session, self.lesson, wanted)
             case {"do": "apply"}:
                 self.carrier.apply()
             case {"do": "unapply"}:
@@ -281,6 +287,13 @@ def _stacks(session: Session) -> list[int]:
         for row in rows:
             first[row] = min(rows)
     return first
+
+
+def _numbers(given: list[Any]) -> list[int]:
+    """Rows, or the numbers of moves: JSON's whole numbers. int() would take true and 0.5 too."""
+    if any(type(number) is not int for number in given):
+        raise ValueError("a list of whole numbers holds something else")
+    return given
 
 
 def _bytes(probabilities: Any) -> Any:
