@@ -217,13 +217,15 @@ class _Page:
         given = json.loads(await request.body())
         return await run_in_threadpool(self._edit, given)
 
-    def _edit(self, given: dict[str, Any]) -> Response:
+    def _edit(self, given: Any) -> Response:
         """Confirmed only when it is on the disk."""
         session = self.session
         moved = 0
         match given:
-            case {"do": "place", "rows": [*rows], "shelf": str(shelf)}:
-                session.place(_numbers(rows), shelf)
+            case {"do": "place"}:
+                session.place(*_placement(given))
+            case [_, *_]:  # keys that were pressed fast, in their order
+                session.place_each(map(_placement, given))
             case {"do": "undo"}:
                 moved = int(session.undo())
             case {"do": "bold", "by": by} if type(by) in (int, float):
@@ -241,10 +243,8 @@ class _Page:
                 if version != self.lesson.version:
                     raise UserError("this preview is an old one: look at it once more")
                 moved = lessons.accept(session, self.lesson, wanted)
-            case {"do": "apply"}:
-                self.carrier.apply()
-            case {"do": "unapply"}:
-                self.carrier.undo()
+            case {"do": "apply" | "unapply" as act}:
+                {"apply": self.carrier.apply, "unapply": self.carrier.undo}[act]()
             case _:
                 raise ValueError("no such edit")
         return _ascii({"version": session.version, "edits": session.edit_count, "moved": moved})
@@ -287,6 +287,13 @@ def _stacks(session: Session) -> list[int]:
         for row in rows:
             first[row] = min(rows)
     return first
+
+
+def _placement(given: Any) -> tuple[list[int], str]:
+    match given:
+        case {"do": "place", "rows": [*rows], "shelf": str(shelf)}:
+            return _numbers(rows), shelf
+    raise ValueError("no such edit")
 
 
 def _numbers(given: list[Any]) -> list[int]:
