@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
+from tests.chromium import Chromium
 from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
 from zeroshelf import decisions, labels, runs
 from zeroshelf.decisions import Decisions
@@ -98,3 +100,58 @@ def serving(run: Run) -> Iterator[tuple[Session, str]]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+# --- the page, in a browser -----------------------------------------------------------------------
+
+
+def opened(browser: Chromium, address: str) -> None:
+    browser.open(address)
+    browser.wait("document.body && document.body.dataset.ready === 'true'")
+
+
+def press(browser: Chromium, key: str, shift: bool = False) -> None:
+    for kind in ("keyDown", "keyUp"):
+        browser._call(
+            "Input.dispatchKeyEvent",
+            type=kind,
+            key=key,
+            text=key if len(key) == 1 and kind == "keyDown" else "",
+            modifiers=8 if shift else 0,
+        )
+
+
+def kept(browser: Chromium, count: int) -> None:
+    """Until the page says that so many edits are kept."""
+    browser.wait(
+        f"document.body.dataset.edits === '{count}' && document.body.dataset.pending === '0'"
+    )
+
+
+def shelf(browser: Chromium, name: str) -> None:
+    browser.run(f"document.querySelector('#shelves li[data-look={json.dumps(name)}] .to').click()")
+
+
+def shown(browser: Chromium) -> int:
+    return int(browser.run("document.querySelector('#grid .card:not([hidden])')?.ariaSetSize ?? 0"))
+
+
+def hold(browser: Chromium, address: str) -> None:
+    """From here on the page's requests to addresses that begin so wait until `let_go`."""
+    browser.run(
+        "{ const asked = fetch, held = new Promise((done) => { window.letGo = done; });"
+        f"window.fetch = async (address, ...more) => {{"
+        f"  if (address.startsWith({json.dumps(address)})) await held;"
+        "  return asked(address, ...more); }; }"
+    )
+
+
+def let_go(browser: Chromium) -> None:
+    browser.run("letGo()")
+
+
+def agree(browser: Chromium, session: Session) -> None:
+    """Until the page has every picture on the shelf on which the server has it."""
+    browser.run("import(location.href + 'state.js').then(({ run }) => { window.known = run; })")
+    browser.wait(f"known.names.join() === {json.dumps(','.join(session.names))}", 4)
+    browser.wait(f"known.columns.join() === '{','.join(map(str, session.shelves.columns))}'", 4)
