@@ -21,12 +21,15 @@ let cell = LEAST, rest = 0;
 
 export const heard = { select() {}, open() {} };  // set by the page
 
-export function show(rows, piles) {
+/** What is shown from here on: the next key is about it, also before `show` has drawn it. */
+export function take(rows, piles) {
   grid.rows = rows;
   grid.piles = piles;
   grid.active = Math.max(0, Math.min(grid.active, rows.length - 1));
-  for (const [index, element] of cells) free(index, element);
-  box.hidden = rows.length === 0;
+}
+
+export function show() {
+  box.hidden = grid.rows.length === 0;
   layOut();
 }
 

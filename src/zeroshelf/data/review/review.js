@@ -71,9 +71,19 @@ function withPiles(rows) {
   return [...whole];
 }
 
-function refresh() {
+let frame = 0;             // the one that will draw what keys have done
+
+function refresh(later = false) {
   const { rows, piles } = matching();
-  cells.show(rows, piles);
+  cells.take(rows, piles);
+  if (!later) draw();
+  else frame ||= requestAnimationFrame(draw);
+}
+
+function draw() {
+  cancelAnimationFrame(frame);
+  frame = 0;
+  cells.show();
   shelves.draw(view.found ? null : view.look);
   tell();
 }
@@ -232,8 +242,9 @@ $("detail").addEventListener("close", () => {
 
 // --- news -------------------------------------------------------------------------------------------
 
-news.addEventListener("change", refresh);
+news.addEventListener("change", ({ detail: { mine } }) => refresh(mine));  // my keys may come faster than frames
 news.addEventListener("saved", () => {
+  if (frame && !run.pending) draw();
   $("saved").textContent = run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} kept` : "";
   $("undo-edit").disabled = !run.undoable && !run.pending;
   $("bold").value = run.boldness;
