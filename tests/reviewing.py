@@ -136,13 +136,19 @@ def shown(browser: Chromium) -> int:
     return int(browser.run("document.querySelector('#grid .card:not([hidden])')?.ariaSetSize ?? 0"))
 
 
-def hold(browser: Chromium, address: str) -> None:
-    """From here on the page's requests to addresses that begin so wait until `let_go`."""
+def hold(browser: Chromium, address: str, answers: bool = False) -> None:
+    """From here on the page's requests to addresses that begin so wait until `let_go`, or else the
+    answers do. `answered` in the page are the addresses that the server answered meanwhile."""
+    begins = f"address.startsWith({json.dumps(address)})"
     browser.run(
         "{ const asked = fetch, held = new Promise((done) => { window.letGo = done; });"
-        f"window.fetch = async (address, ...more) => {{"
-        f"  if (address.startsWith({json.dumps(address)})) await held;"
-        "  return asked(address, ...more); }; }"
+        "window.answered = [];"
+        "window.fetch = async (address, ...more) => {"
+        f"  if ({begins} && {json.dumps(not answers)}) await held;"
+        "  const answer = await asked(address, ...more);"
+        "  answered.push(address);"
+        f"  if ({begins} && {json.dumps(answers)}) await held;"
+        "  return answer; }; }"
     )
 
 

@@ -14,6 +14,8 @@ from zeroshelf import edits
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")
 
+HEARD = "answered.filter((address) => address.startsWith('state?')).length"
+
 
 def test_keys_pressed_fast_are_kept_in_their_order_by_one_request(
     tmp_path: Path, chromium: Chromium
@@ -57,3 +59,35 @@ def test_a_key_that_is_refused_takes_no_other_with_it(tmp_path: Path, chromium: 
         says = chromium.run("document.getElementById('says').textContent")
         assert says == "there is no shelf 'green' any more"
         agree(chromium, session)
+
+
+def test_of_two_tabs_the_later_key_counts_in_both(tmp_path: Path, chromium: Chromium) -> None:
+    """The other tab's edit is heard of while this one's, which is the later, is on its way."""
+    with serving(colour_run(tmp_path, each=1)) as (session, address):
+        opened(chromium, address)
+        shelf(chromium, "all")
+        active = "document.getElementById('grid').getAttribute('aria-activedescendant')"
+        row = int(chromium.run(active).removeprefix("picture-"))
+        hold(chromium, "edit")
+        press(chromium, "g")
+        session.place([row], "red")
+        chromium.wait(f"{HEARD} === 1", 4)
+        let_go(chromium)
+        kept(chromium, 2)
+        assert session.names[session.shelves.columns[row]] == "green"
+        agree(chromium, session)
+
+
+def test_a_tab_hears_of_what_came_after_its_own_edit(tmp_path: Path, chromium: Chromium) -> None:
+    with serving(colour_run(tmp_path, each=1)) as (session, address):
+        opened(chromium, address)
+        shelf(chromium, "all")
+        hold(chromium, "edit", answers=True)
+        press(chromium, "g")
+        chromium.wait("answered.includes('edit')", 4)
+        chromium.wait(f"{HEARD} === 1", 4)
+        session.drop_label("green")
+        chromium.wait(f"{HEARD} === 2", 4)
+        let_go(chromium)
+        agree(chromium, session)
+        kept(chromium, 2)
