@@ -86,8 +86,9 @@ def test_a_tab_hears_of_what_came_after_its_own_edit(tmp_path: Path, chromium: C
         press(chromium, "g")
         chromium.wait("answered.includes('edit')", 4)
         chromium.wait(f"{HEARD} === 1", 4)
-        session.drop_label("green")
+        session.place([0, 1, 2], "red")
         chromium.wait(f"{HEARD} === 2", 4)
+        chromium.run("new Promise((done) => setTimeout(done, 200))")  # until it has read the answer
         let_go(chromium)
         agree(chromium, session)
         kept(chromium, 2)
