@@ -111,12 +111,13 @@ def opened(browser: Chromium, address: str) -> None:
 
 
 def press(browser: Chromium, key: str, shift: bool = False) -> None:
+    types = "\r" if key == "Enter" else key if len(key) == 1 else ""
     for kind in ("keyDown", "keyUp"):
         browser._call(
             "Input.dispatchKeyEvent",
             type=kind,
             key=key,
-            text=key if len(key) == 1 and kind == "keyDown" else "",
+            text=types if kind == "keyDown" else "",
             modifiers=8 if shift else 0,
         )
 
