@@ -137,6 +137,20 @@ def shown(browser: Chromium) -> int:
     return int(browser.run("document.querySelector('#grid .card:not([hidden])')?.ariaSetSize ?? 0"))
 
 
+def selected(browser: Chromium) -> int:
+    return int(browser.run("parseInt(document.getElementById('tray-count').textContent) || 0"))
+
+
+def look_for(browser: Chromium, words: str, by: str) -> None:
+    """As a person would: `/`, the words, Enter."""
+    browser.run(f"document.getElementById('find-by').value = {json.dumps(by)}")
+    press(browser, "/")
+    browser.run("document.activeElement.select()")
+    for character in words:
+        press(browser, character)
+    press(browser, "Enter")
+
+
 def hold(browser: Chromium, address: str, answers: bool = False) -> None:
     """From here on the page's requests to addresses that begin so wait until `let_go`, or else the
     answers do. `answered` in the page are the addresses that the server answered meanwhile."""

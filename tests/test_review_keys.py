@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,10 @@ from tests.reviewing import (
     hold,
     kept,
     let_go,
+    look_for,
     opened,
     press,
+    selected,
     serving,
     shelf,
     shown,
@@ -114,20 +115,6 @@ def active(browser: Chromium) -> str:
             ".getAttribute('aria-activedescendant')).querySelector('.file').textContent"
         )
     )
-
-
-def selected(browser: Chromium) -> int:
-    return int(browser.run("parseInt(document.getElementById('tray-count').textContent) || 0"))
-
-
-def look_for(browser: Chromium, words: str, by: str) -> None:
-    """As a person would: `/`, the words, Enter."""
-    browser.run(f"document.getElementById('find-by').value = {json.dumps(by)}")
-    press(browser, "/")
-    browser.run("document.activeElement.select()")
-    for character in words:
-        press(browser, character)
-    press(browser, "Enter")
 
 
 def test_a_late_answer_to_an_older_search_is_not_shown(tmp_path: Path, chromium: Chromium) -> None:
