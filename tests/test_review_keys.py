@@ -234,3 +234,16 @@ def test_a_key_over_a_large_picture_is_about_that_picture(
         press(chromium, "r")
         kept(chromium, 1)
         assert session.edited.placed == {mine: "red"}
+
+
+def test_what_could_not_be_sent_is_said(tmp_path: Path, chromium: Chromium) -> None:
+    with serving(colour_run(tmp_path)) as (session, address):
+        opened(chromium, address)
+        shelf(chromium, "all")
+        hold(chromium, "edit")
+        for key in "rgr":
+            press(chromium, key)
+    let_go(chromium)  # the server has ended
+    says = "document.getElementById('says').textContent"
+    chromium.wait(f"{says}.includes('start `zeroshelf review` again. 2 edits not kept.')", 4)
+    assert not edits.read(session.record)
