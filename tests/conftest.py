@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.chromium import Chromium
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 
 
@@ -34,3 +36,9 @@ def folder(tmp_path: Path) -> Path:
     (root / "broken.jpg").write_bytes((root / "a.jpg").read_bytes()[:40])
     (root / "notes.txt").write_text("no picture")
     return root
+
+
+@pytest.fixture
+def chromium() -> Iterator[Chromium]:
+    with Chromium() as browser:
+        yield browser

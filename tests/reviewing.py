@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
+from tests.chromium import Chromium
 from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
 from zeroshelf import decisions, labels, runs
 from zeroshelf.decisions import Decisions
@@ -98,3 +100,79 @@ def serving(run: Run) -> Iterator[tuple[Session, str]]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+# --- the page, in a browser -----------------------------------------------------------------------
+
+
+def opened(browser: Chromium, address: str) -> None:
+    browser.open(address)
+    browser.wait("document.body && document.body.dataset.ready === 'true'")
+
+
+def press(browser: Chromium, key: str, shift: bool = False) -> None:
+    types = "\r" if key == "Enter" else key if len(key) == 1 else ""
+    for kind in ("keyDown", "keyUp"):
+        browser._call(
+            "Input.dispatchKeyEvent",
+            type=kind,
+            key=key,
+            text=types if kind == "keyDown" else "",
+            modifiers=8 if shift else 0,
+        )
+
+
+def kept(browser: Chromium, count: int) -> None:
+    """Until the page says that so many edits are kept."""
+    browser.wait(
+        f"document.body.dataset.edits === '{count}' && document.body.dataset.pending === '0'"
+    )
+
+
+def shelf(browser: Chromium, name: str) -> None:
+    browser.run(f"document.querySelector('#shelves li[data-look={json.dumps(name)}] .to').click()")
+
+
+def shown(browser: Chromium) -> int:
+    return int(browser.run("document.querySelector('#grid .card:not([hidden])')?.ariaSetSize ?? 0"))
+
+
+def selected(browser: Chromium) -> int:
+    return int(browser.run("parseInt(document.getElementById('tray-count').textContent) || 0"))
+
+
+def look_for(browser: Chromium, words: str, by: str) -> None:
+    """As a person would: `/`, the words, Enter."""
+    browser.run(f"document.getElementById('find-by').value = {json.dumps(by)}")
+    press(browser, "/")
+    browser.run("document.activeElement.select()")
+    for character in words:
+        press(browser, character)
+    press(browser, "Enter")
+
+
+def hold(browser: Chromium, address: str, answers: bool = False) -> None:
+    """From here on the page's requests to addresses that begin so wait until `let_go`, or else the
+    answers do. `answered` in the page are the addresses that the server answered meanwhile."""
+    begins = f"address.startsWith({json.dumps(address)})"
+    browser.run(
+        "{ const asked = fetch, held = new Promise((done) => { window.letGo = done; });"
+        "window.answered = [];"
+        "window.fetch = async (address, ...more) => {"
+        f"  if ({begins} && {json.dumps(not answers)}) await held;"
+        "  const answer = await asked(address, ...more);"
+        "  answered.push(address);"
+        f"  if ({begins} && {json.dumps(answers)}) await held;"
+        "  return answer; }; }"
+    )
+
+
+def let_go(browser: Chromium) -> None:
+    browser.run("letGo()")
+
+
+def agree(browser: Chromium, session: Session) -> None:
+    """Until the page has every picture on the shelf on which the server has it."""
+    browser.run("import(location.href + 'state.js').then(({ run }) => { window.known = run; })")
+    browser.wait(f"known.names.join() === {json.dumps(','.join(session.names))}", 4)
+    browser.wait(f"known.columns.join() === '{','.join(map(str, session.shelves.columns))}'", 4)

@@ -80,6 +80,24 @@ def test_names_that_are_no_utf8_come_back(tmp_path: Path) -> None:
     assert edits.read(str(tmp_path))[0]["pictures"] == ["caf\udce9\n.jpg"]
 
 
+def test_edits_are_on_the_disk_in_their_order_before_they_are_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def fsync(number: int) -> None:
+        sync(number)
+        synced.append((tmp_path / edits.NAME).read_text("ascii"))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    log = edits.Log(str(tmp_path))
+    events = [edits.place("cat", ["a"]), edits.place("dog", ["a"]), edits.place("cat", ["b"])]
+    assert log.add(*events) == 2 and log.events == events
+    log.close()
+    assert [[json.loads(line) for line in text.splitlines()] for text in synced] == [events]
+
+
 def test_half_a_line_never_was_an_edit(tmp_path: Path) -> None:
     log = edits.Log(str(tmp_path))
     log.add(edits.place("cat", ["a"]))
@@ -120,9 +138,12 @@ with serving(run) as (session, address):
 """
 
 
-@pytest.mark.parametrize("after", [1, 7, 40, 120, 199])
-def test_every_confirmed_edit_survives_kill_9(tmp_path: Path, after: int) -> None:
-    """200 edits are on their way; the server dies once so many were confirmed."""
+@pytest.mark.parametrize(
+    ("after", "together"), [(1, 1), (7, 1), (40, 1), (120, 1), (199, 1), (40, 8)]
+)
+def test_every_confirmed_edit_survives_kill_9(tmp_path: Path, after: int, together: int) -> None:
+    """200 edits are on their way, some in one request; the server dies once so many were
+    confirmed."""
     pytest.importorskip("uvicorn", reason="the review extra is not installed")
     server = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(tmp_path)],
@@ -135,10 +156,12 @@ def test_every_confirmed_edit_survives_kill_9(tmp_path: Path, after: int) -> Non
     assert server.stdout
     address, record = server.stdout.readline().split()
     confirmed = 0
-    for number in range(200):
-        body = json.dumps(
+    for first in range(0, 200, together):
+        several = [
             {"do": "place", "rows": [number % 12], "shelf": ("red", "green")[number % 2]}
-        )
+            for number in range(first, first + together)
+        ]
+        body = json.dumps(several if together > 1 else several[0])
         request = urllib.request.Request(address + "edit", body.encode(), method="POST")
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:

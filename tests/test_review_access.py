@@ -11,8 +11,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.chromium import PROGRAM, Chromium
-from tests.reviewing import colour_run, serving
-from tests.test_review_page import kept, opened, press, shelf
+from tests.reviewing import colour_run, kept, opened, press, serving, shelf
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")
 

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.reviewing import TOKEN, colour_run, serving
-from zeroshelf import marks
+from zeroshelf import edits, marks
 from zeroshelf.commands.review import keep
 from zeroshelf.files import planfile
 from zeroshelf.review.session import MODEL, PERSON, Session
@@ -51,8 +51,9 @@ class Client:
         assert status == 200, body
         return json.loads(body)
 
-    def edit(self, **what: Any) -> tuple[int, Any]:
-        status, body, _ = self.raw(f"/{TOKEN}/edit", "POST", json.dumps(what).encode())
+    def edit(self, *several: dict[str, Any], **one: Any) -> tuple[int, Any]:
+        what = json.dumps(several or one).encode()
+        status, body, _ = self.raw(f"/{TOKEN}/edit", "POST", what)
         return status, json.loads(body)
 
 
@@ -137,11 +138,12 @@ def test_no_path_leads_out(served: tuple[Session, Client], probe: str) -> None:
 @pytest.mark.parametrize(
     "what",
     [
-        b"", b"[]", b"null", b"{", b'{"do": "place"}', b'{"do": "place", "rows": ["x"]}',
+        b'{"do": "place", "rows": [], "shelf": "nowhere"}',
         b'{"do": "place", "rows": [0], "shelf": "nowhere"}',
         b'{"do": "place", "rows": [-1], "shelf": "red"}',
         b'{"do": "place", "rows": [99999], "shelf": "red"}',
-        b'{"do": "bold", "by": 1e9}', b'{"do": "add", "label": ""}',
+        b'{"do": "bold", "by": 1e9}', b'{"do": "bold", "by": 1' + 400 * b"0" + b"}",
+        b'{"do": "bold", "by": NaN}', b'{"do": "add", "label": ""}',
         b'{"do": "add", "label": "red"}', b'{"do": "merge", "label": "red", "into": "red"}',
         b'{"do": "rename", "label": "red", "to": "../x"}', b'{"do": "drop", "label": "nowhere"}',
         b'{"do": "accept", "version": 7, "moves": [0]}',
@@ -151,8 +153,57 @@ def test_a_wrong_edit_changes_nothing(served: tuple[Session, Client], what: byte
     session, client = served
     before = session.shelves.columns.copy()
     status, body, _ = client.raw(f"/{TOKEN}/edit", "POST", what)
-    assert status in (400, 409) and json.loads(body)["error"]
+    assert status == 409 and json.loads(body)["error"]
     assert session.edit_count == 0 and (session.shelves.columns == before).all()
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        b"", b"[]", b"null", b"{", b"7", b"\xff", b"[" * 200_000, b'{"do": "nothing"}',
+        b"[0]", b'[{"do": "undo"}]', b'[[{"do": "place", "rows": [0], "shelf": "red"}]]',
+        b'[{"do": "place", "rows": [0], "shelf": "red"}, {"do": "place", "rows": [1]}]',
+        b'{"do": ["place"]}', b'{"do": "place"}', b'{"do": "place", "rows": [0]}',
+        b'{"do": "place", "rows": [0], "shelf": ["red"]}', b'{"do": "bold", "by": "1"}',
+        b'{"do": "bold", "by": true}', b'{"do": "accept", "version": 0, "moves": [null]}',
+        *(b'{"do": "place", "shelf": "red", "rows": %s}' % rows for rows in (
+            b"null", b"0", b"{}", b'"0"', b'["0"]', b'["x"]', b"[[0]]", b"[{}]", b"[null]",
+            b"[true]", b"[0.5]", b"[0, [1]]", b"[NaN]", b"[1e999]",
+        )),
+    ],
+    ids=lambda what: what[:60].decode(errors="replace"),
+)  # fmt: skip
+def test_what_is_no_edit_is_told_in_a_line(served: tuple[Session, Client], what: bytes) -> None:
+    session, client = served
+    status, body, _ = client.raw(f"/{TOKEN}/edit", "POST", what)
+    told = json.loads(body)["error"]
+    assert status == 400 and told.startswith("not understood: ") and "\n" not in told
+    assert session.edit_count == 0
+
+
+def test_several_placements_in_one_request_are_as_many_edits(
+    served: tuple[Session, Client],
+) -> None:
+    session, client = served
+    several = [
+        {"do": "place", "rows": [row], "shelf": shelf}
+        for row, shelf in ((3, "red"), (4, "red"), (3, "green"))
+    ]
+    status, answer = client.edit(*several)
+    assert status == 200 and (answer["edits"], answer["version"]) == (3, 1)
+    kept = [(event["pictures"], event["shelf"]) for event in edits.read(session.record)]
+    three, four = session.paths[3:5]
+    assert kept == [([three], "red"), ([four], "red"), ([three], "green")]
+    client.edit(do="undo")
+    assert session.edited.placed == {three: "red", four: "red"}
+
+
+def test_of_several_placements_all_are_kept_or_none(served: tuple[Session, Client]) -> None:
+    session, client = served
+    several = [{"do": "place", "rows": [3], "shelf": shelf} for shelf in ("red", "nowhere")]
+    status, answer = client.edit(*several)
+    assert status == 409 and "nowhere" in answer["error"]
+    assert not edits.read(session.record) and not session.edited.placed
 
 
 def test_too_much_at_once_is_refused(served: tuple[Session, Client]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,49 +10,12 @@ import pytest
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.chromium import PROGRAM, Chromium
-from tests.reviewing import colour_run, large_run, serving
+from tests.reviewing import colour_run, kept, large_run, opened, press, serving, shelf, shown
 from zeroshelf import edits
 from zeroshelf.files import planfile
 from zeroshelf.review.session import Session
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")
-
-
-@pytest.fixture
-def chromium() -> Iterator[Chromium]:
-    with Chromium() as browser:
-        yield browser
-
-
-def opened(browser: Chromium, address: str) -> None:
-    browser.open(address)
-    browser.wait("document.body && document.body.dataset.ready === 'true'")
-
-
-def press(browser: Chromium, key: str, shift: bool = False) -> None:
-    for kind in ("keyDown", "keyUp"):
-        browser._call(
-            "Input.dispatchKeyEvent",
-            type=kind,
-            key=key,
-            text=key if len(key) == 1 and kind == "keyDown" else "",
-            modifiers=8 if shift else 0,
-        )
-
-
-def kept(browser: Chromium, count: int) -> None:
-    """Until the page says that so many edits are kept."""
-    browser.wait(
-        f"document.body.dataset.edits === '{count}' && document.body.dataset.pending === '0'"
-    )
-
-
-def shelf(browser: Chromium, name: str) -> None:
-    browser.run(f"document.querySelector('#shelves li[data-look={json.dumps(name)}] .to').click()")
-
-
-def shown(browser: Chromium) -> int:
-    return int(browser.run("document.querySelector('#grid .card:not([hidden])')?.ariaSetSize ?? 0"))
 
 
 def test_keys_place_pictures_and_z_takes_back(tmp_path: Path, chromium: Chromium) -> None:
@@ -198,12 +159,12 @@ def test_a_hundred_thousand_pictures(tmp_path: Path, chromium: Chromium) -> None
             "[...document.querySelectorAll('#shelves kbd')].map(k => k.textContent)"
         )
         assert len(set(keys)) == 21
-        start = time.monotonic()
         for key in keys[:20]:
             press(chromium, key)
+        start = time.monotonic()  # a busy browser takes seconds to be handed twenty keys
         kept(chromium, 20)
         assert len(session.edited.placed) == 20
-        assert time.monotonic() - start < 10  # the bar is 1 s; 4.6 s was seen at load 14
+        assert time.monotonic() - start < 4
         host = address.split("/")[2]
         assert all(request.split("/")[2] == host for request in chromium.requests)
     assert chromium.errors == []

@@ -34,6 +34,21 @@ def tree(where: Path) -> dict[str, bytes]:
     return {str(p.relative_to(where)): p.read_bytes() for p in where.rglob("*") if p.is_file()}
 
 
+def reviewing(where: Path) -> tuple[subprocess.Popen[str], str]:
+    """A server that reviews the newest run, and its address."""
+    review = subprocess.Popen(
+        [sys.executable, "-m", "zeroshelf", "review", "--no-open"],
+        cwd=where,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert review.stdout
+    found = re.search(r"http://\S+", review.stdout.readline())
+    assert found
+    return review, found[0]
+
+
 MAKEFILE = Path(__file__).parent.parent / "Makefile"
 
 
@@ -46,17 +61,7 @@ def test_demo_review_correct_accept_apply_undo(tmp_path: Path) -> None:
     before = tree(tmp_path)
     assert before and all(name.startswith("demo/pictures/") for name in before)
 
-    review = subprocess.Popen(
-        [sys.executable, "-m", "zeroshelf", "review", "--no-open"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-    assert review.stdout
-    found = re.search(r"http://\S+", review.stdout.readline())
-    assert found
-    address = found[0]
+    review, address = reviewing(tmp_path)
     shelves = _get(address, "state")["shelves"]
     asked = _get(address, "ask?count=3")["rows"]
     for row, shelf in zip(asked, (shelves[0], shelves[1], "other"), strict=True):
@@ -84,6 +89,31 @@ def test_demo_review_correct_accept_apply_undo(tmp_path: Path) -> None:
         assert (root / path).read_bytes() in on_shelf, (path, shelf)
     zeroshelf("undo", demo["run"], "--yes", where=tmp_path)
     assert tree(tmp_path) == before
+
+
+def test_ctrl_c_ends_the_review_with_what_is_kept_and_0(tmp_path: Path) -> None:
+    demo = zeroshelf("demo", where=tmp_path)
+    zeroshelf("undo", "--yes", where=tmp_path)
+    run, record = demo["run"], Path(demo["report"]).parent
+
+    def ended(*shelves: str) -> str:
+        """What a review says at its end, after a picture was placed on these shelves."""
+        review, address = reviewing(tmp_path)
+        for shelf in shelves:
+            _edit(address, {"do": "place", "rows": [0], "shelf": shelf})
+        with urllib.request.urlopen(address + "changes", timeout=60):  # a page is open
+            review.send_signal(signal.SIGINT)
+            assert review.wait(60) == 0 and review.stdout
+        return review.stdout.read().partition("Ctrl-C ends.")[2].strip()
+
+    does = f"`zeroshelf apply {run}` does what the page showed."
+    assert ended() == "Nothing was edited."
+    assert ended("other") == f"1 edit is kept in {record}. {does}"
+    assert ended("other") == f"2 edits are kept in {record}. {does}"
+    zeroshelf("apply", run, "--yes", where=tmp_path)
+    said = ended("other", "other")
+    assert said.startswith(f"4 edits are kept in {record}. This run was carried out before")
+    assert f"`zeroshelf undo {run}`, then `zeroshelf apply {run}`" in said
 
 
 def test_edits_after_an_apply_ask_for_an_undo_first(tmp_path: Path) -> None:

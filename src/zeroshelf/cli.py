@@ -1,8 +1,9 @@
 """The command line: names, options and exit codes. What a command does lies in `commands/`.
 
 Exit codes: 0 done, 1 some pictures were skipped or failed, 2 a mistake the user can mend, 3 a bug,
-130 interrupted. Data goes to stdout, progress and warnings to stderr. Nothing here imports numpy,
-Pillow or ONNX Runtime before a command runs: `zeroshelf --help` answers at once.
+130 interrupted (but Ctrl-C is how a review ends: 0). Data goes to stdout, progress and warnings to
+stderr. Nothing here imports numpy, Pillow or ONNX Runtime before a command runs: `zeroshelf --help`
+answers at once.
 """
 
 from __future__ import annotations

@@ -125,21 +125,21 @@ class Log:
                 f"{self.path} can't be written: {error.strerror}; nothing could be kept"
             ) from None
 
-    def add(self, event: Event) -> int:
-        """The edit's number. It is on the disk when this returns."""
+    def add(self, *events: Event) -> int:
+        """The last one's number. All are on the disk when this returns; none where it raises."""
         with self._lock:
             start = self._file.tell()
-            line = memoryview(json.dumps(event).encode("ascii") + b"\n")
+            lines = memoryview("".join(json.dumps(e) + "\n" for e in events).encode("ascii"))
             try:
-                while line:
-                    line = line[self._file.write(line) :]
+                while lines:
+                    lines = lines[self._file.write(lines) :]
                 os.fsync(self._file.fileno())
             except OSError as error:
                 self._file.truncate(start)
                 raise UserError(
                     f"the edit could not be kept in {self.path}: {error.strerror}"
                 ) from None
-            self.events.append(event)
+            self.events += events
             return len(self.events) - 1
 
     def close(self) -> None:

@@ -44,7 +44,8 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
       zeroshelf review Photos -l cat -l frog    a folder; nothing is touched
       zeroshelf review --port 8400 --no-open    elsewhere, by ssh -L 8400:127.0.0.1:8400
 
-    Every edit is kept at once. `zeroshelf apply` then does exactly what the page shows.
+    Every edit is kept at once. `zeroshelf apply` then does exactly what the page shows. Ctrl-C ends
+    the review and says what is kept; the exit code is 0.
     """
     try:
         import starlette  # noqa: F401
@@ -112,12 +113,13 @@ def _part(session: Session, screen: Screen) -> None:
     if not session.edit_count:
         screen.say("Nothing was edited.")
         return
-    kept = f"{session.edit_count:,} edits are kept in {session.record}."
+    count = session.edit_count
+    kept = f"{'1 edit is' if count == 1 else f'{count:,} edits are'} kept in {session.record}."
     if keep(session):
         screen.say(f"{kept} `zeroshelf apply {name}` does what the page showed.")
     else:
-        screen.say(f"{kept} This run was carried out before them:")
-        screen.say(f"`zeroshelf undo {name}`, then `zeroshelf apply {name}`, does what they say.")
+        screen.say(f"{kept} This run was carried out before the last:")
+        screen.say(f"`zeroshelf undo {name}`, then `zeroshelf apply {name}`, does what it showed.")
 
 
 def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:

@@ -72,7 +72,12 @@ class _Page:
                 get("/ask", self.ask),
                 Route("/edit", self.edit, methods=["POST"]),
             ],
-            exception_handlers={UserError: _refused, KeyError: _malformed, ValueError: _malformed},
+            exception_handlers={
+                UserError: _refused,
+                KeyError: _malformed,
+                ValueError: _malformed,
+                RecursionError: _malformed,  # a list in a list in a list ...
+            },
         )
 
     @staticmethod
@@ -212,17 +217,19 @@ class _Page:
         given = json.loads(await request.body())
         return await run_in_threadpool(self._edit, given)
 
-    def _edit(self, given: dict[str, Any]) -> Response:
+    def _edit(self, given: Any) -> Response:
         """Confirmed only when it is on the disk."""
         session = self.session
         moved = 0
         match given:
-            case {"do": "place", "rows": [*rows], "shelf": str(shelf)}:
-                session.place([int(row) for row in rows], shelf)
+            case {"do": "place"}:
+                session.place(*_placement(given))
+            case [_, *_]:  # keys that were pressed fast, in their order
+                session.place_each(map(_placement, given))
             case {"do": "undo"}:
                 moved = int(session.undo())
-            case {"do": "bold", "by": int(by) | float(by)}:
-                session.bold(float(by))
+            case {"do": "bold", "by": by} if type(by) in (int, float):
+                session.bold(by)
             case {"do": "add", "label": str(text)}:
                 session.add_label(text)
             case {"do": "rename", "label": str(name), "to": str(to)}:
@@ -232,13 +239,12 @@ class _Page:
             case {"do": "drop", "label": str(name)}:
                 session.drop_label(name)
             case {"do": "accept", "version": version, "moves": [*moves]}:
+                wanted = _numbers(moves)
                 if version != self.lesson.version:
                     raise UserError("this preview is an old one: look at it once more")
-                moved = lessons.accept(session, self.lesson, [int(move) for move in moves])
-            case {"do": "apply"}:
-                self.carrier.apply()
-            case {"do": "unapply"}:
-                self.carrier.undo()
+                moved = lessons.accept(session, self.lesson, wanted)
+            case {"do": "apply" | "unapply" as act}:
+                {"apply": self.carrier.apply, "unapply": self.carrier.undo}[act]()
             case _:
                 raise ValueError("no such edit")
         return _ascii({"version": session.version, "edits": session.edit_count, "moved": moved})
@@ -281,6 +287,20 @@ def _stacks(session: Session) -> list[int]:
         for row in rows:
             first[row] = min(rows)
     return first
+
+
+def _placement(given: Any) -> tuple[list[int], str]:
+    match given:
+        case {"do": "place", "rows": [*rows], "shelf": str(shelf)}:
+            return _numbers(rows), shelf
+    raise ValueError("no such edit")
+
+
+def _numbers(given: list[Any]) -> list[int]:
+    """Rows, or the numbers of moves: JSON's whole numbers. int() would take true and 0.5 too."""
+    if any(type(number) is not int for number in given):
+        raise ValueError("a list of whole numbers holds something else")
+    return given
 
 
 def _bytes(probabilities: Any) -> Any:

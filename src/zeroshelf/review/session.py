@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -112,10 +112,18 @@ class Session:
 
     def place(self, rows: Sequence[int], shelf: str) -> None:
         """A person's word for where pictures belong."""
+        self.place_each([(rows, shelf)])
+
+    def place_each(self, placements: Iterable[tuple[Sequence[int], str]]) -> None:
+        """Several such words, each an edit of its own. All of them are kept, or none."""
         with self.lock:
-            self._check(rows, shelf)
-            if rows:
-                self._edit(edits.place(shelf, [self.paths[row] for row in rows]))
+            events = []
+            for rows, shelf in placements:
+                self._check(rows, shelf)
+                if rows:
+                    events.append(edits.place(shelf, [self.paths[row] for row in rows]))
+            if events:
+                self._edit(*events)
 
     def learn(self, moves: Mapping[str, Sequence[int]]) -> None:
         """Accept what was learnt. What a person placed is never moved."""
@@ -246,8 +254,8 @@ class Session:
 
     # --- inside -----------------------------------------------------------------------------
 
-    def _edit(self, event: edits.Event) -> None:
-        self._log.add(event)
+    def _edit(self, *events: edits.Event) -> None:
+        self._log.add(*events)
         before, names = self.edited, self.names
         self.edited = edits.replay(self._started_with, self._log.events)
         if (self.edited.labels, self.edited.boldness) != (before.labels, before.boldness):

@@ -7,7 +7,7 @@ import { $, baseName, button, bytes, make, number, percent, visible } from "./wo
 
 export const heard = { place() {}, move() {} };  // set by the page
 
-let row = 0;
+export let row = 0;
 
 export const isOpen = () => $("detail").open;
 

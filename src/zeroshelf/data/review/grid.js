@@ -21,12 +21,31 @@ let cell = LEAST, rest = 0;
 
 export const heard = { select() {}, open() {} };  // set by the page
 
-export function show(rows, piles) {
+/** What is shown from here on: the next key is about it, also before `show` has drawn it. */
+export function take(rows, piles) {
   grid.rows = rows;
   grid.piles = piles;
   grid.active = Math.max(0, Math.min(grid.active, rows.length - 1));
-  for (const [index, element] of cells) free(index, element);
-  box.hidden = rows.length === 0;
+  if (!grid.selected.size) return;
+  const shown = new Set(rows);  // nothing is done to a picture that nobody sees
+  for (const row of grid.selected) if (!shown.has(row)) grid.selected.delete(row);
+}
+
+/** Other pictures: from the first one on. */
+export function start() {
+  grid.active = from = 0;
+}
+
+/** The same picture stays the active one, wherever it is now. */
+export function stay(row) {
+  const index = grid.rows.indexOf(row);
+  if (index < 0 || index === grid.active) return;
+  grid.active = index;
+  point();
+}
+
+export function show() {
+  box.hidden = grid.rows.length === 0;
   layOut();
 }
 

@@ -71,9 +71,19 @@ function withPiles(rows) {
   return [...whole];
 }
 
-function refresh() {
+let frame = 0;             // the one that will draw what keys have done
+
+function refresh(later = false) {
   const { rows, piles } = matching();
-  cells.show(rows, piles);
+  cells.take(rows, piles);
+  if (!later) draw();
+  else frame ||= requestAnimationFrame(draw);
+}
+
+function draw() {
+  cancelAnimationFrame(frame);
+  frame = 0;
+  cells.show();
   shelves.draw(view.found ? null : view.look);
   tell();
 }
@@ -93,18 +103,23 @@ function tell() {
   $("tray-count").textContent = plural(count, "picture") + " selected";
 }
 
+let searches = 0;          // a late answer to an earlier one is not shown
+
 function look(where) {
+  searches += 1;
   Object.assign(view, { look: where, found: null, title: "", text: "" });
   $("text").value = "";
-  grid.active = 0;
+  cells.start();
   grid.selected.clear();
   refresh();
   if (scrollY > $("layout").offsetTop) scrollTo(0, $("layout").offsetTop);
 }
 
-function showFound(rows, title) {
-  Object.assign(view, { found: rows, title, text: "" });
-  grid.active = 0;
+async function search(address, title) {
+  const mine = (searches += 1), given = await ask(address);
+  if (!given || mine !== searches) return;
+  Object.assign(view, { found: given.rows, title, text: "" });
+  cells.start();
   grid.selected.clear();
   refresh();
   $("grid").focus({ preventScroll: true });
@@ -115,10 +130,10 @@ function showFound(rows, title) {
 let offering = 0;
 
 function put(column) {
-  const rows = withPiles(cells.chosen());
-  if (!rows.length || column < 0) return;
   const open = detail.isOpen(), stays = view.found || view.look === "all" ? 1 : 0;
-  grid.selected.clear();
+  const rows = withPiles(open ? [detail.row] : cells.chosen());
+  if (!rows.length || column < 0) return;
+  if (!open) grid.selected.clear();
   if (view.found && rows.length === 1) grid.active = Math.min(grid.active + stays, grid.rows.length - 1);
   place(rows, column);
   say(`${plural(rows.length, "picture")} on ${visible(run.names[column])}`);
@@ -156,12 +171,12 @@ function step(key) {
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]:not(#detail)")) return;  // it may lie over the detail, too
   if (event.target.closest("input, select, textarea")) {
-    if (event.key === "Escape") { $("grid").focus({ preventScroll: true }); if (view.found || view.text) look(view.look); }
+    if (event.key === "Escape") { $("grid").focus({ preventScroll: true }); if (view.found || view.text || $("text").value) look(view.look); }
     return;
   }
-  const dialog = document.querySelector("dialog[open]");
-  if (dialog && dialog.id !== "detail") return;
+  const dialog = detail.isOpen();
   const onButton = event.target.closest("button, a, summary");
   const act = {
     z: undo, "/": () => $("text").focus(), "?": panels.openHelp, e: () => spreadOut(grid.rows[grid.active]),
@@ -191,16 +206,16 @@ function spreadOut(row) {
 
 // --- find, select, ask ------------------------------------------------------------------------------
 
-async function find() {
+function find() {
   const text = $("text").value.trim();
-  if ($("find-by").value === "name" || !text) {
-    Object.assign(view, { found: null, title: "", text });
-    grid.active = 0;
-    refresh();
+  if ($("find-by").value === "look" && text) {
+    search(`search?words=${encodeURIComponent(text)}`, `most like \u201c${visible(text)}\u201d, the nearest first`);
     return;
   }
-  const given = await ask(`search?words=${encodeURIComponent(text)}`);
-  if (given) showFound(given.rows, `most like \u201c${visible(text)}\u201d, the nearest first`);
+  searches += 1;
+  Object.assign(view, { found: null, title: "", text });
+  cells.start();
+  refresh();
 }
 let typing = 0;
 $("text").addEventListener("input", () => {
@@ -214,10 +229,7 @@ $("select-all").addEventListener("click", () => cells.select(grid.rows));
 $("select-none").addEventListener("click", () => cells.select([]));
 $("undo-edit").addEventListener("click", undo);
 $("tray-put").addEventListener("click", () => put(run.names.indexOf($("tray-shelf").value)));
-$("ask").addEventListener("click", async () => {
-  const given = await ask("ask?count=20");
-  if (given) showFound(given.rows, "asked: placing these helps most");
-});
+$("ask").addEventListener("click", () => search("ask?count=20", "asked: placing these helps most"));
 
 shelves.heard.look = look;
 shelves.heard.drop = put;
@@ -232,8 +244,13 @@ $("detail").addEventListener("close", () => {
 
 // --- news -------------------------------------------------------------------------------------------
 
-news.addEventListener("change", refresh);
+news.addEventListener("change", ({ detail: { mine } }) => {
+  const row = grid.rows[grid.active];
+  refresh(mine);  // my keys may come faster than frames
+  if (!mine) cells.stay(row);  // somebody else's edit is no reason to go on to the next picture
+});
 news.addEventListener("saved", () => {
+  if (frame && !run.pending) draw();
   $("saved").textContent = run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} kept` : "";
   $("undo-edit").disabled = !run.undoable && !run.pending;
   $("bold").value = run.boldness;

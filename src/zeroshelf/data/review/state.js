@@ -1,6 +1,8 @@
 // The run as the server knows it, and the edits on their way there. Other modules read `run` and call
 // `place`, `edit` and `ask`; they hear "change" (shelves), "saved" and "trouble" from `news`.
 
+import { plural } from "./words.js";
+
 export const MODEL = 0, PERSON = 1, LEARNT = 2;
 export const OTHER = "other";
 export const news = new EventTarget();
@@ -37,73 +39,107 @@ export async function load() {
 async function everything() {
   const bytes = await (await get("columns")).arrayBuffer();
   const [size, version] = new Uint32Array(bytes, 0, 2);
-  run.size = size; run.version = version;
-  run.columns = new Uint16Array(bytes.slice(8, 8 + 2 * size));
-  run.p = new Uint8Array(bytes.slice(8 + 2 * size, 8 + 3 * size));
-  run.by = new Uint8Array(bytes.slice(8 + 3 * size));
+  return {
+    size, version,
+    columns: new Uint16Array(bytes.slice(8, 8 + 2 * size)),
+    p: new Uint8Array(bytes.slice(8 + 2 * size, 8 + 3 * size)),
+    by: new Uint8Array(bytes.slice(8 + 3 * size)),
+  };
 }
 
-let syncing = null, again = false;
+let syncing = null, again = false, behind = false;
 
 /** What happened since, from this tab or another. One at a time. */
 export function sync() {
   if (syncing) { again = true; return syncing; }
   syncing = (async () => {
     try {
-      do { again = false; await take(await (await get(`state?since=${run.version}`)).json()); } while (again);
+      do { again = false; await take(); } while (again);
       tell("found");
     } catch { tell("lost"); } finally { syncing = null; }
   })();
   return syncing;
 }
 
-async function take(now) {
-  const old = run.version;
-  let rows = [];
-  if (now.changed === null) await everything();
-  else if (now.version > run.version) {
-    rows = now.changed.rows;
-    rows.forEach((row, i) => {
-      run.columns[row] = now.changed.columns[i]; run.p[row] = now.changed.probabilities[i]; run.by[row] = now.changed.by[i];
-    });
-    run.version = now.version;
-  }
+/** The server's word. While edits of this tab are on their way it says less than they do, and waits. */
+async function take() {
+  const since = run.version, now = await (await get(`state?since=${since}`)).json();
+  const whole = now.changed === null ? await everything() : null;
+  behind = run.pending > 0;
+  if (behind || now.version < run.version) return;
+  if (whole ? whole.version !== now.version : run.version < since) { again = true; return; }  // something came between
+  const fresh = whole || now.version !== run.version, rows = whole ? [] : now.changed.rows;
+  if (whole) Object.assign(run, whole);
+  rows.forEach((row, i) => {
+    run.columns[row] = now.changed.columns[i]; run.p[row] = now.changed.probabilities[i]; run.by[row] = now.changed.by[i];
+  });
+  run.version = now.version;
   run.names = now.shelves; run.words = now.words; run.boldness = now.boldness;
   run.edits = now.edits; run.marks = now.marks; run.undoable = now.undoable;
   const moved = JSON.stringify(now.progress) !== JSON.stringify(run.progress);
   run.progress = now.progress;
-  if (now.changed === null || now.version !== old) tell("change", { rows });
+  if (fresh) tell("change", { rows });
   tell("saved");
   if (moved) tell("progress");
 }
 
 // --- edits: shown at once, confirmed when they are on the disk ------------------------------------
 
-let line = Promise.resolve();
+const MOST = 10_000;   // pictures that are placed by one request, if by more than one edit
+const waiting = [];    // edits in their order: { what, answer }
+let sending = false, alone = 0;
 
-/** Send one edit after those before it. The answer, or null where it was refused, which is said. */
+/** Send an edit after those before it. The answer, or null where it was refused, which is said. */
 export function edit(what) {
   run.pending += 1;
   tell("saved");
-  const sent = line.then(async () => {
-    try {
-      const answer = await fetch("edit", { method: "POST", body: JSON.stringify(what) });
-      const given = await answer.json();
-      if (!answer.ok) throw new Error(given.error);
-      if (what.do === "place" && given.version === run.version + 1) {  // nothing new for this tab
-        run.version = given.version; run.edits = given.edits; run.undoable = true;
-      } else await sync();
-      return given;
-    } catch (trouble) {
-      tell("trouble", trouble instanceof TypeError
-        ? "The server is gone: start `zeroshelf review` again. This edit was not kept." : trouble.message);
-      run.version = -1;  // what was shown in advance may be wrong
-      await sync();
-      return null;
-    } finally { run.pending -= 1; tell("saved"); }
+  return new Promise((answer) => {
+    waiting.push({ what, answer });
+    if (!sending) send();
   });
-  line = sent.catch(() => {});
-  return sent;
+}
+
+async function send() {
+  sending = true;
+  while (waiting.length) {
+    const batch = waiting.splice(0, together()), placed = batch[0].what.do === "place";
+    const { given, refused } = await post(batch.map(({ what }) => what));
+    if (refused && batch.length > 1) {  // one of them can't be kept, the others can
+      alone = batch.length;
+      waiting.unshift(...batch);
+      continue;
+    }
+    run.pending -= batch.length;
+    if (given) { run.edits = given.edits; run.undoable ||= placed; }
+    const known = given && placed && given.version === run.version + 1;  // this tab has it all already
+    if (known) run.version = given.version;
+    else if (!given) run.version = -1;  // what was shown in advance is wrong
+    if (!known || behind) await sync();
+    tell("saved");
+    for (const { answer } of batch) answer(given);
+  }
+  sending = false;
+}
+
+/** How many of those that wait go in one request: placements, which keys can make faster than a disk keeps them. */
+function together() {
+  if (alone) { alone -= 1; return 1; }
+  let count = 0, rows = 0;
+  while (waiting[count]?.what.do === "place" && (rows += waiting[count].what.rows.length) <= MOST) count += 1;
+  return Math.max(1, count);
+}
+
+async function post(edits) {
+  try {
+    const answer = await fetch("edit", { method: "POST", body: JSON.stringify(edits.length > 1 ? edits : edits[0]) });
+    const given = await answer.json().catch(() => ({}));
+    if (answer.ok) return { given, refused: false };
+    if (edits.length === 1) tell("trouble", given.error ?? "The server could not do it.");
+    return { given: null, refused: true };
+  } catch {
+    tell("trouble", `The server is gone: start \`zeroshelf review\` again. ${plural(edits.length, "edit")} not kept.`);
+    return { given: null, refused: false };
+  }
 }
 
 /** A person's word: these pictures belong on that shelf. */

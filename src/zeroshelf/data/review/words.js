@@ -1,7 +1,8 @@
 // Small things that every module needs: elements, numbers, and names as a person may see them.
 
 export const $ = (id) => document.getElementById(id);
-export const number = (n) => n.toLocaleString("en");
+const english = new Intl.NumberFormat("en");
+export const number = (n) => english.format(n);
 export const plural = (n, word) => `${number(n)} ${word}${n === 1 ? "" : "s"}`;
 export const percent = (p) => (p > 0 && p < 0.01 ? "< 1 %" : p < 1 && p > 0.99 ? "> 99 %" : `${Math.round(100 * p)} %`);
 export const bytes = (size) => (size < 1e6 ? `${Math.max(1, Math.round(size / 1e3))} kB` : `${(size / 1e6).toFixed(1)} MB`);
