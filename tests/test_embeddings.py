@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder
@@ -54,6 +55,27 @@ def test_a_text_is_embedded_once(encoder: ColourEncoder, tmp_path: Path) -> None
         again = text_embedder(encoder, store)(["blue", "red", "blue"])
     assert encoder.texts == ["red", "blue"]
     assert (first[1] == again[0]).all() and (first[0] == again[1]).all()
+
+
+def test_many_texts_tell_how_far_they_are_and_are_kept_on_the_way(
+    encoder: ColourEncoder, tmp_path: Path
+) -> None:
+    """A large model takes minutes for the bank: what was done when it is stopped is done."""
+    many = [f"thing {number}" for number in range(300)]
+    told = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        told.append((stage, done, total))
+        if done == 256 and len(told) == 2:
+            raise KeyboardInterrupt
+
+    with Store.open(str(tmp_path / "cache")) as store:
+        with pytest.raises(KeyboardInterrupt):
+            text_embedder(encoder, store, stop)(many)
+        text_embedder(encoder, store, stop)(many)
+        text_embedder(encoder, store, stop)(["red"])
+    assert told == [("texts", 128, 300), ("texts", 256, 300)]
+    assert encoder.texts == [*many, "red"]
 
 
 def test_the_starter_brings_the_banks_vectors_along() -> None:

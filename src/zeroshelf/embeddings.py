@@ -34,6 +34,7 @@ from zeroshelf.store import Embedded, Store
 
 BANK_TEXTS = "texts.npz"  # beside a model that is shipped
 FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost
+FLUSH_TEXTS = 128  # texts that it takes at once; the bank's 3,600 take a large model minutes
 
 
 def embed_batch(
@@ -119,7 +120,9 @@ def embed(
     )
 
 
-def text_embedder(encoder: Encoder, store: Store) -> Callable[[Sequence[str]], Vectors]:
+def text_embedder(
+    encoder: Encoder, store: Store, progress: Progress | None = None
+) -> Callable[[Sequence[str]], Vectors]:
     """A function of N texts -> (N, D) unit rows that asks the model only for texts it never saw."""
     model = encoder.model
     known = dict(shipped_texts(model))
@@ -129,10 +132,13 @@ def text_embedder(encoder: Encoder, store: Store) -> Callable[[Sequence[str]], V
         if missing:
             known.update(store.texts(model.digest, missing))
         unknown = [text for text in missing if text not in known]
-        if unknown:
-            made = dict(zip(unknown, encoder.embed_texts(unknown), strict=True))
+        for start in range(0, len(unknown), FLUSH_TEXTS):
+            some = unknown[start : start + FLUSH_TEXTS]
+            made = dict(zip(some, encoder.embed_texts(some), strict=True))
             store.add_texts(model.digest, made)
             known.update(made)
+            if progress and len(unknown) > FLUSH_TEXTS:
+                progress("texts", start + len(some), len(unknown))
         return np.stack([known[text] for text in texts])
 
     return embed_texts

@@ -87,7 +87,7 @@ def classify(
     embedded = embedding.embed(found, encoder, store, progress=progress)
     question = Question(root, wanted, encoder.model.id, threshold)
     known = remembered.kept(wanted, encoder.model) if marks else {}
-    return _answer(question, embedded, encoder, store, start, known)
+    return _answer(question, embedded, encoder, store, start, known, progress=progress)
 
 
 def reopen(
@@ -452,8 +452,10 @@ def _answer(
     start: float,
     known: remembered.Marks,
     before: Scores | None = None,
+    progress: Progress | None = None,
 ) -> Run:
-    scores = score(embedded, question.labels, embedding.text_embedder(encoder, store), before)
+    texts = embedding.text_embedder(encoder, store, progress)
+    scores = score(embedded, question.labels, texts, before)
     decided = deciding.decide(scores, threshold=question.threshold)
     run = Run(question, embedded, decided, encoder, store, known=known)
     run.decisions = run.taught(decided, {}, known)

@@ -35,8 +35,8 @@ def check(
         raise UserError("give labels, or a labels file with --labels")
     wanted = labels.read(labels_file) if labels_file else labels.parse(words)
     encoder = models.load(models.find(model), warn=screen.warn)
-    with Store.open() as store:
-        texts = embeddings.text_embedder(encoder, store)
+    with Store.open() as store, screen.progress() as progress:
+        texts = embeddings.text_embedder(encoder, store, progress)
         found = doctor.check(wanted, encoder.model, texts)
     screen.data(
         {

@@ -241,7 +241,7 @@ def calibrate(
         constants = calibration.from_labelled(
             embedded,
             [names[picture.path] for picture in embedded.pictures],
-            embeddings.text_embedder(encoder, store),
+            embeddings.text_embedder(encoder, store, progress),
         )
     file = installed.calibrate(found, constants)
     for skipped in embedded.skipped:

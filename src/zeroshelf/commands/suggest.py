@@ -47,7 +47,7 @@ def command(
         if not len(embedded):
             raise UserError(f"no pictures in {folder}: give a folder that holds some")
         once = duplicates.groups(embedded, store.thumbnails)
-        texts = embeddings.text_embedder(encoder, store)
+        texts = embeddings.text_embedder(encoder, store, progress)
         shelves = suggest.suggest(embedded, texts, count=count, once=once)
     names = [os.path.relpath(picture.path, found.root) for picture in embedded.pictures]
     screen.table(
