@@ -32,9 +32,11 @@ def test_a_common_or_unknown_word_stands_alone(word: str) -> None:
     assert more(word) == ()
 
 
-@pytest.mark.parametrize("word", ["bike", "mum", "bird", "receipt", "chips", "crane", "wood"])
+@pytest.mark.parametrize(
+    "word", ["bike", "mum", "bird", "receipt", "chips", "crane", "wood", "red"]
+)
 def test_a_word_that_may_mean_something_else_stands_alone(word: str) -> None:
-    """No motorcycles for a bike, no chrysanthemums for a mum."""
+    """No motorcycles for a bike, no chrysanthemums for a mum, no Bolsheviks for red."""
     assert more(word) == ()
     assert more(word, "lion", "harbour") == ()
 

@@ -7,27 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
 from zeroshelf.labels import spoken
 from zeroshelf.records import Label, LabelSet
+from zeroshelf.words.bank import bank, everyday
 from zeroshelf.words.prompts import PLAIN, Texts, asked
 from zeroshelf.words.wordnet import Synset, wordnet
 
 _UNSEEN = {"act", "attribute", "cognition", "communication", "feeling", "motive", "possession",
            "process", "quantity", "relation", "state", "time"}  # fmt: skip
+_MANY = {"animal", "food", "plant"}  # more of their names are common than the bank holds
 PLAIN_SHARE = 0.7  # of a word's uses that a sense must have to be the one that all expect
 
 
 def with_commoner(label: Label, labels: LabelSet, texts: Texts) -> Label:
-    """The label with those words more that WordNet, which lists a sense's words by how common they
-    are, names before the label's own: where the sense is plain, and the other word's first as well.
-    A word of another label is none of this one's.
+    """A label whose word is not in everybody's mouth, with those that are: the words that WordNet,
+    which lists a sense's words by how common they are, names before it. Only where the sense is
+    plain, and the other word's first as well. A word of another label is none of this one's.
     """
-    if labels.language != "en" or label.prompts:
-        return label
     word = asked(label.name, labels)
+    if labels.language != "en" or label.prompts or word.lower() in _common():
+        return label
     meant = sense(word, label, labels, texts)
     if meant is None or not _plain(word, meant, context(label, labels)):
         return label
@@ -35,13 +38,25 @@ def with_commoner(label: Label, labels: LabelSet, texts: Texts) -> Label:
     before = lemmas[: lemmas.index(word.lower())] if word.lower() in lemmas else []
     others = (one for other in labels for one in (other.name, *other.words))
     taken = {*(asked(one, labels).lower() for one in others), *labels.negatives}
-    more = [other for other in before if other not in taken and visible_senses(other)[0] == meant]
+    more = [
+        other
+        for other in before
+        if (other in _common() or meant.lexname in _MANY)
+        and other not in taken
+        and visible_senses(other)[0] == meant
+    ]
     return replace(label, words=(*label.words, *more))
+
+
+@cache
+def _common() -> frozenset[str]:
+    """The bank's nouns and everyday words."""
+    return frozenset((*everyday(), *(one.name for one in bank() if one.kind == "noun")))
 
 
 def _plain(word: str, meant: Synset, above: frozenset[int]) -> bool:
     """Whether the word can hardly mean anything else: by the shelf above, or by SemCor's counts."""
-    often = {one.row: wordnet().often(word, one.row) for one in visible_senses(word)}
+    often = {one.row: wordnet().often(word, one.row) for one in wordnet().senses(word)}
     return (
         len(often) == 1
         or bool(above & wordnet().above(meant.row))
