@@ -55,23 +55,30 @@ def compare(work: Path) -> None:
                 pictures = told.small_pictures or told.pictures
                 print(f"{folder.name}: pictures {pictures}; texts {told.small_texts or told.texts}")
         for how in ("torch", "fp32", "int8"):
-            call = [sys.executable, "-m", "benchmarks.models", str(work)]
-            answer = subprocess.run(
-                [*call, "--measure", f"{how}:{architecture}"],
-                capture_output=True, text=True, check=True,
-            )  # fmt: skip
-            row = json.loads(answer.stdout.splitlines()[-1])
-            print(
-                f"{architecture:20}{how:6}{row['pictures']:15.2f}{row['texts']:13.1f}"
-                f"{row['peak']:9.0f}{row['size']:11.0f}"
-            )
+            show(work, architecture, how)
+    show(work, "starter", "shipped")
+
+
+def show(work: Path, architecture: str, how: str) -> None:
+    """A row of figures, measured in a process of its own."""
+    call = [sys.executable, "-m", "benchmarks.models", str(work)]
+    call += ["--measure", f"{how}:{architecture}"]
+    answer = subprocess.run(call, capture_output=True, text=True, check=True)
+    row = json.loads(answer.stdout.splitlines()[-1])
+    print(
+        f"{architecture:19}{how:7}{row['pictures']:15.2f}{row['texts']:13.1f}"
+        f"{row['peak']:9.0f}{row['size']:11.0f}"
+    )
 
 
 def measure(work: Path, architecture: str, how: str) -> dict[str, float]:
     """Pictures and texts a processor second, the pictures' peak memory, the graphs' size."""
     import numpy as np
 
-    pixels = np.random.default_rng(0).normal(size=(BATCH, 3, 224, 224)).astype(np.float32)
+    def pixels(size: int = 224) -> np.ndarray:
+        noise = np.random.default_rng(0).normal(size=(BATCH, 3, size, size))
+        return noise.astype(np.float32)
+
     if how == "torch":
         import open_clip
         import torch
@@ -81,20 +88,24 @@ def measure(work: Path, architecture: str, how: str) -> dict[str, float]:
         open_clip.load_checkpoint(model, str(work / f"{architecture}.safetensors"))
         model.eval()
         tokens = open_clip.get_tokenizer(architecture)(TEXTS)
+        noise = pixels()
         with torch.inference_mode():
-            pictures = _rate(lambda: model.encode_image(torch.from_numpy(pixels)), BATCH)
+            pictures = _rate(lambda: model.encode_image(torch.from_numpy(noise)), BATCH)
             peak = _peak_mb()
             texts = _rate(lambda: model.encode_text(tokens), len(TEXTS))
         size = (work / f"{architecture}.safetensors").stat().st_size / 1e6
     else:
         from zeroshelf import models
 
+        shipped = how == "shipped"
         folder = work / f"{architecture}-{how}"
-        encoder = models.load(models.describe(how, folder), device="cpu", threads=1)
-        pictures = _rate(lambda: encoder.embed_pictures(pixels), BATCH)
+        model = models.find(architecture) if shipped else models.describe(how, folder)
+        encoder = models.load(model, device="cpu", threads=1)
+        noise = pixels(model.preprocessing.size)
+        pictures = _rate(lambda: encoder.embed_pictures(noise), BATCH)
         peak = _peak_mb()
         texts = _rate(lambda: encoder.embed_texts(TEXTS), len(TEXTS))
-        size = sum(file.stat().st_size for file in folder.rglob("*.onnx")) / 1e6
+        size = sum(file.stat().st_size for file in model.folder.rglob("*.onnx")) / 1e6
     return {"pictures": pictures, "texts": texts, "peak": peak, "size": size}
 
 
