@@ -1,4 +1,4 @@
-"""What else a label is called, and how little its wording should matter."""
+"""What else a label is called and what it means: its wording should matter little."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import pytest
 
 from tests.test_guard import texts
 from zeroshelf.labels import parse
-from zeroshelf.words.senses import with_commoner
+from zeroshelf.words.prompts import TEMPLATES, label_prompts
+from zeroshelf.words.senses import described
+
+
+def meaning(*labels: str, **settings: str) -> tuple[str, ...]:
+    """The texts that say what the first label means."""
+    wanted = replace(parse(labels), **settings)  # type: ignore[arg-type]
+    return described(wanted.labels[0], wanted, texts)[1]
 
 
 def more(*labels: str, language: str = "en") -> tuple[str, ...]:
     """The words that the first label gains."""
     wanted = replace(parse(labels), language=language)
     first = wanted.labels[0]
-    return with_commoner(first, wanted, texts).words[len(first.words) :]
+    return described(first, wanted, texts)[0].words[len(first.words) :]
 
 
 @pytest.mark.parametrize(
@@ -50,5 +57,31 @@ def test_the_word_of_another_label_is_left_to_it() -> None:
 def test_a_label_that_says_how_it_is_asked_is_asked_so() -> None:
     labels = parse(["camelopard"])
     own = replace(labels.labels[0], prompts=("a tall one",))
-    assert with_commoner(own, labels, texts) is own
+    assert described(own, labels, texts) == (own, ())
     assert more("camelopard", language="de") == ()
+
+
+def test_a_plain_word_is_explained() -> None:
+    gloss, kind = meaning("my/giraffes")
+    assert gloss.startswith("giraffe: tallest living quadruped")
+    assert kind == "a photo of a giraffe, a type of ruminant."
+    assert meaning("giraffe", kind="toy")[1].endswith("a type of toy.")
+
+
+@pytest.mark.parametrize("word", ["crane", "seal", "bat", "spring", "my red bicycle", "zzyzx"])
+def test_what_may_mean_several_things_is_not(word: str) -> None:
+    assert meaning(word) == ()
+
+
+def test_a_shelf_above_tells_which_is_meant() -> None:
+    assert "wading bird" in meaning("birds/crane")[0]
+
+
+def test_own_templates_are_all_that_is_asked() -> None:
+    plain = replace(parse(["giraffe"]), templates=("a drawing of a {}.",))
+    label, said = described(plain.labels[0], plain, texts)
+    assert label_prompts(label, plain, said) == [["a drawing of a giraffe."]]
+    built_in = parse(["giraffe"])
+    prompts = label_prompts(built_in.labels[0], built_in, said)[0]
+    assert prompts[: len(TEMPLATES)] == [one.format("giraffe") for one in TEMPLATES]
+    assert [prompts.count(text) for text in said] == [4, 4]

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.likeness import likeness
-from zeroshelf.records import Embeddings, LabelSet, Nearest, Scores, Vectors
+from zeroshelf.records import Embeddings, Label, LabelSet, Nearest, Scores, Vectors
 from zeroshelf.words import negatives
 from zeroshelf.words.bank import bank as whole_bank
 from zeroshelf.words.prompts import Texts, label_prompts, mean_vectors
-from zeroshelf.words.senses import with_commoner
+from zeroshelf.words.senses import described
 
 BLOCK = 1024  # pictures at once: 1,024 x 3,500 logits and their ranks are 43 MB
 NEAREST = 5  # negatives in a picture's negative score; 3 to 30 differ little
@@ -43,7 +43,7 @@ def score(
     """
     vectors, scale = embeddings.vectors, embeddings.model.logit_scale
     near = _nearest(vectors, texts, scale) if before is None or before.bank is None else before.bank
-    prompts = [label_prompts(with_commoner(label, labels, texts), labels) for label in labels]
+    prompts = [_prompts(label, labels, texts) for label in labels]
     words = mean_vectors([group for own in prompts for group in own], texts)
     starts = np.cumsum([0, *map(len, prompts)])[:-1]
     bank, against = negatives.kept(labels, texts)
@@ -91,6 +91,12 @@ def score(
         likeness=likeness(vectors) if before is None else before.likeness,
         bank=near,
     )
+
+
+def _prompts(label: Label, labels: LabelSet, texts: Texts) -> list[list[str]]:
+    """A list of prompts for each of the label's words; the first has what the label means."""
+    described_as, meaning = described(label, labels, texts)
+    return label_prompts(described_as, labels, meaning)
 
 
 def _nearest(vectors: npt.NDArray[np.floating], texts: Texts, scale: float) -> Nearest:

@@ -51,8 +51,12 @@ NATIVE: dict[str, tuple[str, ...]] = {
 }
 
 
-def label_prompts(label: Label, labels: LabelSet) -> list[list[str]]:
-    """A list of prompts for each of the label's words, and one for each prompt of its own."""
+def label_prompts(label: Label, labels: LabelSet, meaning: Sequence[str] = ()) -> list[list[str]]:
+    """A list of prompts for each of the label's words, and one for each prompt of its own.
+
+    `meaning` are texts that say what the first word means; together they count for about as much
+    as the templates do.
+    """
     words = [asked(word, labels) for word in (label.name, *label.words)]
     if label.prompts:
         words = words[1:]
@@ -65,6 +69,8 @@ def label_prompts(label: Label, labels: LabelSet) -> list[list[str]]:
         if suffix:
             prompts = [prompt.removesuffix(".") + suffix for prompt in prompts]
         made.append(prompts)
+    if meaning and not labels.templates and not label.prompts:
+        made[0] += [*meaning] * (len(made[0]) // len(meaning))
     return [*made, *([prompt] for prompt in label.prompts)]
 
 

@@ -1,6 +1,7 @@
-"""A label's word -> the sense that is meant, and the commoner words for the same.
+"""A label's word -> the sense that is meant, the commoner words for it, and what it means.
 
-"camelopard" is sorted as "giraffe" is: how a label is worded should not decide what it draws.
+"camelopard" is sorted as "giraffe" is: how a label is worded should not decide what it draws. And
+a model that never saw a word may know those that explain it.
 """
 
 from __future__ import annotations
@@ -23,29 +24,39 @@ _MANY = {"animal", "food", "plant"}  # more of their names are common than the b
 PLAIN_SHARE = 0.7  # of a word's uses that a sense must have to be the one that all expect
 
 
-def with_commoner(label: Label, labels: LabelSet, texts: Texts) -> Label:
-    """A label whose word is not in everybody's mouth, with those that are: the words that WordNet,
-    which lists a sense's words by how common they are, names before it. Only where the sense is
-    plain, and the other word's first as well. A word of another label is none of this one's.
+def described(label: Label, labels: LabelSet, texts: Texts) -> tuple[Label, tuple[str, ...]]:
+    """The label with the common words for the same, and texts that say what it means: nothing of
+    both where WordNet doesn't know the word, or the sense is not plain.
     """
     word = asked(label.name, labels)
-    if labels.language != "en" or label.prompts or word.lower() in _common():
-        return label
+    if labels.language != "en" or label.prompts:
+        return label, ()
     meant = sense(word, label, labels, texts)
     if meant is None or not _plain(word, meant, context(label, labels)):
-        return label
+        return label, ()
+    more = replace(label, words=(*label.words, *_commoner(word, meant, labels)))
+    kinds = [labels.kind, *(wordnet().synset(row).lemmas[0] for row in meant.above)]
+    kind = next((f"a photo of a {word}, a type of {one}." for one in kinds if one), "")
+    return more, tuple(filter(None, (f"{word}: {meant.gloss}", kind)))
+
+
+def _commoner(word: str, meant: Synset, labels: LabelSet) -> list[str]:
+    """For a word that is not in everybody's mouth those that are: the words that WordNet, which
+    lists a sense's words by how common they are, names before it, where the sense is the first of
+    theirs as well. A word of another label is none of this one's.
+    """
     lemmas = [lemma.lower() for lemma in meant.lemmas]
-    before = lemmas[: lemmas.index(word.lower())] if word.lower() in lemmas else []
+    if word.lower() in _common() or word.lower() not in lemmas:
+        return []
     others = (one for other in labels for one in (other.name, *other.words))
     taken = {*(asked(one, labels).lower() for one in others), *labels.negatives}
-    more = [
+    return [
         other
-        for other in before
+        for other in lemmas[: lemmas.index(word.lower())]
         if (other in _common() or meant.lexname in _MANY)
         and other not in taken
         and visible_senses(other)[0] == meant
     ]
-    return replace(label, words=(*label.words, *more))
 
 
 @cache
@@ -56,12 +67,10 @@ def _common() -> frozenset[str]:
 
 def _plain(word: str, meant: Synset, above: frozenset[int]) -> bool:
     """Whether the word can hardly mean anything else: by the shelf above, or by SemCor's counts."""
-    often = {one.row: wordnet().often(word, one.row) for one in wordnet().senses(word)}
-    return (
-        len(often) == 1
-        or bool(above & wordnet().above(meant.row))
-        or often.get(meant.row, 0) > PLAIN_SHARE * sum(often.values())
-    )
+    if above & wordnet().above(meant.row):
+        return True
+    often = {one.row: 1 + wordnet().often(word, one.row) for one in wordnet().senses(word)}
+    return often.get(meant.row, 0) > PLAIN_SHARE * sum(often.values())
 
 
 def sense(word: str, label: Label, labels: LabelSet, texts: Texts) -> Synset | None:
