@@ -61,13 +61,11 @@ def test_the_starter_sorts_them_and_leaves_the_misfits(pictures):
         label: {os.path.basename(decision.picture.path) for decision in run.shelf(label)}
         for label in (*SHELVES, "other")
     }
-    said = {os.path.basename(one.picture.path): one.confidence for one in run.decisions}
     for label, meant in SHELVES.items():
         assert on[label] & meant, f"{label} has none of its pictures"
         strangers = on[label] - meant
-        assert len(strangers) <= 2, f"{label} has {strangers}"
-        assert sum(said[one] != "unsure" for one in strangers) <= 1, f"{label} has {strangers}"
+        assert len(strangers) <= 1, f"{label} has {strangers}"
     misfits = (
         set(map(os.path.basename, files(pictures))) - {BROKEN} - set().union(*SHELVES.values())
     )
-    assert len(on["other"] & misfits) >= len(misfits) - 2
+    assert len(on["other"] & misfits) >= len(misfits) - 1
