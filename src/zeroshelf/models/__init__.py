@@ -74,13 +74,15 @@ def best_installed() -> str | None:
 def describe(id: str, folder: Path) -> Model:
     """The model in `folder`, under the name `id`."""
     layout = layouts.read(folder)
-    known = installed.settings(folder) | {k: v for k, v in layout.settings.items() if v is not None}
+    said = {key: value for key, value in layout.settings.items() if value is not None}
+    known = installed.settings(folder) | said
     scale, bias = known.get("logit_scale"), known.get("logit_bias")
+    file = folder / "config.json"
     if scale is None and layout.family == "clip":
         scale = layouts.CLIP_LOGIT_SCALE
     if scale is None:
         raise UserError(
-            f"{folder / 'config.json'}: logit_scale is missing, and no rule gives it for this "
+            f"{file}: logit_scale is missing, and no rule gives it for this "
             "model; add it, and logit_bias, from the checkpoint"
         )
     found = _digest(layout)
@@ -91,12 +93,12 @@ def describe(id: str, folder: Path) -> Model:
         dim=layout.dim,
         preprocessing=layout.preprocessing,
         context_length=layout.text.context_length,
-        logit_scale=float(scale),
-        logit_bias=None if bias is None else float(bias),
-        activation=known.get("activation") or ("softmax" if bias is None else "sigmoid"),
-        languages=tuple(known.get("languages", ())),
+        logit_scale=layouts.number(scale, file, "logit_scale"),
+        logit_bias=None if bias is None else layouts.number(bias, file, "logit_bias"),
+        activation=layouts.activation(known, file),
+        languages=layouts.languages(known, file),
         licence=str(known.get("licence", "not stated")),
-        open_set=installed.calibrated(found) or layouts.open_set(known, folder),
+        open_set=installed.calibrated(found) or layouts.open_set(known, file),
     )
 
 
