@@ -5,6 +5,7 @@ import { plural } from "./words.js";
 
 export const MODEL = 0, PERSON = 1, LEARNT = 2;
 export const OTHER = "other";
+export const ALL = "/all", UNSURE = "/unsure";  // looks beside the shelves: no label begins with a slash
 export const news = new EventTarget();
 
 export const run = {
