@@ -246,4 +246,7 @@ def test_what_could_not_be_sent_is_said(tmp_path: Path, chromium: Chromium) -> N
     let_go(chromium)  # the server has ended
     says = "document.getElementById('says').textContent"
     chromium.wait(f"{says}.includes('start `zeroshelf review` again. 2 edits not kept.')", 4)
+    kept(chromium, 0)
+    stays = "document.getElementById('saved').textContent.startsWith('The server is gone.')"
+    assert chromium.run(stays)
     assert not edits.read(session.record)

@@ -144,8 +144,7 @@ class Session:
             return True
 
     def bold(self, by: float) -> None:
-        if not -20 <= by <= 20:
-            raise UserError("the slider goes from -20 to 20")
+        check_boldness(by)
         with self.lock:
             if by != self.edited.boldness:
                 self._edit(edits.bold(by))
@@ -331,6 +330,12 @@ class Session:
             if tally[one.name.casefold()] > 1:
                 raise UserError(f"there is a shelf {one.name!r} already")
         return replace(self.edited.labels, labels=tuple(changed))
+
+
+def check_boldness(by: float) -> None:
+    """Refuses what the slider can't say, nan among it."""
+    if not -20 <= by <= 20:
+        raise UserError("the slider goes from -20 to 20")
 
 
 def _relative(path: str, root: str) -> str:

@@ -252,14 +252,14 @@ news.addEventListener("change", ({ detail: { mine } }) => {
 });
 news.addEventListener("saved", () => {
   if (frame && !run.pending) draw();
-  $("saved").textContent = run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} kept` : "";
+  $("saved").textContent = run.lost ? "The server is gone. Every edit that was kept is safe."
+    : run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} kept` : "";
   $("undo-edit").disabled = !run.undoable && !run.pending;
   $("bold").value = run.boldness;
   document.body.dataset.edits = run.edits;
   document.body.dataset.pending = run.pending;
 });
 news.addEventListener("trouble", ({ detail: text }) => say(text));
-news.addEventListener("lost", () => { $("saved").textContent = "The server is gone. Every edit that was kept is safe."; });
 
 await load();
 const folder = visible(baseName(run.facts.folder.replace(/\/+$/, "")) || run.facts.folder);
