@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from zeroshelf import models
 from zeroshelf.cli import cli
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, installed
+from zeroshelf.records import OpenSet
 
 REPO = "someone/tiny"
 
@@ -205,6 +209,32 @@ def test_without_a_network_it_says_what_to_do(home: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     line = refused(home)
     assert "HF_ENDPOINT" in line and "--model FOLDER" in line
+
+
+def test_a_hub_that_is_not_to_be_asked_is_said_so(hub: Hub, home: Path) -> None:
+    """Read when huggingface_hub is imported: in a process of its own."""
+    asked = subprocess.run(
+        [sys.executable, "-m", "zeroshelf", "models", "get", REPO],
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 2
+    assert asked.stderr.startswith("zeroshelf: HF_HUB_OFFLINE is set")
+
+
+def test_a_place_that_cannot_hold_models_is_named(
+    hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "file").write_text("no folder")
+    monkeypatch.setenv("ZEROSHELF_MODELS", str(home / "file"))
+    offer = installed.offer(REPO)
+    with pytest.raises(UserError, match="ZEROSHELF_MODELS names another") as refused:
+        installed.install(offer)
+    assert str(home / "file") in str(refused.value)
+    with pytest.raises(UserError, match="ZEROSHELF_MODELS"):
+        installed.calibrate(models.find("starter"), OpenSet())
 
 
 def test_what_the_hub_does_not_have(hub: Hub, home: Path) -> None:

@@ -228,6 +228,15 @@ def test_which_model_is_used(tmp_path: Path, home: Path, monkeypatch: pytest.Mon
         models.find("clip-l-14")
 
 
+def test_only_a_model_that_a_hub_has_is_said_to_come_from_one() -> None:
+    with pytest.raises(UserError, match="models get clip-l-14` brings it"):
+        models.find("clip-l-14")
+    for name in ("./modles/clip", "nonsense", "/no/such/folder"):
+        with pytest.raises(UserError, match="nor a folder of that name") as refused:
+            models.find(name)
+        assert "models get" not in str(refused.value)
+
+
 def test_the_starter_is_verified_against_its_golden_dozen(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

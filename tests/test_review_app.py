@@ -150,6 +150,7 @@ def test_no_path_leads_out(served: tuple[Session, Client], probe: str) -> None:
         b'{"do": "place", "rows": [99999], "shelf": "red"}',
         b'{"do": "bold", "by": 1e9}', b'{"do": "bold", "by": 1' + 400 * b"0" + b"}",
         b'{"do": "bold", "by": NaN}', b'{"do": "add", "label": ""}',
+        b'{"do": "add", "label": "Other"}',
         b'{"do": "add", "label": "red"}', b'{"do": "merge", "label": "red", "into": "red"}',
         b'{"do": "rename", "label": "red", "to": "../x"}', b'{"do": "drop", "label": "nowhere"}',
         b'{"do": "accept", "version": 7, "moves": [0]}',

@@ -58,9 +58,10 @@ def find(name: str | None = None) -> Model:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return describe(str(folder.resolve()), folder.resolve())
+    bring = f"`zeroshelf models get {name}` brings it, " if catalogue.by_source(name) else ""
     raise UserError(
-        f"there is no model {name!r} here: `zeroshelf models get {name}` brings one from a hub, "
-        "`zeroshelf models` lists them"
+        f"there is no model {name!r} here, nor a folder of that name; {bring}`zeroshelf models` "
+        "lists what there is"
     )
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -50,6 +51,18 @@ def home() -> Path:
     return Path(place) if place else Path(platformdirs.user_data_dir("zeroshelf"), "models")
 
 
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What the disk refuses, in one line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or home()}: {error.strerror or error}; ZEROSHELF_MODELS names "
+            "another folder for models"
+        ) from error
+
+
 def folder_of(id: str) -> Path:
     return home() / id.replace("/", "--")
 
@@ -80,6 +93,7 @@ def offer(name: str, revision: str | None = None) -> Offer:
     )
 
 
+@_writing()
 def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Path:
     """Bring the files, check them, let the model speak once, and only then give it its name."""
     target = folder_of(offer.id)
@@ -145,6 +159,7 @@ def adopt(folder: Path) -> str:
     return folder.name
 
 
+@_writing()
 def remove(id: str) -> Path:
     """Delete an installed model, and nothing else."""
     if id not in ids():
@@ -197,6 +212,7 @@ def calibrated(digest: str) -> OpenSet | None:
     return OpenSet(**read_json(file)) if file.is_file() else None
 
 
+@_writing()
 def calibrate(model: Model, constants: OpenSet | None) -> Path:
     """Keep a model's own constants of the open-set decision, or with None forget them.
 

@@ -325,9 +325,9 @@ class Session:
 
     def _with(self, changed: Sequence[Label]) -> LabelSet:
         """The label set with other labels; refuses doubles."""
-        tally = Counter(one.name.casefold() for one in changed)
+        tally = Counter(labels.same(one.name) for one in changed)
         for one in changed:
-            if tally[one.name.casefold()] > 1:
+            if tally[labels.same(one.name)] > 1:
                 raise UserError(f"there is a shelf {one.name!r} already")
         return replace(self.edited.labels, labels=tuple(changed))
 
