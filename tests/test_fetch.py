@@ -281,6 +281,22 @@ def test_verify_finds_other_embeddings(hub: Hub) -> None:
     assert isinstance(result.exception, UserError)
 
 
+def test_verify_says_how_far_it_is(hub: Hub) -> None:
+    folder = install()
+    told: list[tuple[str, int, int]] = []
+    installed.verify(REPO, folder, progress=lambda *far: told.append(far))
+    assert told == [("checking", done, 7) for done in range(7)]  # six files, and what it embeds
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_damaged_golden_embeddings_are_one_line(hub: Hub, left: int) -> None:
+    folder = install()
+    golden = folder / "golden.npz"
+    golden.write_bytes(golden.read_bytes()[:left])
+    with pytest.raises(UserError, match=r"golden\.npz is damaged; remove the model"):
+        installed.verify(REPO, folder)
+
+
 def test_the_commands(hub: Hub, home: Path) -> None:
     run = CliRunner().invoke
     got = run(cli, ["models", "get", REPO])

@@ -156,7 +156,8 @@ def _checked(labels: LabelSet) -> LabelSet:
         kept.append(label)
     if not kept and labels.labels:
         raise UserError(
-            f'{labels.labels[0].name!r} says "other", which is always there: name at least one shelf more'
+            f'{labels.labels[0].name!r} says "other", which is always there: '
+            "name at least one shelf more"
         )
     if not kept:
         raise UserError("no labels: name at least one shelf, for example --label cat")

@@ -21,9 +21,9 @@ from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, golden, graph
 from zeroshelf.models.fetch import Remote, RemoteFile
 from zeroshelf.models.golden import Agreement
-from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
+from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, open_set, read_json
 from zeroshelf.models.ort import Warn
-from zeroshelf.records import Model, OpenSet
+from zeroshelf.records import Model, OpenSet, Progress
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -174,19 +174,26 @@ def remove(id: str) -> Path:
 
 
 def verify(
-    id: str, folder: Path, device: str | None = "cpu", warn: Warn | None = None
+    id: str,
+    folder: Path,
+    device: str | None = "cpu",
+    warn: Warn | None = None,
+    progress: Progress = lambda stage, done, total: None,
 ) -> tuple[Agreement, Agreement] | None:
     """Check sums and golden embeddings. None: it has none to compare with.
 
     Raises `UserError` naming the first file that isn't what was installed.
     """
-    for path, sum_ in record(folder).get("sha256", {}).items():
+    sums = record(folder).get("sha256", {})
+    for done, (path, sum_) in enumerate(sums.items()):
+        progress("checking", done, len(sums) + 1)  # of a large model some seconds each
         if not (folder / path).is_file() or fetch.sha256(folder / path) != sum_:
             raise UserError(f"{id}: {path} is missing or changed; remove it and get it again")
     if not (folder / golden.FILE).is_file():
         return None
     from zeroshelf import models
 
+    progress("checking", len(sums), len(sums) + 1)
     return golden.compare(models.load(models.describe(id, folder), device, warn=warn), folder)
 
 
@@ -209,7 +216,7 @@ def settings(folder: Path) -> dict[str, Any]:
 def calibrated(digest: str) -> OpenSet | None:
     """The constants that `calibrate` kept for the model of that digest."""
     file = _constants(digest)
-    return OpenSet(**read_json(file)) if file.is_file() else None
+    return open_set({"open_set": read_json(file)}, file) if file.is_file() else None
 
 
 @_writing()
