@@ -63,7 +63,7 @@ def main() -> None:
             browser.wait(READY)
             first = time.perf_counter() - start
             bar("first picture after the server is up, below 2", first, "s", first < 2)
-            browser.run("document.querySelector('#shelves li[data-look=all] .to').click()")
+            browser.run("document.querySelector('#shelves li[data-look=\"/all\"] .to').click()")
             time.sleep(1)
             for pixels in (40, 400, 4000):
                 times = np.array(browser.run(SCROLL % (pixels, given.seconds * 1000)))

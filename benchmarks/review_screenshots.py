@@ -55,7 +55,7 @@ def shots(address: str, folder: str) -> None:
         with Chromium(width, height, dark) as browser:
             browser.open(address)
             browser.wait("document.body && document.body.dataset.ready === 'true'")
-            browser.run("document.querySelector('#shelves li[data-look=all] .to').click()")
+            browser.run("document.querySelector('#shelves li[data-look=\"/all\"] .to').click()")
             browser.wait("document.querySelectorAll('#grid img.ready').length > 2")
             browser.run(act)
             time.sleep(2)

@@ -20,6 +20,7 @@ from zeroshelf import decisions, labels, runs
 from zeroshelf.decisions import Decisions
 from zeroshelf.records import Embeddings, Picture, Plan, Question, Scores
 from zeroshelf.review.app import make
+from zeroshelf.review.carrying import Carrier
 from zeroshelf.review.session import Session
 from zeroshelf.run import Run, classify
 from zeroshelf.store import Store
@@ -87,7 +88,10 @@ def serving(run: Run) -> Iterator[tuple[Session, str]]:
     """The session and the page's address."""
     with Session(run) as session:
         config = uvicorn.Config(
-            make(session, TOKEN), port=0, log_level="critical", timeout_graceful_shutdown=1
+            make(session, Carrier(session), TOKEN),
+            port=0,
+            log_level="critical",
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run)

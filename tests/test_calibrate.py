@@ -16,6 +16,8 @@ from tests.test_fetch import tree
 from zeroshelf import models
 from zeroshelf.cli import cli
 from zeroshelf.errors import UserError
+from zeroshelf.models import installed
+from zeroshelf.records import OpenSet
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "cat": (255, 255, 255)}
 
@@ -56,6 +58,16 @@ def test_constants_are_measured_kept_shown_and_forgotten(
     assert models.find().open_set.source != kept.source  # another model's are its own
     run("calibrate", "--model", folder, "--forget")
     assert models.find(str(folder)).open_set == generic
+
+
+@pytest.mark.parametrize("kept", [{"unheard": 1}, {"delta": "low"}])
+def test_kept_constants_that_are_damaged_are_named(tmp_path: Path, kept: dict[str, object]) -> None:
+    folder = tiny.immich(tmp_path / "model", logit_scale=20)
+    file = installed.calibrate(models.find(str(folder)), OpenSet())
+    file.write_text(json.dumps(kept))
+    with pytest.raises(UserError, match="open_set") as refused:
+        models.find(str(folder))
+    assert str(file) in str(refused.value)
 
 
 def test_names_of_several_folders_come_together(tmp_path: Path, sorted_already: Path) -> None:

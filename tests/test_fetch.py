@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from zeroshelf import models
 from zeroshelf.cli import cli
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, installed
+from zeroshelf.records import OpenSet
 
 REPO = "someone/tiny"
 
@@ -207,6 +211,32 @@ def test_without_a_network_it_says_what_to_do(home: Path, monkeypatch: pytest.Mo
     assert "HF_ENDPOINT" in line and "--model FOLDER" in line
 
 
+def test_a_hub_that_is_not_to_be_asked_is_said_so(hub: Hub, home: Path) -> None:
+    """Read when huggingface_hub is imported: in a process of its own."""
+    asked = subprocess.run(
+        [sys.executable, "-m", "zeroshelf", "models", "get", REPO],
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 2
+    assert asked.stderr.startswith("zeroshelf: HF_HUB_OFFLINE is set")
+
+
+def test_a_place_that_cannot_hold_models_is_named(
+    hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "file").write_text("no folder")
+    monkeypatch.setenv("ZEROSHELF_MODELS", str(home / "file"))
+    offer = installed.offer(REPO)
+    with pytest.raises(UserError, match="ZEROSHELF_MODELS names another") as refused:
+        installed.install(offer)
+    assert str(home / "file") in str(refused.value)
+    with pytest.raises(UserError, match="ZEROSHELF_MODELS"):
+        installed.calibrate(models.find("starter"), OpenSet())
+
+
 def test_what_the_hub_does_not_have(hub: Hub, home: Path) -> None:
     assert "has no someone/else" in refused(home, "someone/else")
     assert "clip-l-14" in refused(home, "unheard-of")
@@ -249,6 +279,22 @@ def test_verify_finds_other_embeddings(hub: Hub) -> None:
     assert agreements and not agreements[0].holds and agreements[1].holds
     result = CliRunner().invoke(cli, ["models", "verify", REPO])
     assert isinstance(result.exception, UserError)
+
+
+def test_verify_says_how_far_it_is(hub: Hub) -> None:
+    folder = install()
+    told: list[tuple[str, int, int]] = []
+    installed.verify(REPO, folder, progress=lambda *far: told.append(far))
+    assert told == [("checking", done, 7) for done in range(7)]  # six files, and what it embeds
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_damaged_golden_embeddings_are_one_line(hub: Hub, left: int) -> None:
+    folder = install()
+    golden = folder / "golden.npz"
+    golden.write_bytes(golden.read_bytes()[:left])
+    with pytest.raises(UserError, match=r"golden\.npz is damaged; remove the model"):
+        installed.verify(REPO, folder)
 
 
 def test_the_commands(hub: Hub, home: Path) -> None:

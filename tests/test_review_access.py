@@ -46,7 +46,7 @@ def test_axe_finds_nothing(tmp_path: Path, dark: bool, width: int) -> None:
         with Chromium(width, 800, dark) as browser:
             for name, act in OPEN.items():
                 opened(browser, address)
-                shelf(browser, "all")
+                shelf(browser, "/all")
                 browser.wait("document.querySelector('#grid img.ready')")
                 browser.run(axe + "; undefined")
                 browser.run(act or "undefined")
@@ -65,7 +65,7 @@ def focus(browser: Chromium) -> str:
 def test_the_keyboard_alone_is_enough(tmp_path: Path) -> None:
     with serving(colour_run(tmp_path)) as (session, address), Chromium() as browser:
         opened(browser, address)
-        shelf(browser, "all")
+        shelf(browser, "/all")
         browser.run("document.getElementById('grid').focus()")
         active = "document.getElementById('grid').getAttribute('aria-activedescendant')"
         first = browser.run(active)

@@ -116,7 +116,7 @@ def test_what_is_shown_and_all_that_match_are_two_selections(
 ) -> None:
     with serving(colour_run(tmp_path, each=40)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         assert shown(chromium) == 120
         press(chromium, "a")
         in_window = selected(chromium)
@@ -137,7 +137,7 @@ def test_what_is_shown_and_all_that_match_are_two_selections(
 def test_slash_finds_by_name_and_by_what_is_shown(tmp_path: Path, chromium: Chromium) -> None:
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         look_for(chromium, "-03 BLUE", "name")
         assert shown(chromium) == 1
         press(chromium, "r")

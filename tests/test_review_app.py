@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.reviewing import TOKEN, colour_run, serving
+from zeroshelf import apply as application
 from zeroshelf import edits, marks
+from zeroshelf.cli import cli
 from zeroshelf.commands.review import keep
-from zeroshelf.files import planfile
+from zeroshelf.files import journal, planfile
+from zeroshelf.review import carrying
 from zeroshelf.review.session import MODEL, PERSON, Session
 from zeroshelf.run import classify, reopen
 
@@ -144,6 +150,7 @@ def test_no_path_leads_out(served: tuple[Session, Client], probe: str) -> None:
         b'{"do": "place", "rows": [99999], "shelf": "red"}',
         b'{"do": "bold", "by": 1e9}', b'{"do": "bold", "by": 1' + 400 * b"0" + b"}",
         b'{"do": "bold", "by": NaN}', b'{"do": "add", "label": ""}',
+        b'{"do": "add", "label": "Other"}',
         b'{"do": "add", "label": "red"}', b'{"do": "merge", "label": "red", "into": "red"}',
         b'{"do": "rename", "label": "red", "to": "../x"}', b'{"do": "drop", "label": "nowhere"}',
         b'{"do": "accept", "version": 7, "moves": [0]}',
@@ -240,8 +247,32 @@ def test_the_slider_says_what_would_change_before_it_does(
     would = client.get("bold?by=-20")
     assert would["other"][1] == 8 and session.edit_count == 0
     before = session.shelves.columns.copy()
+    for by in ("nan", "inf", "1e9"):
+        assert client.raw(f"/{TOKEN}/bold?by={by}")[0] == 409
     client.edit(do="bold", by=-20)
     assert (session.shelves.columns != before).sum() == 8
+
+
+def test_a_review_that_ends_while_it_applies_says_so_and_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class AtWork(carrying.Carrier):
+        def __init__(self, session: Session) -> None:
+            super().__init__(session)
+            self.apply()
+
+    def slowly(record: str, tell: Any) -> Any:
+        time.sleep(0.5)
+        return application.apply(record, tell)
+
+    run = colour_run(tmp_path)
+    monkeypatch.setattr("zeroshelf.commands.review._run", lambda *_: run)
+    monkeypatch.setattr(carrying, "application", SimpleNamespace(apply=slowly))
+    monkeypatch.setattr(carrying, "Carrier", AtWork)
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # Ctrl-C at once
+    ended = CliRunner().invoke(cli, ["review", "--no-open"])
+    assert "Still applying: this ends when that is done." in ended.output
+    assert run.record and journal.state(run.record) == "applied"
 
 
 def test_what_a_person_placed_is_never_moved(served: tuple[Session, Client]) -> None:

@@ -35,7 +35,7 @@ def test_keys_pressed_fast_are_kept_in_their_order_by_one_request(
 ) -> None:
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         hold(chromium, "edit")
         for key in "rgo" * 7:
             press(chromium, key)
@@ -61,7 +61,7 @@ def test_keys_pressed_fast_are_kept_in_their_order_by_one_request(
 def test_a_key_that_is_refused_takes_no_other_with_it(tmp_path: Path, chromium: Chromium) -> None:
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         hold(chromium, "edit")
         for key in "rrgr":
             press(chromium, key)
@@ -78,7 +78,7 @@ def test_of_two_tabs_the_later_key_counts_in_both(tmp_path: Path, chromium: Chro
     """The other tab's edit is heard of while this one's, which is the later, is on its way."""
     with serving(colour_run(tmp_path, each=1)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         active = "document.getElementById('grid').getAttribute('aria-activedescendant')"
         row = int(chromium.run(active).removeprefix("picture-"))
         hold(chromium, "edit")
@@ -94,7 +94,7 @@ def test_of_two_tabs_the_later_key_counts_in_both(tmp_path: Path, chromium: Chro
 def test_a_tab_hears_of_what_came_after_its_own_edit(tmp_path: Path, chromium: Chromium) -> None:
     with serving(colour_run(tmp_path, each=1)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         hold(chromium, "edit", answers=True)
         press(chromium, "g")
         chromium.wait("answered.includes('edit')", 4)
@@ -142,7 +142,7 @@ def test_keys_do_nothing_under_an_open_list(tmp_path: Path, chromium: Chromium) 
     opens = "document.getElementById({}).open"
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         for over in ("", "Enter"):  # the page, or a picture shown large
             if over:
                 press(chromium, over)
@@ -166,7 +166,7 @@ def test_escape_in_a_list_that_lies_over_the_page_leaves_the_page_as_it_was(
 ) -> None:
     with serving(colour_run(tmp_path)) as (_, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         look_for(chromium, "blue", "name")
         assert shown(chromium) == 8
         chromium.run("document.querySelector('#shelves li[data-look=red] .more').click()")
@@ -179,7 +179,7 @@ def test_escape_in_a_list_that_lies_over_the_page_leaves_the_page_as_it_was(
 def test_what_a_filter_hides_is_not_selected(tmp_path: Path, chromium: Chromium) -> None:
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         press(chromium, "A", shift=True)
         assert selected(chromium) == 24
         look_for(chromium, "blue-0", "name")
@@ -226,7 +226,7 @@ def test_a_key_over_a_large_picture_is_about_that_picture(
 ) -> None:
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         press(chromium, "A", shift=True)
         mine = active(chromium)
         press(chromium, "Enter")
@@ -239,11 +239,14 @@ def test_a_key_over_a_large_picture_is_about_that_picture(
 def test_what_could_not_be_sent_is_said(tmp_path: Path, chromium: Chromium) -> None:
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         hold(chromium, "edit")
         for key in "rgr":
             press(chromium, key)
     let_go(chromium)  # the server has ended
     says = "document.getElementById('says').textContent"
     chromium.wait(f"{says}.includes('start `zeroshelf review` again. 2 edits not kept.')", 4)
+    kept(chromium, 0)
+    stays = "document.getElementById('saved').textContent.startsWith('The server is gone.')"
+    assert chromium.run(stays)
     assert not edits.read(session.record)

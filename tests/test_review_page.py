@@ -118,6 +118,53 @@ def test_shelves_are_added_renamed_merged_and_dropped(tmp_path: Path, chromium: 
     assert chromium.errors == []
 
 
+def test_a_shelf_that_goes_away_is_not_looked_at_any_more(
+    tmp_path: Path, chromium: Chromium
+) -> None:
+    """Else all pictures were shown under its name, and one key would have placed them all."""
+    run = colour_run(tmp_path)
+    heading = "document.getElementById('shown').textContent"
+    with serving(run) as (session, address):
+        opened(chromium, address)
+        chromium.run(
+            "document.getElementById('add-name').value = 'blue';"
+            "document.getElementById('add').requestSubmit()"
+        )
+        kept(chromium, 1)
+        shelf(chromium, "blue")
+        assert chromium.run(heading) == "8 pictures: on blue"
+        press(chromium, "z")
+        kept(chromium, 2)
+        chromium.wait(f"{heading}.endsWith(': unsure')", 4)
+        assert shown(chromium) < len(session)
+        shelf(chromium, "green")
+        session.drop_label("green")  # another tab
+        chromium.wait(f"!{heading}.endsWith('on green')", 4)
+        shelf(chromium, "red")
+        chromium.run(
+            "document.querySelector('#shelves li[data-look=red] .more').click();"
+            "document.getElementById('rename-to').value = 'ruby  stone=red';"
+            "document.getElementById('rename').requestSubmit()"
+        )
+        chromium.wait(f"{heading}.endsWith('on ruby stone')", 4)
+
+
+def test_shelves_may_have_the_names_of_what_the_page_shows_beside_them(
+    tmp_path: Path, chromium: Chromium
+) -> None:
+    with serving(colour_run(tmp_path)) as (session, address):
+        for name in ("all", "unsure"):
+            session.add_label(name)
+        session.place([0, 1], "all")
+        session.place([2], "unsure")
+        opened(chromium, address)
+        for name, column in (("all", 2), ("unsure", 3)):
+            shelf(chromium, name)
+            says = chromium.run("document.getElementById('shown').textContent")
+            assert says.endswith(f"on {name}")
+            assert shown(chromium) == (session.shelves.columns == column).sum()
+
+
 def test_what_was_learnt_is_a_preview_until_it_is_accepted(
     tmp_path: Path, chromium: Chromium
 ) -> None:
@@ -153,7 +200,7 @@ def test_a_hundred_thousand_pictures(tmp_path: Path, chromium: Chromium) -> None
             ".every((image) => image.complete && image.src)"
         )
         assert chromium.memory() < 300
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         chromium.run("document.getElementById('grid').focus()")
         keys = chromium.run(
             "[...document.querySelectorAll('#shelves kbd')].map(k => k.textContent)"
@@ -238,7 +285,7 @@ def test_pictures_are_found_by_name_and_by_what_they_show(
 ) -> None:
     with serving(colour_run(tmp_path)) as (_, address):
         opened(chromium, address)
-        shelf(chromium, "all")
+        shelf(chromium, "/all")
         search = "document.getElementById('text').value = {!r};"
         search += "document.getElementById('find-by').value = {!r};"
         search += "document.getElementById('find').requestSubmit()"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -109,6 +110,11 @@ def spoken(name: str) -> str:
     return _FRAME.sub("", words) or words
 
 
+def same(name: str) -> str:
+    """Equal for two names that are one to a person: in other case, or an accent written apart."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
 def _split(text: str) -> tuple[str, tuple[str, ...]]:
     name, equals, words = text.partition("=")
     if not equals:
@@ -140,7 +146,7 @@ def _checked(labels: LabelSet) -> LabelSet:
     kept: list[Label] = []
     seen: dict[str, str] = {}
     for label in labels:
-        folded = label.name.casefold()
+        folded = same(label.name)
         if folded in SAYS_OTHER:
             continue
         if folded in seen:
@@ -148,6 +154,11 @@ def _checked(labels: LabelSet) -> LabelSet:
             raise UserError(f"label {label.name!r} is given twice{twice}; once is enough")
         seen[folded] = label.name
         kept.append(label)
+    if not kept and labels.labels:
+        raise UserError(
+            f'{labels.labels[0].name!r} says "other", which is always there: '
+            "name at least one shelf more"
+        )
     if not kept:
         raise UserError("no labels: name at least one shelf, for example --label cat")
     return LabelSet(tuple(kept), labels.kind, labels.templates, labels.negatives, labels.language)

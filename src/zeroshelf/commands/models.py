@@ -114,7 +114,7 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
         screen.warn(f"{id} is not in the catalogue: its accuracy is not known here")
     elif offer.row.note:
         screen.warn(offer.row.note)
-    folder = installed.install(offer, screen.detail)
+    folder = installed.install(offer, screen.say)
     screen.say(f"installed: zeroshelf sort FOLDER --model {offer.id} ...")
     screen.data({"id": offer.id, "folder": str(folder), "licence": offer.licence})
 
@@ -189,7 +189,8 @@ def verify(screen: Screen, id: str | None, device: str) -> None:
     from zeroshelf.models import installed
 
     model = models.find(id)
-    agreements = installed.verify(model.id, model.folder, device, screen.warn)
+    with screen.progress() as progress:
+        agreements = installed.verify(model.id, model.folder, device, screen.warn, progress)
     if agreements is None:
         screen.say(f"{model.id}: files as installed; it has no golden embeddings to compare with")
         screen.data({"id": model.id, "golden": None})

@@ -55,14 +55,16 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
             "the review page needs two more packages: pip install 'zeroshelf[review]'"
         ) from None
     from zeroshelf.review.app import make
+    from zeroshelf.review.carrying import Carrier
     from zeroshelf.review.session import Session
 
     run = _run(what, screen, sorting)
     with _listen(port) as listening, Session(run) as session:
         token = secrets.token_urlsafe(24)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/{token}/"
+        carrier = Carrier(session)
         config = uvicorn.Config(
-            make(session, token),
+            make(session, carrier, token),
             log_level="critical",
             timeout_graceful_shutdown=1,
             server_header=False,
@@ -74,6 +76,10 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
             click.launch(address)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
+        if carrier.busy:
+            screen.say(f"Still {carrier.progress.state}: this ends when that is done.")
+            with screen.progress() as progress:
+                carrier.wait(progress)
         _part(session, screen)
 
 

@@ -58,9 +58,10 @@ def find(name: str | None = None) -> Model:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return describe(str(folder.resolve()), folder.resolve())
+    bring = f"`zeroshelf models get {name}` brings it, " if catalogue.by_source(name) else ""
     raise UserError(
-        f"there is no model {name!r} here: `zeroshelf models get {name}` brings one from a hub, "
-        "`zeroshelf models` lists them"
+        f"there is no model {name!r} here, nor a folder of that name; {bring}`zeroshelf models` "
+        "lists what there is"
     )
 
 
@@ -74,13 +75,15 @@ def best_installed() -> str | None:
 def describe(id: str, folder: Path) -> Model:
     """The model in `folder`, under the name `id`."""
     layout = layouts.read(folder)
-    known = installed.settings(folder) | {k: v for k, v in layout.settings.items() if v is not None}
+    said = {key: value for key, value in layout.settings.items() if value is not None}
+    known = installed.settings(folder) | said
     scale, bias = known.get("logit_scale"), known.get("logit_bias")
+    file = folder / "config.json"
     if scale is None and layout.family == "clip":
         scale = layouts.CLIP_LOGIT_SCALE
     if scale is None:
         raise UserError(
-            f"{folder / 'config.json'}: logit_scale is missing, and no rule gives it for this "
+            f"{file}: logit_scale is missing, and no rule gives it for this "
             "model; add it, and logit_bias, from the checkpoint"
         )
     found = _digest(layout)
@@ -91,12 +94,12 @@ def describe(id: str, folder: Path) -> Model:
         dim=layout.dim,
         preprocessing=layout.preprocessing,
         context_length=layout.text.context_length,
-        logit_scale=float(scale),
-        logit_bias=None if bias is None else float(bias),
-        activation=known.get("activation") or ("softmax" if bias is None else "sigmoid"),
-        languages=tuple(known.get("languages", ())),
+        logit_scale=layouts.number(scale, file, "logit_scale"),
+        logit_bias=None if bias is None else layouts.number(bias, file, "logit_bias"),
+        activation=layouts.activation(known, file),
+        languages=layouts.languages(known, file),
         licence=str(known.get("licence", "not stated")),
-        open_set=installed.calibrated(found) or layouts.open_set(known, folder),
+        open_set=installed.calibrated(found) or layouts.open_set(known, file),
     )
 
 

@@ -103,6 +103,12 @@ class _Visual:
         self._output = embedding_output(graph)
         self._preprocessing, self._dim = model.preprocessing, model.dim
         self._limit = self._input.shape[0]  # pictures at once; None: any number
+        sides = {size for size in self._input.shape[1:] if size not in (None, 3)}
+        if not sides <= {model.preprocessing.size}:
+            raise UserError(
+                f"{graph.path}: it takes pictures of {max(sides)} px, but the settings beside it "
+                f"say {model.preprocessing.size}"
+            )
 
     def __call__(self, pixels: Pixels) -> Vectors:
         limit = self._limit or len(pixels)
@@ -162,9 +168,14 @@ class _Textual:
         if "ids" not in ports:
             raise UserError(f"{graph.path}: no input for token ids")
         self._ports = ports
-        fixed, wanted = ports["ids"].shape[-1] is not None, layout.text.pad_to_context
+        length, wanted = ports["ids"].shape[-1], layout.text.pad_to_context
+        if length not in (None, layout.text.context_length):
+            raise UserError(
+                f"{graph.path}: it takes texts of {length} tokens, but the settings beside it say "
+                f"{layout.text.context_length}"
+            )
         wanted = "mask" not in ports if wanted is None else wanted
-        self._tokenizer = Tokenizer(layout.text, fixed or wanted)
+        self._tokenizer = Tokenizer(layout.text, length is not None or wanted)
 
     def __call__(self, texts: Sequence[str], dim: int) -> Vectors:
         # Texts of like length together, so that none is padded to the length of a stranger.

@@ -172,7 +172,9 @@ def _plainly(repo: str) -> Iterator[None]:
         raise UserError(f"{repo}: {str(error).splitlines()[0]}") from error
     except errors.HFValidationError as error:
         raise UserError(f"{repo!r} is no name of a model on a hub") from error
-    except (errors.OfflineModeIsEnabled, ConnectionError) as error:
+    except errors.OfflineModeIsEnabled as error:
+        raise UserError(f"HF_HUB_OFFLINE is set, so {hub} is not asked for {repo}") from error
+    except ConnectionError as error:
         raise UserError(_offline(hub, repo)) from error
     except errors.HfHubHTTPError as error:
         raise UserError(f"{hub}: {str(error).splitlines()[0]}") from error

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from zeroshelf.errors import UserError
 from zeroshelf.pictures import Decoded
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Encoder, Pixels, Preprocessing, Vectors
@@ -78,8 +80,11 @@ def save(folder: Path, pictures: Vectors, texts: Vectors) -> None:
 
 def compare(encoder: Encoder, folder: Path) -> tuple[Agreement, Agreement]:
     """Pictures and texts now, against those kept in `folder`."""
-    with np.load(folder / FILE, allow_pickle=False) as kept:
-        theirs = kept["pictures"], kept["texts"]
+    try:
+        with np.load(folder / FILE, allow_pickle=False) as kept:
+            theirs = kept["pictures"], kept["texts"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:  # as numpy has it
+        raise UserError(f"{folder / FILE} is damaged; remove the model and get it again") from error
     now = embed(encoder)
     return agreement(now[0], theirs[0]), agreement(now[1], theirs[1])
 

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,9 +21,9 @@ from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, golden, graph
 from zeroshelf.models.fetch import Remote, RemoteFile
 from zeroshelf.models.golden import Agreement
-from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
+from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, open_set, read_json
 from zeroshelf.models.ort import Warn
-from zeroshelf.records import Model, OpenSet
+from zeroshelf.records import Model, OpenSet, Progress
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -48,6 +49,18 @@ def home() -> Path:
     """Where installed models live, a folder each."""
     place = os.environ.get("ZEROSHELF_MODELS")
     return Path(place) if place else Path(platformdirs.user_data_dir("zeroshelf"), "models")
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What the disk refuses, in one line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or home()}: {error.strerror or error}; ZEROSHELF_MODELS names "
+            "another folder for models"
+        ) from error
 
 
 def folder_of(id: str) -> Path:
@@ -80,6 +93,7 @@ def offer(name: str, revision: str | None = None) -> Offer:
     )
 
 
+@_writing()
 def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Path:
     """Bring the files, check them, let the model speak once, and only then give it its name."""
     target = folder_of(offer.id)
@@ -145,6 +159,7 @@ def adopt(folder: Path) -> str:
     return folder.name
 
 
+@_writing()
 def remove(id: str) -> Path:
     """Delete an installed model, and nothing else."""
     if id not in ids():
@@ -159,19 +174,26 @@ def remove(id: str) -> Path:
 
 
 def verify(
-    id: str, folder: Path, device: str | None = "cpu", warn: Warn | None = None
+    id: str,
+    folder: Path,
+    device: str | None = "cpu",
+    warn: Warn | None = None,
+    progress: Progress = lambda stage, done, total: None,
 ) -> tuple[Agreement, Agreement] | None:
     """Check sums and golden embeddings. None: it has none to compare with.
 
     Raises `UserError` naming the first file that isn't what was installed.
     """
-    for path, sum_ in record(folder).get("sha256", {}).items():
+    sums = record(folder).get("sha256", {})
+    for done, (path, sum_) in enumerate(sums.items()):
+        progress("checking", done, len(sums) + 1)  # of a large model some seconds each
         if not (folder / path).is_file() or fetch.sha256(folder / path) != sum_:
             raise UserError(f"{id}: {path} is missing or changed; remove it and get it again")
     if not (folder / golden.FILE).is_file():
         return None
     from zeroshelf import models
 
+    progress("checking", len(sums), len(sums) + 1)
     return golden.compare(models.load(models.describe(id, folder), device, warn=warn), folder)
 
 
@@ -194,9 +216,10 @@ def settings(folder: Path) -> dict[str, Any]:
 def calibrated(digest: str) -> OpenSet | None:
     """The constants that `calibrate` kept for the model of that digest."""
     file = _constants(digest)
-    return OpenSet(**read_json(file)) if file.is_file() else None
+    return open_set({"open_set": read_json(file)}, file) if file.is_file() else None
 
 
+@_writing()
 def calibrate(model: Model, constants: OpenSet | None) -> Path:
     """Keep a model's own constants of the open-set decision, or with None forget them.
 

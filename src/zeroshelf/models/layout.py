@@ -7,6 +7,7 @@ file and the key: a guess would give answers that are wrong and look right.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,6 +16,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.records import OpenSet, Preprocessing
 
 Json = dict[str, Any]
+Activation = Literal["softmax", "sigmoid"]
 Cleaning = Literal["none", "whitespace", "lower", "canonicalize", "siglip", "siglip2"]
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -70,8 +72,8 @@ def _immich(folder: Path) -> Layout:
     config_file = folder / "config.json"
     visual_file = folder / "visual" / "preprocess_cfg.json"
     config, visual = read_json(config_file), read_json(visual_file)
-    text = config.get("text_cfg", {})
-    clean = text.get("tokenizer_kwargs", {}).get("clean")
+    text = _section(config, "text_cfg", config_file)
+    clean = _section(text, "tokenizer_kwargs", config_file).get("clean")
     if clean is None:  # open_clip's defaults: CLIP's own tokenizer lower-cases, others don't
         clean = "whitespace" if "hf_tokenizer_name" in text or not text else "lower"
     known = {name: name for name in get_args(Cleaning)}
@@ -82,13 +84,17 @@ def _immich(folder: Path) -> Layout:
         preprocessing=_preprocess_cfg(visual, visual_file),
         text=TextSettings(
             tokenizer=folder / "textual" / "tokenizer.json",
-            context_length=int(config.get("context_length", text.get("context_length", 77))),
+            context_length=_count(
+                config.get("context_length", text.get("context_length", 77)),
+                config_file,
+                "context_length",
+            ),
             cleaning=_one_of(clean, known, config_file, "text_cfg.tokenizer_kwargs.clean"),
             pad_to_context=config.get("pad_to_context"),
             prefix="eng_Latn" if "nllb" in str(text.get("hf_tokenizer_name")).lower() else "",
             **_padding(folder / "textual"),
         ),
-        dim=int(_get(config, "embed_dim", config_file)),
+        dim=_count(_get(config, "embed_dim", config_file), config_file, "embed_dim"),
         family="siglip" if bias is not None else "clip",
         settings=config,
     )
@@ -105,14 +111,16 @@ def _transformers(folder: Path) -> Layout:
         config_file,
         "model_type",
     )
-    text, vision = config.get("text_config", {}), config.get("vision_config", {})
+    text = _section(config, "text_config", config_file)
     tokenizer_config = folder / "tokenizer_config.json"
     tokenizer_class = str(read_json(tokenizer_config).get("tokenizer_class", ""))
     cleaning: Cleaning
     if kind == "clip":
         context, dim, cleaning = 77, config.get("projection_dim", 512), "none"
+        dim_key = "projection_dim"
     else:  # SigLIP's tokenizer takes the punctuation away, SigLIP 2's (Gemma's) keeps it
-        context, dim = 64, vision.get("hidden_size", 768)
+        vision = _section(config, "vision_config", config_file)
+        context, dim, dim_key = 64, vision.get("hidden_size", 768), "vision_config.hidden_size"
         cleaning = "siglip" if tokenizer_class in SIGLIP_TOKENIZERS else "siglip2"
     return Layout(
         visual=_graph(folder, "vision_model"),
@@ -120,12 +128,16 @@ def _transformers(folder: Path) -> Layout:
         preprocessing=_preprocessor_config(visual, visual_file),
         text=TextSettings(
             tokenizer=folder / "tokenizer.json",
-            context_length=int(text.get("max_position_embeddings", context)),
+            context_length=_count(
+                text.get("max_position_embeddings", context),
+                config_file,
+                "text_config.max_position_embeddings",
+            ),
             cleaning=cleaning,
             pad_to_context=kind != "clip",  # SigLIP reads its answer off the last position
             **_padding(folder),
         ),
-        dim=int(dim),
+        dim=_count(dim, config_file, dim_key),
         family=kind,
         settings=config,
     )
@@ -169,7 +181,7 @@ def _preprocess_cfg(config: Json, file: Path) -> Preprocessing:
             config.get("interpolation", "bicubic"), filters, file, "interpolation"
         ),
         mean=_triple(config.get("mean", list(OPENAI_MEAN)), file, "mean"),
-        std=_triple(config.get("std", list(OPENAI_STD)), file, "std"),
+        std=_deviations(config.get("std", list(OPENAI_STD)), file, "std"),
         crop=_one_of(
             config.get("crop", "round"), {"round": "round", "floor": "floor"}, file, "crop"
         ),
@@ -180,7 +192,7 @@ def _preprocessor_config(config: Json, file: Path) -> Preprocessing:
     """transformers' image processor."""
     size = _get(config, "size", file)
     cropped = config.get("do_center_crop", False)
-    shortest = size if isinstance(size, int) else size.get("shortest_edge")
+    shortest = size.get("shortest_edge") if isinstance(size, dict) else size
     if cropped:
         side = _side(config.get("crop_size", size), file, "crop_size")
         if shortest != side:
@@ -192,7 +204,8 @@ def _preprocessor_config(config: Json, file: Path) -> Preprocessing:
     _one_of(config.get("do_resize", True), {True: True}, file, "do_resize")
     _one_of(config.get("do_normalize", True), {True: True}, file, "do_normalize")
     factor = config.get("rescale_factor", 1 / 255)
-    if not config.get("do_rescale", True) or abs(factor * 255 - 1) > 1e-4:
+    scales = config.get("do_rescale", True)
+    if not scales or abs(number(factor, file, "rescale_factor") * 255 - 1) > 1e-4:
         raise UserError(f"{file}: rescale_factor is {factor!r}, not 1/255")
     filters = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # PIL.Image.Resampling
     return Preprocessing(
@@ -200,7 +213,7 @@ def _preprocessor_config(config: Json, file: Path) -> Preprocessing:
         resize_mode="shortest" if cropped else "squash",
         interpolation=_one_of(config.get("resample", 3), filters, file, "resample"),
         mean=_triple(_get(config, "image_mean", file), file, "image_mean"),
-        std=_triple(_get(config, "image_std", file), file, "image_std"),
+        std=_deviations(_get(config, "image_std", file), file, "image_std"),
         crop="floor",
     )
 
@@ -212,18 +225,52 @@ def _padding(folder: Path) -> Json:
         return {}
     config = read_json(file)
     token = config.get("pad_token")
+    token = token.get("content", token) if isinstance(token, dict) else token
+    if not isinstance(token, str | None):
+        raise UserError(f"{file}: pad_token is {token!r}, not a text")
     side = config.get("padding_side", "right")
     return {
-        "pad_token": token["content"] if isinstance(token, dict) else token,
+        "pad_token": token,
         "padding_side": _one_of(side, {"right": "right", "left": "left"}, file, "padding_side"),
     }
 
 
-def open_set(settings: Json, folder: Path) -> OpenSet:
+def open_set(settings: Json, file: Path) -> OpenSet:
+    constants: Json = {
+        key: str(value) if key == "source" else number(value, file, f"open_set.{key}")
+        for key, value in _section(settings, "open_set", file).items()
+    }
     try:
-        return OpenSet(**settings.get("open_set", {}))
+        return OpenSet(**constants)
     except TypeError as error:
-        raise UserError(f"{folder}: open_set is not understood: {error}") from error
+        raise UserError(f"{file}: open_set is not understood: {error}") from error
+
+
+def activation(settings: Json, file: Path) -> Activation:
+    given = settings.get("activation", "softmax" if "logit_bias" not in settings else "sigmoid")
+    known: dict[str, Activation] = {name: name for name in get_args(Activation)}
+    activation: Activation = _one_of(given, known, file, "activation")
+    return activation
+
+
+def languages(settings: Json, file: Path) -> tuple[str, ...]:
+    given = settings.get("languages", [])
+    if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
+        raise UserError(f"{file}: languages is {given!r}, not a list of texts")
+    return tuple(given)
+
+
+def number(value: Any, file: Path, key: str) -> float:
+    """A finite number: JSON has others, true among them."""
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise UserError(f"{file}: {key} is {value!r}, not a number")
+    return float(value)
+
+
+def _count(value: Any, file: Path, key: str) -> int:
+    if type(value) is not int or value < 1:
+        raise UserError(f"{file}: {key} is {value!r}, not a whole number above 0")
+    return value
 
 
 def _side(value: Any, file: Path, key: str) -> int:
@@ -231,16 +278,32 @@ def _side(value: Any, file: Path, key: str) -> int:
     if isinstance(value, dict):
         value = [value.get("height", value.get("shortest_edge")), value.get("width")]
         value = value[0] if value[1] is None else value
-    sides = [value, value] if isinstance(value, int) else value
-    if not isinstance(sides, list) or len(sides) != 2 or sides[0] != sides[1]:
+    sides = value if isinstance(value, list) else [value, value]
+    if len(sides) != 2 or sides[0] != sides[1]:
         raise UserError(f"{file}: {key} is {value!r}, not a square")
-    return int(sides[0])
+    return _count(sides[0], file, key)
 
 
 def _triple(value: Any, file: Path, key: str) -> tuple[float, float, float]:
     if not isinstance(value, list) or len(value) != 3:
         raise UserError(f"{file}: {key} is {value!r}, not three numbers")
-    return float(value[0]), float(value[1]), float(value[2])
+    red, green, blue = (number(part, file, key) for part in value)
+    return red, green, blue
+
+
+def _deviations(value: Any, file: Path, key: str) -> tuple[float, float, float]:
+    three = _triple(value, file, key)
+    if min(three) <= 0:
+        raise UserError(f"{file}: {key} is {value!r}, not three numbers above 0")
+    return three
+
+
+def _section(config: Json, key: str, file: Path) -> Json:
+    """A table in a table; empty where there is none."""
+    value = config.get(key, {})
+    if not isinstance(value, dict):
+        raise UserError(f"{file}: {key} is {value!r}, not an object")
+    return value
 
 
 def _get(config: Json, key: str, file: Path) -> Any:
@@ -250,9 +313,10 @@ def _get(config: Json, key: str, file: Path) -> Any:
 
 
 def _one_of(value: Any, known: dict[Any, Any], file: Path, key: str) -> Any:
-    if value not in known:
-        raise UserError(f"{file}: {key} is {value!r}; known are {', '.join(map(repr, known))}")
-    return known[value]
+    for name, meaning in known.items():  # no look-up: a list has no hash
+        if value == name:
+            return meaning
+    raise UserError(f"{file}: {key} is {value!r}; known are {', '.join(map(repr, known))}")
 
 
 def read_json(file: Path) -> Json:

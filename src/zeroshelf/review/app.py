@@ -40,14 +40,14 @@ FOUND = 300  # pictures that a search by words brings
 _KEEP = {"Cache-Control": "private, max-age=86400, immutable"}  # the token makes addresses new
 
 
-def make(session: Session, token: str) -> Guard:
-    return Guard(_Page(session).app(), token)
+def make(session: Session, carrier: Carrier, token: str) -> Guard:
+    return Guard(_Page(session, carrier).app(), token)
 
 
 class _Page:
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, carrier: Carrier) -> None:
         self.session = session
-        self.carrier = Carrier(session)
+        self.carrier = carrier
         self.lesson = lessons.Lesson(0, 0, ())
         self.plan = planfile.load(os.path.join(session.record, "plan.jsonl"))
         self.known = self._known()

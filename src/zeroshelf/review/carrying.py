@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from zeroshelf import apply as application
+from zeroshelf import records
 from zeroshelf import undo as undoing
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal
@@ -42,15 +44,21 @@ class Carrier:
     def undo(self) -> None:
         self._begin("undoing", lambda: undoing.undo(self._session.record, self._tell))
 
-    def wait(self) -> None:
-        """Until nothing is under way."""
-        if self._thread is not None:
-            self._thread.join()
+    @property
+    def busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def wait(self, tell: records.Progress = lambda *_: None) -> None:
+        """Until nothing is under way; `tell` hears how far it is."""
+        while self.busy:
+            now = self.progress
+            tell(now.state, now.done, now.total)
+            time.sleep(0.1)
 
     def _begin(
         self, state: Literal["applying", "undoing"], work: Callable[[], Sequence[Outcome]]
     ) -> None:
-        if self._thread is not None and self._thread.is_alive():
+        if self.busy:
             raise UserError("apply or undo is at work: wait until it is done")
         self.progress = Progress(state)
         self._thread = threading.Thread(target=self._work, args=(work,), name=state)

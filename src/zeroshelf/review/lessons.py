@@ -10,7 +10,7 @@ import numpy as np
 from zeroshelf import ask as asking
 from zeroshelf import decisions as deciding
 from zeroshelf.errors import UserError
-from zeroshelf.review.session import PERSON, Session
+from zeroshelf.review.session import PERSON, Session, check_boldness
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ def ask(session: Session, count: int) -> list[int]:
 
 def bolder(session: Session, by: float) -> dict[str, tuple[int, int]]:
     """Shelf -> how many pictures would leave it and how many would come, the slider at `by`."""
+    check_boldness(by)
     with session.lock:
         now, run = session.shelves, session.run
     says = deciding.decide(run.decisions.scores, threshold=run.question.threshold, boldness=by)

@@ -144,8 +144,7 @@ class Session:
             return True
 
     def bold(self, by: float) -> None:
-        if not -20 <= by <= 20:
-            raise UserError("the slider goes from -20 to 20")
+        check_boldness(by)
         with self.lock:
             if by != self.edited.boldness:
                 self._edit(edits.bold(by))
@@ -326,11 +325,17 @@ class Session:
 
     def _with(self, changed: Sequence[Label]) -> LabelSet:
         """The label set with other labels; refuses doubles."""
-        tally = Counter(one.name.casefold() for one in changed)
+        tally = Counter(labels.same(one.name) for one in changed)
         for one in changed:
-            if tally[one.name.casefold()] > 1:
+            if tally[labels.same(one.name)] > 1:
                 raise UserError(f"there is a shelf {one.name!r} already")
         return replace(self.edited.labels, labels=tuple(changed))
+
+
+def check_boldness(by: float) -> None:
+    """Refuses what the slider can't say, nan among it."""
+    if not -20 <= by <= 20:
+        raise UserError("the slider goes from -20 to 20")
 
 
 def _relative(path: str, root: str) -> str:

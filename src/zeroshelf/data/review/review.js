@@ -4,13 +4,13 @@ import * as detail from "./detail.js";
 import * as cells from "./grid.js";
 import * as panels from "./panels.js";
 import * as shelves from "./shelves.js";
-import { PERSON, ask, edit, load, news, place, run, unsureBelow } from "./state.js";
+import { ALL, PERSON, UNSURE, ask, edit, load, news, place, run, unsureBelow } from "./state.js";
 import { $, baseName, make, number, plural, visible } from "./words.js";
 
 const { grid } = cells;
 
-// What is shown: a shelf, "all" or "unsure"; or `found`, a list of rows in an order of its own.
-const view = { look: "unsure", found: null, title: "", text: "" };
+// What is shown: a shelf, ALL or UNSURE; or `found`, a list of rows in an order of its own.
+const view = { look: UNSURE, found: null, title: "", text: "" };
 const spread = new Set();  // stacks that were spread out
 let names = null;          // paths in small letters, once something is looked for
 
@@ -21,8 +21,8 @@ let stacked = null;        // group -> whether it holds more than one picture
 function matching() {
   if (view.found) return { rows: view.found, piles: new Map() };
   const { size, columns, p, by, stacks } = run;
-  const wanted = view.look === "all" || view.look === "unsure" ? -1 : run.names.indexOf(view.look);
-  const below = view.look === "unsure" ? unsureBelow() : 256;
+  const wanted = run.names.indexOf(view.look);
+  const below = view.look === UNSURE ? unsureBelow() : 256;
   const words = view.text.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length) names ??= run.paths.map((path) => path.toLowerCase());
   // unsure first, what a person placed last: a counting sort over 257 levels
@@ -90,11 +90,11 @@ function draw() {
 
 function tell() {
   const shown = grid.rows.length;
-  const where = view.title || { all: "all pictures", unsure: "unsure" }[view.look] || `on ${visible(view.look)}`;
+  const where = view.title || { [ALL]: "all pictures", [UNSURE]: "unsure" }[view.look] || `on ${visible(view.look)}`;
   $("shown").textContent = `${plural(shown, "picture")}${shown && !view.found && grid.piles.size ? " and stacks" : ""}: ${where}`;
   $("grid").setAttribute("aria-label", `Pictures: ${where}${view.found ? "" : ", unsure first"}`);
   $("nothing").hidden = shown > 0;
-  $("nothing").textContent = view.text && !view.found ? "No picture matches." : view.look === "unsure" ? "Nothing is unsure." : "No picture here.";
+  $("nothing").textContent = view.text && !view.found ? "No picture matches." : view.look === UNSURE ? "Nothing is unsure." : "No picture here.";
   $("select-all").replaceChildren(`Select all ${number(shown)} that match `, make("kbd", "", "A"));
   $("select-shown").hidden = $("select-all").hidden = shown === 0;
   const count = grid.selected.size;
@@ -130,7 +130,7 @@ async function search(address, title) {
 let offering = 0;
 
 function put(column) {
-  const open = detail.isOpen(), stays = view.found || view.look === "all" ? 1 : 0;
+  const open = detail.isOpen(), stays = view.found || view.look === ALL ? 1 : 0;
   const rows = withPiles(open ? [detail.row] : cells.chosen());
   if (!rows.length || column < 0) return;
   if (!open) grid.selected.clear();
@@ -246,19 +246,20 @@ $("detail").addEventListener("close", () => {
 
 news.addEventListener("change", ({ detail: { mine } }) => {
   const row = grid.rows[grid.active];
+  if (!run.names.includes(view.look) && view.look !== ALL) view.look = UNSURE;  // its shelf is gone
   refresh(mine);  // my keys may come faster than frames
   if (!mine) cells.stay(row);  // somebody else's edit is no reason to go on to the next picture
 });
 news.addEventListener("saved", () => {
   if (frame && !run.pending) draw();
-  $("saved").textContent = run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} kept` : "";
+  $("saved").textContent = run.lost ? "The server is gone. Every edit that was kept is safe."
+    : run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} kept` : "";
   $("undo-edit").disabled = !run.undoable && !run.pending;
   $("bold").value = run.boldness;
   document.body.dataset.edits = run.edits;
   document.body.dataset.pending = run.pending;
 });
 news.addEventListener("trouble", ({ detail: text }) => say(text));
-news.addEventListener("lost", () => { $("saved").textContent = "The server is gone. Every edit that was kept is safe."; });
 
 await load();
 const folder = visible(baseName(run.facts.folder.replace(/\/+$/, "")) || run.facts.folder);
@@ -270,7 +271,7 @@ $("facts").append(
   make("span", "", "model ", make("bdi", "", visible(run.facts.model))),
   ...(run.facts.skipped.length ? [make("span", "", `${number(run.facts.skipped.length)} skipped`)] : []));
 $("notes").append(...run.facts.notes.map((note) => make("li", "", visible(note))));
-if (!shelves.counts().unsure) view.look = "all";
+if (!shelves.counts().unsure) view.look = ALL;
 refresh();
 panels.offer();
 $("grid").focus({ preventScroll: true });

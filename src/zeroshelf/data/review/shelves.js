@@ -1,13 +1,13 @@
 // The shelves at the side: counts, a key for each, drop targets; adding, renaming, merging, dropping.
 
-import { OTHER, PERSON, edit, run, unsureBelow } from "./state.js";
+import { ALL, OTHER, PERSON, UNSURE, edit, run, unsureBelow } from "./state.js";
 import { $, button, make, number, plural, visible } from "./words.js";
 
 export const heard = { look() {}, drop() {} };  // set by the page
 export const keys = new Map();  // key -> column
 
 const RESERVED = new Set("ozae");
-let looked = "unsure";  // "all", "unsure", or a shelf's name; null while something else is shown
+let looked = UNSURE;  // or ALL, or a shelf's name; null while something else is shown
 
 /** A key for each label: a letter of its name, else a digit, else any letter. "o" is other. */
 function giveKeys() {
@@ -40,8 +40,8 @@ export function draw(look) {
   const { tally, unsure } = counts();
   const held = document.activeElement?.closest?.("#shelves li")?.dataset.look;
   const entries = [
-    entry("all", "All pictures", run.size),
-    entry("unsure", "Unsure", unsure),
+    entry(ALL, "All pictures", run.size),
+    entry(UNSURE, "Unsure", unsure),
     ...run.names.map((name, column) => entry(name, name, tally[column], column)),
   ];
   $("shelves").replaceChildren(...entries);
@@ -92,22 +92,24 @@ function change(column) {
   $("shelf").showModal();
 }
 
-async function changed(what) {
+/** `then`: what is looked at afterwards by somebody who looks at this shelf now. */
+async function changed(what, then) {
+  const here = looked === changing;
   $("shelf").close();
-  const done = await edit(what);
-  if (done && looked === changing) heard.look(what.to ?? what.into ?? "unsure");
+  if ((await edit(what)) && here) heard.look(then());
 }
 
 $("rename").addEventListener("submit", (event) => {
   event.preventDefault();
-  const to = $("rename-to").value.trim();
-  if (to && to !== changing) changed({ do: "rename", label: changing, to });
+  const to = $("rename-to").value.trim(), column = run.names.indexOf(changing);
+  if (to && to !== changing) changed({ do: "rename", label: changing, to }, () => run.names[column]);
 });
 $("merge").addEventListener("submit", (event) => {
   event.preventDefault();
-  changed({ do: "merge", label: changing, into: $("merge-into").value });
+  const into = $("merge-into").value;
+  changed({ do: "merge", label: changing, into }, () => into);
 });
-$("drop").addEventListener("click", () => changed({ do: "drop", label: changing }));
+$("drop").addEventListener("click", () => changed({ do: "drop", label: changing }, () => UNSURE));
 $("add").addEventListener("submit", async (event) => {
   event.preventDefault();
   const label = $("add-name").value.trim();

@@ -5,13 +5,14 @@ import { plural } from "./words.js";
 
 export const MODEL = 0, PERSON = 1, LEARNT = 2;
 export const OTHER = "other";
+export const ALL = "/all", UNSURE = "/unsure";  // looks beside the shelves: no label begins with a slash
 export const news = new EventTarget();
 
 export const run = {
   size: 0, version: -1, paths: [], stacks: [], facts: {},
   columns: new Uint16Array(0), p: new Uint8Array(0), by: new Uint8Array(0),  // a picture each
   names: [], words: [], boldness: 0, edits: 0, marks: 0, undoable: false, progress: { state: "planned" },
-  pending: 0,
+  pending: 0, lost: false,  // lost: the server does not answer
 };
 
 const tell = (name, detail) => news.dispatchEvent(new CustomEvent(name, { detail }));
@@ -33,7 +34,12 @@ export async function load() {
   await sync();
   const changes = new EventSource("changes");
   changes.onmessage = () => sync();
-  changes.onerror = () => tell("lost");
+  changes.onerror = () => lost(true);
+}
+
+function lost(now) {
+  run.lost = now;
+  tell("saved");
 }
 
 async function everything() {
@@ -55,8 +61,8 @@ export function sync() {
   syncing = (async () => {
     try {
       do { again = false; await take(); } while (again);
-      tell("found");
-    } catch { tell("lost"); } finally { syncing = null; }
+      lost(false);
+    } catch { lost(true); } finally { syncing = null; }
   })();
   return syncing;
 }
@@ -137,6 +143,7 @@ async function post(edits) {
     if (edits.length === 1) tell("trouble", given.error ?? "The server could not do it.");
     return { given: null, refused: true };
   } catch {
+    lost(true);
     tell("trouble", `The server is gone: start \`zeroshelf review\` again. ${plural(edits.length, "edit")} not kept.`);
     return { given: null, refused: false };
   }
