@@ -70,7 +70,7 @@ def folder_of(id: str) -> Path:
 def ids() -> tuple[str, ...]:
     """The installed models."""
     records = sorted(home().glob(f"*/{RECORD}"))
-    return tuple(str(read_json(record)["id"]) for record in records)
+    return tuple(str(read_json(one).get("id", one.parent.name)) for one in records)
 
 
 def offer(name: str, revision: str | None = None) -> Offer:
