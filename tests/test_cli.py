@@ -17,6 +17,8 @@ from zeroshelf import cli, models, runs
 from zeroshelf.commands import options
 from zeroshelf.files import sidecars
 from zeroshelf.records import ActionKind, OpenSet
+from zeroshelf.review.session import Session
+from zeroshelf.run import reopen
 from zeroshelf.screen import printable
 
 
@@ -231,7 +233,9 @@ def test_tags_are_taken_away_again(
     assert not (folder / "b.png.xmp").exists()
 
 
-def test_ambiguous_pictures_are_set_apart(tmp_path: Path) -> None:
+def test_ambiguous_pictures_are_set_apart(
+    tmp_path: Path, encoder: ColourEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
     paint(tmp_path / "F" / "red.png", RED)  # for this model "red" and "red car" are the same
     paint(tmp_path / "F" / "blue.png", BLUE)
     labels = ("-l", "red", "-l", "red car", "-l", "blue")
@@ -239,6 +243,26 @@ def test_ambiguous_pictures_are_set_apart(tmp_path: Path) -> None:
     assert command(*words, "--ambiguous", "look again") == 0
     assert [p.name for p in (tmp_path / "s" / "look again").iterdir()] == ["red.png"]
     assert [p.name for p in (tmp_path / "s" / "blue").iterdir()] == ["blue.png"]
+    assert '1 fit two labels or more: they go to "look again"' in capsys.readouterr().err
+    assert command(*words, "--ambiguous", "../out") == 2
+    assert "between slashes stand plain names" in capsys.readouterr().err
+    assert command("undo", "--yes") == 0
+    with Session(reopen(encoder=encoder)) as session:
+        session.place([0], "red")
+        labels_of = {os.path.basename(a.source): a.label for a in session.plan().actions}
+        assert labels_of == {"blue.png": "red", "red.png": "look again"}  # an edit keeps the rest
+
+
+def test_an_edit_keeps_what_goes_on_several_shelves(tmp_path: Path, encoder: ColourEncoder) -> None:
+    encoder.model = replace(encoder.model, open_set=OpenSet(delta=1.0, source="test"))
+    paint(tmp_path / "F" / "red.png", RED)
+    paint(tmp_path / "F" / "blue.png", BLUE)
+    labels = ("-l", "red", "-l", "red car", "-l", "blue")
+    assert command("plan", tmp_path / "F", *labels, "--several", "--to", tmp_path / "s") == 0
+    with Session(reopen(encoder=encoder)) as session:
+        session.place([0], "red car")
+        found = sorted((os.path.basename(a.source), a.label) for a in session.plan().actions)
+    assert found[-2:] == [("red.png", "red"), ("red.png", "red car")]
 
 
 def test_a_picture_goes_on_every_shelf_that_it_fits(tmp_path: Path, encoder: ColourEncoder) -> None:

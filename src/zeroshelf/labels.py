@@ -109,6 +109,11 @@ def spoken(name: str) -> str:
     return _FRAME.sub("", words) or words
 
 
+def shelf(text: str) -> str:
+    """The name of a shelf beside those of the labels, as a label's name is written."""
+    return _name(text)
+
+
 def _split(text: str) -> tuple[str, tuple[str, ...]]:
     name, equals, words = text.partition("=")
     if not equals:

@@ -123,9 +123,12 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, completed=done, rate="")
+                for before in bars.tasks:
+                    if before.total is None:  # nobody could say how long: it is over now
+                        bars.update(before.id, visible=False)
+                tasks[stage] = bars.add_task(stage, total=total or None, completed=done, rate="")
             task = bars.tasks[tasks[stage]]
             rate = f"{task.speed:.0f}/s" if task.speed else ""
-            bars.update(tasks[stage], completed=done, total=total, rate=rate)
+            bars.update(tasks[stage], completed=done, total=total or None, rate=rate)
 
         yield advance

@@ -31,7 +31,7 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
     from zeroshelf.commands.review import catch_up
 
     found = runs.find(run)
-    catch_up(found.id)
+    catch_up(found.id, screen)
     _agree(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?")
     with screen.progress() as progress:
         outcomes = application.apply(found.record, progress)

@@ -49,7 +49,8 @@ def sort(dry_run: bool, yes: bool, screen: Screen, **given: Any) -> int:
 def plan(screen: Screen, **given: Any) -> int:
     """Make the plan and its report. `zeroshelf apply` carries it out, at once or another day."""
     run, planned = _plan(screen, given)
-    written = run.save(planned)
+    with screen.progress() as progress:
+        written = run.save(planned, progress)
     screen.say(f"The plan: {run.record}")
     screen.say(f"The report: {written.report}")
     screen.say(f"Nothing was touched. `zeroshelf apply {run.id}` carries it out.")
@@ -64,7 +65,8 @@ def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bo
         screen.say("A dry run: nothing was written.")
         screen.data(_summary(run, planned, None, None))
         return 1 if run.skipped else 0
-    written = run.save(planned)
+    with screen.progress() as progress:
+        written = run.save(planned, progress)
     screen.say(f"The report: {written.report}")
     question = f"{planned.kind} {len(planned.actions):,} files to {planned.destination}?"
     if not yes and not screen.ask(question):
@@ -95,6 +97,8 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     if not words and not labels_file:
         raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
     wanted = labelling.read(labels_file) if labels_file else labelling.parse(words)
+    if ambiguous is not None:
+        ambiguous = labelling.shelf(ambiguous)
     folder, leave_out = what.pop("folder"), set()
     if kind != "tag":
         if to is None:
@@ -108,6 +112,7 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
         run = classify(
             folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
+        run.find_near_duplicates(progress)
     planned = run.plan(to, kind, ambiguous=ambiguous, several=several, prefix=prefix)
     show(screen, run, planned)
     return run, planned

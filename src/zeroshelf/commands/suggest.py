@@ -46,7 +46,7 @@ def command(
         embedded = embeddings.embed(found, encoder, store, progress=progress)
         if not len(embedded):
             raise UserError(f"no pictures in {folder}: give a folder that holds some")
-        once = duplicates.groups(embedded, store.thumbnails)
+        once = duplicates.groups(embedded, store.thumbnails, progress)
         texts = embeddings.text_embedder(encoder, store, progress)
         shelves = suggest.suggest(embedded, texts, count=count, once=once)
     names = [os.path.relpath(picture.path, found.root) for picture in embedded.pictures]

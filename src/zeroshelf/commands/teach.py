@@ -59,7 +59,9 @@ def command(
     from zeroshelf.review.session import Session
     from zeroshelf.run import reopen
 
-    with Session(reopen(run)) as session:
+    with screen.progress() as progress:
+        opened = reopen(run, progress=progress)
+    with Session(opened) as session:
         labels, model = session.edited.labels, session.run.model
         if forget:
             marks.save(marks.home(labels, model), {}, model)
@@ -84,7 +86,9 @@ def command(
         if learnt.moves and (yes or (sys.stdin.isatty() and screen.ask("Accept?"))):
             moved = lessons.accept(session, learnt, range(len(learnt.moves)))
             screen.say(f"{moved:,} pictures go elsewhere now.")
-        if session.edit_count and not keep(session):
+        with screen.progress() as progress:
+            settled = not session.edit_count or keep(session, progress)
+        if not settled:
             name = session.run.id
             screen.say(f"This run is carried out: `zeroshelf undo {name}`, then apply it again.")
         elif session.edit_count:
