@@ -37,10 +37,10 @@ def test_sort_copies_and_says_where_everything_is(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = command("sort", folder, "-l", "red", "-l", "blue", "--to", tmp_path / "s", "--yes")
-    said = capsys.readouterr().out
+    said, trouble = capsys.readouterr()
     assert code == 1  # one picture is broken
     assert "Model: colours, on CPU" in said
-    assert "broken.jpg" in said and "report.html" in said and "zeroshelf undo" in said
+    assert "skipped broken.jpg" in trouble and "report.html" in said and "zeroshelf undo" in said
     assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["blue", "other", "red"]
     assert command("undo", "--yes") == 0
     assert not (tmp_path / "s").exists()
@@ -286,9 +286,83 @@ def test_a_picture_goes_on_every_shelf_that_it_fits(tmp_path: Path, encoder: Col
     assert sidecars.tags(sidecar) == {"zeroshelf/red", "zeroshelf/red car"}
     assert command(*sorted_, "--as", "tag") == 0  # they are there: nothing to do
     assert (tmp_path / "F" / "red.png.xmp").read_bytes() == sidecar
-    assert command("undo", "--yes") == 0
-    assert command("undo", "--yes") == 0
+    assert command("undo", "--yes") == 0  # of the last run that did something
     assert not (tmp_path / "F" / "red.png.xmp").exists()
+
+
+def test_quiet_still_says_what_went_wrong(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("plan", folder, "-l", "red", "--to", tmp_path / "s", "--quiet") == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("zeroshelf: skipped broken.jpg: ")
+    (folder / "b.png").unlink()
+    assert command("apply", "--yes", "--quiet") == 1
+    said = capsys.readouterr()
+    assert said.out == "" and "b.png: it is gone" in said.err
+
+
+def test_options_that_contradict_each_other(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tagging = ("sort", folder, "-l", "blue", "--as", "tag", "--yes")
+    assert command(*tagging, "--to", tmp_path / "s") == 2
+    assert "leave --to out" in capsys.readouterr().err
+    assert command(*tagging, "--prefix", "") == 2  # untag could never tell these tags again
+    assert "without a prefix" in capsys.readouterr().err
+    copying = ("sort", folder, "-l", "blue", "--to", tmp_path / "s", "--yes")
+    assert command(*copying, "--prefix", "auto") == 2
+    assert "--as tag" in capsys.readouterr().err
+
+
+def test_what_untag_cannot_read_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "b.xmp").write_text("no XMP")
+    assert command("untag", folder, "--yes") == 1
+    assert f"left alone: {folder / 'b.xmp'}: " in capsys.readouterr().err
+
+
+def test_an_export_of_marks_never_takes_a_files_place(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", folder, "-l", "red", "--to", tmp_path / "s")
+    before = (folder / "b.png").read_bytes()
+    capsys.readouterr()
+    assert command("teach", "--export", folder / "b.png") == 2  # without marks it was removed
+    assert (folder / "b.png").read_bytes() == before
+    assert command("teach", "--export", tmp_path / "m.jsonl", "--json") == 0
+    given = json.loads(capsys.readouterr().out)
+    assert (given["marks"], given["file"]) == (0, None) and not (tmp_path / "m.jsonl").exists()
+    assert command("teach", "--mark", "b.png", "red", "--export", tmp_path / "m.jsonl") == 0
+    assert (tmp_path / "m.jsonl").exists()
+    capsys.readouterr()
+    assert command("teach", "--forget", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["marks"] == 0
+
+
+def test_suggest_asks_for_a_place_first_and_names_what_it_skips(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("suggest", folder, "--to", tmp_path / "none" / "labels.toml") == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "labels.toml can't be written" in said.err
+    assert command("suggest", folder) == 1
+    assert "skipped broken.jpg: " in capsys.readouterr().err
+
+
+def test_a_broken_record_is_no_bug(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", folder, "-l", "red", "--to", tmp_path / "s")
+    record = Path(runs.find(None).record)
+    plan = (record / "plan.jsonl").read_text()
+    (record / "plan.jsonl").write_text(plan.replace('"target": "', '"target": "\\u0000'))
+    assert command("apply", "--yes") == 2
+    assert "is no path" in capsys.readouterr().err
+    (record / "plan.jsonl").write_text(plan)
+    (record / "results.jsonl").write_text("{\n")
+    assert command("teach") == 2
+    (record / "results.jsonl").unlink()
+    assert command("teach") == 2
 
 
 def results_of_the_newest() -> str:

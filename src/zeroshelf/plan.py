@@ -72,6 +72,7 @@ def tags(
     """A plan that moves nothing: each label is written as a tag into the picture's sidecar, below
     `prefix`, by which all can be taken away again. "other" is no tag."""
     folder = os.path.abspath(folder)
+    check_prefix(prefix)
     actions: list[Action] = []
     taken: set[str] = set()
     tagged = 0
@@ -99,21 +100,20 @@ def tags(
 def untags(folder: str, prefix: str = "zeroshelf") -> Plan:
     """A plan that takes the tags below `prefix` out of every sidecar below `folder`. A sidecar that
     was made for them and holds nothing else goes with them."""
-    folder, below = os.path.abspath(folder), sidecars.tag("", prefix)
-    if not below:
-        raise UserError("without a prefix no tag can be told from your own: give --prefix")
+    folder, below = os.path.abspath(folder), check_prefix(prefix)
     paths, unread = scanning.sidecars(folder)
-    actions, broken = [], len(unread)
+    actions = []
+    notes = [f"left alone: {one.path}: {one.reason}" for one in unread]
     for path in paths:
         try:
             old = tagging.read(path)
             if sidecars.remove(old.content, below) != old.content:
                 size = len(old.content)
                 actions.append(Action("untag", path, path, below, size, old.mtime_ns))
-        except (OSError, Unreadable):
-            broken += 1
-    notes = (f"{broken:,} sidecars or folders can't be read: left alone",) if broken else ()
-    return Plan(folder, folder, "untag", tuple(actions), notes, prefix)
+        except (OSError, Unreadable) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            notes.append(f"left alone: {path}: {reason}")
+    return Plan(folder, folder, "untag", tuple(actions), tuple(notes), prefix)
 
 
 def _tags_in(sidecar: str) -> set[str]:
@@ -137,6 +137,14 @@ def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
                 f"hard links can't lead from {folder} to {destination}: two file systems; "
                 "use --as copy or --as symlink"
             )
+
+
+def check_prefix(prefix: str) -> str:
+    """The path that all tags below `prefix` begin with. Raises `UserError` where there is none."""
+    below = sidecars.tag("", prefix)
+    if not below:
+        raise UserError("without a prefix no tag can be told from your own: give --prefix")
+    return below
 
 
 # --- shelves ------------------------------------------------------------------------------------

@@ -49,8 +49,13 @@ class Screen:
             self.say(line)
 
     def warn(self, line: str) -> None:
+        """What a person should know, and can do without."""
         if self.level >= 0:
-            print("zeroshelf:", printable(line), file=sys.stderr)
+            self.complain(line)
+
+    def complain(self, line: str) -> None:
+        """What went wrong: said to the quiet too."""
+        print("zeroshelf:", printable(line), file=sys.stderr)
 
     def data(self, record: Mapping[str, Any]) -> None:
         """One JSON object on stdout; a path that is no valid UTF-8 keeps its escapes."""

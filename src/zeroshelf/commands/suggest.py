@@ -7,6 +7,7 @@ import os
 import click
 
 from zeroshelf.commands import options
+from zeroshelf.commands.sort import show_skipped
 from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
 
@@ -40,6 +41,8 @@ def command(
 
     if to and os.path.lexists(to):
         raise UserError(f"{to} is there already; name another file")
+    if to and not os.access(os.path.dirname(os.path.abspath(to)), os.W_OK):
+        raise UserError(f"{to} can't be written: name a file in a folder of yours")
     found = scan(os.path.abspath(folder), exclude=exclude)
     encoder = models.load(models.find(model), device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
@@ -57,6 +60,7 @@ def command(
             for s in shelves
         ],
     )
+    show_skipped(screen, embedded.skipped, found.root)
     text = labels.write(suggest.label_set(shelves))
     if to:
         with open(to, "x", encoding="utf-8") as file:
