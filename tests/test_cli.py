@@ -365,5 +365,37 @@ def test_a_broken_record_is_no_bug(
     assert command("teach") == 2
 
 
+def test_an_empty_name_is_not_the_current_folder(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (
+        ("sort", "", "-l", "red", "--to", tmp_path / "s", "--yes"),
+        ("sort", folder, "-l", "red", "--to", "", "--yes"),
+        ("untag", "", "--yes"),
+        ("suggest", ""),
+    ):
+        assert command(*words) == 2
+        assert "name is empty" in capsys.readouterr().err
+
+
+def test_a_file_on_the_way_to_the_shelves_is_seen_first(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("sort", folder, "-l", "red", "--yes", "--to")
+    assert command(*words, folder / "b.png" / "sorted") == 2
+    assert "b.png is no folder" in capsys.readouterr().err
+    assert command(*words, tmp_path / "s", "--exclude", "*") == 2
+    assert "left out" in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_suggested_no_file_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(tmp_path / "F" / "red.png", RED)
+    assert command("suggest", tmp_path / "F", "--to", tmp_path / "labels.toml") == 0
+    assert "name labels yourself" in capsys.readouterr().out
+    assert not (tmp_path / "labels.toml").exists()
+
+
 def results_of_the_newest() -> str:
     return Path(runs.find(None).record, "results.jsonl").read_text("ascii")

@@ -202,3 +202,9 @@ def test_a_reopened_run_plans_what_lay_on_its_shelf(tmp_path: Path, encoder: Col
     outcomes = again.apply(again.plan(tmp_path / "sorted", "move"))
     assert [outcome.status for outcome in outcomes] == ["done", "done"]
     assert (tmp_path / "sorted" / "red" / "a.xmp").exists()
+
+
+def test_an_unknown_action_is_refused(folder: Path, encoder: ColourEncoder) -> None:
+    run = classify(folder, ["red"], encoder)
+    with pytest.raises(UserError, match="'link' is none of copy, move"):
+        run.plan(folder / "sorted", "link")  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -54,7 +55,7 @@ def parse(labels: Sequence[str] | Mapping[str, Sequence[str] | str] | LabelSet) 
             for name, words in labels.items()
         ]
     else:
-        written = [_split(text) for text in labels]
+        written = [_split(_text(text)) for text in labels]
     for name, words in written:
         if name.strip().startswith("!"):
             negatives += [_text(word) for word in (name.strip()[1:], *words)]
@@ -131,7 +132,7 @@ def _text(text: object) -> str:
 
 
 def _name(name: object) -> str:
-    text = _text(name)
+    text = unicodedata.normalize("NFC", _text(name))  # as typed on a Mac is as typed elsewhere
     if not text.isprintable():
         raise UserError(f"label {text!r} holds characters that can't be seen")
     parts = [part.strip() for part in text.split("/")]
@@ -153,6 +154,9 @@ def _checked(labels: LabelSet) -> LabelSet:
             raise UserError(f"label {label.name!r} is given twice{twice}; once is enough")
         seen[folded] = label.name
         kept.append(label)
+    for negative in labels.negatives:
+        if (name := seen.get(negative.casefold())) is not None:
+            raise UserError(f"{name!r} is a label and, as !{negative}, on no shelf: leave one out")
     if not kept:
         raise UserError("no labels: name at least one shelf, for example --label cat")
     return LabelSet(tuple(kept), labels.kind, labels.templates, labels.negatives, labels.language)

@@ -78,13 +78,14 @@ def classify(
     """
     start = time.monotonic()
     wanted = labelling.parse(labels)
-    root = os.path.abspath(os.path.expanduser(os.fspath(folder)))
+    root = scanning.root_of(folder)
     encoder = encoder or models.load(models.find(model), device, warn=warn)
     if progress:
         progress("looking", 0, 0)
     found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
     if not found.pictures and not found.skipped:
-        raise UserError(f"no pictures in {folder}: give a folder that holds some")
+        left_out = f"; {found.left_out:,} files and folders are left out" if found.left_out else ""
+        raise UserError(f"no pictures in {folder}: give a folder that holds some{left_out}")
     store = store or Store.open()
     embedded = embedding.embed(found, encoder, store, progress=progress)
     question = Question(root, wanted, encoder.model.id, threshold)
@@ -362,7 +363,7 @@ class Run:
         if several and action == "move":
             raise UserError("one file can't be moved onto several shelves: copy, link or tag it")
         folder = self.question.folder
-        destination = os.path.abspath(os.fspath(to or folder))
+        destination = folder if to is None else scanning.root_of(to)
         if ambiguous is not None:
             ambiguous = labelling.shelf(ambiguous)
         asked_for = Plan(folder, destination, action, (), (), prefix, ambiguous, several)

@@ -87,6 +87,7 @@ def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bo
 def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     """Classify and plan, and show both."""
     from zeroshelf import labels as labelling
+    from zeroshelf.folder import root_of
     from zeroshelf.plan import check_destination, check_prefix
     from zeroshelf.run import classify
 
@@ -110,11 +111,12 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     else:
         if to is None:
             raise UserError("no place for the shelves: add --to DIR")
-        leave_out.add(os.path.abspath(to))
+        to = root_of(to)
+        leave_out.add(to)
         if several and kind == "move":
             raise UserError("one file can't be moved onto several shelves: --as copy, link or tag")
         if os.path.isdir(folder):  # if not, classify says so
-            check_destination(folder, os.path.abspath(to), kind)
+            check_destination(folder, to, kind)
     with screen.progress() as progress:
         run = classify(
             folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what

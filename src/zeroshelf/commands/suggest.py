@@ -36,14 +36,14 @@ def command(
       zeroshelf sort Photos --labels labels.toml --to Sorted
     """
     from zeroshelf import duplicates, embeddings, labels, models, suggest
-    from zeroshelf.folder import scan
+    from zeroshelf.folder import root_of, scan
     from zeroshelf.store import Store
 
     if to and os.path.lexists(to):
         raise UserError(f"{to} is there already; name another file")
     if to and not os.access(os.path.dirname(os.path.abspath(to)), os.W_OK):
         raise UserError(f"{to} can't be written: name a file in a folder of yours")
-    found = scan(os.path.abspath(folder), exclude=exclude)
+    found = scan(root_of(folder), exclude=exclude)
     encoder = models.load(models.find(model), device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
         embedded = embeddings.embed(found, encoder, store, progress=progress)
@@ -61,16 +61,18 @@ def command(
         ],
     )
     show_skipped(screen, embedded.skipped, found.root)
-    text = labels.write(suggest.label_set(shelves))
-    if to:
+    proposed = suggest.label_set(shelves)
+    if not len(proposed):
+        screen.say("No groups can be told apart in so few pictures: name labels yourself.")
+    elif to:
         with open(to, "x", encoding="utf-8") as file:
-            file.write(text)
+            file.write(labels.write(proposed))
         screen.say(f"{to}: change it as you like, then `zeroshelf sort --labels {to} ...`")
     screen.data(
         {
             "labels": {s.name: [names[row] for row in s.rows] for s in shelves},
             "near_duplicates": [[names[row] for row in group] for group in once],
-            "file": to,
+            "file": to if len(proposed) else None,
         }
     )
     return 1 if embedded.skipped else 0
