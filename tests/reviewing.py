@@ -18,7 +18,7 @@ from tests.chromium import Chromium
 from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
 from zeroshelf import decisions, labels, runs
 from zeroshelf.decisions import Decisions
-from zeroshelf.records import Embeddings, Picture, Plan, Question, Scores
+from zeroshelf.records import Embeddings, Picture, Plan, Progress, Question, Scores
 from zeroshelf.review.app import make
 from zeroshelf.review.carrying import Carrier
 from zeroshelf.review.session import Session
@@ -35,7 +35,7 @@ def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
             shade = tuple(max(0, part - 2 * index) for part in colour)
             paint(root / "pictures" / f"{name}-{index:02}.png", shade, (40, 30 + index))
     run = classify(root / "pictures", ["red", "green"], encoder=ColourEncoder(), store=Store.open())
-    run.near_duplicates = ()  # though pictures of one colour do look alike
+    run._near_duplicates = ()  # though pictures of one colour do look alike
     run.save(run.plan(root / "sorted", kind))  # type: ignore[arg-type]
     return run
 
@@ -43,7 +43,8 @@ def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
 class DrawnRun(Run):
     """Its thumbnails are drawn when they are asked for, so that there may be a hundred thousand."""
 
-    near_duplicates = ()
+    def find_near_duplicates(self, progress: Progress | None = None) -> tuple[tuple[int, ...], ...]:
+        return ()
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         return {digest: _drawn(digest) for digest in digests}

@@ -17,6 +17,8 @@ from zeroshelf import cli, models, runs
 from zeroshelf.commands import options
 from zeroshelf.files import sidecars
 from zeroshelf.records import ActionKind, OpenSet
+from zeroshelf.review.session import Session
+from zeroshelf.run import reopen
 from zeroshelf.screen import printable
 
 
@@ -35,10 +37,10 @@ def test_sort_copies_and_says_where_everything_is(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = command("sort", folder, "-l", "red", "-l", "blue", "--to", tmp_path / "s", "--yes")
-    said = capsys.readouterr().out
+    said, trouble = capsys.readouterr()
     assert code == 1  # one picture is broken
     assert "Model: colours, on CPU" in said
-    assert "broken.jpg" in said and "report.html" in said and "zeroshelf undo" in said
+    assert "skipped broken.jpg" in trouble and "report.html" in said and "zeroshelf undo" in said
     assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["blue", "other", "red"]
     assert command("undo", "--yes") == 0
     assert not (tmp_path / "s").exists()
@@ -231,7 +233,9 @@ def test_tags_are_taken_away_again(
     assert not (folder / "b.png.xmp").exists()
 
 
-def test_ambiguous_pictures_are_set_apart(tmp_path: Path) -> None:
+def test_ambiguous_pictures_are_set_apart(
+    tmp_path: Path, encoder: ColourEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
     paint(tmp_path / "F" / "red.png", RED)  # for this model "red" and "red car" are the same
     paint(tmp_path / "F" / "blue.png", BLUE)
     labels = ("-l", "red", "-l", "red car", "-l", "blue")
@@ -239,6 +243,26 @@ def test_ambiguous_pictures_are_set_apart(tmp_path: Path) -> None:
     assert command(*words, "--ambiguous", "look again") == 0
     assert [p.name for p in (tmp_path / "s" / "look again").iterdir()] == ["red.png"]
     assert [p.name for p in (tmp_path / "s" / "blue").iterdir()] == ["blue.png"]
+    assert '1 fit two labels or more: they go to "look again"' in capsys.readouterr().err
+    assert command(*words, "--ambiguous", "../out") == 2
+    assert "between slashes stand plain names" in capsys.readouterr().err
+    assert command("undo", "--yes") == 0
+    with Session(reopen(encoder=encoder)) as session:
+        session.place([0], "red")
+        labels_of = {os.path.basename(a.source): a.label for a in session.plan().actions}
+        assert labels_of == {"blue.png": "red", "red.png": "look again"}  # an edit keeps the rest
+
+
+def test_an_edit_keeps_what_goes_on_several_shelves(tmp_path: Path, encoder: ColourEncoder) -> None:
+    encoder.model = replace(encoder.model, open_set=OpenSet(delta=1.0, source="test"))
+    paint(tmp_path / "F" / "red.png", RED)
+    paint(tmp_path / "F" / "blue.png", BLUE)
+    labels = ("-l", "red", "-l", "red car", "-l", "blue")
+    assert command("plan", tmp_path / "F", *labels, "--several", "--to", tmp_path / "s") == 0
+    with Session(reopen(encoder=encoder)) as session:
+        session.place([0], "red car")
+        found = sorted((os.path.basename(a.source), a.label) for a in session.plan().actions)
+    assert found[-2:] == [("red.png", "red"), ("red.png", "red car")]
 
 
 def test_a_picture_goes_on_every_shelf_that_it_fits(tmp_path: Path, encoder: ColourEncoder) -> None:
@@ -262,9 +286,115 @@ def test_a_picture_goes_on_every_shelf_that_it_fits(tmp_path: Path, encoder: Col
     assert sidecars.tags(sidecar) == {"zeroshelf/red", "zeroshelf/red car"}
     assert command(*sorted_, "--as", "tag") == 0  # they are there: nothing to do
     assert (tmp_path / "F" / "red.png.xmp").read_bytes() == sidecar
-    assert command("undo", "--yes") == 0
-    assert command("undo", "--yes") == 0
+    assert command("undo", "--yes") == 0  # of the last run that did something
     assert not (tmp_path / "F" / "red.png.xmp").exists()
+
+
+def test_quiet_still_says_what_went_wrong(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("plan", folder, "-l", "red", "--to", tmp_path / "s", "--quiet") == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("zeroshelf: skipped broken.jpg: ")
+    (folder / "b.png").unlink()
+    assert command("apply", "--yes", "--quiet") == 1
+    said = capsys.readouterr()
+    assert said.out == "" and "b.png: it is gone" in said.err
+
+
+def test_options_that_contradict_each_other(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tagging = ("sort", folder, "-l", "blue", "--as", "tag", "--yes")
+    assert command(*tagging, "--to", tmp_path / "s") == 2
+    assert "leave --to out" in capsys.readouterr().err
+    assert command(*tagging, "--prefix", "") == 2  # untag could never tell these tags again
+    assert "without a prefix" in capsys.readouterr().err
+    copying = ("sort", folder, "-l", "blue", "--to", tmp_path / "s", "--yes")
+    assert command(*copying, "--prefix", "auto") == 2
+    assert "--as tag" in capsys.readouterr().err
+
+
+def test_what_untag_cannot_read_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "b.xmp").write_text("no XMP")
+    assert command("untag", folder, "--yes") == 1
+    assert f"left alone: {folder / 'b.xmp'}: " in capsys.readouterr().err
+
+
+def test_an_export_of_marks_never_takes_a_files_place(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", folder, "-l", "red", "--to", tmp_path / "s")
+    before = (folder / "b.png").read_bytes()
+    capsys.readouterr()
+    assert command("teach", "--export", folder / "b.png") == 2  # without marks it was removed
+    assert (folder / "b.png").read_bytes() == before
+    assert command("teach", "--export", tmp_path / "m.jsonl", "--json") == 0
+    given = json.loads(capsys.readouterr().out)
+    assert (given["marks"], given["file"]) == (0, None) and not (tmp_path / "m.jsonl").exists()
+    assert command("teach", "--mark", "b.png", "red", "--export", tmp_path / "m.jsonl") == 0
+    assert (tmp_path / "m.jsonl").exists()
+    capsys.readouterr()
+    assert command("teach", "--forget", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["marks"] == 0
+
+
+def test_suggest_asks_for_a_place_first_and_names_what_it_skips(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("suggest", folder, "--to", tmp_path / "none" / "labels.toml") == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "labels.toml can't be written" in said.err
+    assert command("suggest", folder) == 1
+    assert "skipped broken.jpg: " in capsys.readouterr().err
+
+
+def test_a_broken_record_is_no_bug(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", folder, "-l", "red", "--to", tmp_path / "s")
+    record = Path(runs.find(None).record)
+    plan = (record / "plan.jsonl").read_text()
+    (record / "plan.jsonl").write_text(plan.replace('"target": "', '"target": "\\u0000'))
+    assert command("apply", "--yes") == 2
+    assert "is no path" in capsys.readouterr().err
+    (record / "plan.jsonl").write_text(plan)
+    (record / "results.jsonl").write_text("{\n")
+    assert command("teach") == 2
+    (record / "results.jsonl").unlink()
+    assert command("teach") == 2
+
+
+def test_an_empty_name_is_not_the_current_folder(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (
+        ("sort", "", "-l", "red", "--to", tmp_path / "s", "--yes"),
+        ("sort", folder, "-l", "red", "--to", "", "--yes"),
+        ("untag", "", "--yes"),
+        ("suggest", ""),
+    ):
+        assert command(*words) == 2
+        assert "name is empty" in capsys.readouterr().err
+
+
+def test_a_file_on_the_way_to_the_shelves_is_seen_first(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("sort", folder, "-l", "red", "--yes", "--to")
+    assert command(*words, folder / "b.png" / "sorted") == 2
+    assert "b.png is no folder" in capsys.readouterr().err
+    assert command(*words, tmp_path / "s", "--exclude", "*") == 2
+    assert "left out" in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_suggested_no_file_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(tmp_path / "F" / "red.png", RED)
+    assert command("suggest", tmp_path / "F", "--to", tmp_path / "labels.toml") == 0
+    assert "name labels yourself" in capsys.readouterr().out
+    assert not (tmp_path / "labels.toml").exists()
 
 
 def results_of_the_newest() -> str:

@@ -92,3 +92,14 @@ def test_after_a_run_labels_that_drew_nothing_or_everything() -> None:
 def test_what_other_could_become() -> None:
     assert shelves_to_add(decide(scores([0, 1] + [2] * 12))) == (("harbour", 12),)
     assert shelves_to_add(decide(scores([0, 1] + [2] * 3))) == ()
+
+
+def test_a_label_that_drew_nothing_is_told_why() -> None:
+    def drawn(*labels: str) -> list[str]:
+        two = scores([0] * 30)
+        wanted = replace(two, labels=parse(labels), model=replace(two.model, languages=("en",)))
+        return [str(one) for one in after(decide(wanted))]
+
+    assert drawn("cat", "cats")[0] == "cat and cats: ask for the same; make them one label"
+    assert "no English dictionary knows this word" in drawn("cat", "Hund")[0]
+    assert "drew no picture" in drawn("cat", "red car")[0]

@@ -47,7 +47,9 @@ def test_a_label_that_says_other_is_the_shelf_that_is_always_there(name: str) ->
         ([], "name at least one shelf"),
         (["  "], "empty"),
         (["cat", "Cat"], "given twice"),
-        (["caf\u00e9", "cafe\u0301"], "given twice"),
+        (["caf\u00e9", "cafe\u0301"], "given twice"),  # composed, and as a Mac types it
+        (["cat", "!Cat"], "on no shelf: leave one out"),
+        ([1, 2], "1 isn't text"),
         (["other"], "always there"),
         (["a//b"], "between slashes"),
         (["../up"], "between slashes"),

@@ -49,7 +49,7 @@ def test_all_that_match_go_with_one_key(tmp_path: Path, chromium: Chromium) -> N
 def test_pictures_that_look_the_same_lie_in_a_stack(tmp_path: Path, chromium: Chromium) -> None:
     run = colour_run(tmp_path, each=4)
     blue = [i for i, p in enumerate(run.embeddings.pictures) if "blue" in p.path]
-    run.near_duplicates = (tuple(blue[:3]),)
+    run._near_duplicates = (tuple(blue[:3]),)
     with serving(run) as (session, address):
         opened(chromium, address)
         shelf(chromium, "other")

@@ -166,3 +166,45 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, encoder: ColourEncoder) -
         run.shelf("blue")
     with pytest.raises(UserError, match="nothing to undo"):
         run.undo()
+
+
+def test_a_reopened_run_knows_its_near_duplicates(tmp_path: Path, encoder: ColourEncoder) -> None:
+    paint(tmp_path / "F" / "a.png", RED)
+    paint(tmp_path / "F" / "b.png", BLUE)
+    (tmp_path / "F" / "c.png").write_bytes((tmp_path / "F" / "a.png").read_bytes())
+    run = classify(tmp_path / "F", ["red"], encoder)
+    run.save(run.plan(tmp_path / "sorted"))
+    stages: list[str] = []
+    again = zeroshelf.reopen(encoder=encoder, progress=lambda stage, *_: stages.append(stage))
+    assert "opening" in stages
+    stages.clear()
+    found = again.find_near_duplicates(lambda stage, *_: stages.append(stage))
+    assert found == run.near_duplicates == ((0, 2),)
+    assert not stages  # nobody looked again
+
+
+def test_a_long_wait_has_a_sign_of_life(folder: Path, encoder: ColourEncoder) -> None:
+    stages: dict[str, None] = {}
+    tell = lambda stage, *_: stages.setdefault(stage)  # noqa: E731
+    run = zeroshelf.classify(folder, ["red"], encoder=encoder, progress=tell)
+    run.save(run.plan(folder / "sorted"), tell)
+    assert [stage for stage in stages if stage not in ("texts", "grouping")] == [
+        "looking", "embedding", "deciding", "comparing", "writing",
+    ]  # fmt: skip
+
+
+def test_a_reopened_run_plans_what_lay_on_its_shelf(tmp_path: Path, encoder: ColourEncoder) -> None:
+    paint(tmp_path / "red" / "a.png", RED)
+    (tmp_path / "red" / "a.xmp").write_text("<x/>")
+    run = classify(tmp_path, ["red"], encoder)
+    run.save(run.plan(tmp_path))  # nothing to do: it is there
+    again = zeroshelf.reopen(encoder=encoder)
+    outcomes = again.apply(again.plan(tmp_path / "sorted", "move"))
+    assert [outcome.status for outcome in outcomes] == ["done", "done"]
+    assert (tmp_path / "sorted" / "red" / "a.xmp").exists()
+
+
+def test_an_unknown_action_is_refused(folder: Path, encoder: ColourEncoder) -> None:
+    run = classify(folder, ["red"], encoder)
+    with pytest.raises(UserError, match="'link' is none of copy, move"):
+        run.plan(folder / "sorted", "link")  # type: ignore[arg-type]

@@ -31,6 +31,8 @@ def apply(record: str, progress: Progress | None = None) -> list[Outcome]:
     where nothing can be done at all: another run at work, no space.
     """
     plan = planfile.load(os.path.join(record, "plan.jsonl"))
+    if not plan.actions and journal.state(record) == "planned":
+        return []  # never begun, so that undo means the last run that did something
     with journal.working(record, plan.folder, plan.destination) as book:
         return _Application(plan, book, progress).run()
 

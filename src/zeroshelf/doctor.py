@@ -57,16 +57,19 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
 
 def after(decisions: Decisions) -> tuple[Advice, ...]:
     """Advice after a run: labels that drew nothing, and one that drew everything."""
-    names = decisions.scores.labels.names
+    labels, model = decisions.scores.labels, decisions.scores.model
+    names = labels.names
     counts = np.bincount(decisions.chosen, minlength=len(names) + 1)
     kept = int(counts[:-1].sum())
     found = [
-        Advice(
-            (name,),
+        _language(label, spoken(label.name), labels, model)
+        or _same(label, labels)
+        or Advice(
+            (label.name,),
             "drew no picture",
             'give it other words (name = ["word", ...]) or leave it out',
         )
-        for name, count in zip(names, counts[:-1], strict=True)
+        for label, count in zip(labels, counts[:-1], strict=True)
         if not count and len(decisions)
     ]
     for name, count in zip(names, counts[:-1], strict=True):
@@ -143,6 +146,17 @@ def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice |
         f'has several senses: "{_short(senses[best].gloss)}" and "{_short(senses[rival].gloss)}"',
         f'say which: {word} = ["another word for it"], or put it on a shelf: "kind/{word}"',
     )
+
+
+def _same(label: Label, labels: LabelSet) -> Advice | None:
+    """A label that says the same as one before it, "cats" after "cat", never draws a picture."""
+    said = label_prompts(label, labels)
+    for other in labels:
+        if other is label:
+            return None
+        if label_prompts(other, labels) == said:
+            return Advice((other.name, label.name), "ask for the same", "make them one label")
+    return None
 
 
 def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from zeroshelf.records import Embeddings
+from zeroshelf.records import Embeddings, Progress
 
 COPY = (0.85, 5)  # least cosine, most bits that differ: saved again, made smaller, brighter
 BURST = (0.95, 10)
@@ -29,14 +29,16 @@ Floats = npt.NDArray[np.float32]
 Thumbnails = Callable[[Iterable[bytes]], Mapping[bytes, bytes]]  # digests -> small JPEGs
 
 
-def groups(embeddings: Embeddings, thumbnails: Thumbnails) -> tuple[tuple[int, ...], ...]:
+def groups(
+    embeddings: Embeddings, thumbnails: Thumbnails, progress: Progress | None = None
+) -> tuple[tuple[int, ...], ...]:
     """Rows of `embeddings` that are nearly the same picture, two or more a group.
 
     Every pair is looked at in a folder of up to `ALL_PAIRS` pictures; in a larger one those that
     lie within `WINDOW` of each other in the order of their paths, as a burst does. Only what the
     vectors find alike is drawn.
     """
-    rows = np.flatnonzero(_has_alike(embeddings.vectors))
+    rows = np.flatnonzero(_has_alike(embeddings.vectors, progress))
     digests = [embeddings.digests[row] for row in rows]
     drawn = thumbnails(dict.fromkeys(digests))
     hashes = np.array([dhash(drawn[d]) if d in drawn else 0 for d in digests], np.uint64)
@@ -69,6 +71,8 @@ def groups(embeddings: Embeddings, thumbnails: Thumbnails) -> tuple[tuple[int, .
             else:
                 placed[row] = len(made)
                 made.append([row])
+        if progress:
+            progress("grouping", start + len(alike), len(rows))
     return tuple(tuple(rows[group].tolist()) for group in made if len(group) > 1)
 
 
@@ -80,7 +84,9 @@ def dhash(thumbnail: bytes) -> int:
     return int("".join("1" if bit else "0" for bit in bits), 2)
 
 
-def _has_alike(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+def _has_alike(
+    vectors: npt.NDArray[np.floating], progress: Progress | None
+) -> npt.NDArray[np.bool_]:
     """(N, D) -> (N,): is another picture's vector near enough?"""
     count, reach = len(vectors), _reach(len(vectors))
     found = np.zeros(count, bool)
@@ -91,6 +97,8 @@ def _has_alike(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
             near = _cosines(vectors, slice(start, end), slice(first, last)) >= COPY[0]
             near &= np.arange(start, end)[:, None] != np.arange(first, last)  # not itself
             found[start:end] |= near.any(axis=1)
+        if progress:
+            progress("comparing", end, count)
     return found
 
 

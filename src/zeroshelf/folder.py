@@ -37,6 +37,14 @@ class _Found:
     left_out: int = 0
 
 
+def root_of(folder: str | os.PathLike[str]) -> str:
+    """The absolute path of a folder as a person names it. Raises `UserError` for an empty name,
+    which would be the current folder: a script's variable that nobody set."""
+    if not os.fspath(folder):
+        raise UserError("the folder's name is empty: give its path, or . for this one")
+    return os.path.abspath(os.path.expanduser(os.fspath(folder)))
+
+
 def scan(
     root: str,
     *,

@@ -55,7 +55,7 @@ def parse(labels: Sequence[str] | Mapping[str, Sequence[str] | str] | LabelSet) 
             for name, words in labels.items()
         ]
     else:
-        written = [_split(text) for text in labels]
+        written = [_split(_text(text)) for text in labels]
     for name, words in written:
         if name.strip().startswith("!"):
             negatives += [_text(word) for word in (name.strip()[1:], *words)]
@@ -115,6 +115,11 @@ def same(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
+def shelf(text: str) -> str:
+    """The name of a shelf beside those of the labels, as a label's name is written."""
+    return _name(text)
+
+
 def _split(text: str) -> tuple[str, tuple[str, ...]]:
     name, equals, words = text.partition("=")
     if not equals:
@@ -132,7 +137,7 @@ def _text(text: object) -> str:
 
 
 def _name(name: object) -> str:
-    text = _text(name)
+    text = unicodedata.normalize("NFC", _text(name))  # as typed on a Mac is as typed elsewhere
     if not text.isprintable():
         raise UserError(f"label {text!r} holds characters that can't be seen")
     parts = [part.strip() for part in text.split("/")]
@@ -159,6 +164,9 @@ def _checked(labels: LabelSet) -> LabelSet:
             f'{labels.labels[0].name!r} says "other", which is always there: '
             "name at least one shelf more"
         )
+    for negative in labels.negatives:
+        if (name := seen.get(same(negative))) is not None:
+            raise UserError(f"{name!r} is a label and, as !{negative}, on no shelf: leave one out")
     if not kept:
         raise UserError("no labels: name at least one shelf, for example --label cat")
     return LabelSet(tuple(kept), labels.kind, labels.templates, labels.negatives, labels.language)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from zeroshelf import folder as scanning
 from zeroshelf.errors import Unreadable, UserError
@@ -30,6 +31,8 @@ def make(
 ) -> Plan:
     """Raises `UserError` where `destination` can't take a shelf. Tags need no destination: they go
     beside the pictures, below `prefix`; to take them away needs no placements either."""
+    if kind not in get_args(ActionKind):
+        raise UserError(f"{kind!r} is none of {', '.join(get_args(ActionKind))}")
     if kind == "tag":
         return tags(placements, folder, prefix)
     if kind == "untag":
@@ -72,6 +75,7 @@ def tags(
     """A plan that moves nothing: each label is written as a tag into the picture's sidecar, below
     `prefix`, by which all can be taken away again. "other" is no tag."""
     folder = os.path.abspath(folder)
+    check_prefix(prefix)
     actions: list[Action] = []
     taken: set[str] = set()
     tagged = 0
@@ -99,21 +103,20 @@ def tags(
 def untags(folder: str, prefix: str = "zeroshelf") -> Plan:
     """A plan that takes the tags below `prefix` out of every sidecar below `folder`. A sidecar that
     was made for them and holds nothing else goes with them."""
-    folder, below = os.path.abspath(folder), sidecars.tag("", prefix)
-    if not below:
-        raise UserError("without a prefix no tag can be told from your own: give --prefix")
+    folder, below = scanning.root_of(folder), check_prefix(prefix)
     paths, unread = scanning.sidecars(folder)
-    actions, broken = [], len(unread)
+    actions = []
+    notes = [f"left alone: {one.path}: {one.reason}" for one in unread]
     for path in paths:
         try:
             old = tagging.read(path)
             if sidecars.remove(old.content, below) != old.content:
                 size = len(old.content)
                 actions.append(Action("untag", path, path, below, size, old.mtime_ns))
-        except (OSError, Unreadable):
-            broken += 1
-    notes = (f"{broken:,} sidecars or folders can't be read: left alone",) if broken else ()
-    return Plan(folder, folder, "untag", tuple(actions), notes, prefix)
+        except (OSError, Unreadable) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            notes.append(f"left alone: {path}: {reason}")
+    return Plan(folder, folder, "untag", tuple(actions), tuple(notes), prefix)
 
 
 def _tags_in(sidecar: str) -> set[str]:
@@ -128,8 +131,11 @@ def _tags_in(sidecar: str) -> set[str]:
 
 def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
     """Raises `UserError` where no plan can work: cheap, so ask before the pictures are read."""
-    if os.path.lexists(destination) and not os.path.isdir(destination):
-        raise UserError(f"{destination} is no folder: give one with --to")
+    above = destination
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        raise UserError(f"{above} is no folder: give one with --to")
     if kind == "hardlink":
         above = transfer.existing_parent(destination)
         if os.stat(folder).st_dev != os.stat(above).st_dev:
@@ -137,6 +143,14 @@ def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
                 f"hard links can't lead from {folder} to {destination}: two file systems; "
                 "use --as copy or --as symlink"
             )
+
+
+def check_prefix(prefix: str) -> str:
+    """The path that all tags below `prefix` begin with. Raises `UserError` where there is none."""
+    below = sidecars.tag("", prefix)
+    if not below:
+        raise UserError("without a prefix no tag can be told from your own: give --prefix")
+    return below
 
 
 # --- shelves ------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ ActionKind: TypeAlias = Literal[
     "copy", "move", "symlink", "relative-symlink", "hardlink", "tag", "untag"
 ]
 Confidence: TypeAlias = Literal["sure", "likely", "unsure"]
-Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much so far, of how many
+# what is done, how much so far, of how many (0: nobody can say)
+Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 # --- folder -------------------------------------------------------------------------------------
@@ -268,6 +269,8 @@ class Plan:
     actions: tuple[Action, ...]
     notes: tuple[str, ...] = ()  # what a person should know before saying yes
     prefix: str = "zeroshelf"  # of the tags, where there are some
+    ambiguous: str | None = None  # the shelf of what two labels fit, where one was asked for
+    several: bool = False  # onto every shelf that fits
 
 
 @dataclass(frozen=True, slots=True)

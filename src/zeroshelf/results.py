@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 from zeroshelf.decisions import Decisions
+from zeroshelf.errors import UserError
 from zeroshelf.records import Confidence, Skipped
 
 # Digests in hex -> a small JPEG each; a digest without a thumbnail is left out of the answer.
@@ -94,12 +95,20 @@ def write_jsonl(rows: Iterable[Row], path: str) -> None:
 
 def read_jsonl(path: str) -> Iterator[Row]:
     """Rows as they were written. Fields of a later version of zeroshelf are passed over."""
-    with open(path, encoding="ascii") as file:
+    try:
+        file = open(path, encoding="ascii")  # noqa: SIM115
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+    with file:
         for text in file:
-            record = json.loads(text)
-            record["top"] = tuple((name, probability) for name, probability in record["top"])
-            record["also"] = tuple(record.get("also", ()))
-            yield Row(**{name: record[name] for name in COLUMNS if name in record})
+            try:
+                record = json.loads(text)
+                record["top"] = tuple((name, probability) for name, probability in record["top"])
+                record["also"] = tuple(record.get("also", ()))
+                row = Row(**{name: record[name] for name in COLUMNS if name in record})
+            except (ValueError, KeyError, TypeError) as trouble:
+                raise UserError(f"{path} holds what is no row ({trouble}): sort again") from None
+            yield row
 
 
 def write_csv(rows: Iterable[Row], path: str) -> None:

@@ -78,11 +78,14 @@ def classify(
     """
     start = time.monotonic()
     wanted = labelling.parse(labels)
-    root = os.path.abspath(os.path.expanduser(os.fspath(folder)))
+    root = scanning.root_of(folder)
     encoder = encoder or models.load(models.find(model), device, warn=warn)
+    if progress:
+        progress("looking", 0, 0)
     found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
     if not found.pictures and not found.skipped:
-        raise UserError(f"no pictures in {folder}: give a folder that holds some")
+        left_out = f"; {found.left_out:,} files and folders are left out" if found.left_out else ""
+        raise UserError(f"no pictures in {folder}: give a folder that holds some{left_out}")
     store = store or Store.open()
     embedded = embedding.embed(found, encoder, store, progress=progress)
     question = Question(root, wanted, encoder.model.id, threshold)
@@ -91,13 +94,19 @@ def classify(
 
 
 def reopen(
-    run: str | None = None, *, encoder: Encoder | None = None, store: Store | None = None
+    run: str | None = None,
+    *,
+    encoder: Encoder | None = None,
+    store: Store | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """The run of that id (None: the newest) from its record, wherever its pictures are by now.
 
     No picture is read. Raises `UserError` where the record or the cache no longer holds it.
     """
     start = time.monotonic()
+    if progress:
+        progress("opening", 0, 0)
     found = runs.find(run)
     question = asked.load(found.record)
     encoder = encoder or models.load(models.find(question.model))
@@ -106,7 +115,8 @@ def reopen(
     rows = list(results.read_jsonl(os.path.join(found.record, "results.jsonl")))
     embedded = _remembered(rows, planned, encoder.model, store)
     known = remembered.load_if_any(_marks_of(found.record), question.labels, encoder.model)
-    opened = _answer(question, embedded, encoder, store, start, known)
+    opened = _answer(question, embedded, encoder, store, start, known, progress=progress)
+    opened._near_duplicates = _grouped(rows)
     opened.id, opened.record = found.id, found.record
     return opened
 
@@ -147,6 +157,7 @@ class Run:
         self._saved: Plan | None = None  # the plan that `record` holds
         self.known = known or {}  # the kept marks that the decisions follow
         self.marks: dict[str, str] = {}  # path -> label, a person's word in this run
+        self._near_duplicates: tuple[tuple[int, ...], ...] | None = None  # nobody looked yet
         self._encoder = encoder
         self._store = store
 
@@ -187,10 +198,18 @@ class Run:
             *([self._store.trouble] if self._store.trouble else []),
         )
 
-    @cached_property
+    @property
     def near_duplicates(self) -> tuple[tuple[int, ...], ...]:
         """Rows of pictures that are nearly the same, two or more a group."""
-        return duplicates.groups(self.embeddings, self._store.thumbnails)
+        return self.find_near_duplicates()
+
+    def find_near_duplicates(self, progress: Progress | None = None) -> tuple[tuple[int, ...], ...]:
+        """The same, looked for once: a minute and more where there are many pictures."""
+        if self._near_duplicates is None:
+            self._near_duplicates = duplicates.groups(
+                self.embeddings, self._store.thumbnails, progress
+            )
+        return self._near_duplicates
 
     @cached_property
     def also(self) -> list[tuple[str, ...]]:
@@ -232,7 +251,7 @@ class Run:
         start = time.monotonic()
         names = (*question.labels.names, OTHER)
         known = {digest: mark for digest, mark in self.known.items() if mark.label in names}
-        return _answer(
+        run = _answer(
             question,
             self.embeddings,
             self._encoder,
@@ -241,6 +260,8 @@ class Run:
             known,
             self.decisions.scores,
         )
+        run._near_duplicates = self._near_duplicates
+        return run
 
     def correct(self, marks: Mapping[str, str]) -> Run:
         """The same run after a person's word, path -> label or "other": those pictures are where
@@ -264,6 +285,7 @@ class Run:
             self.known,
         )
         run.marks, run.id, run.record = everything, self.id, self.record
+        run._near_duplicates = self._near_duplicates
         return run
 
     def keep_marks(self) -> None:
@@ -338,34 +360,51 @@ class Run:
         """
         if to is None and action not in ("tag", "untag"):
             raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
-        labels = self.decisions.labels
-        if ambiguous is not None:
-            unclear = deciding.ambiguous(self.decisions)
-            labels = [ambiguous if u else own for u, own in zip(unclear, labels, strict=True)]
         if several and action == "move":
             raise UserError("one file can't be moved onto several shelves: copy, link or tag it")
-        placements = [
-            (picture, name, digest)
-            for picture, own, more, digest in zip(
-                self.embeddings.pictures, labels, self.also, self.embeddings.digests, strict=True
-            )
-            for name in (own, *(more if several else ()))
-        ]
-        return plan.make(
-            placements,
-            self.question.folder,
-            os.path.abspath(os.fspath(to or self.question.folder)),
-            action,
-            prefix=prefix,
-        )
+        folder = self.question.folder
+        destination = folder if to is None else scanning.root_of(to)
+        if ambiguous is not None:
+            ambiguous = labelling.shelf(ambiguous)
+        asked_for = Plan(folder, destination, action, (), (), prefix, ambiguous, several)
+        return self.plan_like(asked_for, self.decisions)
 
-    def save(self, planned: Plan) -> Written:
+    def plan_like(
+        self, before: Plan, decided: Decisions, by_hand: Collection[int] = frozenset()
+    ) -> Plan:
+        """Where every picture would go by these decisions, and as `before` says: how, where to, and
+        onto which shelves. Rows `by_hand` are where a person put them, however unclear they look.
+        """
+        unclear = deciding.ambiguous(decided) & (before.ambiguous is not None)
+        unclear[list(by_hand)] = False
+        also = deciding.also(decided) & before.several
+        names = decided.scores.labels.names
+        placements: list[tuple[Picture, str, bytes | None]] = []
+        for row, (picture, own, digest) in enumerate(
+            zip(self.embeddings.pictures, decided.labels, self.embeddings.digests, strict=True)
+        ):
+            best = before.ambiguous if before.ambiguous and unclear[row] else own
+            for name in dict.fromkeys((best, *(names[k] for k in np.flatnonzero(also[row])))):
+                placements.append((_dated(picture), name, digest))
+        made = plan.make(
+            placements, before.folder, before.destination, before.kind, prefix=before.prefix
+        )
+        notes = list(made.notes)
+        if unclear.any():
+            notes.append(
+                f'{int(unclear.sum()):,} fit two labels or more: they go to "{before.ambiguous}"'
+            )
+        if also.any():
+            notes.append(f"{int(also.any(axis=1).sum()):,} go onto further shelves that fit too")
+        return replace(made, notes=tuple(notes), ambiguous=before.ambiguous, several=before.several)
+
+    def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""
         self.id, self.record = runs.new(planned)
         self._saved = planned
         asked.save(self.record, self.question)
         remembered.save(_marks_of(self.record), self.known, self.model)
-        return self.write(self.record, planned)
+        return self.write(self.record, planned, progress)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
         """Carry out `planned`, never overwriting. The same plan again goes on where it was stopped;
@@ -381,8 +420,16 @@ class Run:
             raise UserError("this run has done nothing yet, so there is nothing to undo")
         return undoing.undo(self.record, progress)
 
-    def write(self, to: str | os.PathLike[str], planned: Plan | None = None) -> Written:
+    def write(
+        self,
+        to: str | os.PathLike[str],
+        planned: Plan | None = None,
+        progress: Progress | None = None,
+    ) -> Written:
         """Write the report, the contact sheet and the results into the folder `to`."""
+        self.find_near_duplicates(progress)
+        if progress:
+            progress("writing", 0, 0)
         folder = os.path.abspath(os.fspath(to))
         os.makedirs(folder, exist_ok=True)
         paths = Written(
@@ -455,6 +502,8 @@ def _answer(
     progress: Progress | None = None,
 ) -> Run:
     texts = embedding.text_embedder(encoder, store, progress)
+    if progress:
+        progress("deciding", 0, 0)
     scores = score(embedded, question.labels, texts, before)
     decided = deciding.decide(scores, threshold=question.threshold)
     run = Run(question, embedded, decided, encoder, store, known=known)
@@ -468,6 +517,26 @@ def _marks_of(record: str) -> str:
     return os.path.join(record, "marks.jsonl")
 
 
+def _dated(picture: Picture) -> Picture:
+    """A picture whose time the record doesn't hold (it lay on its shelf already) as it is now."""
+    if picture.mtime_ns:
+        return picture
+    try:
+        at = os.stat(picture.path)
+    except OSError:
+        return picture
+    return replace(picture, mtime_ns=at.st_mtime_ns)
+
+
+def _grouped(rows: Sequence[results.Row]) -> tuple[tuple[int, ...], ...]:
+    """The near-duplicates that a run's results tell of: they hang on no label."""
+    groups: dict[int, list[int]] = {}
+    for at, row in enumerate(row for row in rows if row.label is not None):
+        if row.group is not None:
+            groups.setdefault(row.group, []).append(at)
+    return tuple(tuple(group) for _, group in sorted(groups.items()))
+
+
 def _remembered(
     rows: Sequence[results.Row], planned: Plan, model: Model, store: Store
 ) -> Embeddings:
@@ -477,12 +546,14 @@ def _remembered(
     for action in planned.actions:
         if action.companion_of is not None:
             companions.setdefault(action.companion_of, []).append(action.source)
-    if planned.kind == "tag" and os.path.isdir(planned.folder):  # its actions name no sidecars
-        found_now = scanning.scan(planned.folder).pictures
-        companions = {picture.path: list(picture.companions) for picture in found_now}
+    # Actions of tags name no sidecars, and a picture that was to stay where it lies has no action.
+    without = planned.kind == "tag" or any(row.label and row.path not in actions for row in rows)
+    if without and os.path.isdir(planned.folder):
+        for picture in scanning.scan(planned.folder).pictures:
+            companions.setdefault(picture.path, list(picture.companions))
     pictures, digests = [], []
     for row in rows:
-        if row.label is None or row.digest is None:
+        if row.label is None or row.digest is None:  # it was skipped: neither or both
             continue
         mtime_ns = actions[row.path].mtime_ns if row.path in actions else 0
         along = tuple(companions.get(row.path, ()))

@@ -49,8 +49,13 @@ class Screen:
             self.say(line)
 
     def warn(self, line: str) -> None:
+        """What a person should know, and can do without."""
         if self.level >= 0:
-            print("zeroshelf:", printable(line), file=sys.stderr)
+            self.complain(line)
+
+    def complain(self, line: str) -> None:
+        """What went wrong: said to the quiet too."""
+        print("zeroshelf:", printable(line), file=sys.stderr)
 
     def data(self, record: Mapping[str, Any]) -> None:
         """One JSON object on stdout; a path that is no valid UTF-8 keeps its escapes."""
@@ -123,9 +128,12 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, completed=done, rate="")
+                for before in bars.tasks:
+                    if before.total is None:  # nobody could say how long: it is over now
+                        bars.update(before.id, visible=False)
+                tasks[stage] = bars.add_task(stage, total=total or None, completed=done, rate="")
             task = bars.tasks[tasks[stage]]
             rate = f"{task.speed:.0f}/s" if task.speed else ""
-            bars.update(tasks[stage], completed=done, total=total, rate=rate)
+            bars.update(tasks[stage], completed=done, total=total or None, rate=rate)
 
         yield advance

@@ -40,6 +40,6 @@ def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> i
         "kind": "copy",
         "ambiguous": None,
         "several": False,
-        "prefix": "",
+        "prefix": None,
     }
     return sort_folder(screen, given, dry_run=False, yes=True)

@@ -31,7 +31,7 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
     from zeroshelf.commands.review import catch_up
 
     found = runs.find(run)
-    catch_up(found.id)
+    catch_up(found.id, screen)
     _agree(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?")
     with screen.progress() as progress:
         outcomes = application.apply(found.record, progress)
@@ -80,24 +80,24 @@ def untag(folder: str, prefix: str, dry_run: bool, yes: bool, screen: Screen) ->
     say = screen.say if dry_run else screen.detail
     for action in planned.actions:
         say(action.target)
-    for note in planned.notes:
-        screen.warn(note)
+    for note in planned.notes:  # what can't be read
+        screen.complain(note)
     what = f"the tags below {planned.prefix} out of {len(planned.actions):,} sidecars"
     if dry_run or not planned.actions:
         screen.say(f"Would take {what}: nothing was written.")
         screen.data({"run": None, "record": None, "counts": {}, "trouble": []})
-        return 0
+        return 1 if planned.notes else 0
     name, record = runs.new(planned)
     if not yes and not screen.ask(f"Take {what} in {planned.folder}?"):
         screen.say(f"Nothing was touched. `zeroshelf apply {name}` carries the plan out later.")
         screen.data({"run": name, "record": record, "counts": {}, "trouble": []})
-        return 0
+        return 1 if planned.notes else 0
     with screen.progress() as progress:
         outcomes = application.apply(record, progress)
     code = finish(screen, outcomes, done="untagged")
     screen.say(f"`zeroshelf undo {name}` puts everything back.")
     screen.data({"run": name, "record": record, **tally(outcomes)})
-    return code
+    return 1 if planned.notes else code
 
 
 @click.command()
@@ -167,10 +167,10 @@ def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
     """Say what became of each action; the exit code."""
     counts = Counter(outcome.status for outcome in outcomes)
     already = f", {counts['already']:,} were there already" if counts["already"] else ""
-    screen.say(f"{counts['done']:,} pictures {done}{already}.")
+    screen.say(f"{counts['done']:,} files {done}{already}.")
     trouble = [o for o in outcomes if o.status in ("refused", "failed")]
     for outcome in trouble:
-        screen.warn(f"left alone: {outcome.action.source}: {outcome.reason}")
+        screen.complain(f"left alone: {outcome.action.source}: {outcome.reason}")
     return 1 if trouble else 0
 
 

@@ -70,9 +70,7 @@ def placing(command: Command) -> Command:
             click.option(
                 "--several", is_flag=True, help="Onto every shelf that fits, not only the best."
             ),
-            click.option(
-                "--prefix", default="zeroshelf", show_default=True, help="Of the tags of --as tag."
-            ),
+            click.option("--prefix", help="Of the tags of --as tag.  [default: zeroshelf]"),
         )
     ):
         command = decorate(command)

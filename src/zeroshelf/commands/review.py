@@ -15,6 +15,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
+    from zeroshelf.records import Progress
     from zeroshelf.review.session import Session
     from zeroshelf.run import Run
 
@@ -83,17 +84,17 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
         _part(session, screen)
 
 
-def keep(session: Session) -> bool:
+def keep(session: Session, progress: Progress | None = None) -> bool:
     """Keep the marks and make the plan and the report what the page showed. False where the run
     is carried out already: then the edits wait for an undo."""
     session.keep_marks()
     if not session.settle():
         return False
-    session.write()
+    session.write(progress)
     return True
 
 
-def catch_up(run: str) -> None:
+def catch_up(run: str, screen: Screen) -> None:
     """Before an apply: edits that a review could not put into the plan any more, because it was
     killed, go there now. Raises `UserError` where the run was carried out before them."""
     from zeroshelf import edits, runs
@@ -109,8 +110,8 @@ def catch_up(run: str) -> None:
             f"run {found.id} was carried out before its last edits: "
             f"`zeroshelf undo {found.id}`, then apply again"
         )
-    with Session(reopen(found.id)) as session:
-        keep(session)
+    with screen.progress() as progress, Session(reopen(found.id, progress=progress)) as session:
+        keep(session, progress)
 
 
 def _part(session: Session, screen: Screen) -> None:
@@ -121,7 +122,9 @@ def _part(session: Session, screen: Screen) -> None:
         return
     count = session.edit_count
     kept = f"{'1 edit is' if count == 1 else f'{count:,} edits are'} kept in {session.record}."
-    if keep(session):
+    with screen.progress() as progress:
+        settled = keep(session, progress)
+    if settled:
         screen.say(f"{kept} `zeroshelf apply {name}` does what the page showed.")
     else:
         screen.say(f"{kept} This run was carried out before the last:")
@@ -149,13 +152,14 @@ def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
                 progress=progress,
                 warn=screen.warn,
             )
-        run.save(run.plan(to, sorting["kind"]))
+            run.save(run.plan(to, sorting["kind"]), progress)
         return run
     if sorting["labels"] or sorting["labels_file"]:
         raise UserError(f"{what or 'labels'}: labels go with a folder of pictures; give its path")
     if what is not None and what.endswith(".jsonl"):
         what = os.path.basename(os.path.dirname(os.path.abspath(what)))
-    return reopen(what)
+    with screen.progress() as progress:
+        return reopen(what, progress=progress)
 
 
 def _listen(port: int) -> socket.socket:

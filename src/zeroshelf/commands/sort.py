@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,10 +15,10 @@ from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
-    from zeroshelf.records import Plan
+    from zeroshelf.records import Plan, Skipped
     from zeroshelf.run import Run
 
-SHOWN = 20  # skipped files on the screen; the results have them all
+SHOWN = 20  # skipped files on the screen; the results of a sort have them all
 DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
 PLACING = ("to", "kind", "ambiguous", "several", "prefix")  # the options of `placing`
 
@@ -49,7 +50,8 @@ def sort(dry_run: bool, yes: bool, screen: Screen, **given: Any) -> int:
 def plan(screen: Screen, **given: Any) -> int:
     """Make the plan and its report. `zeroshelf apply` carries it out, at once or another day."""
     run, planned = _plan(screen, given)
-    written = run.save(planned)
+    with screen.progress() as progress:
+        written = run.save(planned, progress)
     screen.say(f"The plan: {run.record}")
     screen.say(f"The report: {written.report}")
     screen.say(f"Nothing was touched. `zeroshelf apply {run.id}` carries it out.")
@@ -64,7 +66,8 @@ def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bo
         screen.say("A dry run: nothing was written.")
         screen.data(_summary(run, planned, None, None))
         return 1 if run.skipped else 0
-    written = run.save(planned)
+    with screen.progress() as progress:
+        written = run.save(planned, progress)
     screen.say(f"The report: {written.report}")
     question = f"{planned.kind} {len(planned.actions):,} files to {planned.destination}?"
     if not yes and not screen.ask(question):
@@ -84,7 +87,8 @@ def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bo
 def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     """Classify and plan, and show both."""
     from zeroshelf import labels as labelling
-    from zeroshelf.plan import check_destination
+    from zeroshelf.folder import root_of
+    from zeroshelf.plan import check_destination, check_prefix
     from zeroshelf.run import classify
 
     what = {name: value for name, value in given.items() if name not in PLACING}
@@ -95,20 +99,30 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     if not words and not labels_file:
         raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
     wanted = labelling.read(labels_file) if labels_file else labelling.parse(words)
+    if ambiguous is not None:
+        ambiguous = labelling.shelf(ambiguous)
     folder, leave_out = what.pop("folder"), set()
-    if kind != "tag":
+    if prefix is not None and kind != "tag":
+        raise UserError("--prefix is of the tags that --as tag writes: add that, or leave it out")
+    if kind == "tag":
+        if to is not None:
+            raise UserError("tags go beside the pictures: leave --to out")
+        check_prefix("zeroshelf" if prefix is None else prefix)
+    else:
         if to is None:
             raise UserError("no place for the shelves: add --to DIR")
-        leave_out.add(os.path.abspath(to))
+        to = root_of(to)
+        leave_out.add(to)
         if several and kind == "move":
             raise UserError("one file can't be moved onto several shelves: --as copy, link or tag")
         if os.path.isdir(folder):  # if not, classify says so
-            check_destination(folder, os.path.abspath(to), kind)
+            check_destination(folder, to, kind)
     with screen.progress() as progress:
         run = classify(
             folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
-    planned = run.plan(to, kind, ambiguous=ambiguous, several=several, prefix=prefix)
+        run.find_near_duplicates(progress)
+    planned = run.plan(to, kind, ambiguous=ambiguous, several=several, prefix=prefix or "zeroshelf")
     show(screen, run, planned)
     return run, planned
 
@@ -124,10 +138,7 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         ("shelf", "pictures", "sure", "likely", "unsure"),
         [(name, sum(tally.values()), *tally.values()) for name, tally in run.confidences.items()],
     )
-    for skipped in run.skipped[:SHOWN]:
-        screen.say(f"skipped {os.path.relpath(skipped.path, planned.folder)}: {skipped.reason}")
-    if len(run.skipped) > SHOWN:
-        screen.say(f"... and {len(run.skipped) - SHOWN:,} more skipped, all in the results.")
+    show_skipped(screen, run.skipped, planned.folder)
     for name, count in doctor.shelves_to_add(decisions)[:3]:
         screen.say(f'"other" holds {count:,} pictures that look like "{name}": make it a label?')
     for advice in doctor.after(decisions):
@@ -138,6 +149,13 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         screen.say(f"{len(run.near_duplicates):,} groups of near-duplicates, shown in the report.")
     for note in (*run.notes, *planned.notes):
         screen.warn(note)
+
+
+def show_skipped(screen: Screen, skipped: Sequence[Skipped], folder: str) -> None:
+    for one in skipped[:SHOWN]:
+        screen.complain(f"skipped {os.path.relpath(one.path, folder)}: {one.reason}")
+    if len(skipped) > SHOWN:
+        screen.complain(f"... and {len(skipped) - SHOWN:,} more skipped")
 
 
 def _summary(run: Run, planned: Plan, report: str | None, results: str | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import click
 
 from zeroshelf.commands import options
+from zeroshelf.commands.sort import show_skipped
 from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
 
@@ -35,18 +36,20 @@ def command(
       zeroshelf sort Photos --labels labels.toml --to Sorted
     """
     from zeroshelf import duplicates, embeddings, labels, models, suggest
-    from zeroshelf.folder import scan
+    from zeroshelf.folder import root_of, scan
     from zeroshelf.store import Store
 
     if to and os.path.lexists(to):
         raise UserError(f"{to} is there already; name another file")
-    found = scan(os.path.abspath(folder), exclude=exclude)
+    if to and not os.access(os.path.dirname(os.path.abspath(to)), os.W_OK):
+        raise UserError(f"{to} can't be written: name a file in a folder of yours")
+    found = scan(root_of(folder), exclude=exclude)
     encoder = models.load(models.find(model), device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
         embedded = embeddings.embed(found, encoder, store, progress=progress)
         if not len(embedded):
             raise UserError(f"no pictures in {folder}: give a folder that holds some")
-        once = duplicates.groups(embedded, store.thumbnails)
+        once = duplicates.groups(embedded, store.thumbnails, progress)
         texts = embeddings.text_embedder(encoder, store, progress)
         shelves = suggest.suggest(embedded, texts, count=count, once=once)
     names = [os.path.relpath(picture.path, found.root) for picture in embedded.pictures]
@@ -57,16 +60,19 @@ def command(
             for s in shelves
         ],
     )
-    text = labels.write(suggest.label_set(shelves))
-    if to:
+    show_skipped(screen, embedded.skipped, found.root)
+    proposed = suggest.label_set(shelves)
+    if not len(proposed):
+        screen.say("No groups can be told apart in so few pictures: name labels yourself.")
+    elif to:
         with open(to, "x", encoding="utf-8") as file:
-            file.write(text)
+            file.write(labels.write(proposed))
         screen.say(f"{to}: change it as you like, then `zeroshelf sort --labels {to} ...`")
     screen.data(
         {
             "labels": {s.name: [names[row] for row in s.rows] for s in shelves},
             "near_duplicates": [[names[row] for row in group] for group in once],
-            "file": to,
+            "file": to if len(proposed) else None,
         }
     )
     return 1 if embedded.skipped else 0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--ask", "asked", type=click.IntRange(1, 200), help="List so many to mark instead.")
 @click.option("--from", "source", type=click.Path(), help="Learn from the marks in this file too.")
-@click.option("--export", type=click.Path(), help="Write all marks to this file, and stop.")
+@click.option("--export", type=click.Path(), help="Write all marks to this new file, and stop.")
 @click.option("--forget", is_flag=True, help="Drop the marks kept for these labels, and stop.")
 @yes
 @showing
@@ -59,10 +59,15 @@ def command(
     from zeroshelf.review.session import Session
     from zeroshelf.run import reopen
 
-    with Session(reopen(run)) as session:
+    if export and os.path.lexists(export):
+        raise UserError(f"{export} is there already; name another file")
+    with screen.progress() as progress:
+        opened = reopen(run, progress=progress)
+    with Session(opened) as session:
         labels, model = session.edited.labels, session.run.model
         if forget:
             marks.save(marks.home(labels, model), {}, model)
+            screen.data({"run": session.run.id, "marks": 0, "file": None})
             screen.say("The marks kept for these labels and this model are dropped.")
             return
         if source:
@@ -70,8 +75,12 @@ def command(
         for picture, label in marked:
             session.place([_row(session, picture)], label)
         if export:
-            marks.save(export, session.all_marks(), model)
-            screen.say(f"{len(session.all_marks()):,} marks: {export}")
+            if session.all_marks():
+                marks.save(export, session.all_marks(), model)
+            count = len(session.all_marks())
+            screen.data({"run": session.run.id, "marks": count, "file": export if count else None})
+            written = export if count else "nothing is marked yet, so no file was written"
+            screen.say(f"{count:,} marks: {written}")
             return
         if asked:
             paths = [session.paths[row] for row in lessons.ask(session, asked)]
@@ -81,10 +90,14 @@ def command(
             return
         learnt = lessons.lesson(session)
         _show(screen, session, learnt)
-        if learnt.moves and (yes or (sys.stdin.isatty() and screen.ask("Accept?"))):
+        if learnt.moves and not yes and not sys.stdin.isatty():
+            screen.warn("nobody is here to say yes, so this is not accepted: add --yes")
+        elif learnt.moves and (yes or screen.ask("Accept?")):
             moved = lessons.accept(session, learnt, range(len(learnt.moves)))
             screen.say(f"{moved:,} pictures go elsewhere now.")
-        if session.edit_count and not keep(session):
+        with screen.progress() as progress:
+            settled = not session.edit_count or keep(session, progress)
+        if not settled:
             name = session.run.id
             screen.say(f"This run is carried out: `zeroshelf undo {name}`, then apply it again.")
         elif session.edit_count:

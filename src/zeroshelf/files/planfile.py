@@ -29,6 +29,8 @@ def save(plan: Plan, path: str) -> None:
             "destination": plan.destination,
             "kind": plan.kind,
             "prefix": plan.prefix,
+            "ambiguous": plan.ambiguous,
+            "several": plan.several,
             "notes": list(plan.notes),
         }
         file.write(json.dumps(header) + "\n")
@@ -113,10 +115,15 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
             raise UserError(f"{path}, line {number}: the same target as line {first}")
         actions.append(action)
     notes, prefix = tuple(head.get("notes", ())), str(head.get("prefix", "zeroshelf"))
-    return Plan(folder, destination, head["kind"], tuple(actions), notes, prefix)
+    ambiguous, several = head.get("ambiguous"), bool(head.get("several"))
+    return Plan(
+        folder, destination, head["kind"], tuple(actions), notes, prefix, ambiguous, several
+    )
 
 
 def _below(base: str, path: str) -> str:
+    if "\0" in path:
+        raise UserError(f"{path!a} is no path")
     full = os.path.normpath(os.path.join(base, path))
     if not names.inside(full, base):
         raise UserError(f"{path!a} leads out of {base}")

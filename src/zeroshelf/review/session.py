@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import decisions as deciding
-from zeroshelf import edits, labels, marks, plan
+from zeroshelf import edits, labels, marks
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, planfile
-from zeroshelf.records import OTHER, Label, LabelSet, Picture, Plan
+from zeroshelf.records import OTHER, Label, LabelSet, Plan, Progress
 
 if TYPE_CHECKING:
     from zeroshelf.run import Run
@@ -195,12 +195,12 @@ class Session:
         """Where every picture would go as the shelves are now."""
         with self.lock:
             before = planfile.load(os.path.join(self.record, "plan.jsonl"))
-            pictures = [_dated(picture) for picture in self.run.embeddings.pictures]
-            names = [self.names[column] for column in self.shelves.columns]
-            placements = zip(pictures, names, self.run.embeddings.digests, strict=True)
-            return plan.make(
-                placements, before.folder, before.destination, before.kind, prefix=before.prefix
-            )
+            by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
+            return self.run.plan_like(before, self._shown(), by_hand)
+
+    def _shown(self) -> Decisions:
+        """The decisions with every picture on the shelf that the page shows."""
+        return replace(self.decisions, chosen=self.shelves.columns.astype(np.int32))
 
     def settle(self) -> bool:
         """Make the plan what the page shows, so that `zeroshelf apply` does exactly that. Not while
@@ -211,17 +211,16 @@ class Session:
             if journal.state(self.record) in ("applied", "partly"):
                 return False
             planned = self.plan()
-            self.run.decisions = replace(
-                self.decisions, chosen=self.shelves.columns.astype(np.int32)
-            )
+            self.run.decisions = self._shown()
             planfile.save(planned, os.path.join(self.record, "plan.jsonl"))
             edits.note_settled(self.record, self.edit_count)
             self._settled = self.edit_count
             return True
 
-    def write(self) -> None:
+    def write(self, progress: Progress | None = None) -> None:
         """The report and the results again, as the shelves are now."""
-        self.run.write(self.record, planfile.load(os.path.join(self.record, "plan.jsonl")))
+        planned = planfile.load(os.path.join(self.record, "plan.jsonl"))
+        self.run.write(self.record, planned, progress)
 
     # --- marks ------------------------------------------------------------------------------
 
@@ -340,14 +339,3 @@ def check_boldness(by: float) -> None:
 
 def _relative(path: str, root: str) -> str:
     return os.path.relpath(path, root) if os.path.isabs(path) else path
-
-
-def _dated(picture: Picture) -> Picture:
-    """A picture whose time the record doesn't hold (it lay on its shelf already) as it is now."""
-    if picture.mtime_ns:
-        return picture
-    try:
-        at = os.stat(picture.path)
-    except OSError:
-        return picture
-    return replace(picture, mtime_ns=at.st_mtime_ns)
