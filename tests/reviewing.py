@@ -134,6 +134,13 @@ def kept(browser: Chromium, count: int) -> None:
     )
 
 
+def add_shelf(browser: Chromium, name: str) -> None:
+    browser.run(
+        f"document.getElementById('add-name').value = {json.dumps(name)};"
+        "document.getElementById('add').requestSubmit()"
+    )
+
+
 def shelf(browser: Chromium, name: str) -> None:
     browser.run(f"document.querySelector('#shelves li[data-look={json.dumps(name)}] .to').click()")
 

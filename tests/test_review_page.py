@@ -10,7 +10,17 @@ import pytest
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.chromium import PROGRAM, Chromium
-from tests.reviewing import colour_run, kept, large_run, opened, press, serving, shelf, shown
+from tests.reviewing import (
+    add_shelf,
+    colour_run,
+    kept,
+    large_run,
+    opened,
+    press,
+    serving,
+    shelf,
+    shown,
+)
 from zeroshelf import edits
 from zeroshelf.files import planfile
 from zeroshelf.review.session import Session
@@ -85,10 +95,7 @@ def test_shelves_are_added_renamed_merged_and_dropped(tmp_path: Path, chromium: 
     looked = run._encoder.pictures  # type: ignore[attr-defined]
     with serving(run) as (session, address):
         opened(chromium, address)
-        chromium.run(
-            "document.getElementById('add-name').value = 'blue';"
-            "document.getElementById('add').requestSubmit()"
-        )
+        add_shelf(chromium, "blue")
         kept(chromium, 1)
         names = "[...document.querySelectorAll('#shelves li')].map(li => li.dataset.look)"
         assert chromium.run(names)[2:] == ["red", "green", "blue", "other"]
@@ -126,10 +133,7 @@ def test_a_shelf_that_goes_away_is_not_looked_at_any_more(
     heading = "document.getElementById('shown').textContent"
     with serving(run) as (session, address):
         opened(chromium, address)
-        chromium.run(
-            "document.getElementById('add-name').value = 'blue';"
-            "document.getElementById('add').requestSubmit()"
-        )
+        add_shelf(chromium, "blue")
         kept(chromium, 1)
         shelf(chromium, "blue")
         assert chromium.run(heading) == "8 pictures: on blue"

@@ -60,7 +60,7 @@ def parse(labels: Sequence[str] | Mapping[str, Sequence[str] | str] | LabelSet) 
         if name.strip().startswith("!"):
             negatives += [_text(word) for word in (name.strip()[1:], *words)]
         else:
-            made.append(Label(_name(name), tuple(_text(word) for word in words)))
+            made.append(Label(shelf_name(name), tuple(_text(word) for word in words)))
     return _checked(LabelSet(tuple(made), negatives=tuple(negatives)))
 
 
@@ -115,11 +115,6 @@ def same(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
-def shelf(text: str) -> str:
-    """The name of a shelf beside those of the labels, as a label's name is written."""
-    return _name(text)
-
-
 def _split(text: str) -> tuple[str, tuple[str, ...]]:
     name, equals, words = text.partition("=")
     if not equals:
@@ -136,7 +131,8 @@ def _text(text: object) -> str:
     return text
 
 
-def _name(name: object) -> str:
+def shelf_name(name: object) -> str:
+    """A label's name, as its shelf is called. Raises `UserError` where it can't be one."""
     text = unicodedata.normalize("NFC", _text(name))  # as typed on a Mac is as typed elsewhere
     if not text.isprintable():
         raise UserError(f"label {text!r} holds characters that can't be seen")
@@ -230,7 +226,7 @@ class _File:
     def _label(self, name: str, value: object) -> Label:
         at = ("labels", name)
         try:
-            clean = _name(name)
+            clean = shelf_name(name)
         except UserError as trouble:
             self._refuse(at, str(trouble))
         if isinstance(value, (str, list)):

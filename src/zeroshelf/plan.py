@@ -7,17 +7,49 @@ the same plan; a second sort of the same folder finds its own work and plans not
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
+import numpy as np
+
+from zeroshelf import decisions as deciding
 from zeroshelf import folder as scanning
+from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import companions, names, sidecars, tagging, transfer
 from zeroshelf.files.planfile import load, save
-from zeroshelf.records import OTHER, Action, ActionKind, Picture, Plan
+from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
 
-__all__ = ["load", "make", "save", "tags", "untags"]
+__all__ = ["like", "load", "make", "save", "tags", "untags"]
+
+
+def like(
+    before: Plan, embeddings: Embeddings, decided: Decisions, by_hand: Collection[int] = frozenset()
+) -> Plan:
+    """Where every picture goes by these decisions, and as `before` says: how, where to, and onto
+    which shelves. Rows `by_hand` are where a person put them, however unclear they look.
+    """
+    unclear = deciding.ambiguous(decided) & (before.ambiguous is not None)
+    unclear[list(by_hand)] = False
+    also = deciding.also(decided) & before.several
+    labels = decided.scores.labels.names
+    placements: list[tuple[Picture, str, bytes | None]] = []
+    for row, (picture, own, digest) in enumerate(
+        zip(embeddings.pictures, decided.labels, embeddings.digests, strict=True)
+    ):
+        best = before.ambiguous if before.ambiguous and unclear[row] else own
+        for label in dict.fromkeys((best, *(labels[k] for k in np.flatnonzero(also[row])))):
+            placements.append((picture, label, digest))
+    made = make(placements, before.folder, before.destination, before.kind, prefix=before.prefix)
+    notes = list(made.notes)
+    if unclear.any():
+        notes.append(
+            f'{int(unclear.sum()):,} fit two labels or more: they go to "{before.ambiguous}"'
+        )
+    if also.any():
+        notes.append(f"{int(also.any(axis=1).sum()):,} go onto further shelves that fit too")
+    return replace(made, notes=tuple(notes), ambiguous=before.ambiguous, several=before.several)
 
 
 def make(

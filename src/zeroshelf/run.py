@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from zeroshelf import apply as application
-from zeroshelf import corrections, duplicates, models, plan, report, results, runs, sheet
+from zeroshelf import corrections, duplicates, models, plan, recall, report, results, runs, sheet
 from zeroshelf import decisions as deciding
 from zeroshelf import embeddings as embedding
 from zeroshelf import folder as scanning
@@ -37,7 +37,6 @@ from zeroshelf.records import (
     LabelSet,
     Model,
     Outcome,
-    Picture,
     Plan,
     Progress,
     Question,
@@ -113,10 +112,10 @@ def reopen(
     store = store or Store.open()
     planned = planfile.load(os.path.join(found.record, "plan.jsonl"))
     rows = list(results.read_jsonl(os.path.join(found.record, "results.jsonl")))
-    embedded = _remembered(rows, planned, encoder.model, store)
+    embedded = recall.embeddings(rows, planned, encoder.model, store)
     known = remembered.load_if_any(_marks_of(found.record), question.labels, encoder.model)
     opened = _answer(question, embedded, encoder, store, start, known, progress=progress)
-    opened._near_duplicates = _grouped(rows)
+    opened._near_duplicates = recall.near_duplicates(rows)
     opened.id, opened.record = found.id, found.record
     return opened
 
@@ -365,38 +364,9 @@ class Run:
         folder = self.question.folder
         destination = folder if to is None else scanning.root_of(to)
         if ambiguous is not None:
-            ambiguous = labelling.shelf(ambiguous)
+            ambiguous = labelling.shelf_name(ambiguous)
         asked_for = Plan(folder, destination, action, (), (), prefix, ambiguous, several)
-        return self.plan_like(asked_for, self.decisions)
-
-    def plan_like(
-        self, before: Plan, decided: Decisions, by_hand: Collection[int] = frozenset()
-    ) -> Plan:
-        """Where every picture would go by these decisions, and as `before` says: how, where to, and
-        onto which shelves. Rows `by_hand` are where a person put them, however unclear they look.
-        """
-        unclear = deciding.ambiguous(decided) & (before.ambiguous is not None)
-        unclear[list(by_hand)] = False
-        also = deciding.also(decided) & before.several
-        names = decided.scores.labels.names
-        placements: list[tuple[Picture, str, bytes | None]] = []
-        for row, (picture, own, digest) in enumerate(
-            zip(self.embeddings.pictures, decided.labels, self.embeddings.digests, strict=True)
-        ):
-            best = before.ambiguous if before.ambiguous and unclear[row] else own
-            for name in dict.fromkeys((best, *(names[k] for k in np.flatnonzero(also[row])))):
-                placements.append((_dated(picture), name, digest))
-        made = plan.make(
-            placements, before.folder, before.destination, before.kind, prefix=before.prefix
-        )
-        notes = list(made.notes)
-        if unclear.any():
-            notes.append(
-                f'{int(unclear.sum()):,} fit two labels or more: they go to "{before.ambiguous}"'
-            )
-        if also.any():
-            notes.append(f"{int(also.any(axis=1).sum()):,} go onto further shelves that fit too")
-        return replace(made, notes=tuple(notes), ambiguous=before.ambiguous, several=before.several)
+        return plan.like(asked_for, self.embeddings, self.decisions)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""
@@ -515,52 +485,3 @@ def _answer(
 def _marks_of(record: str) -> str:
     """The kept marks that a run followed, so that opened again it says the same."""
     return os.path.join(record, "marks.jsonl")
-
-
-def _dated(picture: Picture) -> Picture:
-    """A picture whose time the record doesn't hold (it lay on its shelf already) as it is now."""
-    if picture.mtime_ns:
-        return picture
-    try:
-        at = os.stat(picture.path)
-    except OSError:
-        return picture
-    return replace(picture, mtime_ns=at.st_mtime_ns)
-
-
-def _grouped(rows: Sequence[results.Row]) -> tuple[tuple[int, ...], ...]:
-    """The near-duplicates that a run's results tell of: they hang on no label."""
-    groups: dict[int, list[int]] = {}
-    for at, row in enumerate(row for row in rows if row.label is not None):
-        if row.group is not None:
-            groups.setdefault(row.group, []).append(at)
-    return tuple(tuple(group) for _, group in sorted(groups.items()))
-
-
-def _remembered(
-    rows: Sequence[results.Row], planned: Plan, model: Model, store: Store
-) -> Embeddings:
-    """The embeddings of a run that was saved: its rows say which, the store has the vectors."""
-    actions = {action.source: action for action in planned.actions}
-    companions: dict[str, list[str]] = {}
-    for action in planned.actions:
-        if action.companion_of is not None:
-            companions.setdefault(action.companion_of, []).append(action.source)
-    # Actions of tags name no sidecars, and a picture that was to stay where it lies has no action.
-    without = planned.kind == "tag" or any(row.label and row.path not in actions for row in rows)
-    if without and os.path.isdir(planned.folder):
-        for picture in scanning.scan(planned.folder).pictures:
-            companions.setdefault(picture.path, list(picture.companions))
-    pictures, digests = [], []
-    for row in rows:
-        if row.label is None or row.digest is None:  # it was skipped: neither or both
-            continue
-        mtime_ns = actions[row.path].mtime_ns if row.path in actions else 0
-        along = tuple(companions.get(row.path, ()))
-        pictures.append(Picture(row.path, "", row.size or 0, mtime_ns, 0, along))
-        digests.append(bytes.fromhex(row.digest))
-    found, vectors = store.vectors(model.digest, digests)
-    if not found.all():
-        raise UserError("the cache no longer holds this run's pictures: sort the folder again")
-    skipped = tuple(Skipped(row.path, row.reason) for row in rows if row.label is None)
-    return Embeddings(tuple(pictures), tuple(digests), vectors, skipped, model)

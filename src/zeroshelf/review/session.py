@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from zeroshelf import decisions as deciding
 from zeroshelf import edits, labels, marks
+from zeroshelf import plan as planning
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, planfile
@@ -196,7 +197,7 @@ class Session:
         with self.lock:
             before = planfile.load(os.path.join(self.record, "plan.jsonl"))
             by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
-            return self.run.plan_like(before, self._shown(), by_hand)
+            return planning.like(before, self.run.embeddings, self._shown(), by_hand)
 
     def _shown(self) -> Decisions:
         """The decisions with every picture on the shelf that the page shows."""

@@ -69,7 +69,7 @@ def label_prompts(label: Label, labels: LabelSet, meaning: Sequence[str] = ()) -
         if suffix:
             prompts = [prompt.removesuffix(".") + suffix for prompt in prompts]
         made.append(prompts)
-    if meaning and not labels.templates and not label.prompts:
+    if meaning and not labels.templates:
         made[0] += [*meaning] * (len(made[0]) // len(meaning))
     return [*made, *([prompt] for prompt in label.prompts)]
 
