@@ -45,7 +45,12 @@ def find(name: str | None = None) -> Model:
     None means the one that ZEROSHELF_MODEL names, else the most accurate that is installed, else
     the starter. Raises `UserError` where there is no such model; nothing is ever fetched.
     """
-    name = name or os.environ.get("ZEROSHELF_MODEL") or best_installed() or "starter"
+    if not name and (chosen := os.environ.get("ZEROSHELF_MODEL")):
+        try:
+            return find(chosen)
+        except UserError as trouble:  # nobody typed that name just now
+            raise UserError(f"ZEROSHELF_MODEL: {trouble}") from trouble
+    name = name or best_installed() or "starter"
     if name in (shipped := starters()):
         return describe(name, shipped[name])
     if name == MULTILINGUAL:
