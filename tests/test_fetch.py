@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from tests import tiny
 from tests.hub import COMMIT, Hub
 from zeroshelf import models
-from zeroshelf.cli import cli
+from zeroshelf.cli import cli, main
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, installed
 from zeroshelf.records import OpenSet
@@ -317,6 +317,20 @@ def test_the_commands(hub: Hub, home: Path) -> None:
     assert run(cli, ["models", "remove", REPO, "--yes"]).exit_code == 0
     assert installed.ids() == ()
     assert "siglip2-b-16" in run(cli, ["models"]).output
+
+
+def test_what_came_with_a_package_need_not_be_got(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is asked
+    assert main(["models", "get", "starter"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("starter is here already: ") and said.out.count("\n") == 1
+    assert main(["models", "get", "starter", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["folder"] == str(models.STARTER)
+    monkeypatch.setattr(models, "starters", lambda: {"starter": models.STARTER})
+    assert main(["models", "get", "starter-multilingual"]) == 2
+    assert "pip install ./languages" in capsys.readouterr().err
 
 
 def test_every_row_of_the_catalogue_is_whole() -> None:

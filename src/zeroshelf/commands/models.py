@@ -102,8 +102,14 @@ def _spoken(languages: Sequence[str]) -> str:
 @options.showing
 def get(screen: Screen, id: str, revision: str | None) -> None:
     """Bring a model from a hub: a catalogue id, or OWNER/NAME of any repository."""
+    from zeroshelf import models
     from zeroshelf.models import installed
 
+    if id in (*models.starters(), models.MULTILINGUAL):
+        model = models.find(id)
+        screen.say(f"{id} is here already: it came with its package ({model.folder})")
+        screen.data({"id": id, "folder": str(model.folder), "licence": model.licence})
+        return
     offer = installed.offer(id, revision)
     screen.say(
         f"{offer.id}: {offer.size / 1e6:,.0f} MB from {offer.remote.repo} at "
