@@ -129,6 +129,25 @@ def test_a_connection_cut_for_good_leaves_no_model_and_goes_on_later(
     assert "visual/model.onnx" not in wanted  # already here
 
 
+def test_what_a_cut_download_left_is_listed_and_can_be_freed(
+    hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    hub.cut = {"textual/model.onnx": 100}
+    assert main(["models", "get", REPO]) == 2
+    left = sum(file.stat().st_size for file in (home / "models").rglob("*") if file.is_file())
+    capsys.readouterr()
+    assert main(["models", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert (listed["begun"], listed["installed"]) == ({REPO: left}, [])
+    assert main(["models"]) == 0
+    assert f"`zeroshelf models remove {REPO}` frees the space" in capsys.readouterr().out
+    assert main(["models", "remove", REPO, "--yes"]) == 0
+    assert tree(home / "models") == [] and installed.begun() == {}
+    assert main(["models", "remove", REPO, "--yes"]) == 2
+    assert "is not installed" in capsys.readouterr().err
+
+
 def refused(home: Path, name: str = REPO) -> str:
     with pytest.raises(UserError) as trouble:
         install(name)

@@ -73,6 +73,30 @@ def ids() -> tuple[str, ...]:
     return tuple(str(read_json(one).get("id", one.parent.name)) for one in records)
 
 
+def begun() -> dict[str, int]:
+    """The downloads that were cut off, and how many bytes of each are here: `install` goes on with
+    them, `remove` frees the space."""
+    return {
+        folder.name.replace("--", "/"): sum(
+            file.stat().st_size for file in folder.rglob("*") if file.is_file()
+        )
+        for folder in sorted(home().glob(".partial/*"))
+    }
+
+
+def place_of(id: str) -> Path:
+    """Where an installed model's files lie, or what was brought of one so far."""
+    if id in ids():
+        return folder_of(id)
+    if id in begun():
+        return _partial(id)
+    raise UserError(f"{id} is not installed; `zeroshelf models` lists what is")
+
+
+def _partial(id: str) -> Path:
+    return home() / ".partial" / folder_of(id).name
+
+
 def offer(name: str, revision: str | None = None) -> Offer:
     """Ask the hub for a model: a catalogue id, or any repository as "owner/name"."""
     row = catalogue.by_source(name)
@@ -99,7 +123,7 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
     target = folder_of(offer.id)
     if target.exists():
         raise UserError(_already(offer, target))
-    partial = home() / ".partial" / target.name
+    partial = _partial(offer.id)
     fetch.download(offer.remote, offer.files, partial)  # what is cut off here goes on next time
     try:
         beside = tuple(_beside(offer, partial))
@@ -161,14 +185,12 @@ def adopt(folder: Path) -> str:
 
 @_writing()
 def remove(id: str) -> Path:
-    """Delete an installed model, and nothing else."""
-    if id not in ids():
-        raise UserError(f"{id} is not installed; `zeroshelf models` lists what is")
-    folder = folder_of(id)
-    hidden = home() / ".partial" / folder.name
-    shutil.rmtree(hidden, ignore_errors=True)
-    hidden.parent.mkdir(exist_ok=True)
-    folder.rename(hidden)  # at once: a removal that is stopped leaves no half of a model
+    """Delete an installed model, or what a cut download left of one, and nothing else."""
+    folder, hidden = place_of(id), _partial(id)
+    if folder != hidden:
+        shutil.rmtree(hidden, ignore_errors=True)
+        hidden.parent.mkdir(exist_ok=True)
+        folder.rename(hidden)  # at once: a removal that is stopped leaves no half of a model
     shutil.rmtree(hidden)
     return folder
 
