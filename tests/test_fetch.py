@@ -224,6 +224,16 @@ def test_a_model_that_cannot_speak_is_not_installed(hub: Hub, home: Path) -> Non
     assert "strange" in refused(home)
 
 
+@pytest.mark.parametrize("spoilt", [{"logit_scale": None}, {"model_type": "siglip2"}])
+def test_what_the_settings_tell_is_told_before_the_graphs_come(
+    hub: Hub, home: Path, spoilt: dict[str, object]
+) -> None:
+    config = tiny.transformers_js(hub.folder / "someone" / "siglip", "siglip") / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | spoilt))
+    assert f"config.json: {next(iter(spoilt))} is " in refused(home, "someone/siglip")
+    assert hub.requests and not [path for path, _ in hub.requests if path.endswith(".onnx")]
+
+
 def test_without_a_network_it_says_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     line = refused(home)

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import unicodedata
 import warnings
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -77,9 +78,13 @@ def best_installed() -> str | None:
     return max(here, key=lambda id: (rows[id].top1 or 0) if id in rows else 0, default=None)
 
 
-def describe(id: str, folder: Path) -> Model:
-    """The model in `folder`, under the name `id`."""
-    layout = layouts.read(folder)
+def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
+    """The model in `folder`, under the name `id`.
+
+    `coming` are graphs that are still to be brought: what can't be used is refused without them,
+    and what can has no digest yet.
+    """
+    layout = layouts.read(folder, coming)
     said = {key: value for key, value in layout.settings.items() if value is not None}
     known = installed.settings(folder) | said
     scale, bias = known.get("logit_scale"), known.get("logit_bias")
@@ -91,7 +96,7 @@ def describe(id: str, folder: Path) -> Model:
             f"{file}: logit_scale is missing, and no rule gives it for this "
             "model; add it, and logit_bias, from the checkpoint"
         )
-    found = _digest(layout)
+    found = "" if coming else _digest(layout)
     return Model(
         id=id,
         folder=folder,

@@ -63,6 +63,15 @@ def _writing() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _kept_if_usable(partial: Path) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        shutil.rmtree(partial)
+        raise
+
+
 def folder_of(id: str) -> Path:
     return home() / id.replace("/", "--")
 
@@ -119,24 +128,28 @@ def offer(name: str, revision: str | None = None) -> Offer:
 
 @_writing()
 def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Path:
-    """Bring the files, check them, let the model speak once, and only then give it its name."""
+    """Bring the files, check them, let the model speak once, and only then give it its name.
+
+    The settings come first: they tell of many a model that it can't be used, and cost nothing.
+    """
+    from zeroshelf import models
+
     target = folder_of(offer.id)
     if target.exists():
         raise UserError(_already(offer, target))
     partial = _partial(offer.id)
-    fetch.download(offer.remote, offer.files, partial)  # what is cut off here goes on next time
-    try:
+    graphs = [file for file in offer.files if file.path.endswith(".onnx")]
+    settings = [file for file in offer.files if file not in graphs]
+    fetch.download(offer.remote, settings, partial)
+    with _kept_if_usable(partial):
+        models.describe(offer.id, partial, coming={partial / file.path for file in graphs})
+    fetch.download(offer.remote, graphs, partial)  # what is cut off here goes on next time
+    with _kept_if_usable(partial):
         beside = tuple(_beside(offer, partial))
-    except UserError:
-        shutil.rmtree(partial)
-        raise
     fetch.download(offer.remote, beside, partial)
     say("checking")
-    try:
+    with _kept_if_usable(partial):
         _finish(offer, partial, [file.path for file in (*offer.files, *beside)])
-    except UserError:
-        shutil.rmtree(partial)
-        raise
     partial.rename(target)
     return target
 
