@@ -29,10 +29,15 @@ class Progress:
     error: str = ""
 
 
+class _Stopped(Exception):
+    """Raised between two batches of files: the journal and the files agree there."""
+
+
 class Carrier:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._thread: threading.Thread | None = None
+        self._stopping = False
         self.progress = Progress(journal.state(session.record))
 
     def apply(self) -> None:
@@ -55,19 +60,29 @@ class Carrier:
             tell(now.state, now.done, now.total)
             time.sleep(0.1)
 
+    def stop(self) -> bool:
+        """End what is under way after the files at work; apply or undo takes it up from there.
+        False where it was done meanwhile."""
+        self._stopping = True
+        self.wait()
+        return self.progress.state == "partly"
+
     def _begin(
         self, state: Literal["applying", "undoing"], work: Callable[[], Sequence[Outcome]]
     ) -> None:
         if self.busy:
             raise UserError("apply or undo is at work: wait until it is done")
         self.progress = Progress(state)
-        self._thread = threading.Thread(target=self._work, args=(work,), name=state)
+        # a daemon: who can't wait even for `stop` ends it as a kill would, which loses nothing
+        self._thread = threading.Thread(target=self._work, args=(work,), name=state, daemon=True)
         self._thread.start()
 
     def _work(self, work: Callable[[], Sequence[Outcome]]) -> None:
         error, left = "", []
         try:
             left = [o for o in work() if o.status in ("refused", "failed")]
+        except _Stopped:
+            pass
         except (UserError, OSError) as trouble:
             error = str(trouble)
         self.progress = Progress(
@@ -79,3 +94,5 @@ class Carrier:
 
     def _tell(self, _what: str, done: int, total: int) -> None:
         self.progress = replace(self.progress, done=done, total=total)
+        if self._stopping and done < total:
+            raise _Stopped
