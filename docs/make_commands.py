@@ -20,7 +20,8 @@ Written from the program's own help by `python docs/make_commands.py`.
 
 **Exit codes**: 0 done; 1 some pictures were skipped or could not be placed; 2 a mistake that you
 can mend, told in a line; 3 a bug, whose traceback lies in a file that is named; 130 interrupted
-(Ctrl-C), with nothing half done. Ctrl-C is how `review` ends: 0.
+(Ctrl-C), with nothing half done. Ctrl-C is how `review` ends: 0;
+130 where a second one stopped an apply at work.
 
 **Streams**: data goes to stdout, progress and warnings to stderr. With `--json` stdout holds one
 JSON object, with at least `run` (the run's id), `report` and `results` (paths, null where none was

@@ -302,6 +302,30 @@ def test_quiet_still_says_what_went_wrong(
     assert said.out == "" and "b.png: it is gone" in said.err
 
 
+def test_labels_that_spoil_a_run_are_told_before_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = (
+        "zeroshelf: red and red car: the model can hardly tell them apart; "
+        "`zeroshelf labels check` says what helps\n"
+    )
+    words = ("plan", folder, "-l", "red", "-l", "red car", "-l", "blue", "--to", tmp_path / "s")
+    command(*words)
+    said = capsys.readouterr()
+    assert line in said.err and "tell them apart" not in said.out
+    assert "tell them apart" in Path(runs.find(None).record, "report.html").read_text()
+    command(*words, "--json")
+    said = capsys.readouterr()
+    assert line in said.err and "tell them apart" not in said.out
+    command(*words, "--quiet")
+    assert "tell them apart" not in capsys.readouterr().err
+    command("plan", folder, *(f"-lred {n}" for n in range(4)), "--to", tmp_path / "s")
+    told = capsys.readouterr().err
+    assert told.count("tell them apart") == 3 and "and 3 more about these labels" in told
+    command("plan", folder, "-l", "red", "-l", "blue", "--to", tmp_path / "s")
+    assert "tell them apart" not in capsys.readouterr().err
+
+
 def test_options_that_contradict_each_other(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from tests.colours import COLOURS
 from zeroshelf.decisions import decide
-from zeroshelf.doctor import after, check, shelves_to_add
+from zeroshelf.doctor import after, check, serious, shelves_to_add
 from zeroshelf.labels import parse
-from zeroshelf.records import OpenSet, Picture, Scores, Vectors
+from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores, Vectors
 
 
 def texts(wanted: Sequence[str]) -> Vectors:
@@ -36,6 +36,11 @@ def test_plain_labels_need_no_advice() -> None:
 @pytest.mark.parametrize("label", ["no people", "dog without leash", "not a cat"])
 def test_a_negation(label: str) -> None:
     assert "negations" in problems(label)[(label,)]
+
+
+def test_a_name_that_no_prompt_holds_may_say_anything() -> None:
+    empty = LabelSet((Label("no people", prompts=("a photo of an empty street.",)),))
+    assert check(empty, COLOURS, texts) == ()
 
 
 @pytest.mark.parametrize("label", ["Hund", "猫", "кошка", "katze"])
@@ -64,6 +69,22 @@ def test_the_shelf_above_tells_the_sense() -> None:
 
 def test_two_labels_that_are_one() -> None:
     assert "tell them apart" in problems("sofa", "couch", "dog")[("sofa", "couch")]
+
+
+def test_two_wordings_of_one_label() -> None:
+    assert problems("dog", "dogs") == {("dog", "dogs"): "ask for the same"}
+
+
+def test_what_is_serious_is_told_without_more_texts() -> None:
+    asked: list[str] = []
+
+    def noting(wanted: Sequence[str]) -> Vectors:
+        asked.extend(wanted)
+        return texts(wanted)
+
+    found = serious(parse(["sofa", "couch", "no people", "crane", "Hund", "happiness"]), noting)
+    assert [one.labels for one in found] == [("no people",), ("sofa", "couch")]
+    assert not [text for text in asked if text.startswith("crane: ")]  # a sense's gloss
 
 
 def scores(chosen: list[int]) -> Scores:

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from tests import tiny
 from tests.hub import COMMIT, Hub
 from zeroshelf import models
-from zeroshelf.cli import cli
+from zeroshelf.cli import cli, main
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, installed
 from zeroshelf.records import OpenSet
@@ -129,6 +129,25 @@ def test_a_connection_cut_for_good_leaves_no_model_and_goes_on_later(
     assert "visual/model.onnx" not in wanted  # already here
 
 
+def test_what_a_cut_download_left_is_listed_and_can_be_freed(
+    hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    hub.cut = {"textual/model.onnx": 100}
+    assert main(["models", "get", REPO]) == 2
+    left = sum(file.stat().st_size for file in (home / "models").rglob("*") if file.is_file())
+    capsys.readouterr()
+    assert main(["models", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert (listed["begun"], listed["installed"]) == ({REPO: left}, [])
+    assert main(["models"]) == 0
+    assert f"`zeroshelf models remove {REPO}` frees the space" in capsys.readouterr().out
+    assert main(["models", "remove", REPO, "--yes"]) == 0
+    assert tree(home / "models") == [] and installed.begun() == {}
+    assert main(["models", "remove", REPO, "--yes"]) == 2
+    assert "is not installed" in capsys.readouterr().err
+
+
 def refused(home: Path, name: str = REPO) -> str:
     with pytest.raises(UserError) as trouble:
         install(name)
@@ -203,6 +222,16 @@ def test_a_disk_that_fills_leaves_nothing(
 def test_a_model_that_cannot_speak_is_not_installed(hub: Hub, home: Path) -> None:
     tiny.textual(hub.folder / REPO / "textual" / "model.onnx", name="strange")
     assert "strange" in refused(home)
+
+
+@pytest.mark.parametrize("spoilt", [{"logit_scale": None}, {"model_type": "siglip2"}])
+def test_what_the_settings_tell_is_told_before_the_graphs_come(
+    hub: Hub, home: Path, spoilt: dict[str, object]
+) -> None:
+    config = tiny.transformers_js(hub.folder / "someone" / "siglip", "siglip") / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | spoilt))
+    assert f"config.json: {next(iter(spoilt))} is " in refused(home, "someone/siglip")
+    assert hub.requests and not [path for path, _ in hub.requests if path.endswith(".onnx")]
 
 
 def test_without_a_network_it_says_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,6 +346,20 @@ def test_the_commands(hub: Hub, home: Path) -> None:
     assert run(cli, ["models", "remove", REPO, "--yes"]).exit_code == 0
     assert installed.ids() == ()
     assert "siglip2-b-16" in run(cli, ["models"]).output
+
+
+def test_what_came_with_a_package_need_not_be_got(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is asked
+    assert main(["models", "get", "starter"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("starter is here already: ") and said.out.count("\n") == 1
+    assert main(["models", "get", "starter", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["folder"] == str(models.STARTER)
+    monkeypatch.setattr(models, "starters", lambda: {"starter": models.STARTER})
+    assert main(["models", "get", "starter-multilingual"]) == 2
+    assert "pip install ./languages" in capsys.readouterr().err
 
 
 def test_every_row_of_the_catalogue_is_whole() -> None:

@@ -228,6 +228,19 @@ def test_which_model_is_used(tmp_path: Path, home: Path, monkeypatch: pytest.Mon
         models.find("clip-l-14")
 
 
+def test_a_wrong_name_in_the_environment_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZEROSHELF_MODEL", "clip-l-14")
+    with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .*models get clip-l-14` brings it"):
+        models.find()
+    monkeypatch.setenv("ZEROSHELF_MODEL", str(tmp_path))  # a folder without a model
+    with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .* holds no model"):
+        models.find()
+    with pytest.raises(UserError, match=r"^there is no model 'nonsense'"):  # typed: --model
+        models.find("nonsense")
+
+
 def test_only_a_model_that_a_hub_has_is_said_to_come_from_one() -> None:
     with pytest.raises(UserError, match="models get clip-l-14` brings it"):
         models.find("clip-l-14")

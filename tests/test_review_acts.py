@@ -22,6 +22,7 @@ from tests.reviewing import (
     shelf,
     shown,
 )
+from zeroshelf import runs
 from zeroshelf.commands.options import KINDS
 from zeroshelf.files import sidecars
 
@@ -83,6 +84,44 @@ def test_each_kind_is_applied_and_undone_from_the_page(
         assert chromium.run("document.getElementById('apply-says').textContent").startswith(
             "Everything is back as it was."
         )
+    assert chromium.errors == []
+
+
+def test_how_is_chosen_beside_apply_and_kept_with_the_plan(
+    tmp_path: Path, chromium: Chromium
+) -> None:
+    run = colour_run(tmp_path, each=3)
+    before = tree(tmp_path)
+    ways = "[...document.querySelectorAll('#apply-how input')]"
+    with serving(run) as (session, address):
+        opened(chromium, address)
+        shelf(chromium, "other")
+        press(chromium, "A", shift=True)
+        press(chromium, "g")
+        kept(chromium, 1)
+        chromium.run("document.getElementById('apply-open').click()")
+        assert chromium.run(f"{ways}.map((way) => way.value)") == [*KINDS[:-1]]
+        assert chromium.run(f"{ways}.find((way) => way.checked).value") == "copy"
+        chromium.run(f"{ways}.find((way) => way.value === 'move').click()")
+        says = "document.getElementById('apply-says').textContent"
+        assert "is moved to its shelf" in chromium.run(says)
+        carry(chromium, "apply-now", "applied")
+        assert chromium.run("document.getElementById('apply-how').hidden")
+        assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == []
+        assert len(list((tmp_path / "sorted" / "green").iterdir())) == 6  # with the edit
+        assert "move to" in chromium.run("document.getElementById('facts').textContent")
+        assert chromium.run("fetch('picture/0').then((answer) => answer.status)") == 200
+        assert runs.find(run.id).kind == "move"
+        carry(chromium, "unapply", "undone")
+        assert tree(tmp_path) == before
+        chromium.run("document.getElementById('apply').close()")
+        chromium.run("document.getElementById('apply-open').click()")
+        assert chromium.run(f"{ways}.find((way) => way.checked).value") == "move"
+        chromium.run(f"{ways}.find((way) => way.value === 'symlink').click()")
+        carry(chromium, "apply-now", "applied")
+        assert all(path.is_symlink() for path in (tmp_path / "sorted" / "green").iterdir())
+        carry(chromium, "unapply", "undone")
+        assert tree(tmp_path) == before and session.planned.kind == "symlink"
     assert chromium.errors == []
 
 

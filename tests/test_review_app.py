@@ -6,6 +6,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,9 +21,10 @@ pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.reviewing import TOKEN, colour_run, serving
 from zeroshelf import apply as application
-from zeroshelf import edits, marks
+from zeroshelf import edits, marks, runs
 from zeroshelf.cli import cli
 from zeroshelf.commands.review import keep
+from zeroshelf.errors import UserError
 from zeroshelf.files import journal, planfile
 from zeroshelf.review import carrying
 from zeroshelf.review.session import MODEL, PERSON, Session
@@ -273,6 +275,35 @@ def test_a_review_that_ends_while_it_applies_says_so_and_waits(
     ended = CliRunner().invoke(cli, ["review", "--no-open"])
     assert "Still applying: this ends when that is done." in ended.output
     assert run.record and journal.state(run.record) == "applied"
+
+
+def test_how_is_chosen_among_what_the_plan_allows(served: tuple[Session, Client]) -> None:
+    session, client = served
+    plan = Path(session.record, "plan.jsonl")
+    before = plan.read_bytes()
+    for kind in ("tag", "untag", "teleport", ["move"], 1):
+        status, answer = client.edit(do="apply", kind=kind)
+        assert status == 409 and "it is a copy" in answer["error"]
+    assert plan.read_bytes() == before and journal.state(session.record) == "planned"
+    session.planned = replace(session.planned, several=True)
+    assert session.kinds == ("copy", "symlink", "relative-symlink", "hardlink")
+    session.planned = replace(session.planned, kind="tag")
+    assert session.kinds == ("tag",)
+
+
+def test_what_was_begun_in_one_way_goes_on_in_it(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=2)
+    (tmp_path / "pictures" / "red-00.png").unlink()
+    with Session(run) as session:
+        carrier = carrying.Carrier(session)
+        carrier.apply("copy")
+        carrier.wait()
+        assert carrier.progress.state == "partly"
+        with pytest.raises(UserError, match="undo it first"):
+            carrier.apply("move")
+        carrier.apply("copy")
+        carrier.wait()
+        assert runs.find(run.id).kind == "copy"
 
 
 def test_what_a_person_placed_is_never_moved(served: tuple[Session, Client]) -> None:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,31 @@ def tree(where: Path) -> dict[str, bytes]:
     return {str(p.relative_to(where)): p.read_bytes() for p in where.rglob("*") if p.is_file()}
 
 
-def reviewing(where: Path) -> tuple[subprocess.Popen[str], str]:
+PROGRAM = ("-m", "zeroshelf")
+SLOW = """
+import os, sys, time
+from zeroshelf import apply, cli
+apply.BATCH = 1
+stage, staged = apply.transfer.stage, []
+
+def slowly(*what):
+    staged.append(what)
+    while len(staged) == 3 and not os.path.exists("go"):
+        time.sleep(0.01)
+    return stage(*what)
+
+apply.transfer.stage = slowly
+sys.exit(cli.main())
+"""  # the third file waits for a file "go"
+
+
+def reviewing(where: Path, program: tuple[str, ...] = PROGRAM) -> tuple[subprocess.Popen[str], str]:
     """A server that reviews the newest run, and its address."""
     review = subprocess.Popen(
-        [sys.executable, "-m", "zeroshelf", "review", "--no-open"],
+        [sys.executable, *program, "review", "--no-open"],
         cwd=where,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
@@ -114,6 +134,39 @@ def test_ctrl_c_ends_the_review_with_what_is_kept_and_0(tmp_path: Path) -> None:
     said = ended("other", "other")
     assert said.startswith(f"4 edits are kept in {record}. This run was carried out before")
     assert f"`zeroshelf undo {run}`, then `zeroshelf apply {run}`" in said
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
+    """Once: it is finished. Twice: it stops between two files. Thrice: at once, as by a kill."""
+    demo = zeroshelf("demo", where=tmp_path)
+    zeroshelf("undo", "--yes", where=tmp_path)
+    before, shelves = tree(tmp_path), Path(demo["destination"])
+    review, address = reviewing(tmp_path, ("-c", SLOW))
+    assert review.stdout and review.stderr
+    _edit(address, {"do": "apply"})
+    while _get(address, "state")["progress"]["done"] < 2:
+        time.sleep(0.01)
+    review.send_signal(signal.SIGINT)
+    while "Ctrl-C once more" not in review.stdout.readline():
+        pass
+    for _ in range(times - 1):
+        time.sleep(0.5)
+        review.send_signal(signal.SIGINT)
+    if times < 3:
+        time.sleep(0.5)
+        (tmp_path / "go").touch()
+    assert review.wait(60) == (0 if times == 1 else 130)
+    (tmp_path / "go").unlink(missing_ok=True)
+    said, complaint = review.stdout.read(), review.stderr.read()
+    assert complaint.strip().count("\n") == 0 and bool(complaint) == (times == 3)
+    done = [path for path in shelves.rglob("*") if path.is_file()]
+    assert len(done) == {1: 22, 2: 3, 3: 2}[times]
+    assert (f"zeroshelf apply {demo['run']}" in said) == (times == 2)
+    zeroshelf("apply", "--yes", where=tmp_path)
+    assert len([path for path in shelves.rglob("*") if path.is_file()]) == 22
+    zeroshelf("undo", "--yes", where=tmp_path)
+    assert tree(tmp_path) == before
 
 
 def test_edits_after_an_apply_ask_for_an_undo_first(tmp_path: Path) -> None:

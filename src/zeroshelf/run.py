@@ -25,6 +25,7 @@ from zeroshelf import marks as remembered
 from zeroshelf import question as asked
 from zeroshelf import undo as undoing
 from zeroshelf.decisions import Decisions
+from zeroshelf.doctor import Advice, serious
 from zeroshelf.errors import UserError
 from zeroshelf.files import planfile
 from zeroshelf.records import (
@@ -48,6 +49,8 @@ from zeroshelf.scores import score
 from zeroshelf.store import Store
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
+
+TOLD = 3  # pieces of advice on labels among the notes; `zeroshelf labels check` has them all
 
 
 def classify(
@@ -156,6 +159,7 @@ class Run:
         self._saved: Plan | None = None  # the plan that `record` holds
         self.known = known or {}  # the kept marks that the decisions follow
         self.marks: dict[str, str] = {}  # path -> label, a person's word in this run
+        self.advice: tuple[Advice, ...] = ()  # what is seriously wrong with the labels
         self._near_duplicates: tuple[tuple[int, ...], ...] | None = None  # nobody looked yet
         self._encoder = encoder
         self._store = store
@@ -192,6 +196,7 @@ class Run:
         cut = f"{len(short):,} pictures are cut short and were judged by what is there"
         return (
             *models.notes(self.model, self.labels),
+            *_told(self.advice),
             *([cut] if short else []),
             *([followed] if self.known else []),
             *([self._store.trouble] if self._store.trouble else []),
@@ -284,6 +289,7 @@ class Run:
             self.known,
         )
         run.marks, run.id, run.record = everything, self.id, self.record
+        run.advice = self.advice
         run._near_duplicates = self._near_duplicates
         return run
 
@@ -478,8 +484,18 @@ def _answer(
     decided = deciding.decide(scores, threshold=question.threshold)
     run = Run(question, embedded, decided, encoder, store, known=known)
     run.decisions = run.taught(decided, {}, known)
+    run.advice = serious(question.labels, texts)
     run.seconds = time.monotonic() - start
     return run
+
+
+def _told(advice: Sequence[Advice]) -> Iterator[str]:
+    for one in advice[:TOLD]:
+        yield (
+            f"{' and '.join(one.labels)}: {one.problem}; `zeroshelf labels check` says what helps"
+        )
+    if len(advice) > TOLD:
+        yield f"... and {len(advice) - TOLD:,} more about these labels"
 
 
 def _marks_of(record: str) -> str:

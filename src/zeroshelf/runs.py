@@ -26,7 +26,7 @@ class RunRecord:
     folder: str
     destination: str
     kind: ActionKind
-    pictures: int  # in the plan when it was made
+    pictures: int  # in the plan
     state: State
 
 
@@ -41,19 +41,26 @@ def new(plan: Plan) -> tuple[str, str]:
     record = root()
     try:
         name, record = _claim()
-        planfile.save(plan, os.path.join(record, "plan.jsonl"))
-        facts = {
-            "id": name,
-            "folder": plan.folder,
-            "destination": plan.destination,
-            "kind": plan.kind,
-            "pictures": sum(action.companion_of is None for action in plan.actions),
-        }
-        with open(os.path.join(record, "run.json"), "w", encoding="ascii") as file:
-            json.dump(facts, file)
+        keep(record, plan)
     except OSError as error:
         raise UserError(f"the run's record {record} can't be written: {error.strerror}") from None
     return name, record
+
+
+def keep(record: str, plan: Plan) -> None:
+    """Make `plan` that of the run in `record`, and what the list of runs says of it."""
+    planfile.save(plan, os.path.join(record, "plan.jsonl"))
+    facts = {
+        "id": os.path.basename(record),
+        "folder": plan.folder,
+        "destination": plan.destination,
+        "kind": plan.kind,
+        "pictures": sum(action.companion_of is None for action in plan.actions),
+    }
+    path = os.path.join(record, "run.json")
+    with open(path + ".part", "w", encoding="ascii") as file:
+        json.dump(facts, file)
+    os.replace(path + ".part", path)
 
 
 def _claim() -> tuple[str, str]:

@@ -36,7 +36,7 @@ def group(context: click.Context, screen: Screen) -> None:
 @group.command("list")
 @options.showing
 def list_(screen: Screen) -> None:
-    """The models of the catalogue, and those that are installed."""
+    """The models of the catalogue, and those that are installed or begun."""
     _list(screen)
 
 
@@ -67,6 +67,12 @@ def _list(screen: Screen) -> None:
         )
     rows += [[id, "yes", "", 0, "", "", ""] for id in here if id not in catalogue.rows()]
     screen.table(["id", "here", "ImageNet", "MB", "about/s", "speaks", "licence"], rows)
+    begun = installed.begun()
+    for id, size in begun.items():
+        screen.say(
+            f"Of {id} {size / 1e6:,.0f} MB are here: `zeroshelf models get {id}` goes on, "
+            f"`zeroshelf models remove {id}` frees the space"
+        )
     best = catalogue.recommend(speed, models.memory_mb(), installed=here)
     if best:
         screen.say(f"For this machine: zeroshelf models get {best.id}")
@@ -77,6 +83,7 @@ def _list(screen: Screen) -> None:
             "default": default,
             "recommended": best.id if best else None,
             "installed": list(here),
+            "begun": begun,  # bytes of each
             "starters": list(models.starters()),
             "models": [
                 {
@@ -102,8 +109,14 @@ def _spoken(languages: Sequence[str]) -> str:
 @options.showing
 def get(screen: Screen, id: str, revision: str | None) -> None:
     """Bring a model from a hub: a catalogue id, or OWNER/NAME of any repository."""
+    from zeroshelf import models
     from zeroshelf.models import installed
 
+    if id in (*models.starters(), models.MULTILINGUAL):
+        model = models.find(id)
+        screen.say(f"{id} is here already: it came with its package ({model.folder})")
+        screen.data({"id": id, "folder": str(model.folder), "licence": model.licence})
+        return
     offer = installed.offer(id, revision)
     screen.say(
         f"{offer.id}: {offer.size / 1e6:,.0f} MB from {offer.remote.repo} at "
@@ -167,12 +180,10 @@ def show(screen: Screen, id: str | None) -> None:
 @options.yes
 @options.showing
 def remove(screen: Screen, id: str, yes: bool) -> None:
-    """Delete an installed model's files."""
+    """Delete an installed model's files, or what a cut download left."""
     from zeroshelf.models import installed
 
-    if id not in installed.ids():
-        raise UserError(f"{id} is not installed; `zeroshelf models` lists what is")
-    if not yes and not screen.ask(f"Delete {installed.folder_of(id)}?"):
+    if not yes and not screen.ask(f"Delete {installed.place_of(id)}?"):
         return
     folder = installed.remove(id)
     screen.say(f"removed {id}")

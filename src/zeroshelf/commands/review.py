@@ -16,6 +16,7 @@ from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
     from zeroshelf.records import Progress
+    from zeroshelf.review.carrying import Carrier
     from zeroshelf.review.session import Session
     from zeroshelf.run import Run
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Else any that is free.")
 @click.option("--no-open", is_flag=True, help="Only print the address.")
 @showing
-def command(what: str | None, port: int, no_open: bool, screen: Screen, **sorting: Any) -> None:
+def command(what: str | None, port: int, no_open: bool, screen: Screen, **sorting: Any) -> int:
     """Look through a run in the browser, and put right what is wrong.
 
     \b
@@ -46,7 +47,7 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
       zeroshelf review --port 8400 --no-open    elsewhere, by ssh -L 8400:127.0.0.1:8400
 
     Every edit is kept at once. `zeroshelf apply` then does exactly what the page shows. Ctrl-C ends
-    the review and says what is kept; the exit code is 0.
+    the review and says what is kept; the exit code is 0. A second one stops an apply at work.
     """
     try:
         import starlette  # noqa: F401
@@ -77,11 +78,25 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
             click.launch(address)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
-        if carrier.busy:
-            screen.say(f"Still {carrier.progress.state}: this ends when that is done.")
+        whole = _finish(carrier, screen)
+        if not whole:
+            screen.say(f"Stopped. `zeroshelf apply {run.id}` carries out the rest,")
+            screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
+        _part(session, screen)
+    return 0 if whole else 130
+
+
+def _finish(carrier: Carrier, screen: Screen) -> bool:
+    """Wait for an apply or undo that is at work. False where another Ctrl-C stopped it."""
+    if carrier.busy:
+        screen.say(f"Still {carrier.progress.state}: this ends when that is done.")
+        screen.say("Ctrl-C once more stops it after the files at work.")
+        try:
             with screen.progress() as progress:
                 carrier.wait(progress)
-        _part(session, screen)
+        except KeyboardInterrupt:
+            return not carrier.stop()
+    return True
 
 
 def keep(session: Session, progress: Progress | None = None) -> bool:

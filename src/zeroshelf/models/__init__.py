@@ -10,6 +10,7 @@ import importlib.util
 import os
 import unicodedata
 import warnings
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -45,7 +46,12 @@ def find(name: str | None = None) -> Model:
     None means the one that ZEROSHELF_MODEL names, else the most accurate that is installed, else
     the starter. Raises `UserError` where there is no such model; nothing is ever fetched.
     """
-    name = name or os.environ.get("ZEROSHELF_MODEL") or best_installed() or "starter"
+    if not name and (chosen := os.environ.get("ZEROSHELF_MODEL")):
+        try:
+            return find(chosen)
+        except UserError as trouble:  # nobody typed that name just now
+            raise UserError(f"ZEROSHELF_MODEL: {trouble}") from trouble
+    name = name or best_installed() or "starter"
     if name in (shipped := starters()):
         return describe(name, shipped[name])
     if name == MULTILINGUAL:
@@ -72,9 +78,13 @@ def best_installed() -> str | None:
     return max(here, key=lambda id: (rows[id].top1 or 0) if id in rows else 0, default=None)
 
 
-def describe(id: str, folder: Path) -> Model:
-    """The model in `folder`, under the name `id`."""
-    layout = layouts.read(folder)
+def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
+    """The model in `folder`, under the name `id`.
+
+    `coming` are graphs that are still to be brought: what can't be used is refused without them,
+    and what can has no digest yet.
+    """
+    layout = layouts.read(folder, coming)
     said = {key: value for key, value in layout.settings.items() if value is not None}
     known = installed.settings(folder) | said
     scale, bias = known.get("logit_scale"), known.get("logit_bias")
@@ -86,7 +96,7 @@ def describe(id: str, folder: Path) -> Model:
             f"{file}: logit_scale is missing, and no rule gives it for this "
             "model; add it, and logit_bias, from the checkpoint"
         )
-    found = _digest(layout)
+    found = "" if coming else _digest(layout)
     return Model(
         id=id,
         folder=folder,

@@ -63,6 +63,15 @@ def _writing() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _kept_if_usable(partial: Path) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        shutil.rmtree(partial)
+        raise
+
+
 def folder_of(id: str) -> Path:
     return home() / id.replace("/", "--")
 
@@ -71,6 +80,30 @@ def ids() -> tuple[str, ...]:
     """The installed models."""
     records = sorted(home().glob(f"*/{RECORD}"))
     return tuple(str(read_json(one).get("id", one.parent.name)) for one in records)
+
+
+def begun() -> dict[str, int]:
+    """The downloads that were cut off, and how many bytes of each are here: `install` goes on with
+    them, `remove` frees the space."""
+    return {
+        folder.name.replace("--", "/"): sum(
+            file.stat().st_size for file in folder.rglob("*") if file.is_file()
+        )
+        for folder in sorted(home().glob(".partial/*"))
+    }
+
+
+def place_of(id: str) -> Path:
+    """Where an installed model's files lie, or what was brought of one so far."""
+    if id in ids():
+        return folder_of(id)
+    if id in begun():
+        return _partial(id)
+    raise UserError(f"{id} is not installed; `zeroshelf models` lists what is")
+
+
+def _partial(id: str) -> Path:
+    return home() / ".partial" / folder_of(id).name
 
 
 def offer(name: str, revision: str | None = None) -> Offer:
@@ -95,24 +128,28 @@ def offer(name: str, revision: str | None = None) -> Offer:
 
 @_writing()
 def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Path:
-    """Bring the files, check them, let the model speak once, and only then give it its name."""
+    """Bring the files, check them, let the model speak once, and only then give it its name.
+
+    The settings come first: they tell of many a model that it can't be used, and cost nothing.
+    """
+    from zeroshelf import models
+
     target = folder_of(offer.id)
     if target.exists():
         raise UserError(_already(offer, target))
-    partial = home() / ".partial" / target.name
-    fetch.download(offer.remote, offer.files, partial)  # what is cut off here goes on next time
-    try:
+    partial = _partial(offer.id)
+    graphs = [file for file in offer.files if file.path.endswith(".onnx")]
+    settings = [file for file in offer.files if file not in graphs]
+    fetch.download(offer.remote, settings, partial)
+    with _kept_if_usable(partial):
+        models.describe(offer.id, partial, coming={partial / file.path for file in graphs})
+    fetch.download(offer.remote, graphs, partial)  # what is cut off here goes on next time
+    with _kept_if_usable(partial):
         beside = tuple(_beside(offer, partial))
-    except UserError:
-        shutil.rmtree(partial)
-        raise
     fetch.download(offer.remote, beside, partial)
     say("checking")
-    try:
+    with _kept_if_usable(partial):
         _finish(offer, partial, [file.path for file in (*offer.files, *beside)])
-    except UserError:
-        shutil.rmtree(partial)
-        raise
     partial.rename(target)
     return target
 
@@ -161,14 +198,12 @@ def adopt(folder: Path) -> str:
 
 @_writing()
 def remove(id: str) -> Path:
-    """Delete an installed model, and nothing else."""
-    if id not in ids():
-        raise UserError(f"{id} is not installed; `zeroshelf models` lists what is")
-    folder = folder_of(id)
-    hidden = home() / ".partial" / folder.name
-    shutil.rmtree(hidden, ignore_errors=True)
-    hidden.parent.mkdir(exist_ok=True)
-    folder.rename(hidden)  # at once: a removal that is stopped leaves no half of a model
+    """Delete an installed model, or what a cut download left of one, and nothing else."""
+    folder, hidden = place_of(id), _partial(id)
+    if folder != hidden:
+        shutil.rmtree(hidden, ignore_errors=True)
+        hidden.parent.mkdir(exist_ok=True)
+        folder.rename(hidden)  # at once: a removal that is stopped leaves no half of a model
     shutil.rmtree(hidden)
     return folder
 

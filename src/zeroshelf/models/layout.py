@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -52,19 +53,23 @@ class Layout:
     settings: Json  # logit_scale, logit_bias, activation, languages, licence, open_set
 
 
-def read(folder: Path) -> Layout:
-    """The model in `folder`."""
-    if (folder / "visual" / "model.onnx").is_file():
+def read(folder: Path, coming: Collection[Path] = ()) -> Layout:
+    """The model in `folder`. `coming`: its graphs, where they are still to be brought."""
+    if _is_there(folder / "visual" / "model.onnx", coming):
         return _immich(folder)
     if (folder / "preprocessor_config.json").is_file():
-        return _transformers(folder)
+        return _transformers(folder, coming)
     for inner in (folder, folder / "ViT-B-32-256-datacomp_s34b_b86k"):
-        if (inner / "visual.onnx").is_file():
+        if _is_there(inner / "visual.onnx", coming):
             return _rclip(inner)
     raise UserError(
         f"{folder} holds no model that can be read (no visual/model.onnx, preprocessor_config.json "
         "or visual.onnx); `zeroshelf models export` converts checkpoints of torch"
     )
+
+
+def _is_there(file: Path, coming: Collection[Path]) -> bool:
+    return file in coming or file.is_file()
 
 
 def _immich(folder: Path) -> Layout:
@@ -100,7 +105,7 @@ def _immich(folder: Path) -> Layout:
     )
 
 
-def _transformers(folder: Path) -> Layout:
+def _transformers(folder: Path, coming: Collection[Path]) -> Layout:
     """transformers.js (Xenova, onnx-community): config.json, preprocessor_config.json, onnx/."""
     config_file = folder / "config.json"
     visual_file = folder / "preprocessor_config.json"
@@ -123,8 +128,8 @@ def _transformers(folder: Path) -> Layout:
         context, dim, dim_key = 64, vision.get("hidden_size", 768), "vision_config.hidden_size"
         cleaning = "siglip" if tokenizer_class in SIGLIP_TOKENIZERS else "siglip2"
     return Layout(
-        visual=_graph(folder, "vision_model"),
-        textual=_graph(folder, "text_model"),
+        visual=_graph(folder, "vision_model", coming),
+        textual=_graph(folder, "text_model", coming),
         preprocessing=_preprocessor_config(visual, visual_file),
         text=TextSettings(
             tokenizer=folder / "tokenizer.json",
@@ -161,10 +166,10 @@ def _rclip(folder: Path) -> Layout:
     )
 
 
-def _graph(folder: Path, name: str) -> Path:
+def _graph(folder: Path, name: str, coming: Collection[Path]) -> Path:
     names = [f"{name}{suffix}.onnx" for suffix in TRANSFORMERS_GRAPHS]
     for file in [place / n for n in names for place in (folder / "onnx", folder)]:
-        if file.is_file():
+        if _is_there(file, coming):
             return file
     raise UserError(f"{folder} has no onnx/{name}.onnx, nor one of its smaller variants")
 

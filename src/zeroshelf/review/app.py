@@ -49,7 +49,6 @@ class _Page:
         self.session = session
         self.carrier = carrier
         self.lesson = lessons.Lesson(0, 0, ())
-        self.plan = planfile.load(os.path.join(session.record, "plan.jsonl"))
         self.known = self._known()
 
     def app(self) -> Starlette:
@@ -119,6 +118,7 @@ class _Page:
                 "edits": self.session.edit_count,
                 "marks": len(edited.placed),
                 "undoable": edited.last is not None,
+                "kind": self.session.planned.kind,
                 "progress": asdict(self.carrier.progress),
                 "changed": None
                 if rows is None
@@ -244,7 +244,8 @@ class _Page:
                     raise UserError("this preview is an old one: look at it once more")
                 moved = lessons.accept(session, self.lesson, wanted)
             case {"do": "apply" | "unapply" as act}:
-                {"apply": self.carrier.apply, "unapply": self.carrier.undo}[act]()
+                kind = given.get("kind")
+                self.carrier.apply(kind) if act == "apply" else self.carrier.undo()
             case _:
                 raise ValueError("no such edit")
         return _ascii({"version": session.version, "edits": session.edit_count, "moved": moved})
@@ -260,7 +261,7 @@ class _Page:
     def _place(self, row: int) -> str:
         """Where the picture lies by now: at its old place, or where the plan put it."""
         path = self.session.run.embeddings.pictures[row].path
-        if os.path.exists(path) or self.plan.kind != "move":
+        if os.path.exists(path) or self.session.planned.kind != "move":
             return path
         planned = planfile.load(os.path.join(self.session.record, "plan.jsonl"))
         return next((a.target for a in planned.actions if a.source == path), path)
@@ -270,8 +271,8 @@ class _Page:
         return {
             "run": run.id,
             "folder": run.question.folder,
-            "destination": self.plan.destination,
-            "kind": self.plan.kind,
+            "destination": self.session.planned.destination,
+            "kinds": self.session.kinds,
             "model": run.model.id,
             "notes": run.notes,
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],

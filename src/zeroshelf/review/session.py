@@ -12,18 +12,18 @@ import threading
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import decisions as deciding
-from zeroshelf import edits, labels, marks
+from zeroshelf import edits, labels, marks, runs
 from zeroshelf import plan as planning
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, planfile
-from zeroshelf.records import OTHER, Label, LabelSet, Plan, Progress
+from zeroshelf.records import OTHER, ActionKind, Label, LabelSet, Plan, Progress
 
 if TYPE_CHECKING:
     from zeroshelf.run import Run
@@ -50,6 +50,7 @@ class Session:
             raise UserError("this run has no record yet: save it, then review it")
         self.run = run
         self.record = run.record
+        self.planned = planfile.load(os.path.join(self.record, "plan.jsonl"))  # on the disk
         self.root = run.question.folder
         self.paths = [_relative(p.path, self.root) for p in run.embeddings.pictures]
         self.row_of = {path: row for row, path in enumerate(self.paths)}
@@ -192,10 +193,28 @@ class Session:
 
     # --- to the plan ------------------------------------------------------------------------
 
-    def plan(self) -> Plan:
-        """Where every picture would go as the shelves are now."""
+    @property
+    def kinds(self) -> tuple[ActionKind, ...]:
+        """What may be done with the pictures: what the plan says, or what else these two folders
+        and shelves allow. Tags go to no folder, and nothing else goes without."""
+        if self.planned.kind == "tag":
+            return ("tag",)
+        return tuple(kind for kind in get_args(ActionKind) if self._allows(kind))
+
+    def _allows(self, kind: ActionKind) -> bool:
+        plan = self.planned
+        if kind in ("tag", "untag") or (kind == "move" and plan.several):
+            return False
+        try:
+            planning.check_destination(plan.folder, plan.destination, kind)
+        except (UserError, OSError):
+            return kind == plan.kind  # apply says why
+        return True
+
+    def plan(self, kind: ActionKind | None = None) -> Plan:
+        """Where every picture would go as the shelves are now, and how: None as before."""
         with self.lock:
-            before = planfile.load(os.path.join(self.record, "plan.jsonl"))
+            before = replace(self.planned, kind=kind or self.planned.kind)
             by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
             return planning.like(before, self.run.embeddings, self._shown(), by_hand)
 
@@ -203,19 +222,20 @@ class Session:
         """The decisions with every picture on the shelf that the page shows."""
         return replace(self.decisions, chosen=self.shelves.columns.astype(np.int32))
 
-    def settle(self) -> bool:
-        """Make the plan what the page shows, so that `zeroshelf apply` does exactly that. Not while
-        the run is carried out: then undo comes first. Says whether the plan is up to date."""
+    def settle(self, kind: ActionKind | None = None) -> bool:
+        """Make the plan what the page shows, so that `zeroshelf apply` does exactly that; `kind`:
+        in another way than before. Not while the run is carried out: then undo comes first. Says
+        whether the plan is up to date."""
         with self.lock:
-            if self.edit_count == self._settled:
+            if self.edit_count == self._settled and kind in (None, self.planned.kind):
                 return True
             if journal.state(self.record) in ("applied", "partly"):
                 return False
-            planned = self.plan()
+            planned = self.plan(kind)
             self.run.decisions = self._shown()
-            planfile.save(planned, os.path.join(self.record, "plan.jsonl"))
+            runs.keep(self.record, planned)
             edits.note_settled(self.record, self.edit_count)
-            self._settled = self.edit_count
+            self._settled, self.planned = self.edit_count, planned
             return True
 
     def write(self, progress: Progress | None = None) -> None:

@@ -100,11 +100,30 @@ $("bold").addEventListener("change", async () => {
 
 // --- apply and undo ---------------------------------------------------------------------------------
 
-const WORDS = { copy: "copied", move: "moved" };  // else linked
+const HOW = {  // what is done with each picture: the choice, the word for it, and what that means
+  copy: ["Copy", "copied", "The originals stay where they are."],
+  move: ["Move", "moved", "The originals leave their folders."],
+  symlink: ["Link", "linked", "The originals stay, and the links to them break if they are moved."],
+  "relative-symlink": ["Relative link", "linked", "The originals stay, and the links hold as long as both folders are moved together."],
+  hardlink: ["Hard link", "linked", "The originals stay, and each gets a second name for the same content."],
+};
+const chosen = () => $("apply-how").querySelector("input:checked")?.value ?? run.kind;
+
+/** A choice for each way that there is, the plan's own first chosen; none where there is one way only. */
+function offerWays() {
+  const ways = run.facts.kinds.length > 1 ? run.facts.kinds : [];
+  $("apply-how").replaceChildren($("apply-how").firstElementChild, ...ways.map((kind) => {
+    const box = make("input", "unseen");
+    Object.assign(box, { type: "radio", name: "how", value: kind, checked: kind === run.kind });
+    box.addEventListener("change", drawApply);
+    return make("label", "", box, HOW[kind][0]);
+  }));
+}
 
 function plan(there) {
-  if (run.facts.kind === "tag") return `Each picture's label is written as a tag into the sidecar beside it, in ${there}. No picture is touched, and it can be undone.`;
-  return `Each picture is ${WORDS[run.facts.kind] ?? "linked"} to its shelf in ${there}. Nothing is overwritten, and it can be undone.`;
+  if (run.kind === "tag") return `Each picture's label is written as a tag into the sidecar beside it, in ${there}. No picture is touched, and it can be undone.`;
+  const [, done, means] = HOW[chosen()];
+  return `Each picture is ${done} to its shelf in ${there}. ${means} Nothing is overwritten, and it can be undone.`;
 }
 
 function drawApply() {
@@ -118,7 +137,9 @@ function drawApply() {
     partly: "This was stopped, or some pictures were left alone. Apply goes on; undo puts everything back.",
     applying: "At work …", undoing: "Putting everything back …",
   };
-  $("apply-says").textContent = error || says[state];
+  const open = run.facts.kinds.length > 1 && (state === "planned" || state === "undone");
+  $("apply-how").hidden = !open;
+  $("apply-says").textContent = open && chosen() !== run.kind ? says[state] : error || says[state];  // another way, another try
   $("apply-table").hidden = busy;
   $("apply-table").tBodies[0].replaceChildren(...run.names.map((name, column) =>
     make("tr", "", make("td", "", make("bdi", "", visible(name))), make("td", "", number(tally[column] ?? 0)))));
@@ -136,8 +157,8 @@ function drawApply() {
 
 news.addEventListener("progress", drawApply);
 news.addEventListener("change", () => { if ($("apply").open) drawApply(); });
-$("apply-open").addEventListener("click", () => { drawApply(); $("apply").showModal(); });
-$("apply-now").addEventListener("click", () => edit({ do: "apply" }).then(() => sync()));
+$("apply-open").addEventListener("click", () => { offerWays(); drawApply(); $("apply").showModal(); });
+$("apply-now").addEventListener("click", () => edit({ do: "apply", kind: $("apply-how").hidden ? run.kind : chosen() }).then(() => sync()));
 $("unapply").addEventListener("click", () => edit({ do: "unapply" }).then(() => sync()));
 
 // --- keys -------------------------------------------------------------------------------------------

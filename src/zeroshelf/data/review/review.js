@@ -244,6 +244,7 @@ $("detail").addEventListener("close", () => {
 
 // --- news -------------------------------------------------------------------------------------------
 
+const how = make("span", "", run.kind);
 news.addEventListener("change", ({ detail: { mine } }) => {
   const row = grid.rows[grid.active];
   if (!run.names.includes(view.look) && view.look !== ALL) view.look = UNSURE;  // its shelf is gone
@@ -256,6 +257,7 @@ news.addEventListener("saved", () => {
     : run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} kept` : "";
   $("undo-edit").disabled = !run.undoable && !run.pending;
   $("bold").value = run.boldness;
+  how.textContent = run.kind;
   document.body.dataset.edits = run.edits;
   document.body.dataset.pending = run.pending;
 });
@@ -267,7 +269,7 @@ document.title = `${folder} \u00b7 zeroshelf review`;
 $("headline").textContent = folder;
 $("facts").append(
   make("span", "", plural(run.size, "picture")),
-  make("span", "", run.facts.kind, " to ", make("bdi", "", visible(run.facts.destination))),
+  make("span", "", how, " to ", make("bdi", "", visible(run.facts.destination))),
   make("span", "", "model ", make("bdi", "", visible(run.facts.model))),
   ...(run.facts.skipped.length ? [make("span", "", `${number(run.facts.skipped.length)} skipped`)] : []));
 $("notes").append(...run.facts.notes.map((note) => make("li", "", visible(note))));

@@ -11,7 +11,7 @@ export const news = new EventTarget();
 export const run = {
   size: 0, version: -1, paths: [], stacks: [], facts: {},
   columns: new Uint16Array(0), p: new Uint8Array(0), by: new Uint8Array(0),  // a picture each
-  names: [], words: [], boldness: 0, edits: 0, marks: 0, undoable: false, progress: { state: "planned" },
+  names: [], words: [], boldness: 0, edits: 0, marks: 0, undoable: false, kind: "copy", progress: { state: "planned" },
   pending: 0, lost: false,  // lost: the server does not answer
 };
 
@@ -81,7 +81,7 @@ async function take() {
   });
   run.version = now.version;
   run.names = now.shelves; run.words = now.words; run.boldness = now.boldness;
-  run.edits = now.edits; run.marks = now.marks; run.undoable = now.undoable;
+  run.edits = now.edits; run.marks = now.marks; run.undoable = now.undoable; run.kind = now.kind;
   const moved = JSON.stringify(now.progress) !== JSON.stringify(run.progress);
   run.progress = now.progress;
   if (fresh) tell("change", { rows });
