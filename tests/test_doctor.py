@@ -67,6 +67,18 @@ def test_the_shelf_above_tells_the_sense() -> None:
     assert problems("animals/crane", "machines/bat") == {}
 
 
+@pytest.mark.parametrize(
+    ("label", "other"), [("kitten", "cat"), ("poodles", "dogs"), ("church", "building")]
+)
+def test_a_label_that_is_a_kind_of_another(label: str, other: str) -> None:
+    assert "is a kind of" in problems(other, "car", label)[(label, other)]
+    assert not [one for one in problems(other, f"{other}/{label}").values() if "kind of" in one]
+
+
+def test_siblings_and_what_goes_together_are_no_kinds() -> None:
+    assert problems("dog", "leash", "kennel", "cup", "saucer", "ship", "harbor", "sailor") == {}
+
+
 def test_two_labels_that_are_one() -> None:
     assert "tell them apart" in problems("sofa", "couch", "dog")[("sofa", "couch")]
 

@@ -15,9 +15,9 @@ from zeroshelf.decisions import Decisions
 from zeroshelf.labels import spoken
 from zeroshelf.records import Label, LabelSet, Model
 from zeroshelf.words.bank import bank
-from zeroshelf.words.prompts import Texts, label_prompts, mean_vectors
-from zeroshelf.words.senses import context, sense_fits, visible_senses
-from zeroshelf.words.wordnet import wordnet
+from zeroshelf.words.prompts import Texts, asked, label_prompts, mean_vectors
+from zeroshelf.words.senses import context, sense, sense_fits, visible_senses
+from zeroshelf.words.wordnet import Synset, wordnet
 
 TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart
 CLOSE_SENSES = 0.25  # how much nearer the best sense must be to stand alone
@@ -27,6 +27,8 @@ ENOUGH = 20  # pictures on shelves before that can be said
 _ABSTRACT = {"attribute", "cognition", "feeling", "motive", "relation", "possession", "state"}
 _THINGS = {"animal", "artifact", "object", "body"}  # food is made of animals and plants
 _NEGATION = re.compile(r"\b(no|not|non|without|except|isn't|aren't)\b", re.IGNORECASE)
+# Where a definition's first words, those that tell what it is, end: "young domestic cat"
+_END = re.compile(r"[^a-z ]|\b(?:at|by|for|from|in|of|on|that|to|used|where|which|with)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
             or _language(label, word, labels, model)
             or _abstract(label, word)
             or _senses(label, word, labels, texts)
+            or _kind(label, labels, texts)
         )
         if advice:
             found.append(advice)
@@ -154,6 +157,29 @@ def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice |
         f'has several senses: "{_short(senses[best].gloss)}" and "{_short(senses[rival].gloss)}"',
         f'say which: {word} = ["another word for it"], or put it on a shelf: "kind/{word}"',
     )
+
+
+def _kind(label: Label, labels: LabelSet, texts: Texts) -> Advice | None:
+    """A label that is a kind of another: "kitten" beside "cat", but not "cat/kitten"."""
+
+    def meant(one: Label) -> Synset | None:
+        return sense(asked(one.name, labels), one, labels, texts)
+
+    if labels.language != "en" or (mine := meant(label)) is None:
+        return None
+    told = _END.split(mine.gloss.lower(), maxsplit=1)[0].split()
+    for other in labels:
+        theirs = meant(other)
+        if theirs in (None, mine) or label.name.startswith(f"{other.name}/"):
+            continue
+        if theirs.row in wordnet().above(mine.row) or asked(other.name, labels).lower() in told:
+            return Advice(
+                (label.name, other.name),
+                "the first is a kind of the second, and such a picture fits both",
+                f'make them one, {other.name} = ["{label.name}"], or a shelf in the other: '
+                f'"{other.name}/{label.name}"',
+            )
+    return None
 
 
 def _same(label: Label, labels: LabelSet) -> Advice | None:
