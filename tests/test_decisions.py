@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS
-from zeroshelf.decisions import CROWD, also, ambiguous, confidence, decide, shelves
+from zeroshelf.decisions import COMMON, CROWD, also, ambiguous, confidence, decide, shelves
 from zeroshelf.labels import parse
 from zeroshelf.likeness import PULL
 from zeroshelf.records import Label, LabelSet, Likeness, OpenSet, Picture, Scores
@@ -64,6 +64,20 @@ def test_the_best_of_many_labels_must_be_better() -> None:
     one = decide(said([[4.5]], [5.0]))
     two = decide(said([[4.5 + CROWD * np.log(2), 0.0]], [5.0]))
     assert one.probabilities[0, -1] == pytest.approx(two.probabilities[0, -1])
+
+
+def test_what_is_near_to_every_text_is_not_held_against_a_picture() -> None:
+    """Two pictures of one d, the second near to the whole bank: it stays, as far as its model says
+    what is typical; else as far as its folder does, which may lie anywhere."""
+    scores = replace(said([[3.5, 0]] * 2, [5.0] * 2), common=np.array([0, 4], np.float32))
+    constants = replace(CONSTANTS, typical=0.0)
+    known = replace(scores, model=replace(COLOURS, open_set=constants))
+    assert [one.label for one in decide(known)] == ["other", "cat"]
+    d = np.log(decide(known).probabilities[:, :2].sum(1) / decide(known).probabilities[:, 2])
+    assert d[1] - d[0] == pytest.approx(4 * COMMON, abs=1e-4)  # t_open is 1
+    far = replace(scores, common=np.array([-50, -46], np.float32))  # a wide gap between the towers
+    np.testing.assert_array_equal(decide(far).probabilities, decide(scores).probabilities)
+    assert [one.label for one in decide(replace(scores, common=None))] == ["other", "other"]
 
 
 def test_boldness_sends_fewer_to_other() -> None:

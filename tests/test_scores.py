@@ -10,6 +10,7 @@ from zeroshelf import scores as module
 from zeroshelf.labels import parse
 from zeroshelf.records import Embeddings, Picture, Scores, Vectors
 from zeroshelf.scores import score
+from zeroshelf.words import negatives
 
 
 def embeddings(*colours: tuple[float, float, float, float]) -> Embeddings:
@@ -42,6 +43,16 @@ def test_the_negative_score_is_high_where_the_bank_fits() -> None:
     assert all(found.negatives[at] for at in found.nearest.ravel())
 
 
+def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
+    colours = (RED, GREEN, GREY)
+    found = said(*colours, labels=["red", "!green"])
+    texts = ColourEncoder().embed_texts
+    _, bank = negatives.kept(parse(["red", "!green"]), texts)
+    factor, offset = module._normaliser(bank, bank, COLOURS.logit_scale)
+    logits = embeddings(*colours).vectors @ (bank.T * factor) - offset
+    assert found.common == pytest.approx(logits.mean(axis=1), abs=1e-3)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_small_folders(count: int) -> None:
     found = said(*[RED] * count, labels=["red", "blue"])
@@ -57,6 +68,8 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = said(*colours, labels=["red", "blue"])
     assert np.allclose(whole.logits, parts.logits)
     assert np.allclose(whole.negative, parts.negative)
+    assert whole.common is not None and parts.common is not None
+    assert np.allclose(whole.common, parts.common, atol=1e-5)
 
 
 def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:

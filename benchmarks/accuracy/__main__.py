@@ -19,7 +19,6 @@ from benchmarks.accuracy import calibrate, episodes, rules, sets
 from benchmarks.accuracy.episodes import Episode
 from zeroshelf import decisions
 from zeroshelf.models import calibration
-from zeroshelf.records import OpenSet
 
 SEED = 7  # not calibrate's
 KEPT = 0.95
@@ -117,11 +116,11 @@ def cells(results: list[Result], bar: Callable[[Result], float]) -> list[str]:
     return lines
 
 
-def honesty(seen: list[tuple[rules.Seen, OpenSet]]) -> list[str]:
+def honesty(seen: list[rules.Seen]) -> list[str]:
     """Expected calibration error (15 bins) of the answers, and how often each word is right."""
     probability, right, words = [], [], []
-    for one, constants in seen:
-        decided = decisions.decide(calibration.with_constants(one.scores, constants))
+    for one in seen:
+        decided = decisions.decide(one.scores)
         truth = np.where(one.episode.truth < 0, len(one.episode.labels), one.episode.truth)
         given = decided.probabilities[np.arange(len(truth)), decided.chosen]
         probability.append(given)
@@ -158,7 +157,7 @@ def main() -> None:
         for name in names:
             rest = [folder for one, folder in made if one.set != name]
             constants[name] = calibration.calibrate(rest, "")
-    seen = [rules.see(pool, one) for one in drawn]
+    seen = [rules.see(pool, one, constants[one.set]) for one in drawn]
     print(f"{len(seen)} episodes, model {pool.model.id} {pool.model.digest[:8]}\n")
     print("| rule | AUROC | FPR95 | right of kept | right of garbage | harmonic mean "
           "| kept, no garbage | regret |")  # fmt: skip
@@ -178,7 +177,7 @@ def main() -> None:
     print("\nHarmonic mean of ours by cell:\n")
     print("\n".join(cells(results, lambda one: shipped[one.episode.set])))
     print()
-    print("\n".join(honesty([(one, constants[one.episode.set]) for one in seen])))
+    print("\n".join(honesty(seen)))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from benchmarks.accuracy.episodes import Episode
 from benchmarks.accuracy.sets import Pool
 from zeroshelf.decisions import fit, softmax
 from zeroshelf.labels import parse
-from zeroshelf.records import Embeddings, Picture, Scores
+from zeroshelf.models import calibration
+from zeroshelf.records import Embeddings, OpenSet, Picture, Scores
 from zeroshelf.scores import score
 from zeroshelf.words.bank import bank
 from zeroshelf.words.prompts import PLAIN
@@ -38,7 +39,7 @@ class Seen:
 Rule = Callable[[Seen], tuple[np.ndarray, np.ndarray]]  # (M,) keep by, (M,) label
 
 
-def see(pool: Pool, episode: Episode) -> Seen:
+def see(pool: Pool, episode: Episode, constants: OpenSet) -> Seen:
     vectors = pool.vectors[episode.rows].astype(np.float32)
     labels = pool.texts([PLAIN.format(name) for name in episode.labels])
     others = [one.prompt for one in bank() if one.name not in episode.labels]
@@ -47,7 +48,7 @@ def see(pool: Pool, episode: Episode) -> Seen:
         vectors @ labels.T,
         vectors @ pool.texts(others).T,
         pool.model.logit_scale,
-        scores(pool, episode),
+        calibration.with_constants(scores(pool, episode), constants),
     )
 
 

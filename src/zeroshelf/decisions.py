@@ -1,6 +1,7 @@
 """scores -> decisions: a label or "other" for every picture, with a probability and a reason.
 
-    L, n   = logits and negative score, each drawn towards those of the pictures that look alike
+    n      = negative score - COMMON * (mean logit over the whole bank - the typical one)
+    L, n   drawn towards those of the pictures that look alike
     d      = best label's L - n - CROWD * ln K, drawn towards its part of the folder
     p_in   = sigmoid((d - delta) / t_open)          is the picture on a shelf at all?
     P(k)   = p_in * softmax(L / t_labels)[k]        and on which?
@@ -8,8 +9,9 @@
 
 `d` is an absolute score: it works for one label as for twenty, where a softmax over the labels
 can never say "none of these". The best of K labels fits a stranger the better, the larger K is;
-CROWD takes that off again. The three constants belong to the model (`OpenSet`), whose `source` says
-how they were found; a picture stays on its shelf where p_in is at least a half.
+CROWD takes that off again. Some pictures, small and blurred ones for a start, are near to every text
+and so to some negatives; COMMON forgives that. The other constants belong to the model (`OpenSet`),
+whose `source` says how they were found; a picture stays on its shelf where p_in is at least a half.
 docs/decision.md has the figures, and what was tried and left out.
 """
 
@@ -26,6 +28,7 @@ from zeroshelf.likeness import far_and_wide, near_by
 from zeroshelf.records import OTHER, Confidence, Decision, LabelSet, Scores
 
 CROWD = 0.6  # logits; garbage's d grew by .6 to 1.1 on each of four development sets
+COMMON = 0.3  # .2 to .4 differ little
 SURE, LIKELY = 0.9, 0.6  # the least probability of "sure" and of "likely"
 PLAUSIBLE = 0.9  # the labels that together are that probable are plausible
 SHOWN = 5  # labels in a decision's `top`
@@ -171,9 +174,14 @@ def _score(logits: Floats, negative: Floats, scores: Scores) -> Floats:
 
 def _drawn(scores: Scores) -> tuple[Floats, Floats]:
     """(N, K) logits and (N,) negative scores, drawn towards those of what looks alike."""
+    negative, common = scores.negative, scores.common
+    if common is not None and len(common):
+        typical = scores.model.open_set.typical
+        away = common - np.float32(common.mean() if typical is None else typical)
+        negative = negative - np.float32(COMMON) * away
     if scores.likeness is None:
-        return scores.logits, scores.negative
-    drawn = near_by(np.column_stack((scores.logits, scores.negative)), scores.likeness)
+        return scores.logits, negative
+    drawn = near_by(np.column_stack((scores.logits, negative)), scores.likeness)
     return drawn[:, :-1], drawn[:, -1]
 
 

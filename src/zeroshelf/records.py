@@ -115,9 +115,10 @@ class Preprocessing:
 class OpenSet:
     """The constants of the open-set decision. They belong to the model; `source` says whence."""
 
-    delta: float = -1.0  # d at which a picture is as likely on a shelf as not, in logits
+    delta: float = -1.6  # d at which a picture is as likely on a shelf as not, in logits
     t_open: float = 1.5  # temperature of p_in
     t_labels: float = 1.0  # temperature of the softmax over the labels
+    typical: float | None = None  # mean logit over the bank at which delta holds; None: the folder's
     source: str = "generic: not calibrated for this model"
 
 
@@ -218,6 +219,7 @@ class Scores:
     nearest: npt.NDArray[np.int32]  # (N, 3), which negatives those are, nearest first
     negatives: tuple[str, ...]  # the bank's names, as a person reads them
     model: Model
+    common: npt.NDArray[np.float32] | None = None  # (N,), mean logit over the whole bank
     likeness: Likeness | None = None  # None: every picture is decided by itself
     bank: Nearest | None = None  # kept, with the likeness, for other labels
 

@@ -6,8 +6,8 @@ how near it is to the bank's other texts (cohort normalisation, as "z-norm" in s
 
     logit(x, t) = scale * (x.t - CENTRED * mean_v(v.t)) * typical / std_v(v.t)
 
-A picture's negative score is the mean of its five nearest negatives of the bank. Pure: `texts` is
-the only door to the model.
+A picture's negative score is the mean of its five nearest negatives of the bank. What it has in
+common with all of them is told beside it. Pure: `texts` is the only door to the model.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def score(
     place = {one: at for at, one in enumerate(bank)}
     places = np.array([place.get(one, -1) for one in whole_bank()], np.int32)
     own = len(labels.negatives)  # the first of the bank
+    mean_text = (against.T * factors[len(words) :]).mean(axis=1)
 
     def away(rows: slice | npt.NDArray[np.intp], of: slice) -> Floats:
         """(n, M) logits of the negatives `of` the bank."""
@@ -59,7 +60,7 @@ def score(
 
     count, nearest_of = len(embeddings), min(NEAREST, len(bank))
     logits = np.empty((count, len(labels)), np.float32)
-    negative = np.empty(count, np.float32)
+    negative, common = np.empty(count, np.float32), np.empty(count, np.float32)
     nearest = np.empty((count, NAMED), np.int32)
     for start in range(0, count, BLOCK):
         rows = slice(start, min(start + BLOCK, count))
@@ -79,12 +80,14 @@ def score(
             order = np.argsort(-whole, axis=1)[:, :nearest_of]
             best[few], which[few] = np.take_along_axis(whole, order, 1), order
         negative[rows] = best.mean(axis=1)
+        common[rows] = vectors[rows] @ mean_text - offsets[len(words) :].mean()
         nearest[rows] = which[:, :NAMED]
     return Scores(
         pictures=embeddings.pictures,
         labels=labels,
         logits=logits,
         negative=negative,
+        common=common,
         nearest=nearest,
         negatives=tuple(one.name for one in bank),
         model=embeddings.model,

@@ -21,6 +21,7 @@ from zeroshelf.scores import score
 from zeroshelf.words.prompts import Texts
 
 KEPT = 0.94  # of a folder without garbage
+TYPICAL = 0.0  # mean logit over the bank that delta is measured at; another moves only delta
 TEMPERATURES = np.geomspace(0.1, 20, 60)
 LEAST = 50  # pictures of each sort
 
@@ -46,7 +47,7 @@ class Folder:
 
 
 def folder(scores: Scores, truth: npt.NDArray[np.int64]) -> Folder:
-    d, logits = fit(scores)
+    d, logits = fit(with_constants(scores, OpenSet(typical=TYPICAL)))
     return Folder(d, logits, truth)
 
 
@@ -101,6 +102,7 @@ def calibrate(folders: Sequence[Folder], source: str) -> OpenSet:
         delta=round(delta, 3),
         t_open=round(_temperature_open(folders, delta), 3),
         t_labels=round(_temperature_labels(folders), 3),
+        typical=TYPICAL,
         source=source,
     )
 
