@@ -9,9 +9,9 @@
 
 `d` is an absolute score: it works for one label as for twenty, where a softmax over the labels
 can never say "none of these". The best of K labels fits a stranger the better, the larger K is;
-CROWD takes that off again. Some pictures, small and blurred ones for a start, are near to every text
-and so to some negatives; COMMON forgives that. The other constants belong to the model (`OpenSet`),
-whose `source` says how they were found; a picture stays on its shelf where p_in is at least a half.
+CROWD takes that off again. A small or blurred picture is near to every text, and so to some
+negatives; COMMON takes that off. The other constants belong to the model (`OpenSet`): its `source`
+says how they were found. A picture stays on its shelf where p_in is at least a half.
 docs/decision.md has the figures, and what was tried and left out.
 """
 

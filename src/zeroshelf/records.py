@@ -111,6 +111,9 @@ class Preprocessing:
     crop: Literal["round", "floor"] = "round"  # where the middle begins: torchvision, transformers
 
 
+GENERIC = "generic: not calibrated for this model"
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSet:
     """The constants of the open-set decision. They belong to the model; `source` says whence."""
@@ -118,8 +121,14 @@ class OpenSet:
     delta: float = -1.6  # d at which a picture is as likely on a shelf as not, in logits
     t_open: float = 1.5  # temperature of p_in
     t_labels: float = 1.0  # temperature of the softmax over the labels
-    typical: float | None = None  # mean logit over the bank at which delta holds; None: the folder's
-    source: str = "generic: not calibrated for this model"
+    typical: float | None = (
+        None  # mean logit over the bank at which delta holds; None: the folder's
+    )
+    source: str = GENERIC
+
+    @property
+    def measured(self) -> bool:
+        return self.source != GENERIC
 
 
 @dataclass(frozen=True, slots=True)

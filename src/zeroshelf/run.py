@@ -5,6 +5,7 @@ The command line, the notebook and other people's programs use these same object
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import Counter
@@ -69,7 +70,7 @@ def classify(
     warn: Callable[[str], None] | None = None,
 ) -> Run:
     """Find the shelf of every picture below `folder`. Nothing is moved and nothing is written
-    but the cache.
+    but the cache and, once, where "other" begins for a model that nobody measured it for.
 
     `labels` are words or phrases, a mapping of a label to its synonyms, or a `LabelSet`;
     `marks`: follow what a person said under these labels before, in whatever folder.
@@ -81,7 +82,7 @@ def classify(
     start = time.monotonic()
     wanted = labelling.parse(labels)
     root = scanning.root_of(folder)
-    encoder = encoder or models.load(models.find(model), device, warn=warn)
+    given, encoder = encoder, encoder or models.load(models.find(model), device, warn=warn)
     if progress:
         progress("looking", 0, 0)
     found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
@@ -90,6 +91,8 @@ def classify(
         raise UserError(f"no pictures in {folder}: give a folder that holds some{left_out}")
     store = store or Store.open()
     embedded = embedding.embed(found, encoder, store, progress=progress)
+    if given is None and not embedded.model.open_set.measured:
+        embedded = _calibrated(embedded, encoder, store, progress)
     question = Question(root, wanted, encoder.model.id, threshold)
     known = remembered.kept(wanted, encoder.model) if marks else {}
     return _answer(question, embedded, encoder, store, start, known, progress=progress)
@@ -487,6 +490,21 @@ def _answer(
     run.advice = serious(question.labels, texts)
     run.seconds = time.monotonic() - start
     return run
+
+
+def _calibrated(
+    embedded: Embeddings, encoder: Encoder, store: Store, progress: Progress | None
+) -> Embeddings:
+    """Give a model that has no constants of its own those that fit the starter's answers, now and
+    for later runs."""
+    from zeroshelf.models import agreement
+
+    constants = agreement.with_starter(embedded, encoder, store, progress)
+    if constants is None:
+        return embedded
+    with contextlib.suppress(UserError):  # where nothing can be kept, they are made each time
+        models.installed.calibrate(embedded.model, constants)
+    return replace(embedded, model=replace(embedded.model, open_set=constants))
 
 
 def _told(advice: Sequence[Advice]) -> Iterator[str]:

@@ -30,6 +30,7 @@ SCRIPTS = {
 }  # fmt: skip
 STARTER = Path(__file__).parent.parent / "data" / "starter"
 MULTILINGUAL = "starter-multilingual"  # in a package of its own, zeroshelf-languages
+AGREED = "the answers of "  # so begins the source of constants that another model gave
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "ru", "zh", "ja")  # that it knows
 
 
@@ -138,7 +139,7 @@ def processors() -> int:
 def notes(model: Model, labels: LabelSet | None = None) -> tuple[str, ...]:
     """What a person should know before trusting a model with these labels, a line each."""
     foreign = _foreign(model, _languages(labels)) if labels else None
-    lines = (_better(model), foreign, ort.hidden_package())
+    lines = (_better(model), foreign, _bar(model), ort.hidden_package())
     return tuple(line for line in lines if line)
 
 
@@ -149,6 +150,17 @@ def _better(model: Model) -> str | None:
     return (
         f"the starter model is small; `zeroshelf models get {row.id}` brings a better one "
         f"(ImageNet {row.top1:.0f} %, {row.mb / 1000:.1f} GB, {row.licence})"
+    )
+
+
+def _bar(model: Model) -> str | None:
+    """Where "other" begins, if nobody measured it for this model."""
+    if model.open_set.measured and not model.open_set.source.startswith(AGREED):
+        return None
+    how = f"where {model.open_set.source} put it" if model.open_set.measured else "at a guess"
+    return (
+        f'for {model.id}, "other" begins {how}; `zeroshelf models calibrate` measures it on '
+        "pictures that are sorted already"
     )
 
 

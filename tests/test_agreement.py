@@ -1,0 +1,106 @@
+"""A model that has no constants of its own: "other" begins where the starter's does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import tiny
+from tests.colours import COLOURS, ColourEncoder, paint
+from zeroshelf import classify, models
+from zeroshelf.decisions import decide
+from zeroshelf.labels import parse
+from zeroshelf.models import agreement
+from zeroshelf.records import Embeddings, Model, OpenSet, Picture, Vectors
+from zeroshelf.scores import score
+from zeroshelf.words.bank import bank
+
+SIZE = 48  # numbers in a made-up vector
+
+
+def texts(wanted: Sequence[str]) -> Vectors:
+    """Each text in a direction of its own, near to what it begins with."""
+    made = np.empty((len(wanted), SIZE), np.float32)
+    for row, text in enumerate(wanted):
+        made[row] = np.random.default_rng(list(text.encode())).normal(size=SIZE)
+        made[row, 0] += 6
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+def showing(words: Sequence[str], model: Model) -> Embeddings:
+    """Six pictures of each word, more or less like it."""
+    noise = np.random.default_rng(0)
+    vectors = texts([f"a photo of a {word}." for word in words for _ in range(6)])
+    vectors += noise.uniform(0.02, 0.16, (len(vectors), 1)) * noise.normal(size=vectors.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    pictures = tuple(Picture(f"/{row}", "PNG", 1, 0, 0) for row in range(len(vectors)))
+    return Embeddings(pictures, (b"",) * len(pictures), vectors.astype(np.float32), (), model)
+
+
+def kept(embeddings: Embeddings, labels: list[str], constants: OpenSet) -> float:
+    model = replace(embeddings.model, open_set=constants)
+    decided = decide(score(replace(embeddings, model=model), parse(labels), texts))
+    return float((decided.chosen < len(labels)).mean())
+
+
+def test_as_many_pictures_stay_as_under_the_model_that_is_known() -> None:
+    words = [one.name for one in bank() if one.kind == "noun" and " " not in one.name][::160]
+    measured = OpenSet(delta=-2.0, t_open=1.0, t_labels=1.0, typical=0.0, source="measured")
+    known = showing(words, replace(COLOURS, logit_scale=20.0, open_set=measured))
+    other = replace(known, model=replace(COLOURS, logit_scale=60.0, open_set=OpenSet()))
+    agreed = agreement.agree(other, texts, known, texts)
+    asked = words[:8]
+    there = kept(known, asked, measured)
+    assert 0.1 < there < 0.9
+    assert kept(other, asked, agreed) == pytest.approx(there, abs=0.1)
+    assert abs(kept(other, asked, OpenSet()) - there) > 0.2
+    assert agreed.t_open == pytest.approx(3.0, rel=0.15)  # logits are three times as wide
+    assert agreed.t_labels == pytest.approx(3.0, rel=0.15)
+    assert agreed.measured and not OpenSet().measured
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    noise = np.random.default_rng(0)
+    for number in range(agreement.LEAST):
+        colour = (int(noise.integers(256)), int(noise.integers(256)), int(noise.integers(256)))
+        paint(tmp_path / "pictures" / f"{number}.png", colour)
+    return tmp_path / "pictures"
+
+
+def test_it_is_done_once_kept_and_said(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = str(tiny.immich(tmp_path / "model", logit_scale=20))
+    assert not models.find(model).open_set.measured
+    run = classify(folder, ["red", "blue"], model=model)
+    constants = run.model.open_set
+    assert constants.source == f"the answers of starter on {agreement.LEAST} pictures"
+    assert any('"other" begins where the answers of starter' in note for note in run.notes)
+    assert models.find(model).open_set == constants
+    monkeypatch.setattr(agreement, "with_starter", None)  # nobody asks again
+    assert classify(folder, ["red", "green"], model=model).model.open_set == constants
+
+
+def test_few_pictures_say_nothing(tmp_path: Path, folder: Path) -> None:
+    model = str(tiny.immich(tmp_path / "model", logit_scale=20))
+    os.remove(folder / "0.png")
+    run = classify(folder, ["red", "blue"], model=model)
+    assert run.model.open_set == OpenSet()
+    assert any('"other" begins at a guess' in note for note in run.notes)
+
+
+def test_a_model_without_english_is_not_asked(tmp_path: Path, folder: Path) -> None:
+    model = str(tiny.immich(tmp_path / "model", logit_scale=20, languages=["zh"]))
+    assert classify(folder, ["red", "blue"], model=model).model.open_set == OpenSet()
+
+
+def test_an_encoder_that_stands_in_for_a_model_stays_as_it_is(folder: Path) -> None:
+    model = replace(COLOURS, open_set=OpenSet())
+    run = classify(folder, ["red"], encoder=ColourEncoder(model))
+    assert run.model.open_set == OpenSet()
