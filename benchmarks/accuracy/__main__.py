@@ -1,9 +1,10 @@
 """What the rules do on episodes: python -m benchmarks.accuracy [--episodes 300] [--cells]
 
 Every rule is shown with the best bar that one number for all episodes can be, and with the best of
-those that keep 95 % of a folder without garbage. Ours ships with constants; so that the figures say
-what unseen pictures may expect, each data set's episodes are judged by the constants that the other
-sets give (--shipped takes the model's own).
+those that keep 95 % of a folder without garbage. Ours ships with constants, made from the
+development sets; so that the figures say what unseen pictures may expect, each of these sets'
+episodes is judged by the constants that the other sets give (--shipped takes the model's own).
+Pictures of yours (--pictures) are judged by the model's own.
 """
 
 from __future__ import annotations
@@ -94,24 +95,29 @@ def line(name: str, results: list[Result], bar: Callable[[Result], float]) -> st
     return f"| {name} | " + " | ".join(f"{100 * figure:.1f}" for figure in figures) + " |"
 
 
+def percent(shares: list[float]) -> str:
+    """Their mean; "-" where there are none."""
+    return f"{100 * np.mean(shares):.1f}" if shares else "-"
+
+
 def cells(results: list[Result], bar: Callable[[Result], float]) -> list[str]:
     lines = ["| garbage | 10 % | 30 % | 70 % | 95 % | AUROC |", "|---|---|---|---|---|---|"]
     for kind in episodes.KINDS:
-        row = []
+        row: list[str] = []
         for share in episodes.SHARES[1:]:
             chosen = [x for x in results if (x.episode.kind, x.episode.share) == (kind, share)]
-            row.append(np.mean([one.harmonic(bar(one)) for one in chosen]))
+            row.append(percent([one.harmonic(bar(one)) for one in chosen]))
         of_kind = [x for x in results if x.episode.kind == kind and x.episode.share]
-        row.append(np.mean([one.auroc for one in of_kind]))
-        lines.append(f"| {kind} | " + " | ".join(f"{100 * x:.1f}" for x in row) + " |")
+        row.append(percent([one.auroc for one in of_kind]))
+        lines.append(f"| {kind} | " + " | ".join(row) + " |")
     for name in sorted({one.episode.set for one in results}):
         mine = [one for one in results if one.episode.set == name]
         mixed = [one for one in mine if one.episode.share]
         clean = [one for one in mine if not one.episode.share]
         lines.append(
-            f"- {name}: harmonic mean {100 * np.mean([x.harmonic(bar(x)) for x in mixed]):.1f}, "
-            f"AUROC {100 * np.mean([x.auroc for x in mixed]):.1f}, "
-            f"kept without garbage {100 * np.mean([x.kept(bar(x)) for x in clean]):.1f}"
+            f"- {name}: harmonic mean {percent([x.harmonic(bar(x)) for x in mixed])}, "
+            f"AUROC {percent([x.auroc for x in mixed])}, "
+            f"kept without garbage {percent([x.kept(bar(x)) for x in clean])}"
         )
     return lines
 
@@ -144,7 +150,7 @@ def honesty(seen: list[rules.Seen]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", help="a model's id or folder; the starter without")
-    parser.add_argument("--pictures", type=Path, help="ROOT/SET/NAME/picture; else ../shared/data")
+    parser.add_argument("--pictures", type=Path, help=sets.LAYOUTS)
     parser.add_argument("--episodes", type=int, default=300)
     parser.add_argument("--shipped", action="store_true", help="the model's own constants")
     given = parser.parse_args()
@@ -152,11 +158,9 @@ def main() -> None:
     drawn = episodes.draw(pool, given.episodes, SEED)
     names = sorted({one.set for one in drawn})
     constants = dict.fromkeys(names, pool.model.open_set)
-    if not given.shipped:
-        made = calibrate.folders(pool)
-        for name in names:
-            rest = [folder for one, folder in made if one.set != name]
-            constants[name] = calibration.calibrate(rest, "")
+    if not (given.shipped or given.pictures):
+        made = calibrate.asked(pool)
+        constants = {name: calibrate.constants(made, without=name) for name in names}
     seen = [rules.see(pool, one, constants[one.set]) for one in drawn]
     print(f"{len(seen)} episodes, model {pool.model.id} {pool.model.digest[:8]}\n")
     print("| rule | AUROC | FPR95 | right of kept | right of garbage | harmonic mean "

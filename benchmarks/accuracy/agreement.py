@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.accuracy import episodes, rules, sets
 from benchmarks.accuracy.__main__ import SEED
 from zeroshelf import models
+from zeroshelf.decisions import fit
 from zeroshelf.models import agreement, calibration
 from zeroshelf.records import Embeddings, OpenSet
 
@@ -44,8 +45,8 @@ def main() -> None:
     for name, constants in tried.items():
         harmonic, kept = [], []
         for episode, said in zip(drawn, scores, strict=True):
-            d, logits = calibration.fit(calibration.with_constants(said, constants))
-            folder = calibration.Folder(d, logits, episode.truth)
+            d, logits = fit(calibration.with_constants(said, constants))
+            folder = calibration.Folder(d, logits, episode.truth, constants.typical or 0.0)
             if folder.garbage.any():
                 outcome = calibration.outcome(folder, constants.delta)
                 harmonic.append(calibration.harmonic(*outcome))

@@ -20,14 +20,21 @@ import numpy as np
 from benchmarks.accuracy import episodes, rules, sets
 from zeroshelf import models
 from zeroshelf.models import calibration
-from zeroshelf.models.calibration import Folder
+from zeroshelf.records import OpenSet, Scores
 
 EPISODES, SEED = 300, 20
 
 
-def folders(pool: sets.Pool, count: int = EPISODES) -> list[tuple[episodes.Episode, Folder]]:
-    drawn = episodes.draw(pool, count, SEED)
-    return [(one, calibration.folder(rules.scores(pool, one), one.truth)) for one in drawn]
+def asked(pool: sets.Pool, count: int = EPISODES) -> list[tuple[episodes.Episode, Scores]]:
+    return [(one, rules.scores(pool, one)) for one in episodes.draw(pool, count, SEED)]
+
+
+def constants(
+    made: list[tuple[episodes.Episode, Scores]], without: str = "", source: str = ""
+) -> OpenSet:
+    """Those of all episodes but the ones of a set."""
+    rest = [(scores, one.truth) for one, scores in made if one.set != without]
+    return calibration.calibrate(calibration.folders(rest), source)
 
 
 def source(pool: sets.Pool, count: int) -> str:
@@ -38,33 +45,36 @@ def source(pool: sets.Pool, count: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", help="a model's id or folder; the starter without")
-    parser.add_argument("--pictures", type=Path, help="ROOT/SET/NAME/picture; else ../shared/data")
+    parser.add_argument("--pictures", type=Path, help=sets.LAYOUTS)
     parser.add_argument("--out", type=Path, help="where the constants go; else the model's config")
     parser.add_argument("--episodes", type=int, default=EPISODES)
     given = parser.parse_args()
     started = time.perf_counter()
     pool = sets.load(given.model, given.pictures)
-    made = folders(pool, given.episodes)
+    made = asked(pool, given.episodes)
     for name in sorted({one.set for one, _ in made}):
-        rest = [folder for one, folder in made if one.set != name]
-        mine = [folder for one, folder in made if one.set == name]
-        constants = calibration.calibrate(rest, "")
-        pairs = [calibration.outcome(folder, constants.delta) for folder in mine]
+        found = constants(made, without=name)
+        mine = [
+            calibration.folder(scores, one.truth, found.typical or 0.0)
+            for one, scores in made
+            if one.set == name
+        ]
+        pairs = [calibration.outcome(folder, found.delta) for folder in mine]
         mixed = [calibration.harmonic(*pair) for pair in pairs if pair[1] == pair[1]]
-        kept = [float((f.d >= constants.delta).mean()) for f in mine if not f.garbage.any()]
+        kept = [float((f.d >= found.delta).mean()) for f in mine if not f.garbage.any()]
         print(
-            f"without {name:12s} delta {constants.delta:6.2f} t_open {constants.t_open:.2f} "
-            f"t_labels {constants.t_labels:.2f}; on it: harmonic mean {100 * np.mean(mixed):.1f}, "
+            f"without {name:12s} delta {found.delta:6.2f} t_open {found.t_open:.2f} "
+            f"t_labels {found.t_labels:.2f}; on it: harmonic mean {100 * np.mean(mixed):.1f}, "
             f"kept without garbage {100 * np.mean(kept):.1f}"
         )
-    constants = calibration.calibrate([folder for _, folder in made], source(pool, len(made)))
-    print(json.dumps(asdict(constants), indent=1))
+    found = constants(made, source=source(pool, len(made)))
+    print(json.dumps(asdict(found), indent=1))
     if given.out:
-        given.out.write_text(json.dumps(asdict(constants), indent=1) + "\n")
+        given.out.write_text(json.dumps(asdict(found), indent=1) + "\n")
     else:
         path = models.find(given.model).folder / "config.json"
         config = json.loads(path.read_text())
-        path.write_text(json.dumps(config | {"open_set": asdict(constants)}, indent=2) + "\n")
+        path.write_text(json.dumps(config | {"open_set": asdict(found)}, indent=2) + "\n")
     print(f"{time.perf_counter() - started:.0f} s")
 
 

@@ -15,6 +15,7 @@ from zeroshelf.words.wordnet import wordnet
 
 SHARES = (0.0, 0.1, 0.3, 0.7, 0.95)
 KINDS = ("near", "far", "junk")
+TRIES = 200  # for one episode
 SIZE = 200  # pictures in an episode, fewer where a set has no more
 JUNK = "junk"
 
@@ -65,17 +66,24 @@ class Episode:
 
 
 def draw(pool: Pool, count: int, seed: int, only: str | None = None) -> list[Episode]:
-    """`count` episodes; kinds and shares take turns, sets and labels are drawn."""
+    """`count` episodes; kinds and shares take turns, sets and labels are drawn. A kind of garbage
+    that the pictures don't hold has no turn."""
     rng = np.random.default_rng(seed)
     sets = [str(x) for x in np.unique(pool.sets[pool.names != ""]) if x != JUNK]
     cells = [(kind, share) for share in SHARES for kind in KINDS]
     drawn: list[Episode] = []
-    while len(drawn) < count:
+    tried = 0
+    while len(drawn) < count and cells:
         kind, share = cells[len(drawn) % len(cells)]
         chosen = only or str(rng.choice(sets))
         episode = _episode(pool, rng, chosen, kind, share)
+        tried += 1
         if episode is not None:
             drawn.append(episode)
+            tried = 0
+        elif tried == TRIES:
+            cells.remove((kind, share))
+            tried = 0
     return drawn
 
 
@@ -84,7 +92,9 @@ def _episode(
 ) -> Episode | None:
     inside = pool.sets == chosen
     names = np.unique(pool.names[inside & (pool.names != "")])
-    most = min(20, len(names) - (3 if kind == "near" else 0))
+    most = max(2, min(20, len(names) - (3 if kind == "near" else 0)))
+    if len(names) < 2:
+        return None
     count = int(np.clip(np.round(np.exp(rng.uniform(np.log(2), np.log(20)))), 2, most))
     labels = tuple(str(name) for name in rng.choice(names, count, replace=False))
     wanted = np.flatnonzero(inside & np.isin(pool.names, labels))

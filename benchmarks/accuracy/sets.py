@@ -1,7 +1,8 @@
 """Labelled pictures -> a `Pool`: one vector and one true name each. Embedded once for each model.
 
 The development sets are those of ../shared/data whose split is "dev": no shipped model was trained
-on them. A folder of folders, each named as what its pictures show, is another set.
+on them. A folder of folders, each named as what its pictures show, is another set; a folder with
+an index.jsonl like that of ../shared/data is as many sets as it names.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import numpy as np
 import platformdirs
 
 from zeroshelf import embeddings, models
-from zeroshelf.records import Encoder, Folder, Model, Picture, Vectors
+from zeroshelf.records import OTHER, Encoder, Folder, Model, Picture, Vectors
 from zeroshelf.store import Store
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
+LAYOUTS = "ROOT/NAME/picture, ROOT/SET/NAME/picture or ROOT/index.jsonl; else ../shared/data"
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,13 @@ class Pool:
         return len(self.names)
 
 
-def development(encoder: Encoder, shared: Path = SHARED) -> Pool:
-    lines = (shared / "index.jsonl").read_text().splitlines()
-    rows = [row for line in lines if (row := json.loads(line))["split"] == "dev"]
+def indexed(encoder: Encoder, root: Path, split: str | None = None) -> Pool:
+    """The pictures that ROOT/index.jsonl names, below ROOT/pictures; of one split, or all."""
+    lines = (root / "index.jsonl").read_text().splitlines()
+    rows = [row for line in lines if (row := json.loads(line))["split"] == (split or row["split"])]
     return _pool(
         encoder,
-        [str(shared / "pictures" / row["file"]) for row in rows],
+        [str(root / "pictures" / row["file"]) for row in rows],
         [row["set"] for row in rows],
         [row["labels"][0] if row["labels"] else "" for row in rows],
         [" ".join(row["captions"]).lower() for row in rows],
@@ -50,11 +53,14 @@ def development(encoder: Encoder, shared: Path = SHARED) -> Pool:
 
 
 def folders(encoder: Encoder, root: Path) -> Pool:
-    """ROOT/SET/NAME/picture: "SET" is a set of its own, so that one can be left out."""
-    found = sorted(path for path in root.glob("*/*/*") if path.is_file())
+    """ROOT/NAME/picture, or ROOT/SET/NAME/picture: then a set can be left out. What somebody
+    sorted as "other" has no name."""
+    root = root.resolve()
+    files = (path for glob in ("*/*", "*/*/*") for path in root.glob(glob) if path.is_file())
+    found = sorted(path for path in files if path.parent.name != OTHER)
     return _pool(
         encoder,
-        [str(path.resolve()) for path in found],
+        [str(path) for path in found],
         [path.parts[-3] for path in found],
         [path.parts[-2].replace("_", " ") for path in found],
         [""] * len(found),
@@ -108,4 +114,6 @@ def remembered(encoder: Encoder) -> Callable[[Sequence[str]], Vectors]:
 
 def load(model: str | None = None, root: Path | None = None) -> Pool:
     encoder = models.load(models.find(model))
-    return folders(encoder, root) if root else development(encoder)
+    if root is None:
+        return indexed(encoder, SHARED, "dev")
+    return (indexed if (root / "index.jsonl").is_file() else folders)(encoder, root)

@@ -1,6 +1,6 @@
 """scores -> decisions: a label or "other" for every picture, with a probability and a reason.
 
-    n      = negative score - COMMON * (mean logit over the whole bank - the typical one)
+    n      = negative score - COMMON * max(mean logit over the whole bank - the typical one, 0)
     L, n   drawn towards those of the pictures that look alike
     d      = best label's L - n - CROWD * ln K, drawn towards its part of the folder
     p_in   = sigmoid((d - delta) / t_open)          is the picture on a shelf at all?
@@ -28,7 +28,7 @@ from zeroshelf.likeness import far_and_wide, near_by
 from zeroshelf.records import OTHER, Confidence, Decision, LabelSet, Scores
 
 CROWD = 0.6  # logits; garbage's d grew by .6 to 1.1 on each of four development sets
-COMMON = 0.3  # .2 to .4 differ little
+COMMON = 0.5  # .3 to .8 differ little
 SURE, LIKELY = 0.9, 0.6  # the least probability of "sure" and of "likely"
 PLAUSIBLE = 0.9  # the labels that together are that probable are plausible
 SHOWN = 5  # labels in a decision's `top`
@@ -177,8 +177,8 @@ def _drawn(scores: Scores) -> tuple[Floats, Floats]:
     negative, common = scores.negative, scores.common
     if common is not None and len(common):
         typical = scores.model.open_set.typical
-        away = common - np.float32(common.mean() if typical is None else typical)
-        negative = negative - np.float32(COMMON) * away
+        nearer = common - np.float32(np.median(common) if typical is None else typical)
+        negative = negative - np.float32(COMMON) * np.maximum(nearer, 0)
     if scores.likeness is None:
         return scores.logits, negative
     drawn = near_by(np.column_stack((scores.logits, negative)), scores.likeness)

@@ -121,9 +121,7 @@ class OpenSet:
     delta: float = -1.6  # d at which a picture is as likely on a shelf as not, in logits
     t_open: float = 1.5  # temperature of p_in
     t_labels: float = 1.0  # temperature of the softmax over the labels
-    typical: float | None = (
-        None  # mean logit over the bank at which delta holds; None: the folder's
-    )
+    typical: float | None = None  # a picture's mean logit over the bank; None: as in the folder
     source: str = GENERIC
 
     @property

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from zeroshelf import embeddings, models
 from zeroshelf.decisions import fit
 from zeroshelf.labels import parse
-from zeroshelf.models.calibration import TYPICAL, with_constants
+from zeroshelf.models.calibration import typical, with_constants
 from zeroshelf.records import Embeddings, Encoder, Folder, OpenSet, Progress, Scores
 from zeroshelf.scores import score
 from zeroshelf.store import Store
@@ -67,10 +67,12 @@ def agree(model: Embeddings, texts: Texts, known: Embeddings, known_texts: Texts
     theirs: list[tuple[Floats, Floats]] = []
     constants = known.model.open_set
     last: tuple[Scores | None, Scores | None] = None, None
+    level: float | None = None
     for words in _questions(known, known_texts):
         labels = parse(words)
         asked = score(model, labels, texts, last[0]), score(known, labels, known_texts, last[1])
-        mine.append(fit(with_constants(asked[0], OpenSet(typical=TYPICAL))))
+        level = typical(asked[:1]) if level is None else level
+        mine.append(fit(with_constants(asked[0], OpenSet(typical=level))))
         theirs.append(fit(asked[1]))
         last = asked
     d, known_d = (np.concatenate([d for d, _ in both]) for both in (mine, theirs))
@@ -79,7 +81,7 @@ def agree(model: Embeddings, texts: Texts, known: Embeddings, known_texts: Texts
         delta=round(float(np.quantile(d, 1 - kept)), 3),
         t_open=round(constants.t_open * _ratio(_spreads(mine), _spreads(theirs)), 3),
         t_labels=round(constants.t_labels * _ratio(_margins(mine), _margins(theirs)), 3),
-        typical=TYPICAL,
+        typical=level,
         source=f"{models.AGREED}{known.model.id} on {len(known):,} pictures",
     )
 

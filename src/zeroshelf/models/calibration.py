@@ -21,7 +21,6 @@ from zeroshelf.scores import score
 from zeroshelf.words.prompts import Texts
 
 KEPT = 0.94  # of a folder without garbage
-TYPICAL = 0.0  # mean logit over the bank that delta is measured at; another moves only delta
 TEMPERATURES = np.geomspace(0.1, 20, 60)
 LEAST = 50  # pictures of each sort
 
@@ -35,6 +34,7 @@ class Folder:
     d: Floats  # (N,)
     logits: Floats  # (N, K)
     truth: npt.NDArray[np.int64]  # (N,), a label's place, or -1: garbage
+    typical: float  # `OpenSet.typical` that d was made with
 
     @property
     def garbage(self) -> npt.NDArray[np.bool_]:
@@ -46,9 +46,21 @@ class Folder:
         return np.asarray(self.logits.argmax(axis=1) == self.truth)
 
 
-def folder(scores: Scores, truth: npt.NDArray[np.int64]) -> Folder:
-    d, logits = fit(with_constants(scores, OpenSet(typical=TYPICAL)))
-    return Folder(d, logits, truth)
+def folder(scores: Scores, truth: npt.NDArray[np.int64], typical: float) -> Folder:
+    d, logits = fit(with_constants(scores, OpenSet(typical=typical)))
+    return Folder(d, logits, truth, typical)
+
+
+def folders(asked: Sequence[tuple[Scores, npt.NDArray[np.int64]]]) -> list[Folder]:
+    """What was said of each folder, and its truth -> what `calibrate` takes."""
+    level = typical([scores for scores, _ in asked])
+    return [folder(scores, truth, level) for scores, truth in asked]
+
+
+def typical(scores: Sequence[Scores]) -> float:
+    """The median picture's mean logit over the whole bank."""
+    common = [one.common for one in scores if one.common is not None]
+    return round(float(np.median(np.concatenate(common))), 3)
 
 
 def from_labelled(
@@ -67,7 +79,7 @@ def from_labelled(
     if len(known) < 4:
         raise UserError(f"calibration needs pictures under 4 names or more; here are {len(known)}")
     rng = np.random.default_rng(seed)
-    made = []
+    asked = []
     for episode in range(episodes):
         labels = [str(x) for x in rng.choice(known, rng.integers(2, len(known) // 2 + 1), False)]
         inside = np.isin(truth, labels)
@@ -79,30 +91,32 @@ def from_labelled(
             vectors=embeddings.vectors[rows],
         )
         place = {label: at for at, label in enumerate(labels)}
-        made.append(
-            folder(
+        asked.append(
+            (
                 score(drawn, parse(labels), texts),
                 np.array([place.get(str(truth[row]), -1) for row in rows], np.int64),
             )
         )
-    return calibrate(made, f"{len(truth)} pictures under {len(known)} names, {episodes} episodes")
+    return calibrate(
+        folders(asked), f"{len(truth)} pictures under {len(known)} names, {episodes} episodes"
+    )
 
 
-def calibrate(folders: Sequence[Folder], source: str) -> OpenSet:
+def calibrate(made: Sequence[Folder], source: str) -> OpenSet:
     """Every folder counts the same, however many pictures it holds."""
-    garbage = sum(int(one.garbage.sum()) for one in folders)
-    inside = sum(int((~one.garbage).sum()) for one in folders)
+    garbage = sum(int(one.garbage.sum()) for one in made)
+    inside = sum(int((~one.garbage).sum()) for one in made)
     if garbage < LEAST or inside < LEAST:
         raise UserError(
             f"calibration needs {LEAST} pictures that fit a label and {LEAST} that fit none; "
             f"here are {inside} and {garbage}"
         )
-    delta = _delta(folders)
+    delta = _delta(made)
     return OpenSet(
         delta=round(delta, 3),
-        t_open=round(_temperature_open(folders, delta), 3),
-        t_labels=round(_temperature_labels(folders), 3),
-        typical=TYPICAL,
+        t_open=round(_temperature_open(made, delta), 3),
+        t_labels=round(_temperature_labels(made), 3),
+        typical=made[0].typical,
         source=source,
     )
 
