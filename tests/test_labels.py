@@ -136,6 +136,11 @@ def test_prompts_of_a_label() -> None:
     assert label_prompts(plain.labels[0], plain) == [[t.format("jay") for t in TEMPLATES]]
 
 
+def test_a_template_may_hold_other_braces() -> None:
+    labels = LabelSet((Label("jay"),), templates=("{a} photo of a {}}.", "{{}}"))
+    assert label_prompts(labels.labels[0], labels) == [["{a} photo of a jay}.", "{jay}"]]
+
+
 def test_the_mean_of_unit_vectors_is_made_unit_again() -> None:
     import numpy as np
 
