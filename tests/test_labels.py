@@ -49,6 +49,8 @@ def test_a_label_that_says_other_is_the_shelf_that_is_always_there(name: str) ->
         (["cat", "Cat"], "given twice"),
         (["caf\u00e9", "cafe\u0301"], "given twice"),  # composed, and as a Mac types it
         (["cat", "!Cat"], "on no shelf: leave one out"),
+        (["pets/cat=kitten", "!a kitten"], "label 'pets/cat' looks for .* on no shelf"),
+        (["cat", "other=cartoon"], "'other' is for what fits no label"),
         ([1, 2], "1 isn't text"),
         (["other"], "always there"),
         (["a//b"], "between slashes"),
@@ -109,15 +111,38 @@ def test_a_file_is_read_and_written_back(tmp_path: Path) -> None:
         ("[labels]\ncat = [\n", "labels.toml: end of document"),
         ("[labels]\ncat == []\n", "labels.toml: line 2, column 6"),
         ("kind = 'bird'\n", r"no \[labels\] table"),
-        ("[labels]\ncat = []\nCAT = []\n", "labels.toml: label 'CAT' is given twice"),
+        ("[labels]\ncat = []\nCAT = []\n", "line 3, labels.CAT: label 'CAT' is given twice"),
+        ('labels = ["cat", "cat"]\n', "line 1, labels: label 'cat' is given twice"),
+        ('[labels]\n"a\u202eb" = []\n', "line 2, labels.a"),
+        ('[labels]\ncat = ["a", "dog"]\ndog = 3\n', "line 3, labels.dog"),
+        ("[labels]\ncat = []\n# dog = []\ndog = 3\n", "line 4, labels.dog"),
+        ('[labels]\n"!cartoon" = []\n', 'line 2, labels.!cartoon: .* negatives = \\["cartoon"'),
+        ("[labels]\ncat = []\nother = ['dog']\n", "line 3, labels.other: 'other' is for what"),
+        ("[labels]\n", "line 1, labels: no labels"),
+        (
+            '\nnegatives = ["kitten"]\n[labels]\ncat = ["kitten"]\n',
+            "line 2, negatives: label 'cat'",
+        ),
+        ("[labels]\nred car = []\n", "line 2, column 5: .* in quotes"),
+        ("[labels]\n\u732b = []\n", "line 2, column 1: .* in quotes"),
+        ("[labels]\ncat = [kitten]\n", "line 2, column 8: .*text stands in quotes"),
+        ("[labels]\ncat = []\ncat = []\n", "line 3, .* is there twice"),
     ],
 )
 def test_every_mistake_in_a_file_names_its_line_and_key(
     tmp_path: Path, text: str, says: str
 ) -> None:
-    (tmp_path / "labels.toml").write_text(text)
+    (tmp_path / "labels.toml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=says):
         read(tmp_path / "labels.toml")
+
+
+def test_a_list_in_a_file_says_what_it_would_on_the_command_line(tmp_path: Path) -> None:
+    listed = ["cat", "dog=puppy, golden retriever", "!cartoon"]
+    (tmp_path / "labels.toml").write_text(f"negatives = ['toy']\nlabels = {listed}\n")
+    read_back = read(tmp_path / "labels.toml")
+    assert read_back.labels == parse(listed).labels
+    assert read_back.negatives == ("toy", "cartoon")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
