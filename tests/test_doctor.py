@@ -127,6 +127,24 @@ def test_what_other_could_become() -> None:
     assert shelves_to_add(decide(scores([0, 1] + [2] * 3))) == ()
 
 
+def test_a_thing_and_its_scene_are_one_shelf_to_add() -> None:
+    both = replace(scores([2] * 12), negatives=("a harbour", "harbour"))
+    both.nearest[:6, 0] = 0
+    assert shelves_to_add(decide(both)) == (("harbour", 12),)
+
+
+def test_what_is_wanted_on_no_shelf_is_no_shelf_to_add() -> None:
+    unwanted = replace(scores([2] * 12), labels=parse(["cat", "dog", "!harbour"]))
+    assert shelves_to_add(decide(unwanted)) == ()
+
+
+def test_what_a_threshold_keeps_out_is_no_shelf_to_add() -> None:
+    cats = scores([0] * 12)
+    found = decide(replace(cats, logits=cats.logits / 10), threshold=0.99)
+    assert found.labels == ["other"] * 12
+    assert shelves_to_add(found) == ()
+
+
 def test_a_label_that_drew_nothing_is_told_why() -> None:
     def drawn(*labels: str) -> list[str]:
         two = scores([0] * 30)

@@ -92,13 +92,18 @@ def after(decisions: Decisions) -> tuple[Advice, ...]:
 
 
 def shelves_to_add(decisions: Decisions, least: int = 10) -> tuple[tuple[str, int], ...]:
-    """What many of the pictures in "other" look like, most first: ("harbour", 217)."""
-    other = np.flatnonzero(decisions.chosen == len(decisions.scores.labels))
-    rows, counts = np.unique(decisions.scores.nearest[other, 0], return_counts=True)
+    """What many of the pictures in "other" look like, most first: ("harbour", 217). Not what the
+    user said is on no shelf, and none that only a threshold keeps off a label's shelf.
+    """
+    scores, column = decisions.scores, len(decisions.scores.labels)
+    looks_other = decisions.probabilities.argmax(axis=1) == column
+    other = np.flatnonzero((decisions.chosen == column) & looks_other)
+    rows, counts = np.unique(scores.nearest[other, 0], return_counts=True)
     totals: dict[str, int] = {}
     for row, count in zip(rows, counts, strict=True):
-        name = decisions.scores.negatives[row]
-        totals[name] = totals.get(name, 0) + int(count)
+        if scores.negatives[row] not in scores.labels.negatives:
+            name = spoken(scores.negatives[row])  # "a harbour" is a scene of the bank, too
+            totals[name] = totals.get(name, 0) + int(count)
     many = [(name, count) for name, count in totals.items() if count >= least]
     return tuple(sorted(many, key=lambda found: (-found[1], found[0])))
 
