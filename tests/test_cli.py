@@ -246,6 +246,9 @@ def test_ambiguous_pictures_are_set_apart(
     assert '1 fit two labels or more: they go to "look again"' in capsys.readouterr().err
     assert command(*words, "--ambiguous", "../out") == 2
     assert "between slashes stand plain names" in capsys.readouterr().err
+    for taken in ("Red", "Other"):  # as these folders would be one on many file systems
+        assert command(*words, "--ambiguous", taken) == 2
+        assert f"{taken!r} is the shelf of {taken.lower()!r} already" in capsys.readouterr().err
     assert command("undo", "--yes") == 0
     with Session(reopen(encoder=encoder)) as session:
         session.place([0], "red")

@@ -142,6 +142,15 @@ def shelf_name(name: object) -> str:
     return "/".join(parts)
 
 
+def shelf_beside(labels: LabelSet, name: str) -> str:
+    """`name` for a shelf of its own, beside those of the labels and "other"."""
+    clean = shelf_name(name)
+    for taken in (*labels.names, OTHER):
+        if same(taken) == same(clean):
+            raise UserError(f"{clean!r} is the shelf of {taken!r} already: name another one")
+    return clean
+
+
 def _refuse(key: tuple[str, ...], why: str) -> NoReturn:
     raise UserError(why)
 

@@ -373,7 +373,7 @@ class Run:
         folder = self.question.folder
         destination = folder if to is None else scanning.root_of(to)
         if ambiguous is not None:
-            ambiguous = labelling.shelf_name(ambiguous)
+            ambiguous = labelling.shelf_beside(self.labels, ambiguous)
         asked_for = Plan(folder, destination, action, (), (), prefix, ambiguous, several)
         return plan.like(asked_for, self.embeddings, self.decisions)
 

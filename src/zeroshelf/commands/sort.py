@@ -100,7 +100,7 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
         raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
     wanted = labelling.read(labels_file) if labels_file else labelling.parse(words)
     if ambiguous is not None:
-        ambiguous = labelling.shelf_name(ambiguous)
+        ambiguous = labelling.shelf_beside(wanted, ambiguous)
     folder, leave_out = what.pop("folder"), set()
     if prefix is not None and kind != "tag":
         raise UserError("--prefix is of the tags that --as tag writes: add that, or leave it out")
