@@ -8,11 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests import test_guard
 from tests.colours import COLOURS
+from zeroshelf import doctor, models
 from zeroshelf.decisions import decide
 from zeroshelf.doctor import after, check, serious, shelves_to_add
+from zeroshelf.embeddings import text_embedder
 from zeroshelf.labels import parse
 from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores, Vectors
+from zeroshelf.store import Store
+from zeroshelf.words.wordnet import Synset
 
 
 def texts(wanted: Sequence[str]) -> Vectors:
@@ -63,6 +68,33 @@ def test_a_word_of_several_senses(label: str) -> None:
     assert "several senses" in problems(label)[(label,)]
 
 
+def test_the_other_labels_tell_the_sense() -> None:
+    def unclear(*labels: str) -> list[str]:
+        found = check(parse(labels), COLOURS, test_guard.texts)
+        return [one.labels[0] for one in found if "several senses" in one.problem]
+
+    assert unclear("bat", "chair") == ["bat"]
+    assert unclear("bat", "owl", "eagle") == []
+
+
+def test_a_sense_that_nearly_all_mean_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def the_last_a_little_best(word: str, senses: Sequence[Synset], *rest: object) -> list[float]:
+        return [0.01 * at for at in range(len(senses))]
+
+    monkeypatch.setattr(doctor, "sense_fits", the_last_a_little_best)
+    assert problems("horse") == {}  # not a chessman, which is meant once in a hundred times
+
+
+def test_the_starter_does_not_settle_what_nobody_said() -> None:
+    encoder = models.load(models.find("starter"))
+    with Store.open() as store:
+        told = check(
+            parse(["crane", "seal", "horse"]), encoder.model, text_embedder(encoder, store)
+        )
+    unclear = {one.labels[0] for one in told if "several senses" in one.problem}
+    assert unclear == {"crane", "seal"}
+
+
 def test_the_shelf_above_tells_the_sense() -> None:
     assert problems("animals/crane", "machines/bat") == {}
 
@@ -85,6 +117,12 @@ def test_two_labels_that_are_one() -> None:
 
 def test_two_wordings_of_one_label() -> None:
     assert problems("dog", "dogs") == {("dog", "dogs"): "ask for the same"}
+
+
+def test_one_word_on_two_shelves_is_asked_in_two_senses() -> None:
+    found = problems("animals/crane", "machines/crane")
+    assert "tell them apart" in found[("animals/crane", "machines/crane")]
+    assert problems("2023/dog", "2024/dog") == {("2023/dog", "2024/dog"): "ask for the same"}
 
 
 def test_what_is_serious_is_told_without_more_texts() -> None:

@@ -20,7 +20,7 @@ from zeroshelf.words.senses import context, sense, sense_fits, visible_senses
 from zeroshelf.words.wordnet import Synset, wordnet
 
 TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart
-CLOSE_SENSES = 0.25  # how much nearer the best sense must be to stand alone
+CLOSE_SENSES = 0.33  # how much nearer the best sense must be to stand alone
 OFTENER = 15  # or how many times as common
 EVERYTHING = 0.9  # a shelf with more of the kept pictures than this drew everything
 ENOUGH = 20  # pictures on shelves before that can be said
@@ -150,11 +150,11 @@ def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice |
     senses = [one for one in visible_senses(word) if one.lexname in _THINGS]
     if len({one.lexname for one in senses}) < 2 or label.words or context(label, labels):
         return None
-    fits = sense_fits(word, senses, texts)
+    fits = sense_fits(asked(label.name, labels), senses, label, labels, texts)
     best = int(np.argmax(fits))
     rivals = [row for row, one in enumerate(senses) if one.lexname != senses[best].lexname]
     rival = max(rivals, key=lambda row: fits[row])
-    common, rare = (wordnet().often(word, senses[row].row) for row in (best, rival))
+    rare, common = sorted(wordnet().often(word, senses[row].row) for row in (best, rival))
     if fits[best] - fits[rival] > CLOSE_SENSES or common >= OFTENER * (rare + 1):
         return None
     return Advice(
@@ -189,13 +189,18 @@ def _kind(label: Label, labels: LabelSet, texts: Texts) -> Advice | None:
 
 def _same(label: Label, labels: LabelSet) -> Advice | None:
     """A label that says the same as one before it, "cats" after "cat", never draws a picture."""
-    said = label_prompts(label, labels)
     for other in labels:
         if other is label:
             return None
-        if label_prompts(other, labels) == said:
+        if _one(other, label, labels):
             return Advice((other.name, label.name), "ask for the same", "make them one label")
     return None
+
+
+def _one(a: Label, b: Label, labels: LabelSet) -> bool:
+    """Are both asked in the same words, and in the same sense as far as the shelf above tells?"""
+    asked_alike = label_prompts(a, labels) == label_prompts(b, labels)
+    return asked_alike and context(a, labels) == context(b, labels)
 
 
 def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:
@@ -215,7 +220,7 @@ def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:
             "make them one label, or give each words of its own",
         )
         for a, b in np.argwhere(cosines >= TWINS)
-        if prompts[a] != prompts[b]  # that is `_same`
+        if not _one(labels.labels[a], labels.labels[b], labels)  # that is `_same`
     ]
 
 
