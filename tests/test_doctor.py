@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from zeroshelf import doctor, models
 from zeroshelf.decisions import decide
 from zeroshelf.doctor import after, check, serious, shelves_to_add
 from zeroshelf.embeddings import text_embedder
-from zeroshelf.labels import parse
+from zeroshelf.labels import parse, read
 from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores, Vectors
 from zeroshelf.store import Store
 from zeroshelf.words.wordnet import Synset
@@ -36,6 +37,7 @@ def problems(*labels: str, language: str = "en") -> dict[tuple[str, ...], str]:
 
 def test_plain_labels_need_no_advice() -> None:
     assert problems("dog", "car", "house", "tree", "receipt", "red bicycle") == {}
+    assert problems("coin", "banknote", "screenshot") == {}  # possessions; too new for WordNet
 
 
 @pytest.mark.parametrize("label", ["no people", "dog without leash", "not a cat"])
@@ -46,15 +48,36 @@ def test_a_negation(label: str) -> None:
 def test_a_name_that_no_prompt_holds_may_say_anything() -> None:
     empty = LabelSet((Label("no people", prompts=("a photo of an empty street.",)),))
     assert check(empty, COLOURS, texts) == ()
+    for name in ("Rex", "happiness", "crane"):
+        own = LabelSet((Label(name, prompts=("a photo of a brown dog.",)), Label("bird")))
+        assert check(own, COLOURS, texts) == ()
 
 
 @pytest.mark.parametrize("label", ["Hund", "猫", "кошка", "katze"])
 def test_a_language_that_the_model_does_not_know(label: str) -> None:
     assert "English only" in problems(label)[(label,)]
+    assert problems(f"{label}=cat") == {}  # what it advises
 
 
 def test_the_language_that_a_file_names() -> None:
     assert "'de'" in problems("dog", language="de")[("dog",)]
+
+
+def test_another_language_is_not_looked_up_in_an_english_dictionary() -> None:
+    french = replace(parse(["pain", "chat", "chaise"]), language="fr")  # no pain, no bird
+    assert check(french, replace(COLOURS, languages=("en", "fr")), texts) == ()
+    assert (
+        check(replace(parse(["bat"]), language="fr"), replace(COLOURS, languages=()), texts) == ()
+    )
+
+
+def test_what_is_suggested_is_a_line_of_a_labels_file(tmp_path: Path) -> None:
+    for label in ("Schöne Katze", "selfie"):
+        (advice,) = check(parse([label]), COLOURS, texts)
+        (tmp_path / "labels.toml").write_text(
+            f"[labels]\n{advice.suggestion.partition(': ')[2]}\n", encoding="utf-8"
+        )
+        assert read(tmp_path / "labels.toml").labels == (Label(label, ("word",)),)
 
 
 @pytest.mark.parametrize("label", ["happiness", "freedom"])
@@ -190,5 +213,5 @@ def test_a_label_that_drew_nothing_is_told_why() -> None:
         return [str(one) for one in after(decide(wanted))]
 
     assert drawn("cat", "cats")[0] == "cat and cats: ask for the same; make them one label"
-    assert "no English dictionary knows this word" in drawn("cat", "Hund")[0]
+    assert "not among WordNet's English nouns" in drawn("cat", "Hund")[0]
     assert "drew no picture" in drawn("cat", "red car")[0]

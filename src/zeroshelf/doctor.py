@@ -6,6 +6,7 @@ a machine without asking. None of this stops a run: it is advice.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
             _negation(label, word)
             or _same(label, labels)
             or _language(label, word, labels, model)
-            or _abstract(label, word)
+            or _abstract(label, word, labels)
             or _senses(label, word, labels, texts)
             or _kind(label, labels, texts)
         )
@@ -78,7 +79,7 @@ def after(decisions: Decisions) -> tuple[Advice, ...]:
         or Advice(
             (label.name,),
             "drew no picture",
-            'give it other words (name = ["word", ...]) or leave it out',
+            f"give it other words, {_line(label)}, or leave it out",
         )
         for label, count in zip(labels, counts[:-1], strict=True)
         if not count and len(decisions)
@@ -120,35 +121,48 @@ def _negation(label: Label, word: str) -> Advice | None:
 
 
 def _language(label: Label, word: str, labels: LabelSet, model: Model) -> Advice | None:
+    if label.prompts:  # then the name is only a name, here and below
+        return None
     if model.languages and labels.language not in model.languages:
         problem = f"the model doesn't know the language {labels.language!r}"
-    elif set(model.languages) != {"en"}:
+    elif set(model.languages) != {"en"} or label.words:
         return None
     elif not word.isascii() and not wordnet().senses(word):
         problem = "the model knows English only"
-    elif not any(wordnet().senses(part) for part in (word, *word.split())):
-        problem = "no English dictionary knows this word, and the model knows English only"
+    elif not (_in_bank(word) or any(wordnet().senses(part) for part in (word, *word.split()))):
+        problem = "is not among WordNet's English nouns, and the model knows English only"
     else:
         return None
     return Advice(
-        (label.name,), problem, 'write it in English, or give words: name = ["english word"]'
+        (label.name,),
+        problem,
+        f"name in English what such a picture shows: {_line(label)}",
     )
 
 
-def _abstract(label: Label, word: str) -> Advice | None:
+def _abstract(label: Label, word: str, labels: LabelSet) -> Advice | None:
     senses = wordnet().senses(word)[:2]
-    if label.words or not senses or not all(one.lexname in _ABSTRACT for one in senses):
+    if labels.language != "en" or label.words or label.prompts or _in_bank(word):
+        return None
+    if not senses or not all(one.lexname in _ABSTRACT for one in senses):
         return None
     return Advice(
         (label.name,),
         "is hard to see in a picture",
-        f'name what such a picture shows: {word} = ["word", ...]',
+        f"name what such a picture shows: {_line(label)}",
     )
 
 
+def _in_bank(word: str) -> bool:
+    """Is it among what pictures are known to show?"""
+    return any(one.name == word for one in bank())
+
+
 def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice | None:
+    if labels.language != "en" or label.words or label.prompts or context(label, labels):
+        return None
     senses = [one for one in visible_senses(word) if one.lexname in _THINGS]
-    if len({one.lexname for one in senses}) < 2 or label.words or context(label, labels):
+    if len({one.lexname for one in senses}) < 2:
         return None
     fits = sense_fits(asked(label.name, labels), senses, label, labels, texts)
     best = int(np.argmax(fits))
@@ -160,7 +174,7 @@ def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice |
     return Advice(
         (label.name,),
         f'has several senses: "{_short(senses[best].gloss)}" and "{_short(senses[rival].gloss)}"',
-        f'say which: {word} = ["another word for it"], or put it on a shelf: "kind/{word}"',
+        f'say which: {_line(label, "another word for it")}, or put it on a shelf: "kind/{word}"',
     )
 
 
@@ -170,18 +184,18 @@ def _kind(label: Label, labels: LabelSet, texts: Texts) -> Advice | None:
     def meant(one: Label) -> Synset | None:
         return sense(asked(one.name, labels), one, labels, texts)
 
-    if labels.language != "en" or (mine := meant(label)) is None:
+    if labels.language != "en" or label.prompts or (mine := meant(label)) is None:
         return None
     told = _END.split(mine.gloss.lower(), maxsplit=1)[0].split()
     for other in labels:
-        theirs = meant(other)
+        theirs = None if other.prompts else meant(other)
         if theirs in (None, mine) or label.name.startswith(f"{other.name}/"):
             continue
         if theirs.row in wordnet().above(mine.row) or asked(other.name, labels).lower() in told:
             return Advice(
                 (label.name, other.name),
                 "the first is a kind of the second, and such a picture fits both",
-                f'make them one, {other.name} = ["{label.name}"], or a shelf in the other: '
+                f"make them one, {_line(other, label.name)}, or a shelf in the other: "
                 f'"{other.name}/{label.name}"',
             )
     return None
@@ -222,6 +236,13 @@ def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:
         for a, b in np.argwhere(cosines >= TWINS)
         if not _one(labels.labels[a], labels.labels[b], labels)  # that is `_same`
     ]
+
+
+def _line(label: Label, word: str = "word") -> str:
+    """How a labels file gives the label another word."""
+    plain = re.fullmatch("[A-Za-z0-9_-]+", label.name)
+    name = label.name if plain else json.dumps(label.name, ensure_ascii=False)
+    return f"{name} = [{json.dumps(word, ensure_ascii=False)}]"
 
 
 def _short(gloss: str) -> str:
