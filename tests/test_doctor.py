@@ -45,6 +45,11 @@ def test_a_negation(label: str) -> None:
     assert "negations" in problems(label)[(label,)]
 
 
+def test_a_label_and_what_is_not_one_need_only_the_label() -> None:
+    advice = check(parse(["Hot dog", "not a hot dog"]), COLOURS, texts)[0]
+    assert advice.suggestion == 'leave it out: what doesn\'t fit Hot dog goes to "other"'
+
+
 def test_a_name_that_no_prompt_holds_may_say_anything() -> None:
     empty = LabelSet((Label("no people", prompts=("a photo of an empty street.",)),))
     assert check(empty, COLOURS, texts) == ()

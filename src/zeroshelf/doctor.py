@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zeroshelf.decisions import Decisions
-from zeroshelf.labels import spoken
+from zeroshelf.labels import same, spoken
 from zeroshelf.records import Label, LabelSet, Model
 from zeroshelf.words.bank import bank
 from zeroshelf.words.prompts import Texts, asked, label_prompts, mean_vectors
@@ -48,7 +48,7 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
     for label in labels:
         word = spoken(label.name)
         advice = (
-            _negation(label, word)
+            _negation(label, word, labels)
             or _same(label, labels)
             or _language(label, word, labels, model)
             or _abstract(label, word, labels)
@@ -63,7 +63,7 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
 def serious(labels: LabelSet, texts: Texts) -> tuple[Advice, ...]:
     """What of that spoils a run whatever the pictures are: for those who didn't ask for advice.
     It takes some 20 ms, and no text that the scores don't ask for."""
-    negations = (_negation(label, spoken(label.name)) for label in labels)
+    negations = (_negation(label, spoken(label.name), labels) for label in labels)
     return (*filter(None, negations), *_twins(labels, texts))
 
 
@@ -109,14 +109,17 @@ def shelves_to_add(decisions: Decisions, least: int = 10) -> tuple[tuple[str, in
     return tuple(sorted(many, key=lambda found: (-found[1], found[0])))
 
 
-def _negation(label: Label, word: str) -> Advice | None:
+def _negation(label: Label, word: str, labels: LabelSet) -> Advice | None:
     if label.prompts or not _NEGATION.search(word):
         return None
-    bare = " ".join(_NEGATION.sub(" ", word).split())
+    bare = spoken(" ".join(_NEGATION.sub(" ", word).split()))
+    there = [one.name for one in labels if same(spoken(one.name)) == same(bare)]
     return Advice(
         (label.name,),
         "the model doesn't understand negations and will look for what is named",
-        f"name what is there, and what is not wanted as a negative: !{bare}",
+        f'leave it out: what doesn\'t fit {there[0]} goes to "other"'
+        if there
+        else f"name what is there, and what is not wanted as a negative: !{bare}",
     )
 
 
