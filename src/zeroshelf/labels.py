@@ -142,6 +142,10 @@ def shelf_name(name: object) -> str:
     return "/".join(parts)
 
 
+def is_probability(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 def shelf_beside(labels: LabelSet, name: str) -> str:
     """`name` for a shelf of its own, beside those of the labels and "other"."""
     clean = shelf_name(name)
@@ -264,11 +268,7 @@ class _File:
                     'A shelf in a shelf is written "animals/cat"',
                 )
         threshold = value.get("threshold")
-        if threshold is not None and (
-            isinstance(threshold, bool)
-            or not isinstance(threshold, (int, float))
-            or not 0 <= threshold <= 1
-        ):
+        if threshold is not None and not is_probability(threshold):
             self._refuse((*at, "threshold"), f"{threshold!r} must be a number from 0 to 1")
         return Label(
             clean, self._texts(value, "words", at), self._texts(value, "prompts", at), threshold

@@ -81,6 +81,7 @@ def classify(
     """
     start = time.monotonic()
     wanted = labelling.parse(labels)
+    _check_threshold(threshold)
     root = scanning.root_of(folder)
     given, encoder = encoder, encoder or models.load(models.find(model), device, warn=warn)
     if progress:
@@ -254,6 +255,7 @@ class Run:
 
     def relabel(self, labels: Labels, *, threshold: float | None = None) -> Run:
         """The same pictures under other labels. No picture is read again."""
+        _check_threshold(threshold)
         question = replace(self.question, labels=labelling.parse(labels), threshold=threshold)
         start = time.monotonic()
         names = (*question.labels.names, OTHER)
@@ -468,6 +470,11 @@ class Run:
         """Digests in hex -> small JPEGs."""
         found = self._store.thumbnails([bytes.fromhex(digest) for digest in digests])
         return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
+
+
+def _check_threshold(threshold: float | None) -> None:
+    if threshold is not None and not labelling.is_probability(threshold):
+        raise UserError(f"threshold {threshold!r} must be a number from 0 to 1")
 
 
 def _answer(
