@@ -188,6 +188,19 @@ def test_after_a_run_labels_that_drew_nothing_or_everything() -> None:
     assert after(decide(scores([0, 1] * 15))) == ()
 
 
+def test_many_labels_that_drew_nothing_are_one_line() -> None:
+    def drawn(*labels: str) -> list[str]:
+        wanted = parse(labels)
+        many = replace(scores([0]), labels=wanted, logits=np.full((1, len(wanted)), -20.0))
+        return [str(one) for one in after(decide(many))]
+
+    said = 'drew no picture; other words may help: car = ["word"]'
+    assert drawn("car") == [f"car: {said}"]
+    assert drawn("car", "bus") == [f"car and bus: {said}"]
+    more = ("bus", "boat", "ship", "train", "bicycle", "tractor")
+    assert drawn("car", *more) == [f"car, bus, boat, ship, train and 2 more: {said}"]
+
+
 def test_what_other_could_become() -> None:
     assert shelves_to_add(decide(scores([0, 1] + [2] * 12))) == (("harbour", 12),)
     assert shelves_to_add(decide(scores([0, 1] + [2] * 3))) == ()

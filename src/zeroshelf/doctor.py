@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +26,7 @@ CLOSE_SENSES = 0.33  # how much nearer the best sense must be to stand alone
 OFTENER = 15  # or how many times as common
 EVERYTHING = 0.9  # a shelf with more of the kept pictures than this drew everything
 ENOUGH = 20  # pictures on shelves before that can be said
+NAMED = 5  # labels of one piece of advice; more are counted
 _ABSTRACT = {"attribute", "cognition", "feeling", "motive", "relation", "possession", "state"}
 _THINGS = {"animal", "artifact", "object", "body"}  # food is made of animals and plants
 _NEGATION = re.compile(r"\b(no|not|non|without|except|isn't|aren't)\b", re.IGNORECASE)
@@ -38,8 +40,15 @@ class Advice:
     problem: str
     suggestion: str
 
+    @property
+    def names(self) -> str:
+        """The labels as a person lists them; of many, the first."""
+        more = len(self.labels) - NAMED
+        *most, last = (*self.labels[:NAMED], f"{more:,} more") if more > 0 else self.labels
+        return f"{', '.join(most)} and {last}" if most else last
+
     def __str__(self) -> str:
-        return f"{' and '.join(self.labels)}: {self.problem}; {self.suggestion}"
+        return f"{self.names}: {self.problem}; {self.suggestion}"
 
 
 def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
@@ -79,7 +88,7 @@ def after(decisions: Decisions) -> tuple[Advice, ...]:
         or Advice(
             (label.name,),
             "drew no picture",
-            f"give it other words, {_line(label)}, or leave it out",
+            f"other words may help: {_line(label)}",
         )
         for label, count in zip(labels, counts[:-1], strict=True)
         if not count and len(decisions)
@@ -89,7 +98,17 @@ def after(decisions: Decisions) -> tuple[Advice, ...]:
             found.append(
                 Advice((name,), f"drew {count:,} of {kept:,} pictures", "split it into kinds")
             )
-    return tuple(found)
+    return _together(found)
+
+
+def _together(found: Sequence[Advice]) -> tuple[Advice, ...]:
+    """One piece of advice for all labels of which the same is said alone."""
+    made: dict[object, Advice] = {}
+    for one in found:
+        key = one.problem if len(one.labels) == 1 else one
+        before = made.get(key)
+        made[key] = replace(before, labels=before.labels + one.labels) if before else one
+    return tuple(made.values())
 
 
 def shelves_to_add(decisions: Decisions, least: int = 10) -> tuple[tuple[str, int], ...]:

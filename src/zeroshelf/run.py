@@ -516,9 +516,7 @@ def _calibrated(
 
 def _told(advice: Sequence[Advice]) -> Iterator[str]:
     for one in advice[:TOLD]:
-        yield (
-            f"{' and '.join(one.labels)}: {one.problem}; `zeroshelf labels check` says what helps"
-        )
+        yield f"{one.names}: {one.problem}; `zeroshelf labels check` says what helps"
     if len(advice) > TOLD:
         yield f"... and {len(advice) - TOLD:,} more about these labels"
 
