@@ -116,8 +116,8 @@ def shelves_to_add(decisions: Decisions, least: int = 10) -> tuple[tuple[str, in
     user said is on no shelf, and none that only a threshold keeps off a label's shelf.
     """
     scores, column = decisions.scores, len(decisions.scores.labels)
-    looks_other = decisions.probabilities.argmax(axis=1) == column
-    other = np.flatnonzero((decisions.chosen == column) & looks_other)
+    strange = decisions.probabilities[:, column] > 0.5
+    other = np.flatnonzero((decisions.chosen == column) & strange)
     rows, counts = np.unique(scores.nearest[other, 0], return_counts=True)
     totals: dict[str, int] = {}
     for row, count in zip(rows, counts, strict=True):
