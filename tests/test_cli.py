@@ -46,6 +46,13 @@ def test_sort_copies_and_says_where_everything_is(
     assert not (tmp_path / "s").exists()
 
 
+def test_each_picture_is_told_with_how_sure_it_is(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("sort", folder, "-l", "red", "-l", "blue", "--to", tmp_path / "s", "-n", "-v")
+    assert f"{folder / 'b.png'}: blue, sure, 100 % (looks like blue)\n" in capsys.readouterr().out
+
+
 def test_json_is_one_object_on_stdout(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

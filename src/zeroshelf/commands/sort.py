@@ -132,8 +132,9 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     from zeroshelf import doctor
 
     decisions = run.decisions
-    for decision in decisions if screen.level > 0 else ():
-        screen.detail(f"{decision.picture.path}: {decision.label} ({decision.reason})")
+    for one in decisions if screen.level > 0 else ():
+        sure = f"{one.confidence}, {100 * one.probability:.0f} %"
+        screen.detail(f"{one.picture.path}: {one.label}, {sure} ({one.reason})")
     screen.table(
         ("shelf", "pictures", "sure", "likely", "unsure"),
         [(name, sum(tally.values()), *tally.values()) for name, tally in run.confidences.items()],
