@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from zeroshelf.embeddings import text_embedder
 from zeroshelf.labels import parse, read
 from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores, Vectors
 from zeroshelf.store import Store
+from zeroshelf.words.senses import sense
 from zeroshelf.words.wordnet import Synset
 
 
@@ -133,6 +135,18 @@ def test_the_shelf_above_tells_the_sense() -> None:
 def test_a_label_that_is_a_kind_of_another(label: str, other: str) -> None:
     assert "is a kind of" in problems(other, "car", label)[(label, other)]
     assert not [one for one in problems(other, f"{other}/{label}").values() if "kind of" in one]
+
+
+def test_a_hundred_labels_are_looked_up_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[str] = []
+
+    def noting(word: str, *rest: Any) -> Synset | None:
+        asked_for.append(word)
+        return sense(word, *rest)
+
+    monkeypatch.setattr(doctor, "sense", noting)
+    assert problems("dog", "leash", "kennel", "cup", "saucer") == {}
+    assert asked_for == ["dog", "leash", "kennel", "cup", "saucer"]
 
 
 def test_siblings_and_what_goes_together_are_no_kinds() -> None:

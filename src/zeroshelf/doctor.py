@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,6 +54,7 @@ class Advice:
 def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
     """Advice before a run, in the order of the labels."""
     found: list[Advice] = []
+    meant = _meant(labels, texts)
     for label in labels:
         word = spoken(label.name)
         advice = (
@@ -62,7 +63,7 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
             or _language(label, word, labels, model)
             or _abstract(label, word, labels)
             or _senses(label, word, labels, texts)
-            or _kind(label, labels, texts)
+            or _kind(label, labels, meant)
         )
         if advice:
             found.append(advice)
@@ -200,18 +201,21 @@ def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice |
     )
 
 
-def _kind(label: Label, labels: LabelSet, texts: Texts) -> Advice | None:
+def _meant(labels: LabelSet, texts: Texts) -> dict[str, Synset]:
+    """Label -> the sense of its name that is meant, where the name is asked and is in WordNet."""
+    named = [label for label in labels if labels.language == "en" and not label.prompts]
+    found = ((one.name, sense(asked(one.name, labels), one, labels, texts)) for one in named)
+    return {name: one for name, one in found if one is not None}
+
+
+def _kind(label: Label, labels: LabelSet, meant: Mapping[str, Synset]) -> Advice | None:
     """A label that is a kind of another: "kitten" beside "cat", but not "cat/kitten"."""
-
-    def meant(one: Label) -> Synset | None:
-        return sense(asked(one.name, labels), one, labels, texts)
-
-    if labels.language != "en" or label.prompts or (mine := meant(label)) is None:
+    if (mine := meant.get(label.name)) is None:
         return None
     told = _END.split(mine.gloss.lower(), maxsplit=1)[0].split()
     for other in labels:
-        theirs = None if other.prompts else meant(other)
-        if theirs in (None, mine) or label.name.startswith(f"{other.name}/"):
+        theirs = meant.get(other.name, mine)
+        if theirs == mine or label.name.startswith(f"{other.name}/"):
             continue
         if theirs.row in wordnet().above(mine.row) or asked(other.name, labels).lower() in told:
             return Advice(
