@@ -50,6 +50,7 @@ def test_a_label_that_says_other_is_the_shelf_that_is_always_there(name: str) ->
         (["caf\u00e9", "cafe\u0301"], "given twice"),  # composed, and as a Mac types it
         (["cat", "!Cat"], "on no shelf: leave one out"),
         (["pets/cat=kitten", "!a kitten"], "label 'pets/cat' looks for .* on no shelf"),
+        (["dog=puppy, !toy dog"], "'!toy dog' is no word"),
         (["cat", "other=cartoon"], "'other' is for what fits no label"),
         ([1, 2], "1 isn't text"),
         (["other"], "always there"),
@@ -119,6 +120,8 @@ def test_a_file_is_read_and_written_back(tmp_path: Path) -> None:
         ('[labels]\n"!cartoon" = []\n', 'line 2, labels.!cartoon: .* negatives = \\["cartoon"'),
         ("[labels]\ncat = []\nother = ['dog']\n", "line 3, labels.other: 'other' is for what"),
         ("[labels]\n", "line 1, labels: no labels"),
+        ('[labels]\ncat = []\ndog = ["!toy"]\n', "line 3, labels.dog: '!toy' is no word"),
+        ("negatives = ['!toy']\n[labels]\ncat = []\n", "line 1, negatives: '!toy' is no word"),
         (
             '\nnegatives = ["kitten"]\n[labels]\ncat = ["kitten"]\n',
             "line 2, negatives: label 'cat'",

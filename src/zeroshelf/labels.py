@@ -182,6 +182,15 @@ def _checked(
             f'{labels.labels[0].name!r} says "other", which is always there: '
             "name at least one shelf more",
         )
+    said = [(("labels", one.name), one.words) for one in kept]
+    for key, texts in (*said, (("negatives",), labels.negatives)):
+        for text in texts:
+            if text.startswith("!"):
+                refuse(
+                    key,
+                    f'{text!r} is no word: a negative is a -l "!..." of its own, or stands under '
+                    'negatives without the "!"',
+                )
     words = {same(spoken(word)): one.name for one in kept for word in (one.name, *one.words)}
     for negative in labels.negatives:
         if (name := words.get(same(spoken(negative)))) is not None:
