@@ -46,6 +46,13 @@ def test_sort_copies_and_says_where_everything_is(
     assert not (tmp_path / "s").exists()
 
 
+def test_each_picture_is_told_with_how_sure_it_is(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("sort", folder, "-l", "red", "-l", "blue", "--to", tmp_path / "s", "-n", "-v")
+    assert f"{folder / 'b.png'}: blue, sure, 100 % (looks like blue)\n" in capsys.readouterr().out
+
+
 def test_json_is_one_object_on_stdout(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,6 +253,9 @@ def test_ambiguous_pictures_are_set_apart(
     assert '1 fit two labels or more: they go to "look again"' in capsys.readouterr().err
     assert command(*words, "--ambiguous", "../out") == 2
     assert "between slashes stand plain names" in capsys.readouterr().err
+    for taken in ("Red", "Other"):  # as these folders would be one on many file systems
+        assert command(*words, "--ambiguous", taken) == 2
+        assert f"{taken!r} is the shelf of {taken.lower()!r} already" in capsys.readouterr().err
     assert command("undo", "--yes") == 0
     with Session(reopen(encoder=encoder)) as session:
         session.place([0], "red")

@@ -121,6 +121,11 @@ def test_reasons_are_sentences() -> None:
     assert decisions[2].confidence == "sure"
     strict = decide(said([[9, 8.9]], [5.0]), threshold=0.9)[0]
     assert strict.reason == "looks like cat, but the threshold asks for more"
+    lax = decide(said([[0, -5]], [5.0]), threshold=0.0)[0]
+    assert lax.reason == "looks more like receipt than cat, but the threshold asks for no more"
+    crowd = decide(said([[5.0, 4.9]], [5.0]), threshold=0.5)[0]  # two fit, each less than "other"
+    assert crowd.probability > crowd.top[0][1]
+    assert crowd.reason == "looks like cat, but the threshold asks for more"
 
 
 def test_what_a_decision_tells() -> None:

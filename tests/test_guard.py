@@ -45,6 +45,11 @@ def test_boat_loses_boats_and_keeps_the_harbour() -> None:
     assert left.issuperset({"a harbour", "a pier", "sea", "bridge"})
 
 
+@pytest.mark.parametrize("label", ["stockings", "trousers", "fireworks"])
+def test_what_is_worn_or_used_as_a_plural_loses_its_singular(label: str) -> None:
+    assert label.removesuffix("s") not in names(label)
+
+
 def test_a_part_of_a_thing_is_on_its_pictures() -> None:
     assert "part of it" in related("car", visible_senses("car")[0]).values()
 

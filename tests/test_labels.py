@@ -49,6 +49,9 @@ def test_a_label_that_says_other_is_the_shelf_that_is_always_there(name: str) ->
         (["cat", "Cat"], "given twice"),
         (["caf\u00e9", "cafe\u0301"], "given twice"),  # composed, and as a Mac types it
         (["cat", "!Cat"], "on no shelf: leave one out"),
+        (["pets/cat=kitten", "!a kitten"], "label 'pets/cat' looks for .* on no shelf"),
+        (["dog=puppy, !toy dog"], "'!toy dog' is no word"),
+        (["cat", "other=cartoon"], "'other' is for what fits no label"),
         ([1, 2], "1 isn't text"),
         (["other"], "always there"),
         (["a//b"], "between slashes"),
@@ -109,15 +112,40 @@ def test_a_file_is_read_and_written_back(tmp_path: Path) -> None:
         ("[labels]\ncat = [\n", "labels.toml: end of document"),
         ("[labels]\ncat == []\n", "labels.toml: line 2, column 6"),
         ("kind = 'bird'\n", r"no \[labels\] table"),
-        ("[labels]\ncat = []\nCAT = []\n", "labels.toml: label 'CAT' is given twice"),
+        ("[labels]\ncat = []\nCAT = []\n", "line 3, labels.CAT: label 'CAT' is given twice"),
+        ('labels = ["cat", "cat"]\n', "line 1, labels: label 'cat' is given twice"),
+        ('[labels]\n"a\u202eb" = []\n', "line 2, labels.a"),
+        ('[labels]\ncat = ["a", "dog"]\ndog = 3\n', "line 3, labels.dog"),
+        ("[labels]\ncat = []\n# dog = []\ndog = 3\n", "line 4, labels.dog"),
+        ('[labels]\n"!cartoon" = []\n', 'line 2, labels.!cartoon: .* negatives = \\["cartoon"'),
+        ("[labels]\ncat = []\nother = ['dog']\n", "line 3, labels.other: 'other' is for what"),
+        ("[labels]\n", "line 1, labels: no labels"),
+        ('[labels]\ncat = []\ndog = ["!toy"]\n', "line 3, labels.dog: '!toy' is no word"),
+        ("negatives = ['!toy']\n[labels]\ncat = []\n", "line 1, negatives: '!toy' is no word"),
+        (
+            '\nnegatives = ["kitten"]\n[labels]\ncat = ["kitten"]\n',
+            "line 2, negatives: label 'cat'",
+        ),
+        ("[labels]\nred car = []\n", "line 2, column 5: .* in quotes"),
+        ("[labels]\n\u732b = []\n", "line 2, column 1: .* in quotes"),
+        ("[labels]\ncat = [kitten]\n", "line 2, column 8: .*text stands in quotes"),
+        ("[labels]\ncat = []\ncat = []\n", "line 3, .* is there twice"),
     ],
 )
 def test_every_mistake_in_a_file_names_its_line_and_key(
     tmp_path: Path, text: str, says: str
 ) -> None:
-    (tmp_path / "labels.toml").write_text(text)
+    (tmp_path / "labels.toml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=says):
         read(tmp_path / "labels.toml")
+
+
+def test_a_list_in_a_file_says_what_it_would_on_the_command_line(tmp_path: Path) -> None:
+    listed = ["cat", "dog=puppy, golden retriever", "!cartoon"]
+    (tmp_path / "labels.toml").write_text(f"negatives = ['toy']\nlabels = {listed}\n")
+    read_back = read(tmp_path / "labels.toml")
+    assert read_back.labels == parse(listed).labels
+    assert read_back.negatives == ("toy", "cartoon")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -134,6 +162,11 @@ def test_prompts_of_a_label() -> None:
     assert made[0][1] == "a photo of a magpie, a type of bird."
     plain = LabelSet((Label("birds/jay"),))
     assert label_prompts(plain.labels[0], plain) == [[t.format("jay") for t in TEMPLATES]]
+
+
+def test_a_template_may_hold_other_braces() -> None:
+    labels = LabelSet((Label("jay"),), templates=("{a} photo of a {}}.", "{{}}"))
+    assert label_prompts(labels.labels[0], labels) == [["{a} photo of a jay}.", "{jay}"]]
 
 
 def test_the_mean_of_unit_vectors_is_made_unit_again() -> None:

@@ -41,6 +41,18 @@ def test_one_label_alone_does_not_take_everything(folder: Path, encoder: ColourE
     assert classify(folder, ["blue"], encoder).counts == {"blue": 1, "other": 3}
 
 
+@pytest.mark.parametrize("threshold", [60, -0.1, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused(
+    folder: Path, encoder: ColourEncoder, threshold: float
+) -> None:
+    """Sixty (percent) would leave every picture in "other" without a word."""
+    with pytest.raises(UserError, match="must be a number from 0 to 1"):
+        zeroshelf.classify(folder, ["red"], encoder=encoder, threshold=threshold)
+    assert encoder.pictures == 0
+    with pytest.raises(UserError, match="must be a number from 0 to 1"):
+        classify(folder, ["red"], encoder).relabel(["blue"], threshold=threshold)
+
+
 def test_a_broken_picture_shifts_no_other_answer(tmp_path: Path, encoder: ColourEncoder) -> None:
     colours = [RED, BLUE, GREY]
     for number in range(30):

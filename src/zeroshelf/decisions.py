@@ -44,6 +44,7 @@ class Decisions(Sequence[Decision]):
     scores: Scores
     probabilities: npt.NDArray[np.float32]  # (N, K + 1), column K is P(other), rows sum to 1
     chosen: npt.NDArray[np.int32]  # (N,), a column of `probabilities`
+    placed: frozenset[int] = frozenset()  # rows that are where a person put them
 
     @property
     def labels(self) -> list[str]:
@@ -140,17 +141,18 @@ def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
     names = scores.labels.names
     best = names[order[0]]
     instead = scores.negatives[scores.nearest[i, 0]]
-    if chosen == len(names) and row[order[0]] > row[-1]:
+    if i in decisions.placed:
+        return f"put on {(*names, OTHER)[chosen]} by hand"
+    if chosen == len(names) and row[-1] <= 0.5:
         return f"looks like {best}, but the threshold asks for more"
     if chosen == len(names):
         return f"nearest label is {best}, but it looks more like {instead}"
-    if chosen != order[0]:
-        return f"put on {names[chosen]} by hand; looks like {best}"
+    if row[-1] > 0.5:
+        return f"looks more like {instead} than {best}, but the threshold asks for no more"
     if len(order) > 1 and row[order[1]] >= 0.5 * row[chosen]:
         return f"looks like {best}, or like {names[order[1]]}"
-    if confidence(float(row[chosen])) == "unsure":
-        return f"looks like {best}, but nearly as much like {instead}"
-    return f"looks like {best}"
+    unsure = confidence(float(row[chosen])) == "unsure"
+    return f"looks like {best}" + (f", but nearly as much like {instead}" if unsure else "")
 
 
 def choose(

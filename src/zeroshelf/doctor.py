@@ -6,13 +6,15 @@ a machine without asking. None of this stops a run: it is advice.
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zeroshelf.decisions import Decisions
-from zeroshelf.labels import spoken
+from zeroshelf.labels import same, spoken
 from zeroshelf.records import Label, LabelSet, Model
 from zeroshelf.words.bank import bank
 from zeroshelf.words.prompts import Texts, asked, label_prompts, mean_vectors
@@ -20,10 +22,11 @@ from zeroshelf.words.senses import context, sense, sense_fits, visible_senses
 from zeroshelf.words.wordnet import Synset, wordnet
 
 TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart
-CLOSE_SENSES = 0.25  # how much nearer the best sense must be to stand alone
+CLOSE_SENSES = 0.33  # how much nearer the best sense must be to stand alone
 OFTENER = 15  # or how many times as common
 EVERYTHING = 0.9  # a shelf with more of the kept pictures than this drew everything
 ENOUGH = 20  # pictures on shelves before that can be said
+NAMED = 5  # labels of one piece of advice; more are counted
 _ABSTRACT = {"attribute", "cognition", "feeling", "motive", "relation", "possession", "state"}
 _THINGS = {"animal", "artifact", "object", "body"}  # food is made of animals and plants
 _NEGATION = re.compile(r"\b(no|not|non|without|except|isn't|aren't)\b", re.IGNORECASE)
@@ -37,22 +40,30 @@ class Advice:
     problem: str
     suggestion: str
 
+    @property
+    def names(self) -> str:
+        """The labels as a person lists them; of many, the first."""
+        more = len(self.labels) - NAMED
+        *most, last = (*self.labels[:NAMED], f"{more:,} more") if more > 0 else self.labels
+        return f"{', '.join(most)} and {last}" if most else last
+
     def __str__(self) -> str:
-        return f"{' and '.join(self.labels)}: {self.problem}; {self.suggestion}"
+        return f"{self.names}: {self.problem}; {self.suggestion}"
 
 
 def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
     """Advice before a run, in the order of the labels."""
     found: list[Advice] = []
+    meant = _meant(labels, texts)
     for label in labels:
         word = spoken(label.name)
         advice = (
-            _negation(label, word)
+            _negation(label, word, labels)
             or _same(label, labels)
             or _language(label, word, labels, model)
-            or _abstract(label, word)
+            or _abstract(label, word, labels)
             or _senses(label, word, labels, texts)
-            or _kind(label, labels, texts)
+            or _kind(label, labels, meant)
         )
         if advice:
             found.append(advice)
@@ -62,7 +73,7 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
 def serious(labels: LabelSet, texts: Texts) -> tuple[Advice, ...]:
     """What of that spoils a run whatever the pictures are: for those who didn't ask for advice.
     It takes some 20 ms, and no text that the scores don't ask for."""
-    negations = (_negation(label, spoken(label.name)) for label in labels)
+    negations = (_negation(label, spoken(label.name), labels) for label in labels)
     return (*filter(None, negations), *_twins(labels, texts))
 
 
@@ -78,7 +89,7 @@ def after(decisions: Decisions) -> tuple[Advice, ...]:
         or Advice(
             (label.name,),
             "drew no picture",
-            'give it other words (name = ["word", ...]) or leave it out',
+            f"other words may help: {_line(label)}",
         )
         for label, count in zip(labels, counts[:-1], strict=True)
         if not count and len(decisions)
@@ -88,95 +99,129 @@ def after(decisions: Decisions) -> tuple[Advice, ...]:
             found.append(
                 Advice((name,), f"drew {count:,} of {kept:,} pictures", "split it into kinds")
             )
-    return tuple(found)
+    return _together(found)
+
+
+def _together(found: Sequence[Advice]) -> tuple[Advice, ...]:
+    """One piece of advice for all labels of which the same is said alone."""
+    made: dict[object, Advice] = {}
+    for one in found:
+        key = one.problem if len(one.labels) == 1 else one
+        before = made.get(key)
+        made[key] = replace(before, labels=before.labels + one.labels) if before else one
+    return tuple(made.values())
 
 
 def shelves_to_add(decisions: Decisions, least: int = 10) -> tuple[tuple[str, int], ...]:
-    """What many of the pictures in "other" look like, most first: ("harbour", 217)."""
-    other = np.flatnonzero(decisions.chosen == len(decisions.scores.labels))
-    rows, counts = np.unique(decisions.scores.nearest[other, 0], return_counts=True)
+    """What many of the pictures in "other" look like, most first: ("harbour", 217). Not what the
+    user said is on no shelf, and none that only a threshold keeps off a label's shelf.
+    """
+    scores, column = decisions.scores, len(decisions.scores.labels)
+    strange = decisions.probabilities[:, column] > 0.5
+    other = np.flatnonzero((decisions.chosen == column) & strange)
+    rows, counts = np.unique(scores.nearest[other, 0], return_counts=True)
     totals: dict[str, int] = {}
     for row, count in zip(rows, counts, strict=True):
-        name = decisions.scores.negatives[row]
-        totals[name] = totals.get(name, 0) + int(count)
+        if scores.negatives[row] not in scores.labels.negatives:
+            name = spoken(scores.negatives[row])  # "a harbour" is a scene of the bank, too
+            totals[name] = totals.get(name, 0) + int(count)
     many = [(name, count) for name, count in totals.items() if count >= least]
     return tuple(sorted(many, key=lambda found: (-found[1], found[0])))
 
 
-def _negation(label: Label, word: str) -> Advice | None:
+def _negation(label: Label, word: str, labels: LabelSet) -> Advice | None:
     if label.prompts or not _NEGATION.search(word):
         return None
-    bare = " ".join(_NEGATION.sub(" ", word).split())
+    bare = spoken(" ".join(_NEGATION.sub(" ", word).split()))
+    there = [one.name for one in labels if same(spoken(one.name)) == same(bare)]
     return Advice(
         (label.name,),
         "the model doesn't understand negations and will look for what is named",
-        f"name what is there, and what is not wanted as a negative: !{bare}",
+        f'leave it out: what doesn\'t fit {there[0]} goes to "other"'
+        if there
+        else f"name what is there, and what is not wanted as a negative: !{bare}",
     )
 
 
 def _language(label: Label, word: str, labels: LabelSet, model: Model) -> Advice | None:
+    if label.prompts:  # then the name is only a name, here and below
+        return None
     if model.languages and labels.language not in model.languages:
         problem = f"the model doesn't know the language {labels.language!r}"
-    elif set(model.languages) != {"en"}:
+    elif set(model.languages) != {"en"} or label.words:
         return None
     elif not word.isascii() and not wordnet().senses(word):
         problem = "the model knows English only"
-    elif not any(wordnet().senses(part) for part in (word, *word.split())):
-        problem = "no English dictionary knows this word, and the model knows English only"
+    elif not (_in_bank(word) or any(wordnet().senses(part) for part in (word, *word.split()))):
+        problem = "is not among WordNet's English nouns, and the model knows English only"
     else:
         return None
     return Advice(
-        (label.name,), problem, 'write it in English, or give words: name = ["english word"]'
+        (label.name,),
+        problem,
+        f"name in English what such a picture shows: {_line(label)}",
     )
 
 
-def _abstract(label: Label, word: str) -> Advice | None:
+def _abstract(label: Label, word: str, labels: LabelSet) -> Advice | None:
     senses = wordnet().senses(word)[:2]
-    if label.words or not senses or not all(one.lexname in _ABSTRACT for one in senses):
+    if labels.language != "en" or label.words or label.prompts or _in_bank(word):
+        return None
+    if not senses or not all(one.lexname in _ABSTRACT for one in senses):
         return None
     return Advice(
         (label.name,),
         "is hard to see in a picture",
-        f'name what such a picture shows: {word} = ["word", ...]',
+        f"name what such a picture shows: {_line(label)}",
     )
 
 
+def _in_bank(word: str) -> bool:
+    """Is it among what pictures are known to show?"""
+    return any(one.name == word for one in bank())
+
+
 def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice | None:
-    senses = [one for one in visible_senses(word) if one.lexname in _THINGS]
-    if len({one.lexname for one in senses}) < 2 or label.words or context(label, labels):
+    if labels.language != "en" or label.words or label.prompts or context(label, labels):
         return None
-    fits = sense_fits(word, senses, texts)
+    senses = [one for one in visible_senses(word) if one.lexname in _THINGS]
+    if len({one.lexname for one in senses}) < 2:
+        return None
+    fits = sense_fits(asked(label.name, labels), senses, label, labels, texts)
     best = int(np.argmax(fits))
     rivals = [row for row, one in enumerate(senses) if one.lexname != senses[best].lexname]
     rival = max(rivals, key=lambda row: fits[row])
-    common, rare = (wordnet().often(word, senses[row].row) for row in (best, rival))
+    rare, common = sorted(wordnet().often(word, senses[row].row) for row in (best, rival))
     if fits[best] - fits[rival] > CLOSE_SENSES or common >= OFTENER * (rare + 1):
         return None
     return Advice(
         (label.name,),
         f'has several senses: "{_short(senses[best].gloss)}" and "{_short(senses[rival].gloss)}"',
-        f'say which: {word} = ["another word for it"], or put it on a shelf: "kind/{word}"',
+        f'say which: {_line(label, "another word for it")}, or put it on a shelf: "kind/{word}"',
     )
 
 
-def _kind(label: Label, labels: LabelSet, texts: Texts) -> Advice | None:
+def _meant(labels: LabelSet, texts: Texts) -> dict[str, Synset]:
+    """Label -> the sense of its name that is meant, where the name is asked and is in WordNet."""
+    named = [label for label in labels if labels.language == "en" and not label.prompts]
+    found = ((one.name, sense(asked(one.name, labels), one, labels, texts)) for one in named)
+    return {name: one for name, one in found if one is not None}
+
+
+def _kind(label: Label, labels: LabelSet, meant: Mapping[str, Synset]) -> Advice | None:
     """A label that is a kind of another: "kitten" beside "cat", but not "cat/kitten"."""
-
-    def meant(one: Label) -> Synset | None:
-        return sense(asked(one.name, labels), one, labels, texts)
-
-    if labels.language != "en" or (mine := meant(label)) is None:
+    if (mine := meant.get(label.name)) is None:
         return None
     told = _END.split(mine.gloss.lower(), maxsplit=1)[0].split()
     for other in labels:
-        theirs = meant(other)
-        if theirs in (None, mine) or label.name.startswith(f"{other.name}/"):
+        theirs = meant.get(other.name, mine)
+        if theirs == mine or label.name.startswith(f"{other.name}/"):
             continue
         if theirs.row in wordnet().above(mine.row) or asked(other.name, labels).lower() in told:
             return Advice(
                 (label.name, other.name),
                 "the first is a kind of the second, and such a picture fits both",
-                f'make them one, {other.name} = ["{label.name}"], or a shelf in the other: '
+                f"make them one, {_line(other, label.name)}, or a shelf in the other: "
                 f'"{other.name}/{label.name}"',
             )
     return None
@@ -184,13 +229,18 @@ def _kind(label: Label, labels: LabelSet, texts: Texts) -> Advice | None:
 
 def _same(label: Label, labels: LabelSet) -> Advice | None:
     """A label that says the same as one before it, "cats" after "cat", never draws a picture."""
-    said = label_prompts(label, labels)
     for other in labels:
         if other is label:
             return None
-        if label_prompts(other, labels) == said:
+        if _one(other, label, labels):
             return Advice((other.name, label.name), "ask for the same", "make them one label")
     return None
+
+
+def _one(a: Label, b: Label, labels: LabelSet) -> bool:
+    """Are both asked in the same words, and in the same sense as far as the shelf above tells?"""
+    asked_alike = label_prompts(a, labels) == label_prompts(b, labels)
+    return asked_alike and context(a, labels) == context(b, labels)
 
 
 def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:
@@ -210,8 +260,15 @@ def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:
             "make them one label, or give each words of its own",
         )
         for a, b in np.argwhere(cosines >= TWINS)
-        if prompts[a] != prompts[b]  # that is `_same`
+        if not _one(labels.labels[a], labels.labels[b], labels)  # that is `_same`
     ]
+
+
+def _line(label: Label, word: str = "word") -> str:
+    """How a labels file gives the label another word."""
+    plain = re.fullmatch("[A-Za-z0-9_-]+", label.name)
+    name = label.name if plain else json.dumps(label.name, ensure_ascii=False)
+    return f"{name} = [{json.dumps(word, ensure_ascii=False)}]"
 
 
 def _short(gloss: str) -> str:

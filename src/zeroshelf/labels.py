@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -142,29 +142,64 @@ def shelf_name(name: object) -> str:
     return "/".join(parts)
 
 
-def _checked(labels: LabelSet) -> LabelSet:
-    """Without the labels that say "other"; refuses doubles and an empty set."""
+def is_probability(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def shelf_beside(labels: LabelSet, name: str) -> str:
+    """`name` for a shelf of its own, beside those of the labels and "other"."""
+    clean = shelf_name(name)
+    for taken in (*labels.names, OTHER):
+        if same(taken) == same(clean):
+            raise UserError(f"{clean!r} is the shelf of {taken!r} already: name another one")
+    return clean
+
+
+def _refuse(key: tuple[str, ...], why: str) -> NoReturn:
+    raise UserError(why)
+
+
+def _checked(
+    labels: LabelSet, refuse: Callable[[tuple[str, ...], str], NoReturn] = _refuse
+) -> LabelSet:
+    """Without the labels that say "other"; refuses doubles, contradictions and an empty set."""
     kept: list[Label] = []
     seen: dict[str, str] = {}
     for label in labels:
-        folded = same(label.name)
+        at, folded = ("labels", label.name), same(label.name)
         if folded in SAYS_OTHER:
+            if label != Label(label.name):
+                refuse(at, f"{label.name!r} is for what fits no label, and asks for nothing itself")
             continue
         if folded in seen:
             twice = "" if seen[folded] == label.name else f" (as {seen[folded]!r})"
-            raise UserError(f"label {label.name!r} is given twice{twice}; once is enough")
+            refuse(at, f"label {label.name!r} is given twice{twice}; once is enough")
         seen[folded] = label.name
         kept.append(label)
     if not kept and labels.labels:
-        raise UserError(
+        refuse(
+            ("labels",),
             f'{labels.labels[0].name!r} says "other", which is always there: '
-            "name at least one shelf more"
+            "name at least one shelf more",
         )
+    said = [(("labels", one.name), one.words) for one in kept]
+    for key, texts in (*said, (("negatives",), labels.negatives)):
+        for text in texts:
+            if text.startswith("!"):
+                refuse(
+                    key,
+                    f'{text!r} is no word: a negative is a -l "!..." of its own, or stands under '
+                    'negatives without the "!"',
+                )
+    words = {same(spoken(word)): one.name for one in kept for word in (one.name, *one.words)}
     for negative in labels.negatives:
-        if (name := seen.get(same(negative))) is not None:
-            raise UserError(f"{name!r} is a label and, as !{negative}, on no shelf: leave one out")
+        if (name := words.get(same(spoken(negative)))) is not None:
+            refuse(
+                ("negatives",),
+                f"label {name!r} looks for what, as !{negative}, is on no shelf: leave one out",
+            )
     if not kept:
-        raise UserError("no labels: name at least one shelf, for example --label cat")
+        refuse(("labels",), "no labels: name at least one shelf, for example cat")
     return LabelSet(tuple(kept), labels.kind, labels.templates, labels.negatives, labels.language)
 
 
@@ -198,11 +233,14 @@ class _File:
             raise UserError(
                 f'{self.path}: no [labels] table, which names the shelves: cat = ["kitten"]'
             )
+        negatives = self._texts(data, "negatives", ())
         if isinstance(data["labels"], list):
-            data["labels"] = {name: [] for name in self._texts(data, "labels", ())}
-        if not isinstance(data["labels"], dict):
+            listed = self._listed(self._texts(data, "labels", ()))
+            made, negatives = listed.labels, (*negatives, *listed.negatives)
+        elif isinstance(data["labels"], dict):
+            made = tuple(self._label(name, value) for name, value in data["labels"].items())
+        else:
             self._refuse(("labels",), "must be a table of labels or a list of texts")
-        made = [self._label(name, value) for name, value in data["labels"].items()]
         templates = self._texts(data, "templates", ())
         for template in templates:
             if template.count("{}") != 1:
@@ -210,21 +248,19 @@ class _File:
         kind, language = (self._one(data, key) for key in ("kind", "language"))
         if language is not None and not re.fullmatch("[a-z]{2}", language):
             self._refuse(("language",), f'{language!r} must be two letters, as in "en" or "de"')
+        return _checked(LabelSet(made, kind, templates, negatives, language or "en"), self._refuse)
+
+    def _listed(self, texts: Sequence[str]) -> LabelSet:
+        """A list of labels says what it would on the command line."""
         try:
-            return _checked(
-                LabelSet(
-                    tuple(made),
-                    kind,
-                    templates,
-                    self._texts(data, "negatives", ()),
-                    language or "en",
-                )
-            )
+            return parse(texts)
         except UserError as trouble:
-            raise UserError(f"{self.path}: {trouble}") from None
+            self._refuse(("labels",), str(trouble))
 
     def _label(self, name: str, value: object) -> Label:
         at = ("labels", name)
+        if name.startswith("!"):
+            self._refuse(at, f"what is on no shelf is named by negatives = [{_toml(name[1:])}]")
         try:
             clean = shelf_name(name)
         except UserError as trouble:
@@ -241,11 +277,7 @@ class _File:
                     'A shelf in a shelf is written "animals/cat"',
                 )
         threshold = value.get("threshold")
-        if threshold is not None and (
-            isinstance(threshold, bool)
-            or not isinstance(threshold, (int, float))
-            or not 0 <= threshold <= 1
-        ):
+        if threshold is not None and not is_probability(threshold):
             self._refuse((*at, "threshold"), f"{threshold!r} must be a number from 0 to 1")
         return Label(
             clean, self._texts(value, "words", at), self._texts(value, "prompts", at), threshold
@@ -276,14 +308,31 @@ class _File:
         lines = self.text.splitlines()
         at = 0
         for part in key:
+            spelt = (part, f'"{part}"', f"'{part}'", _toml(part))
+            name = f"({'|'.join(map(re.escape, spelt))})"
             word = re.compile(
-                rf"""(^|[\[.{{,\s"'])({re.escape(part)}|{re.escape(_toml(part)[1:-1])})["']?\s*[\].=]"""
+                rf"^\s*\[+([^#]*\.)?\s*{name}\s*[\].]"  # [labels.cat]
+                rf"|(^|^[^#]*[.{{,])\s*{name}\s*[.=]"  # cat = ..., or cat.words = ...
             )
             at = next((n for n in range(at, len(lines)) if word.search(lines[n])), at)
         return at + 1
 
 
+_NAME = 'a name with more in it than a-z, 0-9, "-" and "_" stands in quotes: "red car" = []'
+_HINTS = {  # what tomllib says -> what is meant, in a file of labels
+    "Expected '=' after a key in a key/value pair": _NAME,
+    "Expected ']' at the end of a table declaration": _NAME,
+    "Invalid statement": _NAME,
+    "Invalid value": "text stands in quotes",
+    "Cannot overwrite a value": "the name is there twice",
+}
+
+
 def _plain(trouble: str) -> str:
-    """tomllib's "Expected ... (at line 3, column 5)" -> "line 3, column 5: expected ..."."""
+    """tomllib's "Invalid value (at line 3, column 5)" -> "line 3, column 5: Invalid value; text
+    stands in quotes"."""
     found = re.fullmatch(r"(.*) \(at (.*)\)", trouble)
-    return f"{found[2]}: {found[1]}" if found else trouble
+    if not found:
+        return trouble
+    hint = f"; {_HINTS[found[1]]}" if found[1] in _HINTS else ""
+    return f"{found[2]}: {found[1]}{hint}"

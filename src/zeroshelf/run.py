@@ -81,6 +81,7 @@ def classify(
     """
     start = time.monotonic()
     wanted = labelling.parse(labels)
+    _check_threshold(threshold)
     root = scanning.root_of(folder)
     given, encoder = encoder, encoder or models.load(models.find(model), device, warn=warn)
     if progress:
@@ -254,6 +255,7 @@ class Run:
 
     def relabel(self, labels: Labels, *, threshold: float | None = None) -> Run:
         """The same pictures under other labels. No picture is read again."""
+        _check_threshold(threshold)
         question = replace(self.question, labels=labelling.parse(labels), threshold=threshold)
         start = time.monotonic()
         names = (*question.labels.names, OTHER)
@@ -373,7 +375,7 @@ class Run:
         folder = self.question.folder
         destination = folder if to is None else scanning.root_of(to)
         if ambiguous is not None:
-            ambiguous = labelling.shelf_name(ambiguous)
+            ambiguous = labelling.shelf_beside(self.labels, ambiguous)
         asked_for = Plan(folder, destination, action, (), (), prefix, ambiguous, several)
         return plan.like(asked_for, self.embeddings, self.decisions)
 
@@ -470,6 +472,11 @@ class Run:
         return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
 
 
+def _check_threshold(threshold: float | None) -> None:
+    if threshold is not None and not labelling.is_probability(threshold):
+        raise UserError(f"threshold {threshold!r} must be a number from 0 to 1")
+
+
 def _answer(
     question: Question,
     embedded: Embeddings,
@@ -509,9 +516,7 @@ def _calibrated(
 
 def _told(advice: Sequence[Advice]) -> Iterator[str]:
     for one in advice[:TOLD]:
-        yield (
-            f"{' and '.join(one.labels)}: {one.problem}; `zeroshelf labels check` says what helps"
-        )
+        yield f"{one.names}: {one.problem}; `zeroshelf labels check` says what helps"
     if len(advice) > TOLD:
         yield f"... and {len(advice) - TOLD:,} more about these labels"
 

@@ -103,7 +103,8 @@ def teach(
     chosen = choose(probabilities, decisions.scores.labels, threshold)
     chosen[marks.rows] = marks.columns
     probabilities[marks.rows] = np.eye(probabilities.shape[1], dtype=np.float32)[marks.columns]
-    return replace(decisions, probabilities=probabilities, chosen=chosen)
+    placed = frozenset(marks.rows.tolist())
+    return replace(decisions, probabilities=probabilities, chosen=chosen, placed=placed)
 
 
 def learn(

@@ -48,7 +48,7 @@ def check(
         }
     )
     for advice in found:
-        screen.say(f"{' and '.join(advice.labels)}: {advice.problem}.")
+        screen.say(f"{advice.names}: {advice.problem}.")
         screen.say(f"  {advice.suggestion}")
     if not found:
         screen.say(f"{len(wanted)} labels, nothing to say against them")

@@ -100,7 +100,7 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
         raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
     wanted = labelling.read(labels_file) if labels_file else labelling.parse(words)
     if ambiguous is not None:
-        ambiguous = labelling.shelf_name(ambiguous)
+        ambiguous = labelling.shelf_beside(wanted, ambiguous)
     folder, leave_out = what.pop("folder"), set()
     if prefix is not None and kind != "tag":
         raise UserError("--prefix is of the tags that --as tag writes: add that, or leave it out")
@@ -132,8 +132,9 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     from zeroshelf import doctor
 
     decisions = run.decisions
-    for decision in decisions if screen.level > 0 else ():
-        screen.detail(f"{decision.picture.path}: {decision.label} ({decision.reason})")
+    for one in decisions if screen.level > 0 else ():
+        sure = f"{one.confidence}, {100 * one.probability:.0f} %"
+        screen.detail(f"{one.picture.path}: {one.label}, {sure} ({one.reason})")
     screen.table(
         ("shelf", "pictures", "sure", "likely", "unsure"),
         [(name, sum(tally.values()), *tally.values()) for name, tally in run.confidences.items()],

@@ -65,7 +65,7 @@ def label_prompts(label: Label, labels: LabelSet, meaning: Sequence[str] = ()) -
     suffix = f", a type of {labels.kind}." if labels.kind and english else None
     made = []
     for word in words:
-        prompts = [template.format(word) for template in templates]
+        prompts = [template.replace("{}", word) for template in templates]  # other braces are text
         if suffix:
             prompts = [prompt.removesuffix(".") + suffix for prompt in prompts]
         made.append(prompts)

@@ -82,16 +82,22 @@ def sense(word: str, label: Label, labels: LabelSet, texts: Texts) -> Synset | N
     senses = visible_senses(word)
     if len(senses) < 2:
         return senses[0] if senses else None
+    return senses[int(np.argmax(sense_fits(word, senses, label, labels, texts)))]
+
+
+def sense_fits(
+    word: str, senses: Sequence[Synset], label: Label, labels: LabelSet, texts: Texts
+) -> list[float]:
+    """How well each sense fits the word of this label, among these labels."""
     above = context(label, labels)
     others = [other for one in labels if (other := asked(one.name, labels)) != word]
     files = [found[0].lexname for other in others if (found := visible_senses(other))]
-    fits = [
+    return [
         fit
         + 1.0 * bool(above & wordnet().above(one.row))
         + 0.3 * (files.count(one.lexname) / max(len(files), 1))
-        for one, fit in zip(senses, sense_fits(word, senses, texts), strict=True)
+        for one, fit in zip(senses, _gloss_fits(word, senses, texts), strict=True)
     ]
-    return senses[int(np.argmax(fits))]
 
 
 def context(label: Label, labels: LabelSet) -> frozenset[int]:
@@ -100,7 +106,7 @@ def context(label: Label, labels: LabelSet) -> frozenset[int]:
     return frozenset(one.row for text in near for one in wordnet().senses(spoken(text)))
 
 
-def sense_fits(word: str, senses: Sequence[Synset], texts: Texts) -> list[float]:
+def _gloss_fits(word: str, senses: Sequence[Synset], texts: Texts) -> list[float]:
     """How near each sense's gloss is to the word's prompt; a little more for the commonest."""
     prompt = texts([PLAIN.format(word)])[0]
     glosses = texts([f"{word}: {one.gloss}" for one in senses])

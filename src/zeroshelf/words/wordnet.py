@@ -74,14 +74,19 @@ class WordNet:
         """ "dogs" -> "dog", "tall buildings" -> "tall building"; what is worn or used as a plural
         ("glasses", "jeans"), a singular, and what isn't known stay as they are.
         """
-        forms = [form for form in _forms(words) if form in self._senses]
-        if not forms:
+        best = self._lemma(words)
+        if best is None:
             before, space, last = words.rpartition(" ")
             joined = not space or _JOINING.intersection(before.lower().split())
             return words if joined else f"{before} {self.singular(last)}"
-        best = max(forms, key=lambda form: self._rank(form, itself=form == words.lower()))
         plural = best != words.lower() and any("plural)" in one.gloss for one in self.senses(best))
         return words if plural or best == words.lower() else best
+
+    def _lemma(self, word: str) -> str | None:
+        """The word as it stands or as a singular, whichever WordNet has."""
+        forms = [form for form in _forms(word) if form in self._senses]
+        ranks = [self._rank(form, itself=form == word.lower()) for form in forms]
+        return forms[ranks.index(max(ranks))] if forms else None
 
     def _rank(self, form: str, *, itself: bool) -> tuple[bool, int, bool, int]:
         """What is used as it stands; then the commonest ("game", no "gam"); the longest."""
@@ -94,7 +99,9 @@ class WordNet:
 
     def _found(self, word: str) -> list[tuple[int, int, int]]:
         word = word.lower()
-        return self._senses.get(word) or self._senses.get(self.singular(word), [])
+        if found := self._senses.get(word):
+            return found
+        return self._senses.get(self._lemma(word) or self.singular(word), [])
 
     def above(self, row: int) -> frozenset[int]:
         """Every hypernym, up to "entity"; the row itself not among them."""
