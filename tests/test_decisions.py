@@ -75,7 +75,9 @@ def test_what_is_near_to_every_text_is_not_held_against_a_picture() -> None:
     assert [one.label for one in decide(known)] == ["other", "cat"]
     d = np.log(decide(known).probabilities[:, :2].sum(1) / decide(known).probabilities[:, 2])
     assert d[1] - d[0] == pytest.approx(4 * COMMON, abs=1e-4)  # t_open is 1
-    distinct = replace(known, common=np.array([0, -4], np.float32))  # it is far from them: no matter
+    distinct = replace(
+        known, common=np.array([0, -4], np.float32)
+    )  # it is far from them: no matter
     p = decide(distinct).probabilities
     assert p[0] == pytest.approx(p[1])
     far = replace(scores, common=np.array([-50, -46], np.float32))  # a wide gap between the towers

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from zeroshelf import models
 from zeroshelf.labels import parse, spoken
 from zeroshelf.records import Vectors
 from zeroshelf.words.bank import bank
@@ -72,6 +73,34 @@ def test_the_sense_is_told_by_what_stands_around(labels: list[str], lexname: str
     meant = sense(spoken(label.name), label, wanted, texts)
     assert meant is not None
     assert meant.lexname == lexname
+
+
+@pytest.mark.parametrize("model", models.starters())
+@pytest.mark.parametrize(
+    ("label", "beside", "lexname"),
+    [
+        ("crane", "heron", "animal"),
+        ("crane", "bulldozer", "artifact"),
+        ("seal", "walrus", "animal"),
+        ("bat", "owl", "animal"),
+        ("bat", "ball", "artifact"),
+        ("mouse", "cat", "animal"),
+        ("dog", "car", "animal"),  # no andiron
+        ("horse", "guitar", "animal"),  # no gymnast's
+        ("bird", "boat", "animal"),  # no shuttlecock
+        ("table", "dog", "artifact"),
+        ("fish", "cat", "animal"),
+        ("palm", "hand", "body"),
+        ("rose", "tulip", "plant"),
+    ],
+)
+def test_the_models_that_are_shipped_tell_the_sense(
+    model: str, label: str, beside: str, lexname: str
+) -> None:
+    labels = parse([label, beside])
+    encoder = models.load(models.find(model))
+    found = sense(label, labels.labels[0], labels, encoder.embed_texts)
+    assert found is not None and found.lexname == lexname
 
 
 def test_crane_the_bird_and_crane_the_machine_drop_their_own() -> None:

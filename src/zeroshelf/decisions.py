@@ -96,8 +96,10 @@ def shelves(scores: Scores, *, boldness: float = 0.0) -> Floats:
 
 
 def also(decisions: Decisions) -> Bools:
-    """(N, K): the labels that likely fit a picture too, beside the one whose shelf it is on."""
-    fits = shelves(decisions.scores) >= LIKELY
+    """(N, K): the labels that likely fit a picture too, beside the one whose shelf it is on; where
+    a label has a threshold of its own, by that."""
+    own = [LIKELY if one.threshold is None else one.threshold for one in decisions.scores.labels]
+    fits = shelves(decisions.scores) >= np.array(own)
     fits[decisions.chosen == fits.shape[1]] = False
     return np.asarray(fits & (np.arange(fits.shape[1]) != decisions.chosen[:, None]))
 

@@ -22,7 +22,7 @@ from zeroshelf.words.senses import context, sense, sense_fits, visible_senses
 from zeroshelf.words.wordnet import Synset, wordnet
 
 TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart
-CLOSE_SENSES = 0.33  # how much nearer the best sense must be to stand alone
+CLOSE_SENSES = 0.50  # how much nearer the best sense must be to stand alone
 OFTENER = 15  # or how many times as common
 EVERYTHING = 0.9  # a shelf with more of the kept pictures than this drew everything
 ENOUGH = 20  # pictures on shelves before that can be said

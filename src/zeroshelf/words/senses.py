@@ -6,6 +6,7 @@ a model that never saw a word may know those that explain it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -91,13 +92,23 @@ def sense_fits(
     """How well each sense fits the word of this label, among these labels."""
     above = context(label, labels)
     others = [other for one in labels if (other := asked(one.name, labels)) != word]
-    files = [found[0].lexname for other in others if (found := visible_senses(other))]
+    sorts = [found for other in others if (found := _sorts(other))]
     return [
         fit
         + 1.0 * bool(above & wordnet().above(one.row))
-        + 0.3 * (files.count(one.lexname) / max(len(files), 1))
+        + 0.5 * sum(found.get(one.lexname, 0) for found in sorts) / max(len(sorts), 1)
         for one, fit in zip(senses, _gloss_fits(word, senses, texts), strict=True)
     ]
+
+
+@cache
+def _sorts(word: str) -> dict[str, float]:
+    """What sorts of thing ("animal") a word may be: its commonest sense counts for one, the next
+    for a half, and so on."""
+    found: dict[str, float] = {}
+    for rank, one in enumerate(visible_senses(word)):
+        found.setdefault(one.lexname, 0.5**rank)
+    return found
 
 
 def context(label: Label, labels: LabelSet) -> frozenset[int]:
@@ -107,10 +118,15 @@ def context(label: Label, labels: LabelSet) -> frozenset[int]:
 
 
 def _gloss_fits(word: str, senses: Sequence[Synset], texts: Texts) -> list[float]:
-    """How near each sense's gloss is to the word's prompt; a little more for the commonest."""
+    """How near each sense's gloss is to the word's prompt, and how common the sense is: "dog" is
+    found 42 times as the animal in SemCor, and never as the andiron."""
     prompt = texts([PLAIN.format(word)])[0]
     glosses = texts([f"{word}: {one.gloss}" for one in senses])
-    return [float(gloss @ prompt) + 0.17 * (rank == 0) for rank, gloss in enumerate(glosses)]
+    often = [wordnet().often(word, one.row) for one in senses]
+    return [
+        float(gloss @ prompt) + 0.15 * math.log1p(count)
+        for gloss, count in zip(glosses, often, strict=True)
+    ]
 
 
 def visible_senses(word: str) -> list[Synset]:
