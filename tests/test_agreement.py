@@ -59,8 +59,8 @@ def test_as_many_pictures_stay_as_under_the_model_that_is_known() -> None:
     assert 0.1 < there < 0.9
     assert kept(other, asked, agreed) == pytest.approx(there, abs=0.1)
     assert abs(kept(other, asked, OpenSet()) - there) > 0.2
-    assert agreed.t_open == pytest.approx(3.0, rel=0.15)  # logits are three times as wide
-    assert agreed.t_labels == pytest.approx(3.0, rel=0.15)
+    assert agreed.t_open == pytest.approx(3.0, rel=0.25)  # logits are three times as wide
+    assert agreed.t_labels == pytest.approx(3.0, rel=0.25)
     assert agreed.measured and not OpenSet().measured
 
 

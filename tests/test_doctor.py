@@ -52,6 +52,14 @@ def test_a_label_and_what_is_not_one_need_only_the_label() -> None:
     assert advice.suggestion == 'leave it out: what doesn\'t fit Hot dog goes to "other"'
 
 
+def test_a_list_in_one_label() -> None:
+    (told,) = check(parse(["cat, red car"]), COLOURS, texts)
+    assert str(told) == (
+        'cat, red car: is asked as one label; give each its own: -l cat -l "red car"'
+    )
+    assert serious(parse(["cat, red car"]), texts) == (told,)
+
+
 def test_a_name_that_no_prompt_holds_may_say_anything() -> None:
     empty = LabelSet((Label("no people", prompts=("a photo of an empty street.",)),))
     assert check(empty, COLOURS, texts) == ()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder
-from zeroshelf import models
+from zeroshelf import models, pictures
 from zeroshelf.embeddings import embed_batch, shipped_texts, text_embedder
 from zeroshelf.errors import Unreadable
 from zeroshelf.store import Embedded, Store
@@ -47,6 +47,20 @@ def test_the_pages_of_a_document_speak_together(encoder: ColourEncoder) -> None:
     assert np.isclose(both.vector[0], both.vector[2], atol=1e-3) and both.vector[0] > 0.6
     assert np.isclose(np.linalg.norm(both.vector.astype(float)), 1, atol=1e-3)
     assert green.vector.argmax() == 1
+
+
+def test_a_black_page_among_others_is_no_flaw(encoder: ColourEncoder) -> None:
+    """A film that fades in is no dark picture; one that is black throughout is."""
+
+    def document(*colours: tuple[int, int, int]) -> tuple[str, bytes]:
+        out = io.BytesIO()
+        pages = [Image.new("RGB", (30, 20), colour) for colour in colours]
+        pages[0].save(out, "TIFF", save_all=True, append_images=pages[1:])
+        return ".tif", out.getvalue()
+
+    black = (2, 2, 2)
+    answers = embed_batch([document(black, RED), document(black, black)], encoder)
+    assert [one.note for one in answers if isinstance(one, Embedded)] == [None, pictures.DARK]
 
 
 def test_a_text_is_embedded_once(encoder: ColourEncoder, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import zeroshelf
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from zeroshelf.errors import UserError
+from zeroshelf.store import Store
 
 
 def classify(folder: Path, labels: list[str], encoder: ColourEncoder) -> zeroshelf.Run:
@@ -220,3 +221,18 @@ def test_an_unknown_action_is_refused(folder: Path, encoder: ColourEncoder) -> N
     run = classify(folder, ["red"], encoder)
     with pytest.raises(UserError, match="'link' is none of copy, move"):
         run.plan(folder / "sorted", "link")  # type: ignore[arg-type]
+
+
+def test_dark_pictures_are_told_of_and_named(tmp_path: Path, encoder: ColourEncoder) -> None:
+    for number in range(3):
+        paint(tmp_path / "pictures" / f"black {number}.png", (number, 0, 0))
+    paint(tmp_path / "pictures" / "red.png", RED)
+    with Store.open() as store:
+        run = zeroshelf.classify(tmp_path / "pictures", ["red"], encoder=encoder, store=store)
+        run.save(run.plan(tmp_path / "sorted"))
+        again = zeroshelf.reopen(run.id, encoder=encoder, store=store)
+    assert "3 pictures are dark or blurred: they must fit a label better than others" in run.notes
+    assert not [note for note in run.notes if "cut short" in note]
+    for told in (run, again):
+        assert told.embeddings.flaws == dict.fromkeys(range(3), "dark picture")
+        assert [one.looks_like for one in told.decisions] == ["dark picture"] * 3 + [None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,18 @@ def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
     factor, offset = module._normaliser(bank, bank, COLOURS.logit_scale)
     logits = embeddings(*colours).vectors @ (bank.T * factor) - offset
     assert found.common == pytest.approx(logits.mean(axis=1), abs=1e-3)
+
+
+def test_what_shows_next_to_nothing_must_fit_better_and_is_named() -> None:
+    clear = embeddings(RED, RED)
+    dark = replace(clear, flaws={1: "dark picture"})
+    texts = ColourEncoder().embed_texts
+    was, is_now = (score(one, parse(["red"]), texts) for one in (clear, dark))
+    assert is_now.negative - was.negative == pytest.approx([0, module.FLAWED])
+    assert is_now.negatives[is_now.nearest[1, 0]] == "dark picture"
+    assert is_now.negatives[is_now.nearest[0, 0]] != "dark picture"
+    asked_for = [score(one, parse(["red", "dark picture"]), texts) for one in (clear, dark)]
+    assert (asked_for[0].negative == asked_for[1].negative).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])

@@ -59,6 +59,7 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
         word = spoken(label.name)
         advice = (
             _negation(label, word, labels)
+            or _list(label)
             or _same(label, labels)
             or _language(label, word, labels, model)
             or _abstract(label, word, labels)
@@ -73,8 +74,8 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
 def serious(labels: LabelSet, texts: Texts) -> tuple[Advice, ...]:
     """What of that spoils a run whatever the pictures are: for those who didn't ask for advice.
     It takes some 20 ms, and no text that the scores don't ask for."""
-    negations = (_negation(label, spoken(label.name), labels) for label in labels)
-    return (*filter(None, negations), *_twins(labels, texts))
+    found = (_negation(one, spoken(one.name), labels) or _list(one) for one in labels)
+    return (*filter(None, found), *_twins(labels, texts))
 
 
 def after(decisions: Decisions) -> tuple[Advice, ...]:
@@ -141,6 +142,15 @@ def _negation(label: Label, word: str, labels: LabelSet) -> Advice | None:
         if there
         else f"name what is there, and what is not wanted as a negative: !{bare}",
     )
+
+
+def _list(label: Label) -> Advice | None:
+    """ "cat, dog", which is one label."""
+    several = [part.strip() for part in label.name.split(",")]
+    if label.prompts or len(several) < 2:
+        return None
+    each = " ".join(f'-l "{one}"' if " " in one else f"-l {one}" for one in several)
+    return Advice((label.name,), "is asked as one label", f"give each its own: {each}")
 
 
 def _language(label: Label, word: str, labels: LabelSet, model: Model) -> Advice | None:

@@ -55,8 +55,11 @@ def embed_batch(
         start = len(pixels)
         try:
             for frame in pictures.frames(data, preprocessing.size, suffix=suffix):
+                flaw = frame.note or pictures.flaw(frame)
                 if len(pixels) == start:
-                    first = pictures.thumbnail(frame), frame.note
+                    first = pictures.thumbnail(frame), flaw
+                elif flaw != first[1]:  # a film may begin with a black frame
+                    first = first[0], None
                 pixels.append(to_pixels(frame, preprocessing))
         except Unreadable as trouble:
             del pixels[start:]
@@ -110,6 +113,7 @@ def embed(
     store.add(model.digest, fresh)
 
     kept = [row for row in range(len(digests)) if row not in reasons]
+    notes = store.notes(digests[row] for row in kept)
     unread = [Skipped(folder.pictures[row].path, reason) for row, reason in reasons.items()]
     return Embeddings(
         pictures=tuple(folder.pictures[row] for row in kept),
@@ -117,7 +121,14 @@ def embed(
         vectors=vectors[kept],
         skipped=tuple(sorted((*folder.skipped, *unread), key=lambda skipped: skipped.path)),
         model=model,
+        flaws=flaws([digests[row] for row in kept], notes),
     )
+
+
+def flaws(digests: Sequence[bytes], notes: Mapping[bytes, str]) -> dict[int, str]:
+    """Rows of the pictures that show next to nothing, by what is noted of them."""
+    known = {digest: note for digest, note in notes.items() if note in pictures.FLAWS}
+    return {row: known[digest] for row, digest in enumerate(digests) if digest in known}
 
 
 def text_embedder(

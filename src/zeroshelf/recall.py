@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from zeroshelf import embeddings as embedding
 from zeroshelf import folder
 from zeroshelf.errors import UserError
 from zeroshelf.records import Embeddings, Model, Picture, Plan, Skipped
@@ -37,7 +38,8 @@ def embeddings(rows: Sequence[Row], planned: Plan, model: Model, store: Store) -
     if not found.all():
         raise UserError("the cache no longer holds this run's pictures: sort the folder again")
     skipped = tuple(Skipped(row.path, row.reason) for row in rows if row.label is None)
-    return Embeddings(tuple(pictures), tuple(digests), vectors, skipped, model)
+    flaws = embedding.flaws(digests, store.notes(digests))
+    return Embeddings(tuple(pictures), tuple(digests), vectors, skipped, model, flaws)
 
 
 def _changed(path: str) -> int:

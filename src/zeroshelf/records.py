@@ -9,7 +9,7 @@ made, and identity travels with its row: `scores.pictures[i]` is row i of every 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -192,6 +192,7 @@ class Embeddings:
     vectors: npt.NDArray[np.float16]  # (N, D), each row of length 1; half the memory of float32
     skipped: tuple[Skipped, ...]  # those of the folder and those that failed to decode
     model: Model
+    flaws: Mapping[int, str] = field(default_factory=dict)  # row -> why it shows next to nothing
 
     def __len__(self) -> int:
         return len(self.pictures)

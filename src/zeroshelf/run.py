@@ -17,7 +17,18 @@ from functools import cached_property
 import numpy as np
 
 from zeroshelf import apply as application
-from zeroshelf import corrections, duplicates, models, plan, recall, report, results, runs, sheet
+from zeroshelf import (
+    corrections,
+    duplicates,
+    models,
+    pictures,
+    plan,
+    recall,
+    report,
+    results,
+    runs,
+    sheet,
+)
 from zeroshelf import decisions as deciding
 from zeroshelf import embeddings as embedding
 from zeroshelf import folder as scanning
@@ -192,16 +203,20 @@ class Run:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know about these answers."""
-        short = self._store.notes(self.embeddings.digests)
+        noted = self._store.notes(self.embeddings.digests).values()
+        short = [note for note in noted if note not in pictures.FLAWS]
+        flawed = len(self.embeddings.flaws)
         followed = (
             f"{len(self.known):,} marks that were kept for these labels are followed "
             "(--no-marks: without them)"
         )
         cut = f"{len(short):,} pictures are cut short and were judged by what is there"
+        dim = f"{flawed:,} pictures are dark or blurred: they must fit a label better than others"
         return (
             *models.notes(self.model, self.labels),
             *_told(self.advice),
             *([cut] if short else []),
+            *([dim] if flawed else []),
             *([followed] if self.known else []),
             *([self._store.trouble] if self._store.trouble else []),
         )

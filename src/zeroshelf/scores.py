@@ -26,6 +26,7 @@ BLOCK = 1024  # pictures at once: 1,024 x 3,500 logits and their ranks are 43 MB
 NEAREST = 5  # negatives in a picture's negative score; 3 to 30 differ little
 NAMED = 3  # of them kept by name
 NEAR = 48  # texts of the whole bank that are kept of a picture; the guard may take some
+FLAWED = 4.0  # logits that a picture on which nothing is to be seen must fit a label better
 COHORT = 500  # texts of the bank that the mean and the spread are taken over
 CENTRED = 0.3
 LEAST_SPREAD = 0.02  # cosine: a text that is equally far from the whole bank is no better for it
@@ -82,6 +83,11 @@ def score(
         negative[rows] = best.mean(axis=1)
         common[rows] = vectors[rows] @ mean_text - offsets[len(words) :].mean()
         nearest[rows] = which[:, :NAMED]
+    names = tuple(one.name for one in bank)
+    for row, name in embeddings.flaws.items():
+        if name in names:  # else a label asks for it
+            negative[row] += FLAWED
+            nearest[row] = (names.index(name), *nearest[row, :-1])
     return Scores(
         pictures=embeddings.pictures,
         labels=labels,
@@ -89,7 +95,7 @@ def score(
         negative=negative,
         common=common,
         nearest=nearest,
-        negatives=tuple(one.name for one in bank),
+        negatives=names,
         model=embeddings.model,
         likeness=likeness(vectors) if before is None else before.likeness,
         bank=near,

@@ -142,8 +142,18 @@ class Store:
         return {digest: jpeg for digest, (jpeg, _) in self._drawn(digests).items()}
 
     def notes(self, digests: Iterable[bytes]) -> dict[bytes, str]:
-        """What a person should know of a picture: its file is cut short."""
-        return {digest: note for digest, (_, note) in self._drawn(digests).items() if note}
+        """What a person should know of a picture: its file is cut short, or it is a dark one."""
+
+        def look(db: sqlite3.Connection) -> dict[bytes, str]:
+            with wanted(db, "digest BLOB PRIMARY KEY", ((d,) for d in set(digests))):
+                return dict(
+                    db.execute(
+                        "SELECT digest, note FROM wanted JOIN thumbnail USING (digest) "
+                        "WHERE note IS NOT NULL"
+                    )
+                )
+
+        return self._file.read(look, {})
 
     def unreadable(self, digests: Iterable[bytes]) -> dict[bytes, str]:
         """Content that can't be decoded, with the reason: no need to try it again."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 _T = TypeVar("_T")
-_VERSION = 1  # of the schema; another one's file is set aside
+_VERSION = 2  # of the schema; another one's file is set aside
 
 _SCHEMA = f"""
 CREATE TABLE model(id INTEGER PRIMARY KEY, digest TEXT UNIQUE NOT NULL);
@@ -28,6 +28,7 @@ CREATE TABLE text(model INTEGER, text TEXT, vector BLOB NOT NULL, checksum BLOB 
     PRIMARY KEY(model, text)) WITHOUT ROWID;
 CREATE TABLE thumbnail(id INTEGER PRIMARY KEY, digest BLOB UNIQUE NOT NULL,
     jpeg BLOB NOT NULL, note TEXT);
+CREATE INDEX thumbnail_note ON thumbnail(digest, note) WHERE note IS NOT NULL;
 CREATE TABLE unreadable(digest BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE file(path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER,
     digest BLOB NOT NULL) WITHOUT ROWID;

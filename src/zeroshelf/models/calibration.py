@@ -78,6 +78,8 @@ def from_labelled(
     known = sorted(set(names))
     if len(known) < 4:
         raise UserError(f"calibration needs pictures under 4 names or more; here are {len(known)}")
+    if len(truth) < LEAST:
+        raise UserError(f"calibration needs {LEAST} pictures or more; here are {len(truth)}")
     rng = np.random.default_rng(seed)
     asked = []
     for episode in range(episodes):
