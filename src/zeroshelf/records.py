@@ -9,7 +9,7 @@ made, and identity travels with its row: `scores.pictures[i]` is row i of every 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -196,6 +196,18 @@ class Embeddings:
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    def some(self, rows: Iterable[int]) -> Embeddings:
+        """Those rows, in that order."""
+        at = [int(row) for row in rows]
+        return Embeddings(
+            pictures=tuple(self.pictures[row] for row in at),
+            digests=tuple(self.digests[row] for row in at),
+            vectors=self.vectors[at],
+            skipped=self.skipped,
+            model=self.model,
+            flaws={new: self.flaws[old] for new, old in enumerate(at) if old in self.flaws},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,10 +49,9 @@ def with_starter(
     starter = models.load(models.find("starter"))
     known = embeddings.embed(some, starter, store, progress=told)
     row_of = {picture.path: row for row, picture in enumerate(embedded.pictures)}
-    rows = np.array([row_of[picture.path] for picture in known.pictures], int)
-    if len(rows) < LEAST:
+    mine = embedded.some(row_of[picture.path] for picture in known.pictures)
+    if len(mine) < LEAST:
         return None
-    mine = Embeddings(known.pictures, known.digests, embedded.vectors[rows], (), embedded.model)
     return agree(
         mine,
         embeddings.text_embedder(encoder, store, told),

@@ -86,16 +86,10 @@ def from_labelled(
         labels = [str(x) for x in rng.choice(known, rng.integers(2, len(known) // 2 + 1), False)]
         inside = np.isin(truth, labels)
         rows = np.flatnonzero(inside if episode % 3 == 0 else np.ones(len(truth), bool))
-        drawn = replace(
-            embeddings,
-            pictures=tuple(embeddings.pictures[row] for row in rows),
-            digests=tuple(embeddings.digests[row] for row in rows),
-            vectors=embeddings.vectors[rows],
-        )
         place = {label: at for at, label in enumerate(labels)}
         asked.append(
             (
-                score(drawn, parse(labels), texts),
+                score(embeddings.some(rows), parse(labels), texts),
                 np.array([place.get(str(truth[row]), -1) for row in rows], np.int64),
             )
         )
