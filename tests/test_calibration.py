@@ -16,7 +16,7 @@ def made(seed: int, good: int, bad: int) -> Folder:
     rng = np.random.default_rng(seed)
     d = np.concatenate((rng.normal(3, 1, good), rng.normal(-3, 1, bad))).astype(np.float32)
     logits = np.tile(np.array([2.0, 0.0], np.float32), (good + bad, 1))
-    return Folder(d, logits, np.array([0] * good + [-1] * bad))
+    return Folder(d, logits, np.array([0] * good + [-1] * bad), 0.0)
 
 
 def test_the_bar_lies_between() -> None:
@@ -30,8 +30,8 @@ def test_the_bar_lies_between() -> None:
 
 def test_a_folder_without_garbage_keeps_nearly_all() -> None:
     """Where both overlap, the bar goes down until a clean folder keeps its pictures."""
-    hard = Folder(made(0, 50, 50).d / 4, made(0, 50, 50).logits, made(0, 50, 50).truth)
-    clean = Folder(made(1, 200, 0).d / 4 - 1, made(1, 200, 0).logits, made(1, 200, 0).truth)
+    hard = Folder(made(0, 50, 50).d / 4, made(0, 50, 50).logits, made(0, 50, 50).truth, 0.0)
+    clean = Folder(made(1, 200, 0).d / 4 - 1, made(1, 200, 0).logits, made(1, 200, 0).truth, 0.0)
     constants = calibrate([hard, clean], "test")
     assert (clean.d >= constants.delta).mean() >= KEPT
 
