@@ -21,6 +21,10 @@ SHARES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08)
 SIDE = 256  # pixels that a picture is decoded at
 
 
+def flaw(decoded: pictures.Decoded) -> str | None:
+    return pictures.flaw(pictures.thumbnail(decoded))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder")
@@ -35,7 +39,7 @@ def main() -> None:
         except Unreadable:
             continue
         seen += 1
-        if found := pictures.flaw(decoded):
+        if found := flaw(decoded):
             taken.append(f"{picture.path}: {found}")
         if seen % given.every:
             continue
@@ -43,7 +47,7 @@ def main() -> None:
         for share in SHARES:
             radius = share * max(decoded.image.size)
             soft = decoded.image.filter(ImageFilter.GaussianBlur(radius))
-            blurred[share] += pictures.flaw(replace(decoded, image=soft)) == pictures.BLURRED
+            blurred[share] += flaw(replace(decoded, image=soft)) == pictures.BLURRED
     print(f"{seen:,} pictures, {len(taken)} taken for dark or blurred", *taken, sep="\n  ")
     print(f"of {tried:,} blurred by")
     for share, count in blurred.items():

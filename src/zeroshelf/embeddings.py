@@ -55,17 +55,17 @@ def embed_batch(
         start = len(pixels)
         try:
             for frame in pictures.frames(data, preprocessing.size, suffix=suffix):
-                flaw = frame.note or pictures.flaw(frame)
+                small = pictures.thumbnail(frame)
                 if len(pixels) == start:
-                    first = pictures.thumbnail(frame), flaw
-                elif flaw != first[1]:  # a film may begin with a black frame
-                    first = first[0], None
+                    first, note, flaws = pictures.jpeg(small), frame.note, set[str | None]()
+                flaws.add(pictures.flaw(small))
                 pixels.append(to_pixels(frame, preprocessing))
         except Unreadable as trouble:
             del pixels[start:]
             answers.append(trouble)
             continue
-        shown.append((len(answers), *first))
+        flaw = flaws.pop() if len(flaws) == 1 else None  # a film may begin with a black frame
+        shown.append((len(answers), first, note or flaw))
         starts.append(start)
         answers.append(Unreadable())  # until the vector is there
     if pixels:
@@ -121,11 +121,11 @@ def embed(
         vectors=vectors[kept],
         skipped=tuple(sorted((*folder.skipped, *unread), key=lambda skipped: skipped.path)),
         model=model,
-        flaws=flaws([digests[row] for row in kept], notes),
+        flaws=flawed([digests[row] for row in kept], notes),
     )
 
 
-def flaws(digests: Sequence[bytes], notes: Mapping[bytes, str]) -> dict[int, str]:
+def flawed(digests: Sequence[bytes], notes: Mapping[bytes, str]) -> dict[int, str]:
     """Rows of the pictures that show next to nothing, by what is noted of them."""
     known = {digest: note for digest, note in notes.items() if note in pictures.FLAWS}
     return {row: known[digest] for row, digest in enumerate(digests) if digest in known}

@@ -171,14 +171,7 @@ def _pictures(data: Content, short_side: int, suffix: str) -> Iterator[Decoded]:
         raise Unreadable(f"broken {kind} file: nothing of it can be shown")
 
 
-def thumbnail(decoded: Decoded, side: int = THUMBNAIL) -> bytes:
-    """A JPEG whose longer side is `side`."""
-    out = io.BytesIO()
-    small(decoded, side).save(out, "JPEG", quality=70)
-    return out.getvalue()
-
-
-def small(decoded: Decoded, side: int = THUMBNAIL) -> Image.Image:
+def thumbnail(decoded: Decoded, side: int = THUMBNAIL) -> Image.Image:
     """The picture with a longer side of `side`, never enlarged."""
     image = decoded.image
     factor = max(image.size) / side
@@ -188,12 +181,18 @@ def small(decoded: Decoded, side: int = THUMBNAIL) -> Image.Image:
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
 
 
-def flaw(decoded: Decoded) -> str | None:
-    """DARK or BLURRED, where so little is to be seen that any answer is a guess. Blurred is what
-    has no edge, at a thumbnail's size: by the greatest values of the Laplacian against the contrast
-    (Pech-Pacheco and others 2000 take its variance).
+def jpeg(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=70)
+    return out.getvalue()
+
+
+def flaw(shown: Image.Image) -> str | None:
+    """DARK or BLURRED, where a thumbnail shows so little that any answer is a guess. Blurred is
+    what has no edge: by the greatest values of the Laplacian against the contrast (Pech-Pacheco and
+    others 2000 take its variance).
     """
-    grey = np.asarray(small(decoded).convert("L"), np.float32)
+    grey = np.asarray(shown.convert("L"), np.float32)
     if grey.max() < LEAST_LIGHT:
         return DARK
     if min(grey.shape) < 8:

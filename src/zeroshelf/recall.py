@@ -38,7 +38,7 @@ def embeddings(rows: Sequence[Row], planned: Plan, model: Model, store: Store) -
     if not found.all():
         raise UserError("the cache no longer holds this run's pictures: sort the folder again")
     skipped = tuple(Skipped(row.path, row.reason) for row in rows if row.label is None)
-    flaws = embedding.flaws(digests, store.notes(digests))
+    flaws = embedding.flawed(digests, store.notes(digests))
     return Embeddings(tuple(pictures), tuple(digests), vectors, skipped, model, flaws)
 
 

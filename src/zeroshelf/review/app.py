@@ -160,7 +160,8 @@ class _Page:
             decoded = pictures.decode(pictures.read(self._place(self._row(request))), LARGE // 4)
         except Unreadable as trouble:
             return PlainTextResponse(f"{trouble}\n", 404)
-        return Response(pictures.thumbnail(decoded, LARGE), media_type="image/jpeg", headers=_KEEP)
+        large = pictures.jpeg(pictures.thumbnail(decoded, LARGE))
+        return Response(large, media_type="image/jpeg", headers=_KEEP)
 
     def about(self, request: Request) -> Response:
         row = self._row(request)
