@@ -147,7 +147,7 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     where = f"on {run.device.upper()}" if run.device else "every picture was known already"
     screen.say(f"Model: {run.model.id}, {where}")
     if run.near_duplicates:
-        screen.say(f"{len(run.near_duplicates):,} groups of near-duplicates, shown in the report.")
+        screen.say(f"Groups of near-duplicates, shown in the report: {len(run.near_duplicates):,}.")
     for note in (*run.notes, *planned.notes):
         screen.warn(note)
 
