@@ -6,8 +6,9 @@ how near it is to the bank's other texts (cohort normalisation, as "z-norm" in s
 
     logit(x, t) = scale * (x.t - CENTRED * mean_v(v.t)) * typical / std_v(v.t)
 
-A picture's negative score is the mean of its five nearest negatives of the bank. What it has in
-common with all of them is told beside it. Pure: `texts` is the only door to the model.
+A picture's negative score is the mean of its five nearest negatives of the bank, and FLAWED more
+where next to nothing is to be seen. What it has in common with the whole bank is told beside it.
+Pure: `texts` is the only door to the model.
 """
 
 from __future__ import annotations
@@ -84,10 +85,11 @@ def score(
         common[rows] = vectors[rows] @ mean_text - offsets[len(words) :].mean()
         nearest[rows] = which[:, :NAMED]
     names = tuple(one.name for one in bank)
+    column = {name: names.index(name) for name in {*embeddings.flaws.values()} if name in names}
     for row, name in embeddings.flaws.items():
-        if name in names:  # else a label asks for it
+        if name in column:  # else a label asks for it
             negative[row] += FLAWED
-            nearest[row] = (names.index(name), *nearest[row, :-1])
+            nearest[row] = (column[name], *nearest[row, :-1])
     return Scores(
         pictures=embeddings.pictures,
         labels=labels,
