@@ -1,8 +1,8 @@
 """How near the pipeline comes to the processor's limit, and what it keeps in memory.
 
-    python -m benchmarks.speed                       12-megapixel JPEGs, against 1 / (1/d + 1/i)
-    python -m benchmarks.speed --memory --count N    peak memory at N and N / 20 pictures
-    python -m benchmarks.speed --again               a second run with other labels, against the first
+    python -m benchmarks.speed                      12-megapixel JPEGs, against 1 / (1/d + 1/i)
+    python -m benchmarks.speed --memory --count N   peak memory at N and N / 20 pictures
+    python -m benchmarks.speed --again              a second run, other labels, against the first
 
 d: pictures per second, from file to pixels alone, one thread a core; i: the image tower alone, on
 the same threads. A core that does both in turn reaches 1 / (1/d + 1/i) at best. The three are taken
