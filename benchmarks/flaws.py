@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from PIL import ImageFilter
 
-from zeroshelf import pictures
+from zeroshelf import flaws, pictures
 from zeroshelf.errors import Unreadable
 from zeroshelf.folder import scan
 
@@ -22,7 +22,7 @@ SIDE = 256  # pixels that a picture is decoded at
 
 
 def flaw(decoded: pictures.Decoded) -> str | None:
-    return pictures.flaw(pictures.thumbnail(decoded))
+    return flaws.flaw(pictures.thumbnail(decoded))
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         for share in SHARES:
             radius = share * max(decoded.image.size)
             soft = decoded.image.filter(ImageFilter.GaussianBlur(radius))
-            blurred[share] += flaw(replace(decoded, image=soft)) == pictures.BLURRED
+            blurred[share] += flaw(replace(decoded, image=soft)) == flaws.BLURRED
     print(f"{seen:,} pictures, {len(taken)} taken for dark or blurred", *taken, sep="\n  ")
     print(f"of {tried:,} blurred by")
     for share, count in blurred.items():

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder
-from zeroshelf import models, pictures
+from zeroshelf import models
 from zeroshelf.embeddings import embed_batch, shipped_texts, text_embedder
 from zeroshelf.errors import Unreadable
+from zeroshelf.flaws import DARK
 from zeroshelf.store import Embedded, Store
 from zeroshelf.words.bank import bank
 
@@ -60,7 +61,7 @@ def test_a_black_page_among_others_is_no_flaw(encoder: ColourEncoder) -> None:
 
     black = (2, 2, 2)
     answers = embed_batch([document(black, RED), document(black, black)], encoder)
-    assert [one.note for one in answers if isinstance(one, Embedded)] == [None, pictures.DARK]
+    assert [one.note for one in answers if isinstance(one, Embedded)] == [None, DARK]
 
 
 def test_a_text_is_embedded_once(encoder: ColourEncoder, tmp_path: Path) -> None:

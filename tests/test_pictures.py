@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFilter
 
 from tests.making import encoded
-from zeroshelf import pictures
+from zeroshelf import flaws, pictures
 from zeroshelf.errors import Unreadable
 
 RED, BLUE, WHITE = (200, 30, 30), (30, 30, 200), (255, 255, 255)
@@ -180,7 +180,7 @@ def test_thumbnail_keeps_the_shape() -> None:
 
 
 def flaw(image: Image.Image) -> str | None:
-    return pictures.flaw(pictures.thumbnail(pictures.Decoded(image, *image.size)))
+    return flaws.flaw(pictures.thumbnail(pictures.Decoded(image, *image.size)))
 
 
 def test_what_shows_next_to_nothing_is_noted() -> None:
@@ -189,13 +189,13 @@ def test_what_shows_next_to_nothing_is_noted() -> None:
         scene.paste((at // 4, 60, 30), (at, 100, at + 90, 500 - at // 4))
     assert flaw(scene) is None
     assert flaw(scene.filter(ImageFilter.GaussianBlur(4))) is None  # a hand that was not still
-    assert flaw(scene.filter(ImageFilter.GaussianBlur(40))) == pictures.BLURRED
+    assert flaw(scene.filter(ImageFilter.GaussianBlur(40))) == flaws.BLURRED
     noise = np.random.default_rng(0)
     dark = Image.fromarray(noise.integers(0, 12, (600, 800, 3), np.uint8))
-    assert flaw(dark) == pictures.DARK
+    assert flaw(dark) == flaws.DARK
     for at in range(0, 800, 80):
         dark.paste((255, 255, 255), (at, at // 2, at + 6, at // 2 + 6))
     assert flaw(dark) is None  # stars
     assert flaw(Image.new("RGB", (800, 600), (200, 20, 20))) is None  # a colour is something
-    assert flaw(Image.new("RGB", (4, 4), (0, 0, 0))) == pictures.DARK
+    assert flaw(Image.new("RGB", (4, 4), (0, 0, 0))) == flaws.DARK
     assert flaw(Image.new("RGB", (4, 400), (99, 0, 0))) is None

@@ -49,6 +49,16 @@ def carry(browser: Chromium, button: str, until: str) -> None:
     browser.wait(f"document.body.dataset.state === {json.dumps(until)}")
 
 
+def about_to_apply(chromium: Chromium, address: str) -> None:
+    """What was on "other" is put on green, and the dialog is open."""
+    opened(chromium, address)
+    shelf(chromium, "other")
+    press(chromium, "A", shift=True)
+    press(chromium, "g")
+    kept(chromium, 1)
+    chromium.run("document.getElementById('apply-open').click()")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_applied_and_undone_from_the_page(
     tmp_path: Path, chromium: Chromium, kind: str
@@ -56,12 +66,7 @@ def test_each_kind_is_applied_and_undone_from_the_page(
     run = colour_run(tmp_path, each=3, kind=kind)
     before = tree(tmp_path)
     with serving(run) as (_, address):
-        opened(chromium, address)
-        shelf(chromium, "other")
-        press(chromium, "A", shift=True)
-        press(chromium, "g")
-        kept(chromium, 1)
-        chromium.run("document.getElementById('apply-open').click()")
+        about_to_apply(chromium, address)
         carry(chromium, "apply-now", "applied")
         after = tree(tmp_path)
         colours = {"red": "red", "green": "green", "blue": "green"}
@@ -94,12 +99,7 @@ def test_how_is_chosen_beside_apply_and_kept_with_the_plan(
     before = tree(tmp_path)
     ways = "[...document.querySelectorAll('#apply-how input')]"
     with serving(run) as (session, address):
-        opened(chromium, address)
-        shelf(chromium, "other")
-        press(chromium, "A", shift=True)
-        press(chromium, "g")
-        kept(chromium, 1)
-        chromium.run("document.getElementById('apply-open').click()")
+        about_to_apply(chromium, address)
         assert chromium.run(f"{ways}.map((way) => way.value)") == [*KINDS[:-1]]
         assert chromium.run(f"{ways}.find((way) => way.checked).value") == "copy"
         chromium.run(f"{ways}.find((way) => way.value === 'move').click()")

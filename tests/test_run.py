@@ -234,5 +234,5 @@ def test_dark_pictures_are_told_of_and_named(tmp_path: Path, encoder: ColourEnco
     assert "3 pictures are dark or blurred: they must fit a label better than others" in run.notes
     assert not [note for note in run.notes if "cut short" in note]
     for told in (run, again):
-        assert told.embeddings.flaws == dict.fromkeys(range(3), "dark picture")
+        assert told.embeddings.notes == dict.fromkeys(range(3), "dark picture")
         assert [one.looks_like for one in told.decisions] == ["dark picture"] * 3 + [None]

@@ -57,7 +57,7 @@ def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
 
 def test_what_shows_next_to_nothing_must_fit_better_and_is_named() -> None:
     clear = embeddings(RED, RED)
-    dark = replace(clear, flaws={1: "dark picture"})
+    dark = replace(clear, notes={1: "dark picture"})
     texts = ColourEncoder().embed_texts
     was, is_now = (score(one, parse(["red"]), texts) for one in (clear, dark))
     assert is_now.negative - was.negative == pytest.approx([0, module.FLAWED])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,7 @@ CLOSE_SENSES = 0.50  # how much nearer the best sense must be to stand alone
 OFTENER = 15  # or how many times as common
 EVERYTHING = 0.9  # a shelf with more of the kept pictures than this drew everything
 ENOUGH = 20  # pictures on shelves before that can be said
+TOLD = 3  # pieces of advice for those who didn't ask; `zeroshelf labels check` has them all
 NAMED = 5  # labels of one piece of advice; more are counted
 _ABSTRACT = {"attribute", "cognition", "feeling", "motive", "relation", "possession", "state"}
 _THINGS = {"animal", "artifact", "object", "body"}  # food is made of animals and plants
@@ -76,6 +77,14 @@ def serious(labels: LabelSet, texts: Texts) -> tuple[Advice, ...]:
     It takes some 20 ms, and no text that the scores don't ask for."""
     found = (_negation(one, spoken(one.name), labels) or _list(one) for one in labels)
     return (*filter(None, found), *_twins(labels, texts))
+
+
+def told(advice: Sequence[Advice]) -> Iterator[str]:
+    """What is serious, in a line each, for those who didn't ask."""
+    for one in advice[:TOLD]:
+        yield f"{one.names}: {one.problem}; `zeroshelf labels check` says what helps"
+    if len(advice) > TOLD:
+        yield f"... and {len(advice) - TOLD:,} more about these labels"
 
 
 def after(decisions: Decisions) -> tuple[Advice, ...]:
@@ -222,12 +231,12 @@ def _kind(label: Label, labels: LabelSet, meant: Mapping[str, Synset]) -> Advice
     """A label that is a kind of another: "kitten" beside "cat", but not "cat/kitten"."""
     if (mine := meant.get(label.name)) is None:
         return None
-    told = _END.split(mine.gloss.lower(), maxsplit=1)[0].split()
+    first = _END.split(mine.gloss.lower(), maxsplit=1)[0].split()
     for other in labels:
         theirs = meant.get(other.name, mine)
         if theirs == mine or label.name.startswith(f"{other.name}/"):
             continue
-        if theirs.row in wordnet().above(mine.row) or asked(other.name, labels).lower() in told:
+        if theirs.row in wordnet().above(mine.row) or asked(other.name, labels).lower() in first:
             return Advice(
                 (label.name, other.name),
                 "the first is a kind of the second, and such a picture fits both",

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
+from zeroshelf.flaws import flaw
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import (
     Embeddings,
@@ -57,15 +58,15 @@ def embed_batch(
             for frame in pictures.frames(data, preprocessing.size, suffix=suffix):
                 small = pictures.thumbnail(frame)
                 if len(pixels) == start:
-                    first, note, flaws = pictures.jpeg(small), frame.note, set[str | None]()
-                flaws.add(pictures.flaw(small))
+                    first, note, found = pictures.jpeg(small), frame.note, set[str | None]()
+                found.add(flaw(small))
                 pixels.append(to_pixels(frame, preprocessing))
         except Unreadable as trouble:
             del pixels[start:]
             answers.append(trouble)
             continue
-        flaw = flaws.pop() if len(flaws) == 1 else None  # a film may begin with a black frame
-        shown.append((len(answers), first, note or flaw))
+        common = found.pop() if len(found) == 1 else None  # a film may begin with a black frame
+        shown.append((len(answers), first, note or common))
         starts.append(start)
         answers.append(Unreadable())  # until the vector is there
     if pixels:
@@ -113,7 +114,6 @@ def embed(
     store.add(model.digest, fresh)
 
     kept = [row for row in range(len(digests)) if row not in reasons]
-    notes = store.notes(digests[row] for row in kept)
     unread = [Skipped(folder.pictures[row].path, reason) for row, reason in reasons.items()]
     return Embeddings(
         pictures=tuple(folder.pictures[row] for row in kept),
@@ -121,14 +121,14 @@ def embed(
         vectors=vectors[kept],
         skipped=tuple(sorted((*folder.skipped, *unread), key=lambda skipped: skipped.path)),
         model=model,
-        flaws=flawed([digests[row] for row in kept], notes),
+        notes=noted([digests[row] for row in kept], store),
     )
 
 
-def flawed(digests: Sequence[bytes], notes: Mapping[bytes, str]) -> dict[int, str]:
-    """Rows of the pictures that show next to nothing, by what is noted of them."""
-    known = {digest: note for digest, note in notes.items() if note in pictures.FLAWS}
-    return {row: known[digest] for row, digest in enumerate(digests) if digest in known}
+def noted(digests: Sequence[bytes], store: Store) -> dict[int, str]:
+    """Row -> what is noted of that picture, for the few of which something is."""
+    notes = store.notes(digests)
+    return {row: notes[digest] for row, digest in enumerate(digests) if digest in notes}
 
 
 def text_embedder(

@@ -38,9 +38,6 @@ from zeroshelf.files.foreign import Opened
 MAX_BYTES = 1 << 30  # of a file that is held in memory, a few at a time
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
 THUMBNAIL = 160  # pixels of the longer side
-FLAWS = DARK, BLURRED = "dark picture", "blurred picture"  # as the bank of negatives names them
-LEAST_LIGHT = 24  # of 255: a night sky has stars
-LEAST_EDGE = 0.2  # of the standard deviation of the greys; the least of 8,430 photographs had .25
 MOST = 0.9  # of the rows must be there in a truncated file
 # Decode a JPEG at least so many times larger than asked: 1 - cosine 7e-4 on grainy 12 megapixels.
 _DRAFT = 2.5
@@ -185,22 +182,6 @@ def jpeg(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=70)
     return out.getvalue()
-
-
-def flaw(shown: Image.Image) -> str | None:
-    """DARK or BLURRED, where a thumbnail shows so little that any answer is a guess. Blurred is
-    what has no edge: by the greatest values of the Laplacian against the contrast (Pech-Pacheco and
-    others 2000 take its variance).
-    """
-    grey = np.asarray(shown.convert("L"), np.float32)
-    if grey.max() < LEAST_LIGHT:
-        return DARK
-    if min(grey.shape) < 8:
-        return None
-    inside = grey[1:-1, 1:-1]
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    edges = np.abs(around - 4 * inside)
-    return BLURRED if np.quantile(edges, 0.99) < LEAST_EDGE * grey.std() else None
 
 
 def _decode(opened: Opened, short_side: int) -> Decoded:

@@ -161,6 +161,24 @@ def _tags_in(sidecar: str) -> set[str]:
         return set()  # apply will say why
 
 
+def kinds(plan: Plan) -> tuple[ActionKind, ...]:
+    """What may be done with the pictures of a plan: what it says, and what else its two folders and
+    its shelves allow. Tags go to no folder, and nothing else goes without."""
+    if plan.kind == "tag":
+        return ("tag",)
+    return tuple(kind for kind in get_args(ActionKind) if _allows(plan, kind))
+
+
+def _allows(plan: Plan, kind: ActionKind) -> bool:
+    if kind in ("tag", "untag") or (kind == "move" and plan.several):
+        return False
+    try:
+        check_destination(plan.folder, plan.destination, kind)
+    except (UserError, OSError):
+        return kind == plan.kind  # apply says why
+    return True
+
+
 def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
     """Raises `UserError` where no plan can work: cheap, so ask before the pictures are read."""
     above = destination

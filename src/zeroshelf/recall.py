@@ -38,8 +38,8 @@ def embeddings(rows: Sequence[Row], planned: Plan, model: Model, store: Store) -
     if not found.all():
         raise UserError("the cache no longer holds this run's pictures: sort the folder again")
     skipped = tuple(Skipped(row.path, row.reason) for row in rows if row.label is None)
-    flaws = embedding.flawed(digests, store.notes(digests))
-    return Embeddings(tuple(pictures), tuple(digests), vectors, skipped, model, flaws)
+    notes = embedding.noted(digests, store)
+    return Embeddings(tuple(pictures), tuple(digests), vectors, skipped, model, notes)
 
 
 def _changed(path: str) -> int:

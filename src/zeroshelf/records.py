@@ -192,7 +192,7 @@ class Embeddings:
     vectors: npt.NDArray[np.float16]  # (N, D), each row of length 1; half the memory of float32
     skipped: tuple[Skipped, ...]  # those of the folder and those that failed to decode
     model: Model
-    flaws: Mapping[int, str] = field(default_factory=dict)  # row -> why it shows next to nothing
+    notes: Mapping[int, str] = field(default_factory=dict)  # row -> "cut short: ...", a flaw
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -206,7 +206,7 @@ class Embeddings:
             vectors=self.vectors[at],
             skipped=self.skipped,
             model=self.model,
-            flaws={new: self.flaws[old] for new, old in enumerate(at) if old in self.flaws},
+            notes={new: self.notes[old] for new, old in enumerate(at) if old in self.notes},
         )
 
 

@@ -5,7 +5,6 @@ The command line, the notebook and other people's programs use these same object
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections import Counter
@@ -21,7 +20,6 @@ from zeroshelf import (
     corrections,
     duplicates,
     models,
-    pictures,
     plan,
     recall,
     report,
@@ -37,9 +35,10 @@ from zeroshelf import marks as remembered
 from zeroshelf import question as asked
 from zeroshelf import undo as undoing
 from zeroshelf.decisions import Decisions
-from zeroshelf.doctor import Advice, serious
+from zeroshelf.doctor import Advice, serious, told
 from zeroshelf.errors import UserError
 from zeroshelf.files import planfile
+from zeroshelf.flaws import FLAWS
 from zeroshelf.records import (
     OTHER,
     ActionKind,
@@ -61,8 +60,6 @@ from zeroshelf.scores import score
 from zeroshelf.store import Store
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
-
-TOLD = 3  # pieces of advice on labels among the notes; `zeroshelf labels check` has them all
 
 
 def classify(
@@ -104,7 +101,9 @@ def classify(
     store = store or Store.open()
     embedded = embedding.embed(found, encoder, store, progress=progress)
     if given is None and not embedded.model.open_set.measured:
-        embedded = _calibrated(embedded, encoder, store, progress)
+        from zeroshelf.models import agreement
+
+        embedded = agreement.settle(embedded, encoder, store, progress)
     question = Question(root, wanted, encoder.model.id, threshold)
     known = remembered.kept(wanted, encoder.model) if marks else {}
     return _answer(question, embedded, encoder, store, start, known, progress=progress)
@@ -203,18 +202,18 @@ class Run:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know about these answers."""
-        noted = self._store.notes(self.embeddings.digests).values()
-        short = [note for note in noted if note not in pictures.FLAWS]
-        flawed = len(self.embeddings.flaws)
+        noted = self.embeddings.notes.values()
+        flawed = sum(note in FLAWS for note in noted)
+        short = len(noted) - flawed
         followed = (
             f"{len(self.known):,} marks that were kept for these labels are followed "
             "(--no-marks: without them)"
         )
-        cut = f"{len(short):,} pictures are cut short and were judged by what is there"
+        cut = f"{short:,} pictures are cut short and were judged by what is there"
         dim = f"{flawed:,} pictures are dark or blurred: they must fit a label better than others"
         return (
             *models.notes(self.model, self.labels),
-            *_told(self.advice),
+            *told(self.advice),
             *([cut] if short else []),
             *([dim] if flawed else []),
             *([followed] if self.known else []),
@@ -512,28 +511,6 @@ def _answer(
     run.advice = serious(question.labels, texts)
     run.seconds = time.monotonic() - start
     return run
-
-
-def _calibrated(
-    embedded: Embeddings, encoder: Encoder, store: Store, progress: Progress | None
-) -> Embeddings:
-    """Give a model that has no constants of its own those that fit the starter's answers, now and
-    for later runs."""
-    from zeroshelf.models import agreement
-
-    constants = agreement.with_starter(embedded, encoder, store, progress)
-    if constants is None:
-        return embedded
-    with contextlib.suppress(UserError):  # where nothing can be kept, they are made each time
-        models.installed.calibrate(embedded.model, constants)
-    return replace(embedded, model=replace(embedded.model, open_set=constants))
-
-
-def _told(advice: Sequence[Advice]) -> Iterator[str]:
-    for one in advice[:TOLD]:
-        yield f"{one.names}: {one.problem}; `zeroshelf labels check` says what helps"
-    if len(advice) > TOLD:
-        yield f"... and {len(advice) - TOLD:,} more about these labels"
 
 
 def _marks_of(record: str) -> str:

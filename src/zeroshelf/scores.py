@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.flaws import FLAWS
 from zeroshelf.likeness import likeness
 from zeroshelf.records import Embeddings, Label, LabelSet, Nearest, Scores, Vectors
 from zeroshelf.words import negatives
@@ -85,11 +86,11 @@ def score(
         common[rows] = vectors[rows] @ mean_text - offsets[len(words) :].mean()
         nearest[rows] = which[:, :NAMED]
     names = tuple(one.name for one in bank)
-    column = {name: names.index(name) for name in {*embeddings.flaws.values()} if name in names}
-    for row, name in embeddings.flaws.items():
-        if name in column:  # else a label asks for it
+    column = {flaw: names.index(flaw) for flaw in FLAWS if flaw in names}  # else a label's own
+    for row, note in embeddings.notes.items():
+        if note in column:
             negative[row] += FLAWED
-            nearest[row] = (column[name], *nearest[row, :-1])
+            nearest[row] = (column[note], *nearest[row, :-1])
     return Scores(
         pictures=embeddings.pictures,
         labels=labels,

@@ -8,14 +8,17 @@ benchmarks/accuracy/agreement.py measures what that is worth.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import embeddings, models
 from zeroshelf.decisions import fit
+from zeroshelf.errors import UserError
 from zeroshelf.labels import parse
 from zeroshelf.models.calibration import typical, with_constants
 from zeroshelf.records import Embeddings, Encoder, Folder, OpenSet, Progress, Scores
@@ -29,6 +32,18 @@ QUESTIONS = 12  # 40 say the same
 LABELS = (2, 20)  # in a question, as many more often as few
 
 Floats = npt.NDArray[np.float32]
+
+
+def settle(
+    embedded: Embeddings, encoder: Encoder, store: Store, progress: Progress | None = None
+) -> Embeddings:
+    """The embeddings with constants for their model, which later runs find again."""
+    constants = with_starter(embedded, encoder, store, progress)
+    if constants is None:
+        return embedded
+    with contextlib.suppress(UserError):  # where nothing can be kept, they are made each time
+        models.installed.calibrate(embedded.model, constants)
+    return replace(embedded, model=replace(embedded.model, open_set=constants))
 
 
 def with_starter(

@@ -12,7 +12,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -195,21 +195,8 @@ class Session:
 
     @property
     def kinds(self) -> tuple[ActionKind, ...]:
-        """What may be done with the pictures: what the plan says, or what else these two folders
-        and shelves allow. Tags go to no folder, and nothing else goes without."""
-        if self.planned.kind == "tag":
-            return ("tag",)
-        return tuple(kind for kind in get_args(ActionKind) if self._allows(kind))
-
-    def _allows(self, kind: ActionKind) -> bool:
-        plan = self.planned
-        if kind in ("tag", "untag") or (kind == "move" and plan.several):
-            return False
-        try:
-            planning.check_destination(plan.folder, plan.destination, kind)
-        except (UserError, OSError):
-            return kind == plan.kind  # apply says why
-        return True
+        """What may be done with the pictures."""
+        return planning.kinds(self.planned)
 
     def plan(self, kind: ActionKind | None = None) -> Plan:
         """Where every picture would go as the shelves are now, and how: None as before."""
