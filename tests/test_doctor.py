@@ -57,7 +57,7 @@ def test_a_list_in_one_label() -> None:
     assert str(told) == (
         'cat, red car: is asked as one label; give each its own: -l cat -l "red car"'
     )
-    assert serious(parse(["cat, red car"]), texts) == (told,)
+    assert serious(parse(["cat, red car"]), COLOURS, texts) == (told,)
 
 
 def test_a_name_that_no_prompt_holds_may_say_anything() -> None:
@@ -182,9 +182,18 @@ def test_what_is_serious_is_told_without_more_texts() -> None:
         asked.extend(wanted)
         return texts(wanted)
 
-    found = serious(parse(["sofa", "couch", "no people", "crane", "Hund", "happiness"]), noting)
+    labels = parse(["sofa", "couch", "no people", "crane", "Hund", "happiness"])
+    found = serious(labels, COLOURS, noting)
     assert [one.labels for one in found] == [("no people",), ("sofa", "couch")]
     assert not [text for text in asked if text.startswith("crane: ")]  # a sense's gloss
+
+
+def test_labels_in_another_language_are_never_answered_silently() -> None:
+    for labels in (["Hund", "Katze"], ["Hündin"], ["Hund", "Katze", "cat", "dog"]):
+        (one,) = serious(parse(labels), COLOURS, texts)
+        assert set(one.labels) == {"Hund", "Katze", "Hündin"} & set(labels)
+        assert "English only" in one.problem
+    assert serious(parse(["Hund", "cat", "dog"]), COLOURS, texts) == ()  # may be somebody's name
 
 
 def scores(chosen: list[int]) -> Scores:

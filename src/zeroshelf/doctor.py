@@ -72,11 +72,16 @@ def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
     return (*found, *_twins(labels, texts))
 
 
-def serious(labels: LabelSet, texts: Texts) -> tuple[Advice, ...]:
+def serious(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
     """What of that spoils a run whatever the pictures are: for those who didn't ask for advice.
-    It takes some 20 ms, and no text that the scores don't ask for."""
-    found = (_negation(one, spoken(one.name), labels) or _list(one) for one in labels)
-    return (*filter(None, found), *_twins(labels, texts))
+    It takes some 20 ms, and no text that the scores don't ask for. One strange word among many may
+    be a name that the model knows; where half are strange, it is another language."""
+    found = [_negation(one, spoken(one.name), labels) or _list(one) for one in labels]
+    foreign = [_language(one, spoken(one.name), labels, model) for one in labels]
+    strange = [*filter(None, foreign)]
+    if 2 * len(strange) >= len(labels):
+        found += strange
+    return (*_together([*filter(None, found)]), *_twins(labels, texts))
 
 
 def told(advice: Sequence[Advice]) -> Iterator[str]:

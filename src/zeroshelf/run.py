@@ -508,7 +508,7 @@ def _answer(
     decided = deciding.decide(scores, threshold=question.threshold)
     run = Run(question, embedded, decided, encoder, store, known=known)
     run.decisions = run.taught(decided, {}, known)
-    run.advice = serious(question.labels, texts)
+    run.advice = serious(question.labels, encoder.model, texts)
     run.seconds = time.monotonic() - start
     return run
 
