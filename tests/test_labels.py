@@ -29,8 +29,8 @@ def test_words_of_the_command_line() -> None:
 
 
 def test_a_mapping_names_other_words() -> None:
-    labels = parse({"dog": ["puppy"], "cat": "kitten"})
-    assert [label.words for label in labels] == [("puppy",), ("kitten",)]
+    labels = parse({"dog": ["puppy"], "cat": "kitten", "bird": None})
+    assert [label.words for label in labels] == [("puppy",), ("kitten",), ()]
     assert parse(labels) is labels
 
 
@@ -146,6 +146,12 @@ def test_a_list_in_a_file_says_what_it_would_on_the_command_line(tmp_path: Path)
     read_back = read(tmp_path / "labels.toml")
     assert read_back.labels == parse(listed).labels
     assert read_back.negatives == ("toy", "cartoon")
+
+
+def test_a_file_of_lists_in_lists_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "deep.toml").write_text(f"labels = {'[' * 9000}{']' * 9000}\n")
+    with pytest.raises(UserError, match=r"deep\.toml: lists in lists"):
+        read(tmp_path / "deep.toml")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ _SET_KEYS = ("kind", "templates", "negatives", "language", "labels")
 _LABEL_KEYS = ("words", "prompts", "threshold")
 
 
-def parse(labels: Sequence[str] | Mapping[str, Sequence[str] | str] | LabelSet) -> LabelSet:
+def parse(labels: Sequence[str] | Mapping[str, Sequence[str] | str | None] | LabelSet) -> LabelSet:
     """Words as they come from a command line or from Python.
 
     "cat"                          a label
@@ -51,7 +51,7 @@ def parse(labels: Sequence[str] | Mapping[str, Sequence[str] | str] | LabelSet) 
     negatives: list[str] = []
     if isinstance(labels, Mapping):
         written = [
-            (str(name), (words,) if isinstance(words, str) else tuple(words))
+            (str(name), (words,) if isinstance(words, str) else tuple(words or ()))
             for name, words in labels.items()
         ]
     else:
@@ -226,6 +226,8 @@ class _File:
             data = tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as trouble:
             raise UserError(f"{self.path}: {_plain(str(trouble))}") from None
+        except RecursionError:
+            raise UserError(f"{self.path}: lists in lists, too deep to be labels") from None
         for key in data:
             if key not in _SET_KEYS:
                 self._refuse((key,), f"unknown key; known are {', '.join(_SET_KEYS)}")

@@ -168,5 +168,6 @@ def _summary(run: Run, planned: Plan, report: str | None, results: str | None) -
         "destination": planned.destination,
         "model": run.model.id,
         "device": run.device,
-        "counts": {**run.counts, "skipped": len(run.skipped)},
+        "counts": run.counts,
+        "skipped": len(run.skipped),
     }

@@ -53,13 +53,19 @@ def command(
         texts = embeddings.text_embedder(encoder, store, progress)
         shelves = suggest.suggest(embedded, texts, count=count, once=once)
     names = [os.path.relpath(picture.path, found.root) for picture in embedded.pictures]
-    screen.table(
-        ["label", "pictures", "for example", "looks like"],
-        [
-            [s.name, len(s.rows), ", ".join(names[row] for row in s.examples), ", ".join(s.words)]
-            for s in shelves
-        ],
-    )
+    if shelves:
+        screen.table(
+            ["label", "pictures", "for example", "looks like"],
+            [
+                [
+                    s.name,
+                    len(s.rows),
+                    ", ".join(names[row] for row in s.examples),
+                    ", ".join(s.words),
+                ]
+                for s in shelves
+            ],
+        )
     show_skipped(screen, embedded.skipped, found.root)
     proposed = suggest.label_set(shelves)
     if not len(proposed):

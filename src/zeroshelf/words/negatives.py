@@ -3,8 +3,8 @@
 The label "cat" must not lose a kitten to the negative "kitten". So a negative goes when WordNet
 says that it is the label, a kind of it, above it, or a part of it; when it shares the label's head
 noun ("mountain bike" and "bike"); or when its definition begins with the label ("a young dog").
-Siblings stay: "dog" is what keeps dogs off the shelf "cat". What this dictionary doesn't know ("my red
-bicycle", "Fahrrad") is compared by its vector instead.
+Siblings stay: "dog" is what keeps dogs off the shelf "cat". What this dictionary doesn't know ("my
+red bicycle", "Fahrrad") is compared by its vector instead.
 """
 
 from __future__ import annotations
