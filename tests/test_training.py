@@ -20,7 +20,7 @@ ort = pytest.importorskip("onnxruntime")
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the recipe is no part of the package
 
-from training import evaluate, graph, model, pixels, words  # noqa: E402
+from training import alike, evaluate, graph, model, pixels, words  # noqa: E402
 from training.index import Picture  # noqa: E402
 
 STARTER = Path(zeroshelf.__file__).parent / "data/starter/visual/model.onnx"
@@ -111,6 +111,19 @@ def test_the_cosine_is_the_weighted_sum_of_both_parts() -> None:
     whole = (model.side_by_side(a, c, 0.2) * model.side_by_side(b, d, 0.2)).sum(1)
     cosine = torch.nn.functional.cosine_similarity
     assert torch.allclose(whole, 0.8 * cosine(a, b) + 0.2 * cosine(c, d), atol=1e-6)
+
+
+def test_neighbours_say_what_a_picture_shows_and_never_itself() -> None:
+    rng = torch.Generator().manual_seed(0)
+    looks = torch.randn(2, 16, generator=rng).repeat_interleave(3, 0)
+    features = torch.cat([looks, looks[:1]]) + 0.01 * torch.randn(7, 16, generator=rng)
+    said = torch.eye(4)[[0, 0, 1, 2, 2, 2, 3]]  # the third is called something else by mistake
+    around = alike.neighbours_words(features, said, range(6))
+    assert around[:6].argmax(1).tolist()[2:] == [0, 2, 2, 2]
+    assert around[2, 1] < 0.01
+    assert around[0, 3] == 0  # the seventh lies outside
+    assert around[6].abs().max() == 0
+    assert torch.allclose(around[:6].norm(dim=1), torch.ones(6))
 
 
 def test_a_text_finds_the_classes_that_are_a_kind_of_it() -> None:

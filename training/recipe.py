@@ -35,7 +35,7 @@ SHARE = 0.14  # of the concepts
 TAU = 0.1
 RIDGE = 1e-5
 VIEWS = ("plain", "mixed")
-NAME = "starter-v1"
+NAME = "starter-v2"
 
 
 def device() -> str:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, normalize
 
+from training.alike import neighbours_words
 from training.index import Picture
 from training.model import WordHead
 
@@ -30,6 +31,7 @@ class Settings:
     set_power: float = 0.5
     plain: float = 0.5  # of the pictures come as they are, the rest as a view
     names: float = 0.6  # of the labels come by name, the rest by kind or gloss
+    alike: float = 2.0  # weight of the distance to what a picture's neighbours are called
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Phrasings:
         return rng.choice(
             rng.choice(synonyms) if synonyms and rng.random() < 0.4 else self.names[0]
         )
+
+    def mean(self, texts: torch.Tensor) -> torch.Tensor:
+        """(D,): the label in its templates, and half as much its kinds and gloss."""
+        mean, other = texts[list(self.names[0])].mean(0), [*self.kinds, *self.gloss]
+        return mean + 0.5 * texts[other].mean(0) if other else mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +76,12 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
 
     A batch holds up to `labels` labels of every set with one picture each, and `captions` pictures
     with one caption each. Labels compete only with those of their own set: another set may have
-    "dog" where this one has "beagle".
+    "dog" where this one has "beagle". And each picture is drawn towards what its neighbours say.
     """
     torch.manual_seed(seed)
     rng = random.Random(seed)
     sets, captioned = _training_rows(data, leave_out)
+    around = _around(data, sets, captioned)
     head = WordHead(data.classes, settings.hidden, settings.dropout)
     log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
     optimizer = torch.optim.AdamW(
@@ -108,7 +116,8 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
         named = sum(weights[at] * _entropy(block) for at, block in enumerate(logits[:-1]))
         told = (_entropy(logits[-1]) + _entropy(logits[-1].T)) / 2 if picked else 0.0
         weight = settings.caption_weight
-        loss = (1 - weight) * named + weight * told
+        apart = 1 - (images * around[rows]).sum(-1).mean()
+        loss = (1 - weight) * named + weight * told + settings.alike * apart
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -127,6 +136,19 @@ def _training_rows(data: Data, leave_out: frozenset[str]):
             sets[picture.set][label].append(row)
     captioned = [row for row in data.captions if data.pictures[row].split == "train"]
     return sets, captioned
+
+
+def _around(data: Data, sets: dict[str, dict[str, list[int]]], captioned: list[int]):
+    """(N, D): what the neighbours of each training picture are called."""
+    words = torch.zeros(len(data.pictures), data.texts.shape[1])
+    named = {row: label for labels in sets.values() for label in labels for row in labels[label]}
+    for row, label in named.items():
+        words[row] = data.labels[label].mean(data.texts)
+    for row in captioned:
+        words[row] = data.texts[list(data.captions[row])].mean(0)
+    return neighbours_words(
+        data.views[0][0], normalize(words, dim=-1), sorted({*named, *captioned})
+    )
 
 
 def _set_weights(sets: dict[str, dict[str, list[int]]], power: float) -> list[float]:
