@@ -142,7 +142,7 @@ def _principal(vectors: Floats) -> Floats:
     return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9))
 
 
-def _kmeans(points: Floats, size: int, rounds: int = 30, tries: int = 4) -> Ints:
+def _kmeans(points: Floats, size: int, rounds: int = 30, tries: int = 10) -> Ints:
     """Lloyd's k-means from k-means++ starts; the same answer every time."""
     best, least = np.zeros(len(points), np.int64), np.inf
     for seed in range(tries):
@@ -151,10 +151,12 @@ def _kmeans(points: Floats, size: int, rounds: int = 30, tries: int = 4) -> Ints
         while len(centres) < size:
             far = np.maximum(2 - 2 * (points @ centres.T).max(axis=1), 0) + 1e-9
             centres = np.vstack((centres, points[rng.choice(len(points), p=far / far.sum())]))
-        groups = best
+        groups = np.full(len(points), -1)
         for _ in range(rounds):
-            away = (centres**2).sum(axis=1) - 2 * points @ centres.T
-            groups = away.argmin(axis=1)
+            before = groups
+            groups = ((centres**2).sum(axis=1) - 2 * points @ centres.T).argmin(axis=1)
+            if (groups == before).all():
+                break
             centres = np.stack(
                 [
                     points[groups == one].mean(axis=0) if (groups == one).any() else centres[one]
