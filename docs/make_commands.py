@@ -25,7 +25,7 @@ can mend, told in a line; 3 a bug, whose traceback lies in a file that is named;
 
 **Streams**: data goes to stdout, progress and warnings to stderr. With `--json` stdout holds one
 JSON object, with at least `run` (the run's id), `report` and `results` (paths, null where none was
-written), `counts` (by label) and `skipped`.
+written), `counts` (by label, and "skipped") and `skipped`.
 
 **Places**: the cache lies in the user's cache folder (`ZEROSHELF_CACHE` names another), runs in the
 user's state folder (`ZEROSHELF_RUNS`), models in the user's data folder (`ZEROSHELF_MODELS`).

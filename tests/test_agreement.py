@@ -83,6 +83,7 @@ def test_it_is_done_once_kept_and_said(
     assert constants.source == f"the answers of starter on {agreement.LEAST} pictures"
     assert any('"other" begins where the answers of starter' in note for note in run.notes)
     assert models.find(model).open_set == constants
+    assert np.isfinite(run.decisions.probabilities).all()  # to this model all pictures are alike
     monkeypatch.setattr(agreement, "with_starter", None)  # nobody asks again
     assert classify(folder, ["red", "green"], model=model).model.open_set == constants
 

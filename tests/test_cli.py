@@ -58,7 +58,7 @@ def test_json_is_one_object_on_stdout(
 ) -> None:
     command("sort", folder, "--label", "red", "--to", tmp_path / "s", "--yes", "--json")
     given = json.loads(capsys.readouterr().out)
-    assert given["counts"] == {"red": 2, "other": 2}
+    assert given["counts"] == {"red": 2, "other": 2, "skipped": 1}
     assert given["skipped"] == 1
     rows = [json.loads(line) for line in Path(given["results"]).read_text().splitlines()]
     assert (given["model"], given["device"]) == ("colours", "cpu")
@@ -106,7 +106,7 @@ def test_its_own_output_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixtur
     paint(tmp_path / "b.png", GREY)
     for to in ("first", "second", "first"):
         command("sort", tmp_path, "-l", "red", "--to", tmp_path / to, "--yes", "--json")
-        assert json.loads(capsys.readouterr().out)["counts"] == {"red": 1, "other": 1}
+        assert json.loads(capsys.readouterr().out)["counts"] == {"red": 1, "other": 1, "skipped": 0}
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,6 @@ def _summary(run: Run, planned: Plan, report: str | None, results: str | None) -
         "destination": planned.destination,
         "model": run.model.id,
         "device": run.device,
-        "counts": run.counts,
+        "counts": {"skipped": len(run.skipped)} | run.counts,  # of a label of that name, its own
         "skipped": len(run.skipped),
     }

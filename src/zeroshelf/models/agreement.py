@@ -126,4 +126,5 @@ def _margins(fits: Sequence[tuple[Floats, Floats]]) -> float:
 
 
 def _ratio(mine: float, theirs: float) -> float:
-    return mine / theirs if mine > 0 and theirs > 0 else 1.0
+    """A hundredth at least: to a model that says the same of every picture nothing is certain."""
+    return max(mine / theirs, 0.01) if mine > 0 and theirs > 0 else 1.0
