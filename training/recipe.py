@@ -71,11 +71,11 @@ def run_train(arguments: Namespace) -> None:
         started = time.time()
         head, scale = train(data, SETTINGS, seed)
         torch.save({"head": head.state_dict(), "scale": scale}, arguments.cache / f"head-{seed}.pt")
-        images, prompts = _towers([head], data, words, texts)
+        images, prompts = towers([head], data, words, texts)
         figures["seeds"].append(evaluate(data.pictures, images, prompts))
         print(f"seed {seed}: {time.time() - started:.0f} s", figures["seeds"][-1], flush=True)
         head, _ = train(data, SETTINGS, seed, left_out)
-        images, prompts = _towers([head], data, words, texts)
+        images, prompts = towers([head], data, words, texts)
         figures["unseen"].append(unseen(data.pictures, left_out, images, prompts))
         print(f"seed {seed}: words left out", figures["unseen"][-1], flush=True)
     (arguments.cache / "figures.json").write_text(json.dumps(figures, indent=1))
@@ -177,7 +177,7 @@ def _multilingual(out: Path) -> Path:
     return out.with_name(f"{out.name}-multilingual")
 
 
-def _towers(heads: list[WordHead], data: Data, words: Words, texts: TextCache):
+def towers(heads: list[WordHead], data: Data, words: Words, texts: TextCache):
     """The heads as functions of rows and of texts, on the cached plain features."""
     image_head = ImageHead(heads, SHARE).eval()
     text_head = TextHead(concepts(words, texts, TAU), SHARE)
