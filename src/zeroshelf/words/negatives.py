@@ -3,8 +3,8 @@
 The label "cat" must not lose a kitten to the negative "kitten". So a negative goes when WordNet
 says that it is the label, a kind of it, above it, or a part of it; when it shares the label's head
 noun ("mountain bike" and "bike"); or when its definition begins with the label ("a young dog").
-Siblings stay: "dog" is what keeps dogs off the shelf "cat". What this dictionary doesn't know ("my
-red bicycle", "Fahrrad") is compared by its vector instead.
+Siblings stay: "dog" is what keeps dogs off the shelf "cat". What no dictionary knows ("my red
+bicycle") is compared by its vector instead.
 """
 
 from __future__ import annotations
@@ -37,12 +37,10 @@ def kept(labels: LabelSet, texts: Texts) -> tuple[tuple[Negative, ...], Vectors]
     whole = bank()
     vectors = texts([negative.prompt for negative in whole])
     gone: set[int] = set()
-    english = labels.language == "en"  # as WordNet is: a German "Gift" is no gift
     for label in labels:
         for word in (asked(word, labels) for word in (label.name, *label.words)):
-            if english:
-                gone |= related(word, sense(word, label, labels, texts)).keys()
-            if not (english and wordnet().senses(word)):
+            gone |= related(word, sense(word, label, labels, texts)).keys()
+            if not wordnet().senses(word):
                 gone |= _alike(word, vectors, texts)
     own = tuple(
         Negative(text, text if " " in text else PLAIN.format(text), "own")
