@@ -53,6 +53,15 @@ def test_each_picture_is_told_with_how_sure_it_is(
     assert f"{folder / 'b.png'}: blue, sure, 100 % (looks like blue)\n" in capsys.readouterr().out
 
 
+def test_a_foreign_label_is_warned_of_once(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("sort", folder, "-l", "Katze", "-l", "Hündin", "--to", tmp_path / "s", "-n")
+    said, trouble = capsys.readouterr()
+    assert "English only" not in said
+    assert trouble.count("Katze") == trouble.count("Hündin") == 1
+
+
 def test_json_is_one_object_on_stdout(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -177,7 +177,7 @@ def _language(label: Label, word: str, labels: LabelSet, model: Model) -> Advice
     elif not word.isascii() and not wordnet().senses(word):
         problem = "the model knows English only"
     elif not (_in_bank(word) or any(wordnet().senses(part) for part in (word, *word.split()))):
-        problem = "is not among WordNet's English nouns, and the model knows English only"
+        problem = "not among WordNet's English nouns, and the model knows English only"
     else:
         return None
     return Advice(

@@ -142,8 +142,10 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     show_skipped(screen, run.skipped, planned.folder)
     for name, count in doctor.shelves_to_add(decisions)[:3]:
         screen.say(f'"other" holds {count:,} pictures that look like "{name}": make it a label?')
+    warned = {(name, one.problem) for one in run.advice for name in one.labels}  # in the notes
     for advice in doctor.after(decisions):
-        screen.say(str(advice))
+        if not warned.issuperset((name, advice.problem) for name in advice.labels):
+            screen.say(str(advice))
     where = f"on {run.device.upper()}" if run.device else "every picture was known already"
     screen.say(f"Model: {run.model.id}, {where}")
     if run.near_duplicates:
