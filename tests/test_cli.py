@@ -59,7 +59,7 @@ def test_a_foreign_label_is_warned_of_once(
     command("sort", folder, "-l", "Katze", "-l", "Hündin", "--to", tmp_path / "s", "-n")
     said, trouble = capsys.readouterr()
     assert "English only" not in said
-    assert trouble.count("Katze") == trouble.count("Hündin") == 1
+    assert trouble.count("English only") == 2  # a line each: they are strange in other ways
 
 
 def test_json_is_one_object_on_stdout(
