@@ -82,10 +82,9 @@ def main() -> None:
     seen: list[rules.Seen] = []
     for fold in range(FOLDS):
         left_out = words_left_out(pictures, words.names, fold, FOLDS)
-        heads = [train(data, recipe.SETTINGS, seed, left_out)[0] for seed in recipe.SEEDS]
-        images, _ = recipe.towers(
-            [*heads[: len(heads) - len(previous)], *previous], data, words, texts
-        )
+        seeds = recipe.SEEDS[: len(recipe.SEEDS) - len(previous)]
+        heads = [train(data, recipe.SETTINGS, seed, left_out)[0] for seed in seeds]
+        images, _ = recipe.towers([*heads, *previous], data, words, texts)
         rows = [
             row
             for row, one in enumerate(pictures)
