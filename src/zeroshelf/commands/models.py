@@ -15,7 +15,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
-    from zeroshelf.records import Folder, OpenSet
+    from zeroshelf.records import OpenSet
 
 
 @click.group(invoke_without_command=True)
@@ -246,7 +246,7 @@ def calibrate(
         screen.say(f"{found.id}: {_constants(found.open_set)}")
         screen.data({"id": found.id, "file": None} | asdict(found.open_set))
         return 0
-    pictures, names = _sorted_already(folders)
+    pictures, names = calibration.sorted_already(folders)
     encoder = models.load(found, device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
         embedded = embeddings.embed(pictures, encoder, store, progress=progress)
@@ -263,28 +263,6 @@ def calibrate(
     screen.say(f"kept in {file}; --forget goes back")
     screen.data({"id": found.id, "file": str(file)} | asdict(constants))
     return 1 if embedded.skipped else 0
-
-
-def _sorted_already(folders: Sequence[str]) -> tuple[Folder, dict[str, str]]:
-    """The pictures that lie in a folder of a name, below one of `folders`; each path's name."""
-    from zeroshelf.folder import scan
-    from zeroshelf.records import OTHER, Folder
-
-    names: dict[str, str] = {}
-    found = [scan(os.path.expanduser(folder), follow=True) for folder in folders]  # also links
-    for folder in found:
-        for picture in folder.pictures:
-            name, inside, _ = os.path.relpath(picture.path, folder.root).partition(os.sep)
-            if inside and name != OTHER:
-                names[picture.path] = name
-    return (
-        Folder(
-            root=", ".join(folder.root for folder in found),
-            pictures=tuple(p for folder in found for p in folder.pictures if p.path in names),
-            skipped=tuple(skipped for folder in found for skipped in folder.skipped),
-        ),
-        names,
-    )
 
 
 def _constants(open_set: OpenSet) -> str:

@@ -7,6 +7,7 @@ accuracy on kept and on garbage. The temperatures are those of the least log los
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,8 +16,10 @@ import numpy.typing as npt
 
 from zeroshelf.decisions import fit, sigmoid, softmax
 from zeroshelf.errors import UserError
+from zeroshelf.folder import scan
 from zeroshelf.labels import parse
-from zeroshelf.records import Embeddings, OpenSet, Scores
+from zeroshelf.records import OTHER, Embeddings, OpenSet, Scores
+from zeroshelf.records import Folder as PictureFolder
 from zeroshelf.scores import score
 from zeroshelf.words.prompts import Texts
 
@@ -61,6 +64,26 @@ def typical(scores: Sequence[Scores]) -> float:
     """The median picture's mean logit over the whole bank."""
     common = [one.common for one in scores if one.common is not None]
     return round(float(np.median(np.concatenate(common))), 3)
+
+
+def sorted_already(folders: Sequence[str]) -> tuple[PictureFolder, dict[str, str]]:
+    """The pictures that lie in a folder of a name, below one of `folders`; each path's name. What
+    lies in "other" has none."""
+    names: dict[str, str] = {}
+    found = [scan(os.path.expanduser(one), follow=True) for one in folders]  # also links
+    for one in found:
+        for picture in one.pictures:
+            name, inside, _ = os.path.relpath(picture.path, one.root).partition(os.sep)
+            if inside and name != OTHER:
+                names[picture.path] = name
+    return (
+        PictureFolder(
+            root=", ".join(one.root for one in found),
+            pictures=tuple(p for one in found for p in one.pictures if p.path in names),
+            skipped=tuple(skipped for one in found for skipped in one.skipped),
+        ),
+        names,
+    )
 
 
 def from_labelled(
