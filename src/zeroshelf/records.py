@@ -180,6 +180,7 @@ class Question:
     labels: LabelSet
     model: str  # its id
     threshold: float | None = None
+    offset: float = 0.0  # logits added to every picture's score: above 0, fewer go to "other"
 
 
 # --- embeddings, scores, decisions --------------------------------------------------------------
@@ -257,6 +258,37 @@ class Decision:
     reason: str  # one line that a person understands
     top: tuple[tuple[str, float], ...]  # the five best labels with P(label)
     looks_like: str | None  # the nearest negative, where `label` is OTHER
+
+
+# --- corrections --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person said about one picture."""
+
+    label: str  # a label's name, or OTHER
+    vector: npt.NDArray[np.float16]  # (D,), of length 1: neither file nor cache is needed any more
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """All that a person said about the pictures of a run.
+
+    Nothing is dropped from here: what was said under a label that the run does not have is followed
+    again as soon as it has that label. A digest is the BLAKE3 of a picture's content in hex, so
+    that a correction holds wherever the file lies; a path is as in `Picture`.
+    """
+
+    stored: Mapping[str, Correction] = field(default_factory=dict)  # digest -> from earlier runs
+    given: Mapping[str, Correction] = field(default_factory=dict)  # digest -> said in this run
+    placed: Mapping[str, str] = field(default_factory=dict)  # path -> label, on the review page
+    accepted: Mapping[str, str] = field(default_factory=dict)  # path -> label, from a suggestion
+
+    @property
+    def followed(self) -> Mapping[str, Correction]:
+        """Those from which the other pictures' answers are derived too; this run's come first."""
+        return {**self.stored, **self.given}
 
 
 # --- plan, apply --------------------------------------------------------------------------------
