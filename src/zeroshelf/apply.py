@@ -10,13 +10,13 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from zeroshelf import undo
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import journal, names, planfile, space, tagging, transfer
+from zeroshelf.files import earlier, journal, names, planfile, space, tagging, transfer
 from zeroshelf.files.journal import Journal
 from zeroshelf.records import Action, Outcome, Plan, Progress
 
@@ -124,6 +124,8 @@ class _Application:
         for action, part in ready:
             if action.target in outcomes:
                 continue
+            if action.kind == earlier.KIND and _lead(action) in map(_lead, _failures(outcomes)):
+                continue  # `_keep_together` says why
             try:
                 outcomes[action.target] = self._finish(action, part, changes.get(action.target))
             except OSError as error:
@@ -184,6 +186,11 @@ class _Application:
         transfer.discard(transfer.part_of(action.target))
         if entry.step == "revert":
             transfer.discard(transfer.part_of(action.source))
+        if action.kind == earlier.KIND:
+            if transfer.exists(action.target):
+                return None
+            self._note_done(action)
+            return Outcome(action, "already")
         if not (transfer.exists(action.target) or tagging.is_done(entry)):
             return None
         if entry.step != "done":
@@ -244,6 +251,8 @@ class _Application:
     def _finish(self, action: Action, part: str, change: tagging.Change | None) -> Outcome:
         if change is not None:
             tagging.publish(part, action, change)
+        elif action.kind == earlier.KIND:
+            os.unlink(action.target)
         elif action.kind in transfer.LINKS:
             os.symlink(transfer.link_text(action, action.target), action.target)
         elif action.kind == "hardlink":
@@ -284,6 +293,8 @@ def _why_not(action: Action) -> str | None:
         return "no regular file any more"
     if (at.st_size, at.st_mtime_ns) != (action.size, action.mtime_ns):
         return "it has changed since the plan was made"
+    if action.kind == earlier.KIND:
+        return earlier.why_it_stays(action) if transfer.exists(action.target) else None
     if action.kind not in tagging.KINDS and transfer.exists(action.target):
         return f"something lies at {action.target} already"
     return None
@@ -305,11 +316,20 @@ def _is_done(entry: journal.Entry) -> bool:
     return True
 
 
+def _lead(action: Action) -> str:
+    """The picture with which a file stays together."""
+    return action.companion_of or action.source
+
+
+def _failures(outcomes: Mapping[str, Outcome]) -> list[Action]:
+    return [outcome.action for outcome in outcomes.values() if outcome.status in _BAD]
+
+
 def _batches(actions: Sequence[Action]) -> Iterator[list[list[Action]]]:
     """Units of a picture and its companions, as many as make a batch."""
     batch: list[list[Action]] = []
     size = 0
-    for _, unit in groupby(actions, key=lambda action: action.companion_of or action.source):
+    for _, unit in groupby(actions, key=_lead):
         batch.append(list(unit))
         size += len(batch[-1])
         if size >= BATCH:

@@ -15,9 +15,11 @@ import numpy as np
 
 from zeroshelf import decisions as deciding
 from zeroshelf import folder as scanning
+from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import companions, names, sidecars, tagging, transfer
+from zeroshelf.files.earlier import Earlier, removals
 from zeroshelf.files.planfile import load, save
 from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
 
@@ -25,10 +27,16 @@ __all__ = ["like", "load", "make", "save", "tags", "untags"]
 
 
 def like(
-    before: Plan, embeddings: Embeddings, decided: Decisions, by_hand: Collection[int] = frozenset()
+    before: Plan,
+    embeddings: Embeddings,
+    decided: Decisions,
+    by_hand: Collection[int] = frozenset(),
+    earlier: Earlier | None = None,
 ) -> Plan:
     """Where every picture goes by these decisions, and as `before` says: how, where to, and onto
-    which shelves. Rows `by_hand` are where a person put them, however unclear they look.
+    which shelves. Rows `by_hand` are where a person put them, however unclear they look. `earlier`
+    is what other runs made of the same pictures (`runs.earlier`): where it lies on another shelf
+    now, it goes from there.
     """
     unclear = deciding.ambiguous(decided) & (before.ambiguous is not None)
     unclear[list(by_hand)] = False
@@ -41,7 +49,14 @@ def like(
         best = before.ambiguous if before.ambiguous and unclear[row] else own
         for label in dict.fromkeys((best, *(labels[k] for k in np.flatnonzero(also[row])))):
             placements.append((picture, label, digest))
-    made = make(placements, before.folder, before.destination, before.kind, prefix=before.prefix)
+    made = make(
+        placements,
+        before.folder,
+        before.destination,
+        before.kind,
+        prefix=before.prefix,
+        earlier=earlier if before.replace else None,
+    )
     notes = list(made.notes)
     if unclear.any():
         notes.append(
@@ -49,7 +64,13 @@ def like(
         )
     if also.any():
         notes.append(f"{int(also.any(axis=1).sum()):,} go onto further shelves that fit too")
-    return replace(made, notes=tuple(notes), ambiguous=before.ambiguous, several=before.several)
+    return replace(
+        made,
+        notes=tuple(notes),
+        ambiguous=before.ambiguous,
+        several=before.several,
+        replace=before.replace,
+    )
 
 
 def make(
@@ -60,13 +81,15 @@ def make(
     kind: ActionKind,
     *,
     prefix: str = "zeroshelf",
+    earlier: Earlier | None = None,
 ) -> Plan:
     """Raises `UserError` where `destination` can't take a shelf. Tags need no destination: they go
-    beside the pictures, below `prefix`; to take them away needs no placements either."""
+    beside the pictures, below `prefix`; to take them away needs no placements either. `earlier` is
+    what other runs made of the pictures, and goes where they go elsewhere now."""
     if kind not in get_args(ActionKind):
         raise UserError(f"{kind!r} is none of {', '.join(get_args(ActionKind))}")
     if kind == "tag":
-        return tags(placements, folder, prefix)
+        return tags(placements, folder, prefix, earlier)
     if kind == "untag":
         return untags(folder, prefix)
     folder, destination = os.path.abspath(folder), os.path.abspath(destination)
@@ -75,12 +98,15 @@ def make(
     shelves = _shelves(sorted({label for _, label, _ in placed}), destination)
     actions: list[Action] = []
     in_place = renamed = 0
+    wanted: set[str] = set()  # all paths where pictures and companions are to lie
+    units: list[tuple[Sequence[Action], str]] = []  # each with its shelf
     for picture, label, digest in placed:
         shelf = shelves[label]
+        unit = _unit(picture, label, digest, kind)
+        units.append((unit, shelf.path))
         if os.path.dirname(picture.path) == shelf.path:
             in_place += 1
             continue
-        unit = _unit(picture, label, digest, kind)
         there = shelf.copy_of(unit[0])
         if there is not None:
             in_place += 1
@@ -90,22 +116,38 @@ def make(
             names_of_unit = shelf.free_names(unit)
             fresh = list(range(len(unit)))
             renamed += names_of_unit[0] != os.path.basename(picture.path)
+        wanted |= {os.path.join(shelf.path, name) for name in names_of_unit}
         for i in fresh:
             shelf.take(names_of_unit[i])
             actions.append(_aimed(unit[i], os.path.join(shelf.path, names_of_unit[i])))
-    notes = []
-    if in_place:
-        notes.append(f"{in_place:,} already lie on their shelf: nothing to do for them")
-    if renamed:
-        notes.append(f"{renamed:,} get a number, because their name is taken on the shelf")
-    return Plan(folder, destination, kind, tuple(actions), tuple(notes))
+    gone, changed = removals(units, wanted, earlier) if earlier else ([], 0)
+    if gone:  # beside the other actions of the same picture
+        actions = sorted([*actions, *gone], key=lambda a: os.fsencode(a.companion_of or a.source))
+    notes = _notes(in_place, renamed, len(gone), changed)
+    return Plan(folder, destination, kind, tuple(actions), notes)
+
+
+def _notes(in_place: int, renamed: int, went: int, changed: int) -> tuple[str, ...]:
+    """What is special in a plan, each number in a line of its own if it is not 0."""
+    earlier = "that an earlier run put on another shelf"
+    told = (
+        (in_place, f"{in_place:,} already lie on their shelf: nothing to do for them"),
+        (renamed, f"{renamed:,} get a number, because their name is taken on the shelf"),
+        (went, f"{counted(went, 'file')} {earlier}: removed from there (--keep-earlier: left)"),
+        (changed, f"{counted(changed, 'file')} {earlier}: left, because changed since"),
+    )
+    return tuple(line for count, line in told if count)
 
 
 def tags(
-    placements: Iterable[tuple[Picture, str, bytes | None]], folder: str, prefix: str = "zeroshelf"
+    placements: Iterable[tuple[Picture, str, bytes | None]],
+    folder: str,
+    prefix: str = "zeroshelf",
+    earlier: Earlier | None = None,
 ) -> Plan:
     """A plan that moves nothing: each label is written as a tag into the picture's sidecar, below
-    `prefix`, by which all can be taken away again. "other" is no tag."""
+    `prefix`, by which all can be taken away again. "other" is no tag. Tags that an earlier run
+    wrote and that are not wanted any more go from the sidecar at once."""
     folder = os.path.abspath(folder)
     check_prefix(prefix)
     actions: list[Action] = []
@@ -113,23 +155,39 @@ def tags(
     tagged = 0
     wanted: dict[str, tuple[Picture, list[str], bytes | None]] = {}
     for picture, label, digest in placements:
+        own = wanted.setdefault(picture.path, (picture, [], digest))[1]
         if label != OTHER:
-            own = wanted.setdefault(picture.path, (picture, [], digest))[1]
             own.append(sidecars.tag(label, prefix))
+    gone = 0
     for _, (picture, tags, digest) in sorted(wanted.items(), key=lambda w: os.fsencode(w[0])):
         target = sidecars.path_for(picture)
         if names.key(target) in taken:  # a.cr2 beside a.nef: not both can have a.xmp
             target = picture.path + ".xmp"
+        made = [one.action for one in (earlier or {}).get(picture.path, ()) if one.action.label]
+        if not tags and not made:
+            continue
         taken.add(names.key(target))
         there = _tags_in(target)
-        if missing := "\n".join(tag for tag in tags if tag not in there):
+        before = {tag for one in made if one.target == target for tag in one.label.splitlines()}
+        missing = "\n".join(tag for tag in tags if tag not in there)
+        wrong = "\n".join(sorted((before & there) - set(tags)))
+        if missing or wrong:
+            gone += bool(wrong)
+            at = (picture.size, picture.mtime_ns, digest)
             actions.append(
-                Action("tag", picture.path, target, missing, picture.size, picture.mtime_ns, digest)
+                Action("tag", picture.path, target, missing, *at, instead_of=wrong or None)
             )
         else:
-            tagged += 1
-    notes = (f"{tagged:,} have their tag already: nothing to do for them",) if tagged else ()
-    return Plan(folder, folder, "tag", tuple(actions), notes, prefix)
+            tagged += bool(tags)
+    notes = []
+    if tagged:
+        notes.append(f"{tagged:,} have their tag already: nothing to do for them")
+    if gone:
+        notes.append(
+            f"{counted(gone, 'picture')} with another tag by an earlier run: it goes "
+            "(--keep-earlier: stays)"
+        )
+    return Plan(folder, folder, "tag", tuple(actions), tuple(notes), prefix)
 
 
 def untags(folder: str, prefix: str = "zeroshelf") -> Plan:

@@ -300,10 +300,11 @@ class Action:
 
     Of a "tag" the target is the picture's sidecar and the label is the whole tag, a line each where
     there are several. Of an "untag"
-    source and target are the sidecar and the label is the prefix of the tags that go.
+    source and target are the sidecar and the label is the prefix of the tags that go. Of a "remove"
+    the target is what an earlier run made of the source, and goes (files/earlier.py).
     """
 
-    kind: ActionKind
+    kind: ActionKind | Literal["remove"]
     source: str
     target: str
     label: str
@@ -311,6 +312,9 @@ class Action:
     mtime_ns: int
     digest: bytes | None = None  # BLAKE3 of the content, where it is known
     companion_of: str | None = None  # the source of the picture with which this file stays
+    made_by: ActionKind | None = None  # of a remove: how the earlier run made the target
+    made_in: str | None = None  # of a remove: that run's id
+    instead_of: str | None = None  # of a tag: tags of earlier runs that go, a line each
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +329,7 @@ class Plan:
     prefix: str = "zeroshelf"  # of the tags, where there are some
     ambiguous: str | None = None  # the shelf of what two labels fit, where one was asked for
     several: bool = False  # onto every shelf that fits
+    replace: bool = True  # what earlier runs put on other shelves goes from there
 
 
 @dataclass(frozen=True, slots=True)

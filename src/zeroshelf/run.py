@@ -402,13 +402,16 @@ class Run:
         ambiguous: str | None = None,
         several: bool = False,
         prefix: str = "zeroshelf",
+        replace_earlier: bool = True,
     ) -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing.
 
         `ambiguous` names a shelf for the pictures that two labels or more fit; with `several` a
         picture goes on every shelf that it fits, not only on the best. The action "tag"
         needs no `to`: the tags go beside the pictures, below `prefix`; "untag" takes all tags below
-        `prefix` away again, whatever their labels were.
+        `prefix` away again, whatever their labels were. With `replace_earlier`, the copies, links
+        and tags by which earlier runs with the same labels put a picture on another shelf go from
+        there, unless somebody has changed them since; a run's undo brings them back.
         """
         if to is None and action not in ("tag", "untag"):
             raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
@@ -418,8 +421,11 @@ class Run:
         destination = folder if to is None else scanning.root_of(to)
         if ambiguous is not None:
             ambiguous = labelling.shelf_beside(self.labels, ambiguous)
-        asked_for = Plan(folder, destination, action, (), (), prefix, ambiguous, several)
-        return plan.like(asked_for, self.embeddings, self.decisions)
+        wanted = Plan(
+            folder, destination, action, (), (), prefix, ambiguous, several, replace_earlier
+        )
+        earlier = runs.earlier(wanted, self.labels) if replace_earlier else None
+        return plan.like(wanted, self.embeddings, self.decisions, earlier=earlier)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""

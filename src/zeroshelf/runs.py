@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import platformdirs
 
+from zeroshelf import question as request
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, names, planfile
+from zeroshelf.files.earlier import Made
 from zeroshelf.files.journal import State
-from zeroshelf.records import ActionKind, Plan
+from zeroshelf.records import ActionKind, LabelSet, Plan
 
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
@@ -121,6 +123,34 @@ def destinations(folder: str) -> set[str]:
         and run.destination != run.folder  # tagged, or sorted in place: the pictures themselves
         and run.state in ("applied", "partly")
     }
+
+
+def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
+    """What runs that are not undone made of the files that `plan` is about: a source's path -> what
+    was made of it, newest first.
+
+    Only of runs that answered the same question, into the same destination and with at least one
+    label of `labels` among theirs: folders sorted once by subject and once by mood keep both.
+    `own` is the id of a run whose own work doesn't count.
+    """
+    found: dict[str, list[Made]] = {}
+    for run in all():
+        if run.id == own or run.state not in ("applied", "partly") or run.kind == "untag":
+            continue
+        if (run.kind == "tag") != (plan.kind == "tag"):
+            continue
+        if plan.kind != "tag" and not names.same_folder(run.destination, plan.destination):
+            continue
+        try:
+            asked = request.load(run.record)
+        except UserError:
+            continue
+        if not {*asked.labels.names} & {*labels.names}:
+            continue
+        for entry in journal.read(run.record).entries.values():
+            if entry.step == "done" and entry.action.kind != "remove":
+                found.setdefault(entry.action.source, []).append(Made(run.id, entry.action))
+    return found
 
 
 def _read(name: str) -> RunRecord | None:

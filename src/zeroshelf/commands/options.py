@@ -70,6 +70,11 @@ def placing(command: Command) -> Command:
             click.option(
                 "--several", is_flag=True, help="Onto every shelf that fits, not only the best."
             ),
+            click.option(
+                "--keep-earlier",
+                is_flag=True,
+                help="Leave what earlier runs with these labels put on another shelf.",
+            ),
             click.option("--prefix", help="Of the tags of --as tag.  [default: zeroshelf]"),
         )
     ):

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # skipped files on the screen; the results of a sort have them all
 DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
-PLACING = ("to", "kind", "ambiguous", "several", "prefix")  # the options of `placing`
+PLACING = (
+    "to",
+    "kind",
+    "ambiguous",
+    "several",
+    "prefix",
+    "keep_earlier",
+)  # the options of `placing`
 
 
 @click.command()
@@ -92,7 +99,7 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     from zeroshelf.run import classify
 
     what = {name: value for name, value in given.items() if name not in PLACING}
-    to, kind, ambiguous, several, prefix = (given[name] for name in PLACING)
+    to, kind, ambiguous, several, prefix, keep_earlier = (given[name] for name in PLACING)
     words, labels_file = what.pop("labels"), what.pop("labels_file")
     if words and labels_file:
         raise UserError("--label and --labels both name labels: give one of the two")
@@ -122,7 +129,14 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
             folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
         run.find_near_duplicates(progress)
-    planned = run.plan(to, kind, ambiguous=ambiguous, several=several, prefix=prefix or "zeroshelf")
+    planned = run.plan(
+        to,
+        kind,
+        ambiguous=ambiguous,
+        several=several,
+        prefix=prefix or "zeroshelf",
+        replace_earlier=not keep_earlier,
+    )
     show(screen, run, planned)
     return run, planned
 

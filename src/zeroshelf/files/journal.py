@@ -106,6 +106,7 @@ class Journal:
         if self._file.tell() and not _ends_whole(self._path):
             self._file.write(b"\n")
         self._waiting: list[dict[str, Any]] = []
+        self._makers: dict[str, Past] = {}  # other runs, whose results this one removed
 
     def note(self, event: dict[str, Any]) -> None:
         """Written with the next `sync`. For what a look at the files would tell as well."""
@@ -124,6 +125,17 @@ class Journal:
         for event in self._waiting:
             self.past.see(event)
         self._waiting = []
+
+    def is_undone_elsewhere(self, entry: Entry) -> bool:
+        """True for the removal of what another run had made and by now took back itself."""
+        maker = entry.action.made_in
+        if maker is None:
+            return False
+        if maker not in self._makers:
+            records = os.path.dirname(os.path.dirname(self._path))
+            self._makers[maker] = read(os.path.join(records, os.path.basename(maker)))
+        before = self._makers[maker].entries.get(entry.action.target)
+        return before is not None and before.step == "reverted"
 
     def close(self) -> None:
         self._file.close()

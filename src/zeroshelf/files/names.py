@@ -79,6 +79,14 @@ def _cut(name: str, limit: int) -> str:
     return name
 
 
+def same_folder(one: str, other: str) -> bool:
+    """True where both paths lead to one folder, or would if it were there."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
 def inside(path: str, folder: str) -> bool:
     """True for a path strictly below `folder`; both absolute and normalised."""
     return path.startswith(folder.rstrip(os.sep) + os.sep)

@@ -50,9 +50,9 @@ def change(action: Action) -> Change:
             raise
     if before is not None and action.kind == "untag":
         return Change(before, sidecars.remove(before.content, action.label))
-    after = before.content if before else None
-    for tag in action.label.splitlines():
-        after = sidecars.add(after, tag)
+    wrong = (action.instead_of or "").splitlines()
+    content = None if before is None else before.content
+    after = sidecars.rewrite(content, action.label.splitlines(), wrong)
     return Change(before, after)
 
 

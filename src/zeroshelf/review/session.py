@@ -207,7 +207,9 @@ class Session:
         with self.lock:
             before = replace(self.planned, kind=kind or self.planned.kind)
             by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
-            return planning.like(before, self.run.embeddings, self.shown().decisions, by_hand)
+            earlier = runs.earlier(before, self.edited.labels, own=self.run.id)
+            decided = self.shown().decisions
+            return planning.like(before, self.run.embeddings, decided, by_hand, earlier)
 
     def shown(self) -> Run:
         """The run with every picture on the shelf that the page shows."""
