@@ -15,6 +15,7 @@ import numpy as np
 
 from zeroshelf import decisions as deciding
 from zeroshelf import folder as scanning
+from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import companions, names, sidecars, tagging, transfer
@@ -44,11 +45,11 @@ def like(
     made = make(placements, before.folder, before.destination, before.kind, prefix=before.prefix)
     notes = list(made.notes)
     if unclear.any():
-        notes.append(
-            f'{int(unclear.sum()):,} fit two labels or more: they go to "{before.ambiguous}"'
-        )
+        fit = counted(int(unclear.sum()), "picture fits", "pictures fit")
+        notes.append(f'{fit} two labels or more: put on "{before.ambiguous}"')
     if also.any():
-        notes.append(f"{int(also.any(axis=1).sum()):,} go onto further shelves that fit too")
+        go = counted(int(also.any(axis=1).sum()), "picture goes", "pictures go")
+        notes.append(f"{go} onto further shelves that fit too")
     return replace(made, notes=tuple(notes), ambiguous=before.ambiguous, several=before.several)
 
 
@@ -95,9 +96,11 @@ def make(
             actions.append(_aimed(unit[i], os.path.join(shelf.path, names_of_unit[i])))
     notes = []
     if in_place:
-        notes.append(f"{in_place:,} already lie on their shelf: nothing to do for them")
+        lie = counted(in_place, "picture is on its shelf", "pictures are on their shelves")
+        notes.append(f"{lie} already: nothing to do")
     if renamed:
-        notes.append(f"{renamed:,} get a number, because their name is taken on the shelf")
+        get = counted(renamed, "picture gets", "pictures get")
+        notes.append(f"{get} a number, because the name is taken on the shelf")
     return Plan(folder, destination, kind, tuple(actions), tuple(notes))
 
 
@@ -128,7 +131,8 @@ def tags(
             )
         else:
             tagged += 1
-    notes = (f"{tagged:,} have their tag already: nothing to do for them",) if tagged else ()
+    have = counted(tagged, "picture has its tag", "pictures have their tags")
+    notes = (f"{have} already: nothing to do",) if tagged else ()
     return Plan(folder, folder, "tag", tuple(actions), notes, prefix)
 
 

@@ -123,6 +123,16 @@ def destinations(folder: str) -> set[str]:
     }
 
 
+def has_sorted(folder: str) -> bool:
+    """Whether a run that isn't undone sorted `folder`, a folder above it, or one inside it."""
+    folder = os.path.abspath(folder)
+    return any(
+        run.folder == folder or names.inside(run.folder, folder) or names.inside(folder, run.folder)
+        for run in all()
+        if run.state in ("applied", "partly")
+    )
+
+
 def _read(name: str) -> RunRecord | None:
     record = os.path.join(root(), name)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from zeroshelf.commands import options
+from zeroshelf.counting import counted
 from zeroshelf.screen import Screen
 
 
@@ -36,7 +37,8 @@ def size(screen: Screen) -> None:
     if not screen.as_json:
         screen.say(f"{now.path}: {_megabytes(now.bytes)}")
         screen.say(
-            f"{now.embeddings:,} embeddings of {now.models} models, {now.thumbnails:,} thumbnails"
+            f"{counted(now.embeddings, 'embedding')} of {counted(now.models, 'model')}, "
+            f"{counted(now.thumbnails, 'thumbnail')}"
         )
     if trouble:
         screen.warn(trouble)
@@ -68,8 +70,8 @@ def prune(screen: Screen, days: int, everything: bool) -> None:
                  "embeddings": after.embeddings})  # fmt: skip
     if not screen.as_json:
         screen.say(
-            f"{before.embeddings - after.embeddings:,} embeddings forgotten, {_megabytes(freed)} "
-            f"given back; {_megabytes(after.bytes)} remain"
+            f"{counted(before.embeddings - after.embeddings, 'embedding')} removed, "
+            f"{_megabytes(freed)} freed; {_megabytes(after.bytes)} left"
         )
     if trouble:
         screen.warn(trouble)

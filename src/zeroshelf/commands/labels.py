@@ -16,7 +16,9 @@ def group() -> None:
 
 @group.command()
 @click.argument("words", nargs=-1, metavar="[LABEL]...")
-@click.option("--labels", "labels_file", type=click.Path(), help="A labels file (TOML).")
+@click.option(
+    "--labels", "labels_file", type=click.Path(), help="A labels file: TOML, or a label per line."
+)
 @click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
 @options.showing
 def check(

@@ -183,7 +183,9 @@ def remove(screen: Screen, id: str, yes: bool) -> None:
     """Delete an installed model's files, or what a cut download left."""
     from zeroshelf.models import installed
 
-    if not yes and not screen.ask(f"Delete {installed.place_of(id)}?"):
+    if not options.confirmed(screen, yes, f"Delete {installed.place_of(id)}?"):
+        screen.say(options.DECLINED)
+        screen.data({"id": id, "folder": None})
         return
     folder = installed.remove(id)
     screen.say(f"removed {id}")

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
+from zeroshelf.streams import interactive
+
+if TYPE_CHECKING:
+    from zeroshelf.records import LabelSet
 
 # records.ActionKind without "untag", which is no sort; a test compares them
 KINDS = ("copy", "move", "symlink", "relative-symlink", "hardlink", "tag")
+
+DECLINED = "Nothing was changed."  # told to a person who answers no
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def classifying(command: Command) -> Command:
-    """What to sort, by which words, with which model."""
+    """By which words to sort, and with which model."""
     for decorate in reversed(
         (
-            click.argument("folder", type=click.Path()),
             click.option(
                 "-l",
                 "--label",
@@ -29,7 +35,10 @@ def classifying(command: Command) -> Command:
                 help='A label: a word or a phrase, "red car".',
             ),
             click.option(
-                "--labels", "labels_file", type=click.Path(), help="A labels file (TOML)."
+                "--labels",
+                "labels_file",
+                type=click.Path(),
+                help="A labels file: TOML, or a label per line.",
             ),
             click.option("--model", help="A model's id or folder; see `zeroshelf models`."),
             click.option("--device", help="Where the model runs: cpu, cuda, ...; else by itself."),
@@ -51,6 +60,18 @@ def classifying(command: Command) -> Command:
     ):
         command = decorate(command)
     return command
+
+
+def given_labels(given: Mapping[str, Any]) -> LabelSet:
+    """The labels that -l or --labels give. Raises `UserError` where none or both do."""
+    from zeroshelf import labels
+
+    words, file = given["labels"], given["labels_file"]
+    if words and file:
+        raise UserError("--label and --labels both name labels: give one of the two")
+    if not words and not file:
+        raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
+    return labels.read(file) if file else labels.parse(words)
 
 
 def placing(command: Command) -> Command:
@@ -94,3 +115,17 @@ def showing(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 yes = click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+
+
+def check_confirmable(yes: bool, instead: str = "") -> None:
+    """Raise `UserError` where a question will come up and nobody can answer it. Ask before the
+    work that leads to the question; `instead` names another way out."""
+    if not yes and not interactive():
+        raise UserError(f"not running in a terminal: pass --yes to confirm{instead}")
+
+
+def confirmed(screen: Screen, yes: bool, question: str) -> bool:
+    """Whether to go on: with --yes, or because a person says so. "No" is no mistake: the command
+    says that nothing was changed and ends with 0. Raises `UserError` where nobody can be asked."""
+    check_confirmable(yes)
+    return yes or screen.ask(question)
