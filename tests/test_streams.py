@@ -1,4 +1,4 @@
-"""stdout and stderr that are closed, full, unread or lack a character: no command stops for them."""
+"""stdout and stderr that are closed, full or unread, or lack a character: no command stops."""
 
 from __future__ import annotations
 
@@ -169,6 +169,27 @@ def test_closed_descriptors_are_no_place_for_files(redirect: str, tmp_path: Path
     assert low == "False"
     assert (code, done.returncode) == ("1" if "full" in redirect else "0", 0)
     assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are always Unicode")
+def test_a_label_is_a_folder_in_any_locale() -> None:
+    """Where the encoding of file names is ASCII, labels become the same bytes as everywhere."""
+    probe = (
+        "import os, sys; from zeroshelf.labels import parse; from zeroshelf.files import names\n"
+        "assert sys.getfilesystemencoding() == 'ascii'\n"
+        "typed = parse([sys.argv[1]]).names[0]\n"
+        "shelves = [os.fsencode(names.shelf(name)) for name in (typed, chr(0x65e5) * 200)]\n"
+        "print(ascii([typed, *shelves]))\n"
+    )
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", probe, LABEL],
+        env={**os.environ, **locale},
+        capture_output=True,
+        check=True,
+    )
+    shelves = [LABEL.encode(), ("\u65e5" * 40).encode()]  # 120 bytes, no character cut in two
+    assert done.stdout.decode().strip() == ascii([LABEL, *shelves])
 
 
 def test_the_streams_are_given_back() -> None:
