@@ -45,11 +45,11 @@ def like(
     made = make(placements, before.folder, before.destination, before.kind, prefix=before.prefix)
     notes = list(made.notes)
     if unclear.any():
-        fit = counted(int(unclear.sum()), "picture fits", "pictures fit")
-        notes.append(f'{fit} two labels or more: put on "{before.ambiguous}"')
+        go = "fits two labels or more: it goes to", "fit two labels or more: they go to"
+        notes.append(f'{counted(int(unclear.sum()), *go)} "{before.ambiguous}"')
     if also.any():
-        go = counted(int(also.any(axis=1).sum()), "picture goes", "pictures go")
-        notes.append(f"{go} onto further shelves that fit too")
+        go = "goes onto further shelves that fit too", "go onto further shelves that fit too"
+        notes.append(counted(int(also.any(axis=1).sum()), *go))
     return replace(made, notes=tuple(notes), ambiguous=before.ambiguous, several=before.several)
 
 
@@ -96,11 +96,14 @@ def make(
             actions.append(_aimed(unit[i], os.path.join(shelf.path, names_of_unit[i])))
     notes = []
     if in_place:
-        lie = counted(in_place, "picture is on its shelf", "pictures are on their shelves")
-        notes.append(f"{lie} already: nothing to do")
+        lie = (
+            "already lies on its shelf: nothing to do for it",
+            "already lie on their shelf: nothing to do for them",
+        )
+        notes.append(counted(in_place, *lie))
     if renamed:
-        get = counted(renamed, "picture gets", "pictures get")
-        notes.append(f"{get} a number, because the name is taken on the shelf")
+        get = "gets a number, because its name", "get a number, because their name"
+        notes.append(f"{counted(renamed, *get)} is taken on the shelf")
     return Plan(folder, destination, kind, tuple(actions), tuple(notes))
 
 
@@ -131,8 +134,11 @@ def tags(
             )
         else:
             tagged += 1
-    have = counted(tagged, "picture has its tag", "pictures have their tags")
-    notes = (f"{have} already: nothing to do",) if tagged else ()
+    have = (
+        "has its tag already: nothing to do for it",
+        "have their tag already: nothing to do for them",
+    )
+    notes = (counted(tagged, *have),) if tagged else ()
     return Plan(folder, folder, "tag", tuple(actions), notes, prefix)
 
 

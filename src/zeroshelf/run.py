@@ -212,17 +212,15 @@ class Run:
         noted = self.embeddings.notes.values()
         flawed = sum(note in FLAWS for note in noted)
         short = len(noted) - flawed
-        followed = (
-            f"{counted(len(self.known), 'mark that was', 'marks that were')} kept for these labels "
-            "taken into account (--no-marks: without)"
+        kept = (
+            "mark that was kept for these labels is followed (--no-marks: without it)",
+            "marks that were kept for these labels are followed (--no-marks: without them)",
         )
-        cut = (
-            f"{counted(short, 'picture is', 'pictures are')} cut short: judged by what can be read"
-        )
-        dim = (
-            f"{counted(flawed, 'picture is', 'pictures are')} dark or blurred: held to a higher "
-            "threshold than others"
-        )
+        followed = counted(len(self.known), *kept)
+        half = "picture is cut short and was", "pictures are cut short and were"
+        cut = f"{counted(short, *half)} judged by what is there"
+        dark = "picture is dark or blurred: it", "pictures are dark or blurred: they"
+        dim = f"{counted(flawed, *dark)} must fit a label better than others"
         return (
             *models.notes(self.model, self.labels),
             *told(self.advice),

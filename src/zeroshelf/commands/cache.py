@@ -16,8 +16,8 @@ def group(context: click.Context) -> None:
 
     \b
       zeroshelf cache                  where it is and how large
-      zeroshelf cache prune            forget what no run used for 90 days
-      zeroshelf cache prune --all      forget everything; the next run reads every picture again
+      zeroshelf cache prune            remove what no run used for 90 days
+      zeroshelf cache prune --all      remove everything; the next run reads every picture again
     """
     if context.invoked_subcommand is None:
         context.invoke(size)
@@ -26,7 +26,7 @@ def group(context: click.Context) -> None:
 @group.command()
 @options.showing
 def size(screen: Screen) -> None:
-    """Where the cache is, and how large."""
+    """Show where the cache is, and how large."""
     from zeroshelf.store import Store
 
     with Store.open() as store:
@@ -52,12 +52,12 @@ def size(screen: Screen) -> None:
     default=90,
     show_default=True,
     metavar="DAYS",
-    help="Forget what no run used for so long.",
+    help="Remove what no run used for this long.",
 )
-@click.option("--all", "everything", is_flag=True, help="Forget everything.")
+@click.option("--all", "everything", is_flag=True, help="Remove everything.")
 @options.showing
 def prune(screen: Screen, days: int, everything: bool) -> None:
-    """Forget what is not used any more and give the space back. No picture is touched."""
+    """Remove what is not used any more, to free the space. No picture is touched."""
     from zeroshelf.store import Store
 
     with Store.open() as store:

@@ -1,4 +1,4 @@
-"""`zeroshelf apply`, `undo`, `untag`, `runs` and `report`: what comes after a plan."""
+"""`zeroshelf apply`, `undo`, `untag` and `report`: what comes after a plan."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def apply(run: str | None, yes: bool, screen: Screen) -> int:
     """Carry out the plan of RUN, or of the newest run.
 
-    A run that was stopped goes on where it was; what is done already is left alone.
+    An interrupted run is resumed; what is done already is not done again.
     """
     from zeroshelf import apply as application
     from zeroshelf import runs
@@ -64,7 +64,9 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
 
 @click.command()
 @click.argument("folder", type=click.Path())
-@click.option("--prefix", default="zeroshelf", show_default=True, help="Of the tags that go.")
+@click.option(
+    "--prefix", default="zeroshelf", show_default=True, help="Prefix of the tags to remove."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="List the sidecars and write nothing.")
 @yes
 @showing
@@ -103,42 +105,11 @@ def untag(folder: str, prefix: str, dry_run: bool, yes: bool, screen: Screen) ->
 
 
 @click.command()
-@showing
-def runs(screen: Screen) -> None:
-    """List the runs, newest first."""
-    from zeroshelf import runs as registry
-
-    found = list(registry.all())
-    if not found and not screen.as_json:
-        screen.say("No runs yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes the first.")
-        return
-    screen.data(
-        {
-            "runs": [
-                {
-                    "run": run.id,
-                    "state": run.state,
-                    "folder": run.folder,
-                    "destination": run.destination,
-                    "record": run.record,
-                }
-                for run in found
-            ]
-        }
-    )
-    if not screen.as_json:
-        screen.table(
-            ("run", "state", "as", "pictures", "from", "to"),
-            [(r.id, r.state, r.kind, r.pictures, r.folder, r.destination) for r in found],
-        )
-
-
-@click.command()
 @click.argument("run", required=False)
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @showing
 def report(run: str | None, show: bool, screen: Screen) -> None:
-    """Print where the report of RUN, or of the newest run, lies."""
+    """Print the path of the report of RUN, or of the newest run."""
     import os
     from pathlib import Path
 

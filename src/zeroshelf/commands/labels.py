@@ -53,5 +53,5 @@ def check(
         screen.say(f"{advice.names}: {advice.problem}.")
         screen.say(f"  {advice.suggestion}")
     if not found:
-        screen.say("nothing to say against these labels")
+        screen.say("no problem found with these labels")
     return 0

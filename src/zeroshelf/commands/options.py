@@ -41,12 +41,15 @@ def classifying(command: Command) -> Command:
                 help="A labels file: TOML, or a label per line.",
             ),
             click.option("--model", help="A model's id or folder; see `zeroshelf models`."),
-            click.option("--device", help="Where the model runs: cpu, cuda, ...; else by itself."),
+            click.option(
+                "--device",
+                help="Where the model runs: cpu, cuda, ...; automatic by default.",
+            ),
             click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out."),
             click.option(
                 "--threshold",
                 type=click.FloatRange(0, 1),
-                help="The least probability of a label; else the model's own decision.",
+                help="The least probability of a label; by default the model's own decision.",
             ),
             click.option(
                 "--no-marks",
@@ -78,7 +81,11 @@ def placing(command: Command) -> Command:
     """Where the pictures go, and how."""
     for decorate in reversed(
         (
-            click.option("--to", type=click.Path(), help="The folder that gets a folder a label."),
+            click.option(
+                "--to",
+                type=click.Path(),
+                help="The folder for the shelves, one subfolder per label.",
+            ),
             click.option(
                 "--as",
                 "kind",
@@ -87,11 +94,17 @@ def placing(command: Command) -> Command:
                 show_default=True,
                 help="What is done with each picture; tag writes its label into its XMP sidecar.",
             ),
-            click.option("--ambiguous", metavar="NAME", help="A shelf for what two labels fit."),
+            click.option(
+                "--ambiguous",
+                metavar="NAME",
+                help="A shelf for pictures that two labels fit equally.",
+            ),
             click.option(
                 "--several", is_flag=True, help="Onto every shelf that fits, not only the best."
             ),
-            click.option("--prefix", help="Of the tags of --as tag.  [default: zeroshelf]"),
+            click.option(
+                "--prefix", help="Prefix of the tags that --as tag writes.  [default: zeroshelf]"
+            ),
         )
     ):
         command = decorate(command)
@@ -106,15 +119,15 @@ def showing(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(screen=Screen(verbose - quiet, as_json=as_json), **given)
 
     for decorate in (
-        click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong."),
-        click.option("-v", "--verbose", is_flag=True, help="Say what becomes of each picture."),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="Print what happens to each picture."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
     ):
         with_screen = decorate(with_screen)
     return with_screen
 
 
-yes = click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+yes = click.option("-y", "--yes", is_flag=True, help="Don't ask for confirmation.")
 
 
 def check_confirmable(yes: bool, instead: str = "") -> None:

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 @click.argument("what", required=False, metavar="[RUN | PLAN | FOLDER]")
 @classifying
 @placing
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Else any that is free.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="By default any that is free.",
+)
 @click.option("--no-open", is_flag=True, help="Only print the address.")
 @showing
 def command(what: str | None, port: int, no_open: bool, screen: Screen, **sorting: Any) -> int:
@@ -157,9 +162,8 @@ def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
             run.save(planned, progress)
         return run
     if given := _given(sorting):
-        raise UserError(
-            f"{what or given}: {given} goes with a folder of pictures; give the folder's path"
-        )
+        found = "no folder is named" if what is None else f"{what} is no folder"
+        raise UserError(f"{given} is about a folder of pictures to sort, and {found}")
     if what is not None and what.endswith(".jsonl"):
         what = os.path.basename(os.path.dirname(os.path.abspath(what)))
     with screen.progress() as progress:

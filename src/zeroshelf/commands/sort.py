@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,23 +72,32 @@ def plan(screen: Screen, **given: Any) -> int:
     return 1 if run.skipped else 0
 
 
-def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bool) -> int:
-    """Plan, ask, apply, report; the exit code."""
+def sort_folder(
+    screen: Screen,
+    given: dict[str, Any],
+    *,
+    dry_run: bool,
+    yes: bool,
+    broken: Collection[str] = (),
+) -> int:
+    """Plan, ask, apply, report; the exit code. Pictures in `broken` are expected to be skipped, and
+    don't count as trouble."""
     try:
         run, planned = plan_folder(screen, given)
     except NothingToSort as nothing:
         return _nothing(screen, given, nothing)
+    trouble = int(any(one.path not in broken for one in run.skipped))
     if dry_run:
         screen.say("A dry run: nothing was written.")
         screen.data(_summary(run, planned, None, None))
-        return 1 if run.skipped else 0
+        return trouble
     with screen.progress() as progress:
         written = run.save(planned, progress)
     screen.say(f"The report: {written.report}")
     if not planned.actions:
         screen.say("Nothing to do: no file would change.")
         screen.data(_summary(run, planned, written.report, written.results))
-        return 1 if run.skipped else 0
+        return trouble
     files = counted(len(planned.actions), "file")
     if not confirmed(screen, yes, f"{planned.kind} {files} to {planned.destination}?"):
         screen.say(f"{DECLINED} `zeroshelf apply {run.id}` carries out the plan later.")
@@ -101,7 +110,7 @@ def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bo
     screen.say(f"The run's record: {run.record}")
     screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
     screen.data(_summary(run, planned, written.report, written.results))
-    return 1 if run.skipped else code
+    return trouble or code
 
 
 def _nothing(screen: Screen, given: dict[str, Any], nothing: NothingToSort) -> int:

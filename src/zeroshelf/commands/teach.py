@@ -28,10 +28,15 @@ if TYPE_CHECKING:
     metavar="PICTURE LABEL",
     help="A picture below the run's folder, and where it belongs.",
 )
-@click.option("--ask", "asked", type=click.IntRange(1, 200), help="List so many to mark instead.")
+@click.option(
+    "--ask",
+    "asked",
+    type=click.IntRange(1, 200),
+    help="List N pictures worth marking.",
+)
 @click.option("--from", "source", type=click.Path(), help="Learn from the marks in this file too.")
-@click.option("--export", type=click.Path(), help="Write all marks to this new file, and stop.")
-@click.option("--forget", is_flag=True, help="Drop the marks kept for these labels, and stop.")
+@click.option("--export", type=click.Path(), help="Write all marks to this new file, and exit.")
+@click.option("--forget", is_flag=True, help="Delete the marks kept for these labels, and exit.")
 @yes
 @showing
 def command(
