@@ -88,7 +88,7 @@ class Screen:
         console = Console(file=self._out, highlight=False)
         lines = [[self._lines(cell, console.encoding) for cell in row] for row in rows]
         table = _table(columns, rows, lines, whole)
-        wide = Console(file=self._out, width=100_000)
+        wide = Console(file=self._out, width=100_000, height=25)  # both, or TERM=dumb means 80
         needed = Measurement.get(wide, wide.options, table)
         if not console.is_terminal:
             console.width = needed.maximum
