@@ -59,11 +59,11 @@ def like(
     )
     notes = list(made.notes)
     if unclear.any():
-        notes.append(
-            f'{int(unclear.sum()):,} fit two labels or more: they go to "{before.ambiguous}"'
-        )
+        go = "fits two labels or more: it goes to", "fit two labels or more: they go to"
+        notes.append(f'{counted(int(unclear.sum()), *go)} "{before.ambiguous}"')
     if also.any():
-        notes.append(f"{int(also.any(axis=1).sum()):,} go onto further shelves that fit too")
+        go = "goes onto further shelves that fit too", "go onto further shelves that fit too"
+        notes.append(counted(int(also.any(axis=1).sum()), *go))
     return replace(
         made,
         notes=tuple(notes),
@@ -129,10 +129,15 @@ def make(
 
 def _notes(in_place: int, renamed: int, went: int, changed: int) -> tuple[str, ...]:
     """What is special in a plan, each number in a line of its own if it is not 0."""
+    lie = (
+        "already lies on its shelf: nothing to do for it",
+        "already lie on their shelf: nothing to do for them",
+    )
+    get = "gets a number, because its name", "get a number, because their name"
     earlier = "that an earlier run put on another shelf"
     told = (
-        (in_place, f"{in_place:,} already lie on their shelf: nothing to do for them"),
-        (renamed, f"{renamed:,} get a number, because their name is taken on the shelf"),
+        (in_place, counted(in_place, *lie)),
+        (renamed, f"{counted(renamed, *get)} is taken on the shelf"),
         (went, f"{counted(went, 'file')} {earlier}: removed from there (--keep-earlier: left)"),
         (changed, f"{counted(changed, 'file')} {earlier}: left, because changed since"),
     )
@@ -179,14 +184,17 @@ def tags(
             )
         else:
             tagged += bool(tags)
-    notes = []
-    if tagged:
-        notes.append(f"{tagged:,} have their tag already: nothing to do for them")
+    have = (
+        "has its tag already: nothing to do for it",
+        "have their tag already: nothing to do for them",
+    )
+    other = (
+        "has another tag by an earlier run: it goes",
+        "have another tag by an earlier run: it goes",
+    )
+    notes = [counted(tagged, *have)] if tagged else []
     if gone:
-        notes.append(
-            f"{counted(gone, 'picture')} with another tag by an earlier run: it goes "
-            "(--keep-earlier: stays)"
-        )
+        notes.append(f"{counted(gone, *other)} (--keep-earlier: it stays)")
     return Plan(folder, folder, "tag", tuple(actions), tuple(notes), prefix)
 
 

@@ -35,9 +35,10 @@ from zeroshelf import labels as labelling
 from zeroshelf import marks as remembered
 from zeroshelf import question as asked
 from zeroshelf import undo as undoing
+from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.doctor import Advice, serious, told
-from zeroshelf.errors import UserError
+from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.files import planfile
 from zeroshelf.flaws import FLAWS
 from zeroshelf.records import (
@@ -87,7 +88,8 @@ def classify(
     `exclude` are glob patterns and `leave_out` absolute paths of folders not to look into.
     `encoder` and `store` stand in for the model and the cache, in tests and in other programs.
     `warn` hears of a device that fails while another takes over; None: a Python warning.
-    Raises `UserError` where the folder, a label or the model can't be used.
+    Raises `UserError` where the folder, a label or the model can't be used, and its subclass
+    `errors.NothingToSort` where earlier runs have sorted every picture of the folder.
     """
     start = time.monotonic()
     wanted = labelling.parse(labels)
@@ -98,7 +100,12 @@ def classify(
         progress("looking", 0, 0)
     found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
     if not found.pictures and not found.skipped:
-        left_out = f"; {found.left_out:,} files and folders are left out" if found.left_out else ""
+        left = counted(found.left_out, "file or folder is", "files and folders are")
+        left_out = f"; {left} left out" if found.left_out else ""
+        if runs.has_sorted(root):
+            raise NothingToSort(
+                f"nothing new to sort in {folder}: earlier runs sorted it{left_out}"
+            )
         raise UserError(f"no pictures in {folder}: give a folder that holds some{left_out}")
     store = store or Store.open()
     embedded = embedding.embed(found, encoder, store, progress=progress)
@@ -244,12 +251,15 @@ class Run:
         flawed = sum(note in FLAWS for note in noted)
         short = len(noted) - flawed
         stored = len(self.corrections.stored)
-        followed = (
-            f"{stored:,} marks that were kept for these labels are followed "
-            "(--no-marks: without them)"
+        kept = (
+            "mark that was kept for these labels is followed (--no-marks: without it)",
+            "marks that were kept for these labels are followed (--no-marks: without them)",
         )
-        cut = f"{short:,} pictures are cut short and were judged by what is there"
-        dim = f"{flawed:,} pictures are dark or blurred: they must fit a label better than others"
+        followed = counted(stored, *kept)
+        half = "picture is cut short and was", "pictures are cut short and were"
+        cut = f"{counted(short, *half)} judged by what is there"
+        dark = "picture is dark or blurred: it", "pictures are dark or blurred: they"
+        dim = f"{counted(flawed, *dark)} must fit a label better than others"
         return (
             *models.notes(self.model, self.labels),
             *told(self.advice),
