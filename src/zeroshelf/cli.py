@@ -25,6 +25,7 @@ COMMANDS = {  # in the order of the help page: where each one lies, and its line
     "apply": ("files:apply", "Carry out a plan, or go on where a run was stopped."),
     "undo": ("files:undo", "Put everything back as it was before a run."),
     "untag": ("files:untag", "Take tags away again that a sort has written."),
+    "originals": ("files:originals", "List or drop the originals of pictures that got tags."),
     "runs": ("files:runs", "List the runs, newest first."),
     "report": ("files:report", "Show where a run's report lies, or open it."),
     "review": ("review:command", "Look through a run in the browser, and correct it."),

@@ -266,9 +266,9 @@ class Decision:
 class Action:
     """One file to one place. Nothing here has happened yet.
 
-    Of a "tag" the target is the picture's sidecar and the label is the whole tag, a line each where
-    there are several. Of an "untag"
-    source and target are the sidecar and the label is the prefix of the tags that go.
+    Of a "tag" the target is the picture's sidecar, or the picture itself, and the label is the
+    whole tag, a line each where there are several. Of an "untag" source and target are the sidecar
+    or the picture, and the label is the prefix of the tags that go.
     """
 
     kind: ActionKind
@@ -293,6 +293,7 @@ class Plan:
     prefix: str = "zeroshelf"  # of the tags, where there are some
     ambiguous: str | None = None  # the shelf of what two labels fit, where one was asked for
     several: bool = False  # onto every shelf that fits
+    in_files: bool = False  # tags go into the pictures' own files where that can be done
 
 
 @dataclass(frozen=True, slots=True)

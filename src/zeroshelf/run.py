@@ -374,13 +374,15 @@ class Run:
         ambiguous: str | None = None,
         several: bool = False,
         prefix: str = "zeroshelf",
+        in_files: bool = False,
     ) -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing.
 
         `ambiguous` names a shelf for the pictures that two labels or more fit; with `several` a
         picture goes on every shelf that it fits, not only on the best. The action "tag"
         needs no `to`: the tags go beside the pictures, below `prefix`; "untag" takes all tags below
-        `prefix` away again, whatever their labels were.
+        `prefix` away again, whatever their labels were. With `in_files` the tags are written into
+        JPEG, PNG and TIFF files themselves, through exiftool.
         """
         if to is None and action not in ("tag", "untag"):
             raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
@@ -390,7 +392,7 @@ class Run:
         destination = folder if to is None else scanning.root_of(to)
         if ambiguous is not None:
             ambiguous = labelling.shelf_beside(self.labels, ambiguous)
-        asked_for = Plan(folder, destination, action, (), (), prefix, ambiguous, several)
+        asked_for = Plan(folder, destination, action, (), (), prefix, ambiguous, several, in_files)
         return plan.like(asked_for, self.embeddings, self.decisions)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:

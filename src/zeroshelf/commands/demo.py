@@ -41,5 +41,6 @@ def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> i
         "ambiguous": None,
         "several": False,
         "prefix": None,
+        "in_files": False,
     }
     return sort_folder(screen, given, dry_run=False, yes=True)

@@ -71,6 +71,12 @@ def placing(command: Command) -> Command:
                 "--several", is_flag=True, help="Onto every shelf that fits, not only the best."
             ),
             click.option("--prefix", help="Of the tags of --as tag.  [default: zeroshelf]"),
+            click.option(
+                "--in-files",
+                is_flag=True,
+                help="With --as tag: write them into JPEG, PNG and TIFF files themselves, through "
+                "exiftool. The originals are kept.",
+            ),
         )
     ):
         command = decorate(command)

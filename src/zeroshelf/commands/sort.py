@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # skipped files on the screen; the results of a sort have them all
 DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
-PLACING = ("to", "kind", "ambiguous", "several", "prefix")  # the options of `placing`
+PLACING = ("to", "kind", "ambiguous", "several", "prefix", "in_files")  # the options of `placing`
 
 
 @click.command()
@@ -87,12 +87,13 @@ def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bo
 def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     """Classify and plan, and show both."""
     from zeroshelf import labels as labelling
+    from zeroshelf.files import exiftool
     from zeroshelf.folder import root_of
     from zeroshelf.plan import check_destination, check_prefix
     from zeroshelf.run import classify
 
     what = {name: value for name, value in given.items() if name not in PLACING}
-    to, kind, ambiguous, several, prefix = (given[name] for name in PLACING)
+    to, kind, ambiguous, several, prefix, in_files = (given[name] for name in PLACING)
     words, labels_file = what.pop("labels"), what.pop("labels_file")
     if words and labels_file:
         raise UserError("--label and --labels both name labels: give one of the two")
@@ -104,6 +105,10 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     folder, leave_out = what.pop("folder"), set()
     if prefix is not None and kind != "tag":
         raise UserError("--prefix is of the tags that --as tag writes: add that, or leave it out")
+    if in_files:
+        if kind != "tag":
+            raise UserError("--in-files is of --as tag: add that, or leave it out")
+        exiftool.find()
     if kind == "tag":
         if to is not None:
             raise UserError("tags go beside the pictures: leave --to out")
@@ -122,7 +127,14 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
             folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
         run.find_near_duplicates(progress)
-    planned = run.plan(to, kind, ambiguous=ambiguous, several=several, prefix=prefix or "zeroshelf")
+    planned = run.plan(
+        to,
+        kind,
+        ambiguous=ambiguous,
+        several=several,
+        prefix=prefix or "zeroshelf",
+        in_files=in_files,
+    )
     show(screen, run, planned)
     return run, planned
 

@@ -31,6 +31,7 @@ def save(plan: Plan, path: str) -> None:
             "prefix": plan.prefix,
             "ambiguous": plan.ambiguous,
             "several": plan.several,
+            "in_files": plan.in_files,
             "notes": list(plan.notes),
         }
         file.write(json.dumps(header) + "\n")
@@ -117,7 +118,15 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
     notes, prefix = tuple(head.get("notes", ())), str(head.get("prefix", "zeroshelf"))
     ambiguous, several = head.get("ambiguous"), bool(head.get("several"))
     return Plan(
-        folder, destination, head["kind"], tuple(actions), notes, prefix, ambiguous, several
+        folder,
+        destination,
+        head["kind"],
+        tuple(actions),
+        notes,
+        prefix,
+        ambiguous,
+        several,
+        bool(head.get("in_files")),
     )
 
 

@@ -128,6 +128,14 @@ def is_done(entry: Entry) -> bool:
     return entry.rewrite is not None and _digest(entry.action.target) == entry.rewrite.after
 
 
+def digests(entry: Entry) -> tuple[bytes, bytes] | None:
+    """BLAKE3 of a picture's content before and after a tag was written into its file."""
+    edit = entry.edit
+    if edit is None or edit.before is None or edit.after is None:
+        return None
+    return edit.before, edit.after
+
+
 def clear(entry: Entry) -> None:
     """Take away what a kill has left beside a picture that was not written."""
     if is_in_file(entry.action):
