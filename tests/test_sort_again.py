@@ -12,7 +12,7 @@ from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.making import statuses, tree, xmp
 from zeroshelf import runs
 from zeroshelf.apply import apply
-from zeroshelf.files import earlier, planfile, sidecars
+from zeroshelf.files import earlier, planfile, sidecars, transfer
 from zeroshelf.records import OTHER, ActionKind, Plan
 from zeroshelf.run import Run, classify
 from zeroshelf.store import Store
@@ -233,3 +233,25 @@ def test_a_plan_with_removals_is_read_as_it_was_written(folder: Path, tmp_path: 
     planfile.save(planned, path)
     assert planfile.load(path) == planned
     assert isinstance(planned, Plan) and len(list(runs.all())) == 1
+
+
+def test_nothing_is_removed_where_the_new_copy_fails(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, to = answers(folder), tmp_path / "S"
+    carried_out(run, to)
+    corrected = run.correct({"red-1.png": "green"})
+    corrected.save(corrected.plan(to))
+    publish = transfer.publish
+
+    def fails(part: str, target: str, source: str | None = None) -> None:
+        if target.endswith("red-1.png"):
+            raise OSError(5, "Input/output error")
+        publish(part, target, source)
+
+    monkeypatch.setattr(transfer, "publish", fails)
+    assert corrected.record
+    outcomes = apply(corrected.record)
+    monkeypatch.undo()
+    assert {o.status for o in outcomes if "red-1" in o.action.source} <= {"failed", "refused"}
+    assert (to / "red" / "red-1.png").exists()

@@ -298,10 +298,10 @@ class Corrections:
 class Action:
     """One file to one place. Nothing here has happened yet.
 
-    Of a "tag" the target is the picture's sidecar and the label is the whole tag, a line each where
-    there are several. Of an "untag"
-    source and target are the sidecar and the label is the prefix of the tags that go. Of a "remove"
-    the target is what an earlier run made of the source, and goes (files/earlier.py).
+    Of a "tag" the target is the picture's sidecar, or the picture itself, and the label is the
+    whole tag, a line each where there are several. Of an "untag" source and target are the sidecar
+    or the picture, and the label is the prefix of the tags that go. Of a "remove" the target is
+    what an earlier run made of the source, and goes (files/earlier.py).
     """
 
     kind: ActionKind | Literal["remove"]
@@ -330,6 +330,7 @@ class Plan:
     ambiguous: str | None = None  # the shelf of what two labels fit, where one was asked for
     several: bool = False  # onto every shelf that fits
     replace: bool = True  # what earlier runs put on other shelves goes from there
+    in_files: bool = False  # tags go into the pictures' own files where that can be done
 
 
 @dataclass(frozen=True, slots=True)

@@ -413,15 +413,17 @@ class Run:
         several: bool = False,
         prefix: str = "zeroshelf",
         replace_earlier: bool = True,
+        in_files: bool = False,
     ) -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing.
 
         `ambiguous` names a shelf for the pictures that two labels or more fit; with `several` a
         picture goes on every shelf that it fits, not only on the best. The action "tag"
         needs no `to`: the tags go beside the pictures, below `prefix`; "untag" takes all tags below
-        `prefix` away again, whatever their labels were. With `replace_earlier`, the copies, links
-        and tags by which earlier runs with the same labels put a picture on another shelf go from
-        there, unless somebody has changed them since; a run's undo brings them back.
+        `prefix` away again, whatever their labels were. With `in_files` the tags are written into
+        JPEG, PNG and TIFF files themselves, through exiftool. With `replace_earlier`, the copies,
+        links and tags by which earlier runs with the same labels put a picture on another shelf go
+        from there, unless somebody has changed them since; a run's undo brings them back.
         """
         if to is None and action not in ("tag", "untag"):
             raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
@@ -432,7 +434,15 @@ class Run:
         if ambiguous is not None:
             ambiguous = labelling.shelf_beside(self.labels, ambiguous)
         wanted = Plan(
-            folder, destination, action, (), (), prefix, ambiguous, several, replace_earlier
+            folder,
+            destination,
+            action,
+            (),
+            prefix=prefix,
+            ambiguous=ambiguous,
+            several=several,
+            replace=replace_earlier,
+            in_files=in_files,
         )
         earlier = runs.earlier(wanted, self.labels) if replace_earlier else None
         return plan.like(wanted, self.embeddings, self.decisions, earlier=earlier)

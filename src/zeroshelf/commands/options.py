@@ -110,6 +110,12 @@ def placing(command: Command) -> Command:
             click.option(
                 "--prefix", help="Prefix of the tags that --as tag writes.  [default: zeroshelf]"
             ),
+            click.option(
+                "--in-files",
+                is_flag=True,
+                help="With --as tag: write them into JPEG, PNG and TIFF files themselves, through "
+                "exiftool. The originals are kept.",
+            ),
         )
     ):
         command = decorate(command)

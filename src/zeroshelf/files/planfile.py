@@ -32,6 +32,7 @@ def save(plan: Plan, path: str) -> None:
             "ambiguous": plan.ambiguous,
             "several": plan.several,
             "replace": plan.replace,
+            "in_files": plan.in_files,
             "notes": list(plan.notes),
         }
         file.write(json.dumps(header) + "\n")
@@ -136,6 +137,7 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
         ambiguous,
         several,
         bool(head.get("replace", True)),
+        bool(head.get("in_files")),
     )
 
 

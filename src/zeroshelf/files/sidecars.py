@@ -104,6 +104,14 @@ _MIRRORS = (
         "LastKeywordXMP",
     ),
     _List(
+        ("http://ns.adobe.com/lightroom/1.0/",),
+        "lr",
+        "HierarchicalSubject",
+        "Bag",
+        _swapped,
+        _swapped,
+    ),
+    _List(
         ("http://ns.iview-multimedia.com/mediapro/1.0/",),
         "mediapro",
         "CatalogSets",
@@ -197,7 +205,11 @@ def add(data: bytes | None, tag: str) -> bytes:
 
 
 def remove(data: bytes, prefix: str) -> bytes | None:
-    """The sidecar without any tag below `prefix`; see `rewrite`. Raises `Unreadable`."""
+    """The sidecar without any tag below `prefix`; see `rewrite`. One that never mentions the prefix
+    is returned as it is, in whatever form. Raises `Unreadable`."""
+    first = prefix.split("/", maxsplit=1)[0]
+    if escape(first) == first and first not in _decoded(data)[0].decode():
+        return data
     return _without(data, lambda tag: tag.startswith(prefix + "/"), for_good=True)
 
 
@@ -427,6 +439,17 @@ def _items(packet: _Packet, which: _List) -> list[_Element]:
     return [item for holder in holders if holder is not None for item in holder.children]
 
 
+def _loose(packet: _Packet, which: _List) -> Iterator[str]:
+    """Every text in a property, whatever its form."""
+    for description in packet.descriptions:
+        yield from (description.attributes.get((space, which.name), "") for space in which.spaces)
+    inside = list(_properties(packet, which))
+    while inside:
+        element = inside.pop()
+        yield element.text.strip()
+        inside += element.children
+
+
 def _texts(packet: _Packet, which: _List) -> list[str]:
     return [which.read(_value(item)) for item in _items(packet, which)]
 
@@ -497,7 +520,7 @@ def _without(
         try:
             items = _items(packet, which)
         except Unreadable:
-            if which in _OURS:
+            if which in _OURS and any(is_gone(which.read(t)) for t in _loose(packet, which)):
                 raise
             continue
         gone = [item for item in items if is_gone(which.read(_value(item)))]
