@@ -238,9 +238,13 @@ def _about_originals(actions: Sequence[Action]) -> list[str]:
     count = sum(map(tagging.is_in_file, actions))
     if not count:
         return []
+    rewritten = (
+        "picture is rewritten; its original is kept beside it",
+        "pictures are rewritten; each original is kept beside it",
+    )
     return [
-        f"{count:,} pictures are rewritten; each original is kept beside it, in "
-        f"{picture_tags.ORIGINALS}, until `zeroshelf originals` drops it"
+        f"{counted(count, *rewritten)}, in {picture_tags.ORIGINALS}, until `zeroshelf originals` "
+        "drops it"
     ]
 
 

@@ -197,10 +197,13 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
 
 def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
     """Say what became of each action; the exit code."""
+    removed = [o for o in outcomes if o.action.kind == "remove" and o.status == "done"]
     counts = Counter(outcome.status for outcome in outcomes)
     there = counted(counts["already"], "was", "were")
     already = f", {there} there already" if counts["already"] else ""
-    screen.say(f"{counted(counts['done'], 'file')} {done}{already}.")
+    screen.say(f"{counted(counts['done'] - len(removed), 'file')} {done}{already}.")
+    if removed and done != "put back":
+        screen.say(f"{counted(len(removed), 'file')} of earlier runs removed from other shelves.")
     trouble = [o for o in outcomes if o.status in ("refused", "failed")]
     for outcome in trouble:
         screen.complain(f"left alone: {outcome.action.source}: {outcome.reason}")

@@ -99,7 +99,8 @@ def sort_folder(
         screen.say("Nothing to do: no file would change.")
         screen.data(_summary(run, planned, written.report, written.results))
         return trouble
-    files = counted(len(planned.actions), "file")
+    removed = sum(action.kind == "remove" for action in planned.actions)
+    files = counted(len(planned.actions) - removed, "file")
     if not confirmed(screen, yes, f"{planned.kind} {files} to {planned.destination}?"):
         screen.say(f"{DECLINED} `zeroshelf apply {run.id}` carries out the plan later.")
         screen.data(_summary(run, planned, written.report, written.results))
