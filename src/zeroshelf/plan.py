@@ -17,7 +17,7 @@ from zeroshelf import decisions as deciding
 from zeroshelf import folder as scanning
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import companions, names, sidecars, tagging, transfer
+from zeroshelf.files import mounts, names, places, sidecars, tagging, transfer
 from zeroshelf.files.planfile import load, save
 from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
 
@@ -74,22 +74,26 @@ def make(
     placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
     shelves = _shelves(sorted({label for _, label, _ in placed}), destination)
     actions: list[Action] = []
-    in_place = renamed = 0
+    in_place = renamed = refused = across = 0
+    folders = _Folders()
     for picture, label, digest in placed:
         shelf = shelves[label]
-        if os.path.dirname(picture.path) == shelf.path:
+        if folders.same(os.path.dirname(picture.path), shelf.path):
             in_place += 1
             continue
         unit = _unit(picture, label, digest, kind)
         there = shelf.copy_of(unit[0])
         if there is not None:
             in_place += 1
-            names_of_unit = _names(unit, there)
+            names_of_unit = names.of_unit(_sources(unit), there, shelf.rules)
             fresh = [i for i in range(1, len(unit)) if shelf.is_free(names_of_unit[i])]
         else:
-            names_of_unit = shelf.free_names(unit)
+            names_of_unit = shelf.free_names(_sources(unit))
             fresh = list(range(len(unit)))
-            renamed += names_of_unit[0] != os.path.basename(picture.path)
+            usual = names.portable(os.path.basename(picture.path), shelf.rules)
+            refused += usual != os.path.basename(picture.path)
+            renamed += names_of_unit[0] != usual
+            across += kind == "hardlink" and folders.across(picture.path, shelf.path)
         for i in fresh:
             shelf.take(names_of_unit[i])
             actions.append(_aimed(unit[i], os.path.join(shelf.path, names_of_unit[i])))
@@ -98,6 +102,13 @@ def make(
         notes.append(f"{in_place:,} already lie on their shelf: nothing to do for them")
     if renamed:
         notes.append(f"{renamed:,} get a number, because their name is taken on the shelf")
+    if refused:
+        notes.append(f"{refused:,} get another name, because the file system there refuses theirs")
+    if across:
+        notes.append(
+            f"{across:,} lie on another file system than their shelf: hard links can't lead there, "
+            "so they will be refused; use --as copy or --as symlink"
+        )
     return Plan(folder, destination, kind, tuple(actions), tuple(notes))
 
 
@@ -117,7 +128,7 @@ def tags(
             own = wanted.setdefault(picture.path, (picture, [], digest))[1]
             own.append(sidecars.tag(label, prefix))
     for _, (picture, tags, digest) in sorted(wanted.items(), key=lambda w: os.fsencode(w[0])):
-        target = sidecars.path_for(picture)
+        target = _sidecar(picture)
         if names.key(target) in taken:  # a.cr2 beside a.nef: not both can have a.xmp
             target = picture.path + ".xmp"
         taken.add(names.key(target))
@@ -132,6 +143,14 @@ def tags(
     return Plan(folder, folder, "tag", tuple(actions), notes, prefix)
 
 
+def _sidecar(picture: Picture) -> str:
+    """`photo.xmp` where `photo.jpg.xmp` is longer than a file system allows."""
+    target = sidecars.path_for(picture)
+    if len(os.fsencode(os.path.basename(target))) <= names.MAX_BYTES or os.path.lexists(target):
+        return target
+    return os.path.splitext(picture.path)[0] + ".xmp"
+
+
 def untags(folder: str, prefix: str = "zeroshelf") -> Plan:
     """A plan that takes the tags below `prefix` out of every sidecar below `folder`. A sidecar that
     was made for them and holds nothing else goes with them."""
@@ -143,8 +162,8 @@ def untags(folder: str, prefix: str = "zeroshelf") -> Plan:
         try:
             old = tagging.read(path)
             if sidecars.remove(old.content, below) != old.content:
-                size = len(old.content)
-                actions.append(Action("untag", path, path, below, size, old.mtime_ns))
+                size, digest = len(old.content), transfer.digest_of(old.content)
+                actions.append(Action("untag", path, path, below, size, old.mtime_ns, digest))
         except (OSError, Unreadable) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             notes.append(f"left alone: {path}: {reason}")
@@ -186,13 +205,20 @@ def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
         above = os.path.dirname(above)
     if not os.path.isdir(above):
         raise UserError(f"{above} is no folder: give one with --to")
-    if kind == "hardlink":
-        above = transfer.existing_parent(destination)
-        if os.stat(folder).st_dev != os.stat(above).st_dev:
-            raise UserError(
-                f"hard links can't lead from {folder} to {destination}: two file systems; "
-                "use --as copy or --as symlink"
-            )
+    above = transfer.existing_parent(destination)
+    if kind == "move" and mounts.is_read_only(folder):
+        raise UserError(
+            f"nothing can be moved out of {folder}: its file system is read-only; use --as copy"
+        )
+    if kind in ("hardlink", *transfer.LINKS) and mounts.kind(above) in mounts.WITHOUT_LINKS:
+        raise UserError(
+            f"the file system of {above} ({mounts.kind(above)}) has no links: use --as copy"
+        )
+    if kind == "hardlink" and mounts.mount(folder) != mounts.mount(above):
+        raise UserError(
+            f"hard links can't lead from {folder} to {destination}: two file systems, or one that "
+            "is mounted twice; use --as copy or --as symlink"
+        )
 
 
 def check_prefix(prefix: str) -> str:
@@ -217,7 +243,7 @@ def _shelves(labels: Sequence[str], destination: str) -> dict[str, _Shelf]:
             number += 1
             safe = f"{names.shelf(label)} ({number})"
         taken.add(names.key(path))
-        shelves[label] = _Shelf(path)
+        shelves[label] = _Shelf(path, mounts.rules(transfer.existing_parent(path)))
     return shelves
 
 
@@ -248,13 +274,47 @@ def _spelling(folder: str, name: str) -> str:
     return next((other for other in there if names.key(other) == names.key(name)), name)
 
 
+class _Folders:
+    """What is asked of the pictures' folders again and again."""
+
+    def __init__(self) -> None:
+        self._identities: dict[str, places.Identity | None] = {}
+        self._mounts: dict[str, mounts.Mount] = {}
+
+    def same(self, one: str, other: str) -> bool:
+        """True for two paths of one folder. A link may lead to it."""
+        if one == other:
+            return True
+        found = self._identity(one)
+        return found is not None and found == self._identity(other)
+
+    def across(self, path: str, shelf: str) -> bool:
+        """True where no hard link can lead from `path` onto the shelf."""
+        try:
+            return self._mount(os.path.dirname(path)) != self._mount(shelf)
+        except OSError:
+            return False  # apply will say why
+
+    def _identity(self, folder: str) -> places.Identity | None:
+        if folder not in self._identities:
+            self._identities[folder] = places.identity(folder)
+        return self._identities[folder]
+
+    def _mount(self, folder: str) -> mounts.Mount:
+        if folder not in self._mounts:
+            self._mounts[folder] = mounts.mount(transfer.existing_parent(folder))
+        return self._mounts[folder]
+
+
 @dataclass(slots=True)
 class _Shelf:
     """What a shelf's folder holds on the disk and in the plan."""
 
     path: str
+    rules: names.Rules
     _taken: dict[str, str] | None = None  # key -> name, looked up when first needed
-    _by_size: dict[int, list[str]] = field(default_factory=dict)  # names on the disk
+    _by_size: dict[int, list[str]] = field(default_factory=dict)  # names of files on the disk
+    _links: dict[places.Identity, list[str]] = field(default_factory=dict)  # by what they lead to
     _next: dict[str, int] = field(default_factory=dict)  # key of a name -> first number to try
 
     def _look(self) -> dict[str, str]:
@@ -264,10 +324,17 @@ class _Shelf:
                 with os.scandir(self.path) as entries:
                     for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
                         self._taken[names.key(entry.name)] = entry.name
-                        if not entry.is_dir(follow_symlinks=False):
-                            size = entry.stat(follow_symlinks=False).st_size
-                            self._by_size.setdefault(size, []).append(entry.name)
+                        self._note(entry)
         return self._taken
+
+    def _note(self, entry: os.DirEntry[str]) -> None:
+        if entry.is_symlink():
+            leads_to = places.identity(entry.path)
+            if leads_to is not None:
+                self._links.setdefault(leads_to, []).append(entry.name)
+        elif not entry.is_dir(follow_symlinks=False):
+            size = entry.stat(follow_symlinks=False).st_size
+            self._by_size.setdefault(size, []).append(entry.name)
 
     def is_free(self, name: str) -> bool:
         return names.key(name) not in self._look()
@@ -278,29 +345,35 @@ class _Shelf:
     def copy_of(self, action: Action) -> str | None:
         """The name under which an earlier run put this very picture here. Each counts once."""
         wanted = os.path.basename(action.source)
-        if self.is_free(wanted):
+        other = names.portable(wanted, names.Rules(names.FAULTS, self.rules.longest))
+        if self.is_free(wanted) and self.is_free(other) and len(os.fsencode(wanted)) < names.SHORT:
             return None
-        size = action.size
-        if action.kind in transfer.LINKS:
-            text = transfer.link_text(action, os.path.join(self.path, wanted))
-            size = len(os.fsencode(text))
-        for name in self._by_size.get(size, ()):
-            if names.is_numbered(name, wanted) and transfer.is_result(
-                action, os.path.join(self.path, name)
-            ):
-                self._by_size[size].remove(name)
+        candidates = self._candidates(action)
+        for name in candidates:
+            if not (names.is_numbered(name, wanted) or names.is_numbered(name, other)):
+                continue
+            path = os.path.join(self.path, name)
+            if action.kind in transfer.LINKS or transfer.is_result(action, path):
+                candidates.remove(name)
                 return name
         return None
 
-    def free_names(self, unit: Sequence[Action]) -> list[str]:
-        wanted = os.path.basename(unit[0].source)
-        key = names.key(wanted)
-        for number, name in names.numbered(wanted, self._next.get(key, 1)):
-            candidates = _names(unit, name)
-            if all(self.is_free(candidate) for candidate in candidates):
-                self._next[key] = number + 1
-                return candidates
-        raise AssertionError("numbers never end")
+    def _candidates(self, action: Action) -> list[str]:
+        """What lies here and may be the action's work; a link by where it leads."""
+        self._look()
+        if action.kind not in transfer.LINKS:
+            return self._by_size.get(action.size, [])
+        leads_to = places.identity(action.source)
+        return self._links.get(leads_to, []) if leads_to else []
+
+    def free_names(self, sources: Sequence[str]) -> list[str]:
+        """Of a picture and its companions, by their names now, the picture's first."""
+        key = names.key(sources[0])
+        number, found = names.free_for_unit(
+            sources, sources[0], self.is_free, self.rules, self._next.get(key, 1)
+        )
+        self._next[key] = number + 1
+        return found
 
 
 # --- units --------------------------------------------------------------------------------------
@@ -319,10 +392,8 @@ def _unit(picture: Picture, label: str, digest: bytes | None, kind: ActionKind) 
     return unit
 
 
-def _names(unit: Sequence[Action], name: str) -> list[str]:
-    """The names of a unit whose picture gets `name`."""
-    old = [os.path.basename(action.source) for action in unit]
-    return [name, *(companions.renamed(other, old[0], name) for other in old[1:])]
+def _sources(unit: Sequence[Action]) -> list[str]:
+    return [os.path.basename(action.source) for action in unit]
 
 
 def _aimed(action: Action, target: str) -> Action:
