@@ -22,7 +22,7 @@ from zeroshelf.records import Action, Outcome, Plan, Progress
 
 _BAD = ("failed", "refused")
 BATCH = 256  # actions whose intents share one fsync
-RENAMED = "under another name, because the file system there refuses theirs"
+RENAMED = "have another name on the shelf, because the file system there refuses theirs"
 ACROSS = "hard links need one file system that has them: sort with --as copy or --as symlink"
 NO_LINKS = "a file system may have no symbolic links: sort with --as copy"
 _NO_LINK = {
@@ -30,7 +30,7 @@ _NO_LINK = {
     "symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
     "relative-symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
 }  # what a file system says that has none
-_NOT_KEPT = "without {}: the file system there doesn't keep it"
+_NOT_KEPT = "are copied without their {}: the file system there doesn't keep it"
 
 
 def apply(record: str, progress: Progress | None = None) -> list[Outcome]:
@@ -430,9 +430,7 @@ def _drop(part: str) -> None:
 
 def _not_kept(action: Action) -> tuple[str, ...]:
     """The notes on what a copy doesn't have of its original."""
-    return tuple(
-        _NOT_KEPT.format(f"their {what}") for what in transfer.lost(action.source, action.target)
-    )
+    return tuple(_NOT_KEPT.format(what) for what in transfer.lost(action.source, action.target))
 
 
 def _batches(actions: Sequence[Action]) -> Iterator[list[list[Action]]]:

@@ -160,7 +160,13 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
         for o in outcomes
         if o.status in ("refused", "failed")
     ]
-    return {"counts": dict(counts), "trouble": trouble}
+    return {"counts": dict(counts), "trouble": trouble, "notes": notes(outcomes)}
+
+
+def notes(outcomes: Sequence[Outcome]) -> list[str]:
+    """What is done, but not as planned: a line each, for however many files."""
+    counts = Counter(note for outcome in outcomes for note in outcome.notes)
+    return [f"{count:,} files {note}" for note, count in counts.items()]
 
 
 def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
@@ -168,6 +174,8 @@ def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
     counts = Counter(outcome.status for outcome in outcomes)
     already = f", {counts['already']:,} were there already" if counts["already"] else ""
     screen.say(f"{counts['done']:,} files {done}{already}.")
+    for note in notes(outcomes):
+        screen.warn(note)
     trouble = [o for o in outcomes if o.status in ("refused", "failed")]
     for outcome in trouble:
         screen.complain(f"left alone: {outcome.action.source}: {outcome.reason}")

@@ -43,7 +43,7 @@ def rules(folder: str) -> names.Rules:
 
 
 def _longest_name(folder: str) -> int | None:
-    if sys.platform == "win32":
+    if sys.platform == "win32" or not hasattr(os, "pathconf"):
         return None
     try:
         longest = os.pathconf(folder, "PC_NAME_MAX")
@@ -54,7 +54,7 @@ def _longest_name(folder: str) -> int | None:
 
 def is_read_only(folder: str) -> bool:
     """True where nobody can write at all, however much he may."""
-    if sys.platform == "win32":
+    if sys.platform == "win32" or not hasattr(os, "statvfs"):
         return False
     try:
         return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
@@ -79,7 +79,7 @@ def _place(path: str) -> tuple[tuple[int, int], str] | None:
 
 
 def _number(folder: str) -> int | None:
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or not hasattr(os, "O_PATH"):
         return None
     try:
         descriptor = os.open(folder, os.O_PATH)

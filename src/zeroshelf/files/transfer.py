@@ -100,8 +100,7 @@ def check_may_leave(path: str) -> None:
     if not _may_write(folder):
         raise OSError(errno.EACCES, f"its folder may not be changed: {what}", path)
     at, above = os.lstat(path), os.stat(folder)
-    owners = (0, at.st_uid, above.st_uid)
-    if above.st_mode & stat.S_ISVTX and hasattr(os, "geteuid") and os.geteuid() not in owners:
+    if above.st_mode & stat.S_ISVTX and _user() not in (None, 0, at.st_uid, above.st_uid):
         raise OSError(errno.EPERM, f"only its owner may take it away: {what}", path)
 
 
@@ -169,7 +168,7 @@ def stage(source: str, target: str) -> str:
             with open(os.open(part, flags, mode), "wb", buffering=0) as writing:
                 _copy_content(reading.fileno(), writing.fileno(), before.st_size)
             _copy_attributes(source, part)
-            if hasattr(os, "chown") and os.geteuid() == 0:
+            if hasattr(os, "chown") and _user() == 0:
                 with contextlib.suppress(OSError):
                     os.chown(part, before.st_uid, before.st_gid)
             set_mode(part, stat.S_IMODE(before.st_mode))
@@ -353,6 +352,12 @@ def existing_parent(path: str) -> str:
     return path
 
 
+def _user() -> int | None:
+    """0 for one who may do everything; None where users have no numbers."""
+    geteuid = getattr(os, "geteuid", None)
+    return geteuid() if geteuid else None
+
+
 def _may_write(folder: str) -> bool:
     may = os.W_OK | os.X_OK
     if os.access in os.supports_effective_ids:
@@ -367,11 +372,11 @@ def _is_immutable(path: str) -> bool:
         return bool(flags & _LOCKED)
     if not sys.platform.startswith("linux"):
         return False
-    import fcntl
-
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0))
+    except (ImportError, OSError):
         return False
     try:
         answer = fcntl.ioctl(descriptor, _GET_FLAGS, struct.pack("l", 0))
@@ -402,7 +407,7 @@ def _attributes(path: str) -> set[str]:
 
 def _copy_attributes(source: str, part: str) -> None:
     """Extended attributes, and on macOS flags, each as far as it goes."""
-    if hasattr(os, "listxattr"):
+    if sys.platform.startswith("linux") and hasattr(os, "listxattr"):
         with contextlib.suppress(OSError):
             for name in os.listxattr(source):
                 with contextlib.suppress(OSError):
