@@ -192,7 +192,13 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
         for o in outcomes
         if o.status in ("refused", "failed")
     ]
-    return {"counts": dict(counts), "trouble": trouble}
+    return {"counts": dict(counts), "trouble": trouble, "notes": notes(outcomes)}
+
+
+def notes(outcomes: Sequence[Outcome]) -> list[str]:
+    """What is done, but not as planned: a line each, for however many files."""
+    counts = Counter(note for outcome in outcomes for note in outcome.notes)
+    return [f"{count:,} files {note}" for note, count in counts.items()]
 
 
 def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
@@ -204,6 +210,8 @@ def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
     screen.say(f"{counted(counts['done'] - len(removed), 'file')} {done}{already}.")
     if removed and done != "put back":
         screen.say(f"{counted(len(removed), 'file')} of earlier runs removed from other shelves.")
+    for note in notes(outcomes):
+        screen.warn(note)
     trouble = [o for o in outcomes if o.status in ("refused", "failed")]
     for outcome in trouble:
         screen.complain(f"left alone: {outcome.action.source}: {outcome.reason}")

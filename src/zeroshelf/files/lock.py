@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from zeroshelf.errors import UserError
-from zeroshelf.files import names
+from zeroshelf.files import places
 
 if sys.platform == "win32":
     import msvcrt
@@ -74,6 +74,6 @@ def _busy_folder(path: str, mine: list[str]) -> str | None:
         return None
     for folder in theirs:
         for own in mine:
-            if folder == own or names.inside(folder, own) or names.inside(own, folder):
+            if places.overlap(folder, own):
                 return str(folder)
     return None
