@@ -143,8 +143,8 @@ def replace(source: str, target: str) -> None:
     """`os.replace`, also onto a target that is read-only, which Windows refuses."""
     try:
         os.replace(source, target)
-    except PermissionError:
-        with _made_writable(target):
+    except PermissionError as refused:
+        with _made_writable(target, refused):
             os.replace(source, target)
 
 
@@ -152,8 +152,8 @@ def remove(path: str) -> None:
     """`os.unlink`, also of a read-only file, which Windows refuses."""
     try:
         os.unlink(path)
-    except PermissionError:
-        with _made_writable(path):
+    except PermissionError as refused:
+        with _made_writable(path, refused):
             os.unlink(path)
 
 
@@ -273,7 +273,9 @@ def attributes(path: str) -> dict[str, bytes]:
 def set_attributes(path: str, wanted: Mapping[str, bytes]) -> None:
     """Set extended attributes; those that can't be set are left out."""
     put = getattr(os, "setxattr", None)
-    for name, value in wanted.items() if put is not None else ():
+    if put is None:
+        return
+    for name, value in wanted.items():
         with contextlib.suppress(OSError):
             put(path, name, value)
 
@@ -369,13 +371,12 @@ def _lacks_link_right(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def _made_writable(path: str) -> Iterator[None]:
+def _made_writable(path: str, refused: PermissionError) -> Iterator[None]:
     """A file of ours without its read-only flag, for what Windows refuses while that is set; the
-    flag comes back where the file is still there. Elsewhere the flag isn't the reason, so the error
-    at hand goes on."""
+    flag comes back where that fails. Raises `refused` where the flag isn't the reason."""
     mode = os.lstat(path).st_mode if WINDOWS else stat.S_IWRITE
     if mode & stat.S_IWRITE or not stat.S_ISREG(mode):
-        raise  # noqa: PLE0704  # called while a PermissionError is handled
+        raise refused
     os.chmod(path, mode | stat.S_IWRITE)
     try:
         yield
