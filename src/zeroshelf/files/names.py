@@ -46,7 +46,17 @@ def _component(part: str) -> str:
         name = "_" + name.lstrip(".")  # neither "..", nor hidden from the next run
     name = _cut(name, _MAX_LABEL).rstrip(". ") or "_"
     stem, dot, rest = name.partition(".")
-    return f"{stem}_{dot}{rest}" if _RESERVED.fullmatch(stem.rstrip()) else name
+    return _on_disk(f"{stem}_{dot}{rest}" if _RESERVED.fullmatch(stem.rstrip()) else name)
+
+
+def _on_disk(name: str) -> str:
+    """`name`, or where the encoding of file names lacks one of its characters (LC_ALL=C, Latin-1),
+    what that encoding makes of its bytes in UTF-8."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return os.fsdecode(name.encode("utf-8"))
+    return name
 
 
 def numbered(name: str, first: int = 1) -> Iterator[tuple[int, str]]:
@@ -74,9 +84,24 @@ def is_numbered(name: str, base: str) -> bool:
 
 def _cut(name: str, limit: int) -> str:
     """At most `limit` bytes, never in the middle of a character."""
-    while (excess := len(os.fsencode(name)) - limit) > 0:
+    while (excess := _size(name) - limit) > 0:
         name = name[: -max(1, excess // 4)]  # a character has four bytes at most
     return name
+
+
+def _size(name: str) -> int:
+    try:
+        return len(os.fsencode(name))
+    except UnicodeEncodeError:
+        return len(name.encode("utf-8", "surrogatepass"))
+
+
+def same_folder(one: str, other: str) -> bool:
+    """True where both paths lead to one folder, or would if it were there."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def inside(path: str, folder: str) -> bool:

@@ -131,6 +131,12 @@ def devices() -> tuple[str, ...]:
     return tuple(name for name, provider in PROVIDERS.items() if provider in available)
 
 
+def check_device(device: str) -> None:
+    """Raise `UserError` where the installed ONNX Runtime has no such device, before any graph is
+    opened: a run whose embeddings are all cached opens none."""
+    _wanted(device, devices())
+
+
 def hidden_package() -> str | None:
     """What to do where onnxruntime lies over another build of itself; None where all is well.
 
