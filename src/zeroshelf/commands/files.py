@@ -198,7 +198,7 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
     """What is done, but not as planned: a line each, for however many files."""
     counts = Counter(note for outcome in outcomes for note in outcome.notes)
-    return [f"{count:,} files {note}" for note, count in counts.items()]
+    return [f"{counted(count, 'file')}: {note}" for note, count in counts.items()]
 
 
 def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
