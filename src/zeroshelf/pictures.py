@@ -16,19 +16,17 @@ from io import FileIO
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from blake3 import blake3
 from PIL import Image, ImageFile, Jpeg2KImagePlugin, JpegImagePlugin
 
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import codecs, foreign, kinds, repairs, unusual
 from zeroshelf.files.depth import scaled
-from zeroshelf.files.opened import Opened
+from zeroshelf.files.opened import CutShort, Opened, note_on_rows
 
 MAX_BYTES = 1 << 30  # of a file that is held in memory, a few at a time
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
 THUMBNAIL = 160  # pixels of the longer side
-MOST = 0.9  # of the rows must be there in a truncated file
 # Decode a JPEG at least so many times larger than asked: 1 - cosine 7e-4 on grainy 12 megapixels.
 _DRAFT = 2.5
 
@@ -44,10 +42,6 @@ _TRANSPOSE = {
 _ORIENTATION = 0x0112
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # "Corrupt EXIF data"
 _WHITE = (255, 255, 255, 255)
-
-
-class _CutShort(Unreadable):
-    """Too little of a picture could be decoded, whatever the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +142,7 @@ def _pictures(data: Content, short_side: int, suffix: str) -> Iterator[Decoded]:
         for opened in _open_all(data, kind):
             yield _decode(opened, short_side)
             found = True
-    except _CutShort as error:
+    except CutShort as error:
         trouble = error
     except Unreadable:
         if not found:
@@ -177,7 +171,7 @@ def _second_try(data: bytes, kind: str, short_side: int, trouble: Unreadable) ->
                 opened = next(codecs.open_all(simpler, kind, _limit))
                 return _decode(replace(opened, orientation=opened.orientation or turn), short_side)
             except (Unreadable, MemoryError) as error:
-                if not isinstance(error, _CutShort):
+                if not isinstance(error, CutShort):
                     raise
             except Exception:  # as above: the next one may do
                 continue
@@ -227,7 +221,7 @@ def _decode(opened: Opened, short_side: int) -> Decoded:
         scale = codecs.jpeg2000_scale(image, opened.data, _DRAFT * short_side)
     progressive = "progressive" in image.info  # keeps every coefficient in memory, at any scale
     _limit(width, height, 1 if progressive else scale)
-    note = None
+    note = opened.note
     try:
         image.load()
     except OSError:
@@ -279,17 +273,8 @@ def _rescue(image: ImageFile.ImageFile, data: bytes, short_side: int) -> tuple[I
     try:
         rows = np.asarray(image)
     except Exception:
-        raise _CutShort("broken or cut short: nothing of it can be shown") from None
-    there = len(rows) - max(_blank_rows(rows), _blank_rows(rows[::-1]))
-    if there < MOST * len(rows):
-        raise _CutShort(f"cut short: {100 * there // len(rows)} % of it is there")
-    return image, "cut short: the end is missing"
-
-
-def _blank_rows(rows: npt.NDArray[np.generic]) -> int:
-    """How many rows hold nothing but the first row's value: those that no decoder wrote. They may
-    lie anywhere, for a GIF comes interlaced."""
-    return int((rows == rows[0, 0]).reshape(len(rows), -1).all(axis=1).sum())
+        raise CutShort("broken or cut short: nothing of it can be shown") from None
+    return image, note_on_rows(rows)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -37,7 +37,7 @@ from PIL import (
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import foreign, kinds, psd, unusual
 from zeroshelf.files.depth import scaled
-from zeroshelf.files.opened import Limit, Opened
+from zeroshelf.files.opened import Limit, Opened, note_on
 
 _SUBFILE_TYPE = 0x00FE  # bit 0: a reduced copy of another page
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -161,12 +161,13 @@ def _netpbm(data: bytes, limit: Limit) -> Opened:
         start = at + 1
         there = (len(data) - start) // np.dtype(kind).itemsize
         values = np.frombuffer(data, kind, min(count, there), start)
-    if len(values) < count:
-        raise Unreadable(f"cut short: {100 * len(values) // count} % of it is there")
+    note = note_on(len(values), count)
+    if note:
+        values = np.concatenate((values, np.zeros(count - len(values), values.dtype)))
     values = values.reshape((height, width, 3) if bands == 3 else (height, width))
-    if magic == b"PF":
-        return Opened(Image.fromarray(scaled(values[::-1], colours=True)), data)  # from below
-    return Opened(Image.fromarray(scaled(values, white)), data)
+    if magic == b"PF":  # its rows come from below
+        return Opened(Image.fromarray(scaled(values[::-1], colours=True)), data, note=note)
+    return Opened(Image.fromarray(scaled(values, white)), data, note=note)
 
 
 # --- TGA, icons -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from PIL import Image
 
 from zeroshelf.errors import Unreadable
 from zeroshelf.files.depth import scaled
-from zeroshelf.files.opened import Limit, Opened
+from zeroshelf.files.opened import Limit, Opened, note_on
 
 _VERSION_INFO = 1057  # an image resource; its fifth byte: is there a picture of all layers
 _MODES = {0: ("1", 1), 1: ("L", 1), 2: ("P", 1), 3: ("RGB", 3), 4: ("CMYK", 4), 7: ("L", 1),
@@ -48,8 +48,8 @@ def open_psd(data: bytes, limit: Limit) -> Opened:
         )
     layers, at = _section(data, at, 8 if header.large else 4)
     veiled = channels > colours and _has_transparency(layers, header)
-    planes = _planes(data, at, header, colours + veiled)
-    return Opened(_picture(planes, header, palette, veiled), data, 1)
+    planes, note = _planes(data, at, header, colours + veiled)
+    return Opened(_picture(planes, header, palette, veiled), data, 1, note)
 
 
 def _section(data: bytes, at: int, width: int) -> tuple[bytes, int]:
@@ -82,8 +82,10 @@ def _has_transparency(layers: bytes, header: _Header) -> bool:
     return len(info) >= 2 and struct.unpack_from(">h", info)[0] < 0
 
 
-def _planes(data: bytes, at: int, header: _Header, count: int) -> npt.NDArray[np.generic]:
-    """(count, height, width) samples, of one bit where the depth is 1."""
+def _planes(
+    data: bytes, at: int, header: _Header, count: int
+) -> tuple[npt.NDArray[np.generic], str | None]:
+    """(count, height, width) samples, and the note where their end is missing."""
     (packed,) = struct.unpack_from(">H", data, at)
     at += 2
     row = (header.width * header.depth + 7) // 8  # bytes
@@ -97,15 +99,15 @@ def _planes(data: bytes, at: int, header: _Header, count: int) -> npt.NDArray[np
         content = zlib.decompressobj().decompress(data[at:], rows * row)
     else:
         raise Unreadable(f"{header.depth}-bit PSD, packed by method {packed}: not read")
-    if len(content) < rows * row:
-        raise Unreadable(f"cut short: {100 * len(content) // (rows * row)} % of it is there")
+    note = note_on(len(content), rows * row)
+    content = content.ljust(rows * row, b"\0")
     kind = {16: ">u2", 32: ">f4"}.get(header.depth, "u1")
     samples = np.frombuffer(content, kind).reshape(count, header.height, -1)
     if packed == _ZIP_DIFFERENCES:
         samples = np.cumsum(samples, axis=2, dtype=samples.dtype.newbyteorder("="))
     if header.depth == 1:
-        return 1 - np.unpackbits(samples.astype(np.uint8), axis=2)[:, :, : header.width]
-    return samples
+        samples = 1 - np.unpackbits(samples.astype(np.uint8), axis=2)[:, :, : header.width]
+    return samples, note
 
 
 def _picture(

@@ -18,9 +18,11 @@ from PIL import Image, TiffImagePlugin
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import extras, kinds, repairs
 from zeroshelf.files.depth import scaled
-from zeroshelf.files.opened import Limit, Opened
+from zeroshelf.files.opened import Limit, Opened, note_on, note_on_rows
 
 Array = npt.NDArray[Any]
+
+_TAIL = 1 << 16  # bytes at the end of a JPEG in which its end marker lies, if it has one
 
 
 def name(data: bytes, kind: str) -> str | None:
@@ -85,8 +87,11 @@ def _jpeg(data: bytes, limit: Limit) -> Opened:
     exif = next(
         (body for m, body in repairs.jpeg_segments(data) if m == 0xE1 and body[:4] == b"Exif"), b""
     )
-    white = (1 << bits) - 1
-    return Opened(_image(scaled(pixels, white)), data, repairs.orientation(exif))
+    # without the end marker the decoder fills up what is missing, and says nothing
+    note = None if marker == 0xF7 or b"\xff\xd9" in data[-_TAIL:] else note_on_rows(pixels)
+    return Opened(
+        _image(scaled(pixels, float((1 << bits) - 1))), data, repairs.orientation(exif), note
+    )
 
 
 def jxr(data: bytes, limit: Limit) -> Opened:
@@ -95,21 +100,27 @@ def jxr(data: bytes, limit: Limit) -> Opened:
         import imagecodecs
     except ImportError:
         raise Unreadable(extras.advice(kinds.JXR)) from None
-    limit(*_jxr_size(data))
-    return Opened(_image(scaled(imagecodecs.jpegxr_decode(data), colours=True)), data, 1)
+    tags = _jxr_tags(data)
+    if not tags.get(_JXR_WIDTH) or not tags.get(_JXR_HEIGHT):
+        raise Unreadable("JPEG XR without a picture")
+    limit(tags[_JXR_WIDTH], tags[_JXR_HEIGHT])
+    wanted = tags.get(_JXR_LENGTH, 0)
+    note = note_on(min(len(data) - tags.get(_JXR_OFFSET, 0), wanted), wanted)
+    pixels = scaled(imagecodecs.jpegxr_decode(data), colours=True)
+    return Opened(_image(pixels), data, 1, note)
 
 
-def _jxr_size(data: bytes) -> tuple[int, int]:
+_JXR_WIDTH, _JXR_HEIGHT, _JXR_OFFSET, _JXR_LENGTH = 0xBC80, 0xBC81, 0xBCC0, 0xBCC1
+
+
+def _jxr_tags(data: bytes) -> dict[int, int]:
     (start,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, start)
-    sides = {0xBC80: 0, 0xBC81: 0}
+    found = {}
     for at in range(start + 2, start + 2 + 12 * count, 12):
         tag, kind, _, value = struct.unpack_from("<HHII", data, at)
-        if tag in sides:
-            sides[tag] = value & 0xFFFF if kind == 3 else value
-    if not all(sides.values()):
-        raise Unreadable("JPEG XR without a picture")
-    return sides[0xBC80], sides[0xBC81]
+        found[tag] = value & 0xFFFF if kind == 3 else value
+    return found
 
 
 # --- TIFF -----------------------------------------------------------------------------------------
