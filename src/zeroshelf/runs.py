@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import platformdirs
 
-from zeroshelf import edits
+from zeroshelf import checks, edits
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, names, planfile
 from zeroshelf.files.journal import State
@@ -104,14 +104,16 @@ def all() -> Iterator[RunRecord]:
 
 
 def find(name: str | None = None) -> RunRecord:
-    """The newest run, or the one whose id is or begins with `name`. Raises `UserError`."""
+    """The newest run, or the one whose id is or begins with `name`. Raises `UserError`; an empty
+    name, a script's variable that nobody set, names no run."""
     if name is None:
         newest = next(all(), None)
         if newest is None:
             raise UserError("no run yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes one")
         return newest
-    found = [run for run in all() if run.id.startswith(name)]
-    if len(found) != 1:
+    beginning = checks.text(name, "the run's id")
+    found = [run for run in all() if run.id.startswith(beginning)]
+    if not name or len(found) != 1:
         how = "no run" if not found else "more than one run"
         raise UserError(f'{how} is called "{name}": `zeroshelf runs` lists them')
     return found[0]
