@@ -92,8 +92,6 @@ WRONG = {
     "plan with NUL": Plan("/a", "/b", "copy", (Action("copy", "/a\0", "/b/c", "c", 0, 0),)),
     "plan of int": Plan("/a", "/b", "copy", (Action("copy", "/a/c", 3, "c", 0, 0),)),  # type: ignore[arg-type]
 }
-# What takes its own objects, and what zeroshelf itself calls; not for people.
-INTERNAL = {"taught", "marked"}
 
 
 @pytest.fixture
@@ -113,7 +111,7 @@ def run(place: Path, encoder: ColourEncoder) -> Run:
 def methods() -> Iterator[tuple[str, str]]:
     """Every parameter of every public method of a run."""
     for name, method in inspect.getmembers(Run, inspect.isfunction):
-        if not name.startswith("_") and name not in INTERNAL:
+        if not name.startswith("_"):
             for parameter in list(inspect.signature(method).parameters)[1:]:
                 yield name, parameter
 
@@ -155,6 +153,10 @@ def test_methods_of_a_run(name: str, parameter: str, run: Run, place: Path) -> N
         "planned": run.plan(place / "to"),
         "to": place / "to",
         "digests": [],
+        "question": run.question,
+        "said": run.corrections,
+        "known": {},
+        "names": ["red"],
     }
     needed = {
         key: good[key]

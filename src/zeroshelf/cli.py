@@ -25,6 +25,7 @@ COMMANDS = {  # in the order of the help page: where each one lies, and its line
     "apply": ("files:apply", "Carry out a plan, or resume an interrupted run."),
     "undo": ("files:undo", "Put everything back as it was before a run."),
     "untag": ("files:untag", "Remove the tags that a sort has written."),
+    "originals": ("files:originals", "List or drop the originals of pictures that got tags."),
     "runs": ("runs:group", "List the runs, newest first, and remove old records."),
     "report": ("files:report", "Print the path of a run's report, or open it."),
     "review": ("review:command", "Look through a run in the browser, and correct it."),

@@ -78,13 +78,14 @@ def _typed(labels: LabelSet) -> LabelSet:
     for label in checks.each(labels.labels, "LabelSet.labels", _any):
         checks.instance(label, Label, "each of LabelSet.labels")
         _text(label.name)
-        if label.threshold is not None:
-            checks.probability(label.threshold, f"the threshold of {label.name!r}")
+        threshold = label.threshold
+        if threshold is not None:
+            threshold = checks.probability(threshold, f"the threshold of {label.name!r}")
         words, prompts = (
             tuple(checks.texts(getattr(label, key), f"the {key} of {label.name!r}"))
             for key in ("words", "prompts")
         )
-        made.append(replace(label, words=words, prompts=prompts))
+        made.append(replace(label, words=words, prompts=prompts, threshold=threshold))
     names = [same(label.name) for label in made]
     if not made:
         raise UserError("no labels: name at least one shelf, for example cat")

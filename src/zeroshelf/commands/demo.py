@@ -41,6 +41,8 @@ def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> i
         "ambiguous": None,
         "several": False,
         "prefix": None,
+        "keep_earlier": False,
+        "in_files": False,
     }
     meant = () if pictures else (os.path.join(folder, BROKEN),)
     return sort_folder(screen, given, dry_run=False, yes=True, broken=meant)

@@ -67,10 +67,15 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
 @click.option(
     "--prefix", default="zeroshelf", show_default=True, help="Prefix of the tags to remove."
 )
-@click.option("-n", "--dry-run", is_flag=True, help="List the sidecars and write nothing.")
+@click.option(
+    "--in-files", is_flag=True, help="Out of JPEG, PNG and TIFF files too, through exiftool."
+)
+@click.option("-n", "--dry-run", is_flag=True, help="List the files and write nothing.")
 @yes
 @showing
-def untag(folder: str, prefix: str, dry_run: bool, yes: bool, screen: Screen) -> int:
+def untag(
+    folder: str, prefix: str, in_files: bool, dry_run: bool, yes: bool, screen: Screen
+) -> int:
     """Take the tags that `sort --as tag` wrote out of the sidecars below FOLDER.
 
     Only tags below the prefix go. A sidecar that was made for them and holds nothing else goes with
@@ -78,15 +83,19 @@ def untag(folder: str, prefix: str, dry_run: bool, yes: bool, screen: Screen) ->
     """
     from zeroshelf import apply as application
     from zeroshelf import plan, runs
+    from zeroshelf.files import exiftool
 
     check_confirmable(yes or dry_run, ", or --dry-run to look first")
-    planned = plan.untags(folder, prefix)
+    if in_files:
+        exiftool.find()
+    planned = plan.untags(folder, prefix, in_files=in_files)
     say = screen.say if dry_run else screen.detail
     for action in planned.actions:
         say(action.target)
     for note in planned.notes:  # what can't be read
         screen.complain(note)
-    what = f"the tags below {planned.prefix} out of {counted(len(planned.actions), 'sidecar')}"
+    what = counted(len(planned.actions), "file" if in_files else "sidecar")
+    what = f"the tags below {planned.prefix} out of {what}"
     if dry_run or not planned.actions:
         screen.say(f"Would take {what}: nothing was written.")
         screen.data({"run": None, "record": None, "counts": {}, "trouble": []})
@@ -102,6 +111,56 @@ def untag(folder: str, prefix: str, dry_run: bool, yes: bool, screen: Screen) ->
     screen.say(f"`zeroshelf undo {name}` puts everything back.")
     screen.data({"run": name, "record": record, **tally(outcomes)})
     return 1 if planned.notes else code
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--drop", is_flag=True, help="Remove the originals that RUN keeps.")
+@yes
+@showing
+def originals(run: str | None, drop: bool, yes: bool, screen: Screen) -> int:
+    """List the originals that `sort --as tag --in-files` and `untag --in-files` keep.
+
+    With --drop those of RUN are removed: then its tags can't be undone any more. An original whose
+    picture is gone stays.
+    """
+    from zeroshelf import originals as kept
+    from zeroshelf import runs as registry
+
+    if drop and run is None:
+        raise UserError("say whose originals are to go: zeroshelf originals RUN --drop")
+    chosen = [registry.find(run)] if run else list(registry.all())
+    found = [(one, files) for one in chosen if (files := kept.of(one.record))]
+    screen.data(
+        {
+            "runs": [
+                {
+                    "run": one.id,
+                    "folder": one.folder,
+                    "files": len(files),
+                    "bytes": sum(files.values()),
+                }
+                for one, files in found
+            ]
+        }
+    )
+    if not found:
+        screen.say("No originals are kept.")
+        return 0
+    rows = [(one.id, len(files), sum(files.values()), one.folder) for one, files in found]
+    if not drop:
+        if not screen.as_json:
+            screen.table(("run", "originals", "bytes", "folder"), rows)
+        return 0
+    many = counted(rows[0][1], "original")
+    if not confirmed(screen, yes, f"Remove {many} of run {rows[0][0]}, for good?"):
+        screen.say("Nothing was changed.")
+        return 0
+    gone, left = kept.drop(chosen[0].record)
+    for path, reason in left:
+        screen.complain(f"left alone: {path}: {reason}")
+    screen.say(f"{counted(gone, 'original')} removed.")
+    return 1 if left else 0
 
 
 @click.command()
@@ -133,15 +192,26 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
         for o in outcomes
         if o.status in ("refused", "failed")
     ]
-    return {"counts": dict(counts), "trouble": trouble}
+    return {"counts": dict(counts), "trouble": trouble, "notes": notes(outcomes)}
+
+
+def notes(outcomes: Sequence[Outcome]) -> list[str]:
+    """What is done, but not as planned: a line each, for however many files."""
+    counts = Counter(note for outcome in outcomes for note in outcome.notes)
+    return [f"{counted(count, 'file')}: {note}" for note, count in counts.items()]
 
 
 def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
     """Say what became of each action; the exit code."""
+    removed = [o for o in outcomes if o.action.kind == "remove" and o.status == "done"]
     counts = Counter(outcome.status for outcome in outcomes)
     there = counted(counts["already"], "was", "were")
     already = f", {there} there already" if counts["already"] else ""
-    screen.say(f"{counted(counts['done'], 'file')} {done}{already}.")
+    screen.say(f"{counted(counts['done'] - len(removed), 'file')} {done}{already}.")
+    if removed and done != "put back":
+        screen.say(f"{counted(len(removed), 'file')} of earlier runs removed from other shelves.")
+    for note in notes(outcomes):
+        screen.warn(note)
     trouble = [o for o in outcomes if o.status in ("refused", "failed")]
     for outcome in trouble:
         screen.complain(f"left alone: {outcome.action.source}: {outcome.reason}")

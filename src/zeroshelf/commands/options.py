@@ -103,7 +103,18 @@ def placing(command: Command) -> Command:
                 "--several", is_flag=True, help="Onto every shelf that fits, not only the best."
             ),
             click.option(
+                "--keep-earlier",
+                is_flag=True,
+                help="Leave what earlier runs with these labels put on another shelf.",
+            ),
+            click.option(
                 "--prefix", help="Prefix of the tags that --as tag writes.  [default: zeroshelf]"
+            ),
+            click.option(
+                "--in-files",
+                is_flag=True,
+                help="With --as tag: write them into JPEG, PNG and TIFF files themselves, through "
+                "exiftool. The originals are kept.",
             ),
         )
     ):

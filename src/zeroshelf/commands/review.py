@@ -128,7 +128,10 @@ def catch_up(run: str, screen: Screen) -> None:
             f"run {found.id} was carried out before its last edits: "
             f"`zeroshelf undo {found.id}`, then apply again"
         )
-    with screen.progress() as progress, Session(reopen(found.id, progress=progress)) as session:
+    with (
+        screen.progress() as progress,
+        Session(reopen(found.id, edited=False, progress=progress)) as session,
+    ):
         keep(session, progress)
 
 
@@ -167,7 +170,7 @@ def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
     if what is not None and what.endswith(".jsonl"):
         what = os.path.basename(os.path.dirname(os.path.abspath(what)))
     with screen.progress() as progress:
-        return reopen(what, progress=progress)
+        return reopen(what, edited=False, progress=progress)
 
 
 def _given(sorting: dict[str, Any]) -> str | None:

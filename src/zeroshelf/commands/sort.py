@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # skipped files on the screen; the results of a sort have them all
 DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
-PLACING = ("to", "kind", "ambiguous", "several", "prefix")  # the options of `placing`
+# the options of `placing`
+PLACING = ("to", "kind", "ambiguous", "several", "prefix", "keep_earlier", "in_files")
 
 
 @click.command()
@@ -98,7 +99,8 @@ def sort_folder(
         screen.say("Nothing to do: no file would change.")
         screen.data(_summary(run, planned, written.report, written.results))
         return trouble
-    files = counted(len(planned.actions), "file")
+    removed = sum(action.kind == "remove" for action in planned.actions)
+    files = counted(len(planned.actions) - removed, "file")
     if not confirmed(screen, yes, f"{planned.kind} {files} to {planned.destination}?"):
         screen.say(f"{DECLINED} `zeroshelf apply {run.id}` carries out the plan later.")
         screen.data(_summary(run, planned, written.report, written.results))
@@ -138,12 +140,13 @@ def _nothing(screen: Screen, given: dict[str, Any], nothing: NothingToSort) -> i
 def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     """Classify and plan, by the options of `classifying` and `placing`, and show both."""
     from zeroshelf import labels as labelling
+    from zeroshelf.files import exiftool
     from zeroshelf.folder import root_of
     from zeroshelf.plan import check_destination, check_prefix
     from zeroshelf.run import classify
 
     what = {name: value for name, value in given.items() if name not in PLACING}
-    to, kind, ambiguous, several, prefix = (given[name] for name in PLACING)
+    to, kind, ambiguous, several, prefix, keep_earlier, in_files = (given[n] for n in PLACING)
     wanted = given_labels(given)
     del what["labels"], what["labels_file"]
     if ambiguous is not None:
@@ -151,6 +154,10 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     folder, leave_out = what.pop("folder"), set()
     if prefix is not None and kind != "tag":
         raise UserError("--prefix is of the tags that --as tag writes: add that, or leave it out")
+    if in_files:
+        if kind != "tag":
+            raise UserError("--in-files is of --as tag: add that, or leave it out")
+        exiftool.find()
     if kind == "tag":
         if to is not None:
             raise UserError("tags go beside the pictures: leave --to out")
@@ -169,7 +176,15 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
             folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
         run.find_near_duplicates(progress)
-    planned = run.plan(to, kind, ambiguous=ambiguous, several=several, prefix=prefix or "zeroshelf")
+    planned = run.plan(
+        to,
+        kind,
+        ambiguous=ambiguous,
+        several=several,
+        prefix=prefix or "zeroshelf",
+        replace_earlier=not keep_earlier,
+        in_files=in_files,
+    )
     show(screen, run, planned)
     return run, planned
 

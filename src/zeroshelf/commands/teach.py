@@ -68,7 +68,7 @@ def command(
     if export and os.path.lexists(export):
         raise UserError(f"{export} is there already; name another file")
     with screen.progress() as progress:
-        opened = reopen(run, progress=progress)
+        opened = reopen(run, edited=False, progress=progress)
     with Session(opened) as session:
         labels, model = session.edited.labels, session.run.model
         if forget:
