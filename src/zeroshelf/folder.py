@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.files import companions, extras, kinds, places
 from zeroshelf.records import Folder, Picture, Skipped
@@ -40,9 +41,10 @@ class _Found:
 def root_of(folder: str | os.PathLike[str]) -> str:
     """The absolute path of a folder as a person names it. Raises `UserError` for an empty name,
     which would be the current folder: a script's variable that nobody set."""
-    if not os.fspath(folder):
+    path = checks.path(folder, "the folder")
+    if not path:
         raise UserError("the folder's name is empty: give its path, or . for this one")
-    return os.path.abspath(os.path.expanduser(os.fspath(folder)))
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def scan(

@@ -15,7 +15,7 @@ from typing import Any
 
 import platformdirs
 
-from zeroshelf import edits
+from zeroshelf import checks, edits
 from zeroshelf import question as request
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, mounts, names, places, planfile
@@ -44,7 +44,8 @@ class RunRecord:
     def when(self) -> datetime:
         """When the run's record was begun."""
         try:
-            return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S").astimezone()
+            begun = datetime.strptime(self.id[:15] + "+0000", "%Y%m%d-%H%M%S%z")
+            return begun.astimezone()
         except ValueError:  # no such date
             return datetime.fromtimestamp(os.stat(self.record).st_mtime).astimezone()
 
@@ -124,14 +125,16 @@ def all() -> Iterator[RunRecord]:
 
 
 def find(name: str | None = None) -> RunRecord:
-    """The newest run, or the one whose id is or begins with `name`. Raises `UserError`."""
+    """The newest run, or the one whose id is or begins with `name`. Raises `UserError`; an empty
+    name, a script's variable that nobody set, names no run."""
     if name is None:
         newest = next(all(), None)
         if newest is None:
             raise UserError("no run yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes one")
         return newest
-    found = [run for run in all() if run.id.startswith(name)]
-    if len(found) != 1:
+    beginning = checks.text(name, "the run's id")
+    found = [run for run in all() if run.id.startswith(beginning)]
+    if not name or len(found) != 1:
         how = "no run" if not found else "more than one run"
         raise UserError(f'{how} is called "{name}": `zeroshelf runs` lists them')
     return found[0]
@@ -191,11 +194,12 @@ def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, l
 
 def has_sorted(folder: str) -> bool:
     """Whether a run that isn't undone sorted `folder`, a folder above it, or one inside it."""
-    folder = os.path.abspath(folder)
+    ways = {os.path.abspath(folder), os.path.realpath(folder)}
     return any(
-        run.folder == folder or names.inside(run.folder, folder) or names.inside(folder, run.folder)
+        run.folder == way or names.inside(run.folder, way) or names.inside(way, run.folder)
         for run in all()
         if run.state in IN_PLACE
+        for way in ways
     )
 
 

@@ -53,7 +53,7 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
     from zeroshelf import runs
     from zeroshelf import undo as undoing
 
-    found = runs.find(run) if run else runs.newest_applied()
+    found = runs.newest_applied() if run is None else runs.find(run)
     if not confirmed(screen, yes, f"Undo run {found.id} in {found.destination}?"):
         return _declined(screen, found)
     with screen.progress() as progress:
