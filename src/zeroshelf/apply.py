@@ -178,9 +178,7 @@ class _Application:
                 if part:
                     _drop(part)
                     outcomes[action.target] = self._failed(action, error)
-        self._note_fingerprints(
-            [(a, part) for a, part in ready if part and a.target not in outcomes]
-        )
+        self._note_staged([(a, part) for a, part in ready if part and a.target not in outcomes])
         for action, part in ready:
             if action.target in outcomes:
                 continue
@@ -191,16 +189,20 @@ class _Application:
                 outcomes[action.target] = self._failed(action, error)
         return outcomes
 
-    def _note_fingerprints(self, staged: Sequence[tuple[Action, str]]) -> None:
-        """Of what moves across file systems: by it a copy is known whose original is gone before
-        its line is on the disk, also where the copy has another time."""
-        events = []
+    def _note_staged(self, staged: Sequence[tuple[Action, str]]) -> None:
+        """Of what moves across file systems: by what a copy is known whose original is gone before
+        its line is on the disk, also where it has another time; and the mode that it didn't get."""
+        events: list[dict[str, object]] = []
         for action, part in staged:
-            if action.kind == "move" and action.digest is None:
-                with contextlib.suppress(OSError):
-                    found = transfer.fingerprint(part)
-                    if found is not None:
-                        events.append({"staged": action.target, "fingerprint": found.hex()})
+            if action.kind != "move":
+                continue
+            with contextlib.suppress(OSError):
+                found = transfer.fingerprint(part) if action.digest is None else None
+                mode = stat.S_IMODE(os.lstat(action.source).st_mode)
+                lost = mode if mode != stat.S_IMODE(os.lstat(part).st_mode) else None
+                if found is not None or lost is not None:
+                    digest = None if found is None else found.hex()
+                    events.append({"staged": action.target, "fingerprint": digest, "mode": lost})
         if events:
             self.book.sync(events)
 

@@ -47,13 +47,14 @@ class Rewrite:
 class Entry:
     """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
     also where there is no target then. `fingerprint`: see `transfer`, where the plan knows no
-    digest."""
+    digest. `mode`: of the original, where what was moved doesn't have it any more."""
 
     action: Action
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
     stamp: tuple[int, int] | None = None
     rewrite: Rewrite | None = None
     fingerprint: bytes | None = None
+    mode: int | None = None
 
 
 @dataclass(slots=True)
@@ -77,8 +78,10 @@ class Past:
                     None if before is None else _sidecar(before),
                     None if after is None else bytes.fromhex(after),
                 )
-            case {"staged": target, "fingerprint": found}:
-                self.entries[target].fingerprint = bytes.fromhex(found)
+            case {"staged": target, "fingerprint": found, "mode": mode}:
+                entry = self.entries[target]
+                entry.fingerprint = None if found is None else bytes.fromhex(found)
+                entry.mode = mode
             case {"done": target, "stamp": stamp}:
                 entry = self._step(target, "done")
                 entry.stamp = None if stamp is None else (stamp[0], stamp[1])
