@@ -19,7 +19,8 @@ from tests.test_shares import Share, library, said
 from zeroshelf import plan
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
-from zeroshelf.files import transfer
+from zeroshelf.files import planfile, transfer
+from zeroshelf.records import ActionKind
 from zeroshelf.undo import undo
 
 __all__ = ["library", "place"]  # fixtures
@@ -114,6 +115,27 @@ def test_a_folder_that_may_not_be_changed(
         assert tree(source) == start and not contents(shelves)
         assert as_nobody(lambda: statuses(undo(record))) <= {"done", "already"}
         assert not shelves.exists()
+
+
+def test_a_plan_to_move_says_which_folders_may_not_be_changed(
+    shelves: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("NOT TESTED: needs a second user")
+    monkeypatch.setenv("ZEROSHELF_RUNS", f"{shelves.parent}/runs")
+    with tempfile.TemporaryDirectory() as name:
+        source = photos(Path(name, "photos"))
+        for here in (Path(name), source, source / "one", source / "one" / "two"):
+            here.chmod(0o777 if here == source else 0o755)
+        for path in [path for path in source.rglob("*") if path.is_file()]:
+            path.chmod(0o666)
+
+        def notes(kind: ActionKind) -> tuple[str, ...]:
+            return planfile.load(os.path.join(planned(source, shelves, kind), "plan.jsonl")).notes
+
+        said = as_nobody(lambda: notes("move"))
+        assert any("so that nothing can be moved: 4; use --as copy" in note for note in said)
+        assert not any("moved" in note for note in as_nobody(lambda: notes("copy")))
 
 
 @pytest.mark.parametrize("flag", ["i", "a"])

@@ -22,7 +22,7 @@ from zeroshelf.records import Action, Outcome, Plan, Progress
 
 _BAD = ("failed", "refused")
 BATCH = 256  # actions whose intents share one fsync
-RENAMED = "have another name on the shelf, because the file system there refuses theirs"
+RENAMED = "under another name, because the file system there refuses its own"
 ACROSS = "hard links need one file system that has them: sort with --as copy or --as symlink"
 NO_LINKS = "a file system may have no symbolic links: sort with --as copy"
 _NO_LINK = {
@@ -30,7 +30,7 @@ _NO_LINK = {
     "symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
     "relative-symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
 }  # what a file system says that has none
-_NOT_KEPT = "are copied without their {}: the file system there doesn't keep it"
+_NOT_KEPT = "copied without its {}: the file system there doesn't keep it"
 
 
 def apply(record: str, progress: Progress | None = None) -> list[Outcome]:
@@ -296,7 +296,8 @@ class _Application:
             for folder in touched:
                 if folder not in seen and folder not in past.folders and folder not in past.times:
                     seen.add(folder)
-                    yield {"times": folder, "mtime_ns": os.stat(folder).st_mtime_ns}
+                    with contextlib.suppress(OSError):  # the action will fail, and say why
+                        yield {"times": folder, "mtime_ns": os.stat(folder).st_mtime_ns}
             for folder in reversed(missing):
                 yield {"folder": folder}
 

@@ -21,6 +21,17 @@ from zeroshelf.files import mounts, names, places, sidecars, tagging, transfer
 from zeroshelf.files.planfile import load, save
 from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
 
+# What a person should know of a plan before saying yes; each of so many pictures.
+_NOTES = {
+    "in_place": "{:,} already lie on their shelf: nothing to do for them",
+    "renamed": "{:,} get a number, because their name is taken on the shelf",
+    "refused": "to be given another name, because the file system there refuses their own: {:,}",
+    "across": "on another file system than the shelf, so that no hard link can lead there: {:,}; "
+    "use --as copy or --as symlink",
+    "stuck": "in folders that may not be changed, so that nothing can be moved: {:,}; "
+    "use --as copy",
+}
+
 __all__ = ["like", "load", "make", "save", "tags", "untags"]
 
 
@@ -74,42 +85,32 @@ def make(
     placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
     shelves = _shelves(sorted({label for _, label, _ in placed}), destination)
     actions: list[Action] = []
-    in_place = renamed = refused = across = 0
+    counts = dict.fromkeys(_NOTES, 0)
     folders = _Folders()
     for picture, label, digest in placed:
         shelf = shelves[label]
         if folders.same(os.path.dirname(picture.path), shelf.path):
-            in_place += 1
+            counts["in_place"] += 1
             continue
         unit = _unit(picture, label, digest, kind)
         there = shelf.copy_of(unit[0])
         if there is not None:
-            in_place += 1
+            counts["in_place"] += 1
             names_of_unit = names.of_unit(_sources(unit), there, shelf.rules)
             fresh = [i for i in range(1, len(unit)) if shelf.is_free(names_of_unit[i])]
         else:
             names_of_unit = shelf.free_names(_sources(unit))
             fresh = list(range(len(unit)))
             usual = names.portable(os.path.basename(picture.path), shelf.rules)
-            refused += usual != os.path.basename(picture.path)
-            renamed += names_of_unit[0] != usual
-            across += kind == "hardlink" and folders.across(picture.path, shelf.path)
+            counts["refused"] += usual != os.path.basename(picture.path)
+            counts["renamed"] += names_of_unit[0] != usual
+            counts["across"] += kind == "hardlink" and folders.across(picture.path, shelf.path)
+            counts["stuck"] += kind == "move" and folders.is_closed(os.path.dirname(picture.path))
         for i in fresh:
             shelf.take(names_of_unit[i])
             actions.append(_aimed(unit[i], os.path.join(shelf.path, names_of_unit[i])))
-    notes = []
-    if in_place:
-        notes.append(f"{in_place:,} already lie on their shelf: nothing to do for them")
-    if renamed:
-        notes.append(f"{renamed:,} get a number, because their name is taken on the shelf")
-    if refused:
-        notes.append(f"{refused:,} get another name, because the file system there refuses theirs")
-    if across:
-        notes.append(
-            f"{across:,} lie on another file system than their shelf: hard links can't lead there, "
-            "so they will be refused; use --as copy or --as symlink"
-        )
-    return Plan(folder, destination, kind, tuple(actions), tuple(notes))
+    notes = tuple(_NOTES[what].format(n) for what, n in counts.items() if n)
+    return Plan(folder, destination, kind, tuple(actions), notes)
 
 
 def tags(
@@ -280,6 +281,7 @@ class _Folders:
     def __init__(self) -> None:
         self._identities: dict[str, places.Identity | None] = {}
         self._mounts: dict[str, mounts.Mount] = {}
+        self._closed: dict[str, bool] = {}
 
     def same(self, one: str, other: str) -> bool:
         """True for two paths of one folder. A link may lead to it."""
@@ -294,6 +296,12 @@ class _Folders:
             return self._mount(os.path.dirname(path)) != self._mount(shelf)
         except OSError:
             return False  # apply will say why
+
+    def is_closed(self, folder: str) -> bool:
+        """True where nothing can be moved out of it."""
+        if folder not in self._closed:
+            self._closed[folder] = os.path.isdir(folder) and not transfer.may_change(folder)
+        return self._closed[folder]
 
     def _identity(self, folder: str) -> places.Identity | None:
         if folder not in self._identities:

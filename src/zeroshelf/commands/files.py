@@ -166,7 +166,9 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
     """What is done, but not as planned: a line each, for however many files."""
     counts = Counter(note for outcome in outcomes for note in outcome.notes)
-    return [f"{count:,} files {note}" for note, count in counts.items()]
+    return [
+        f"{count:,} {'file' if count == 1 else 'files'}: {note}" for note, count in counts.items()
+    ]
 
 
 def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:

@@ -227,11 +227,12 @@ def state(record: str) -> State:
             end = file.read()
     except OSError:
         return "planned"
-    if b"\n" not in end and size <= len(end):
+    end = end[: end.rfind(b"\n") + 1]  # what a kill left of a line counts for nothing
+    if not end and size <= 4096:
         return "planned"  # not one whole line: nothing was begun
     try:
         found: State = json.loads(end.splitlines()[-1])["end"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, IndexError):
         return "partly"
     return found
 
