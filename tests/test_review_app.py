@@ -26,7 +26,7 @@ from zeroshelf.cli import cli
 from zeroshelf.commands.review import keep
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, planfile
-from zeroshelf.review import carrying
+from zeroshelf.review import app, carrying
 from zeroshelf.review.session import MODEL, PERSON, Session
 from zeroshelf.run import classify, reopen
 
@@ -398,3 +398,9 @@ def test_python_has_the_same(tmp_path: Path) -> None:
         ).counts
         == run.counts
     )
+
+
+@pytest.mark.parametrize("seconds", [9e11, -9e11, 1e20, -1e20])
+def test_a_time_that_no_calendar_has_is_left_out(seconds: float) -> None:
+    assert app._day(seconds) is None
+    assert app._day(0) is not None

@@ -34,7 +34,7 @@ from zeroshelf.store import Store
 
 _BAD = ("failed", "refused")
 BATCH = 256  # actions whose intents share one fsync
-RENAMED = "another name on the shelf, because the file system there refuses its own"
+RENAMED = "under another name, because the file system there refuses its own"
 ACROSS = "hard links need one file system that has them: sort with --as copy or --as symlink"
 NO_LINKS = "a file system may have no symbolic links: sort with --as copy"
 _NO_LINK = {
@@ -42,7 +42,7 @@ _NO_LINK = {
     "symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
     "relative-symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
 }  # what a file system says that has none
-_NOT_KEPT = "copied without its {}, which the file system there doesn't keep"
+_NOT_KEPT = "copied without its {}: the file system there doesn't keep it"
 
 
 def apply(record: str, progress: Progress | None = None) -> list[Outcome]:
@@ -233,19 +233,23 @@ class _Application:
                     _drop(part)
                     outcomes[action.target] = self._failed(action, error)
         ready = [(action, part) for action, part in ready if action.target not in outcomes]
-        self._note_fingerprints([(action, part) for action, part in ready if part])
+        self._note_staged([(action, part) for action, part in ready if part])
         return ready
 
-    def _note_fingerprints(self, staged: Sequence[tuple[Action, str]]) -> None:
-        """Of what moves across file systems: by it a copy is known whose original is gone before
-        its line is on the disk, also where the copy has another time."""
-        events = []
+    def _note_staged(self, staged: Sequence[tuple[Action, str]]) -> None:
+        """Of what moves across file systems: by what a copy is known whose original is gone before
+        its line is on the disk, also where it has another time; and the mode that it didn't get."""
+        events: list[dict[str, object]] = []
         for action, part in staged:
-            if action.kind == "move" and action.digest is None:
-                with contextlib.suppress(OSError):
-                    found = transfer.fingerprint(part)
-                    if found is not None:
-                        events.append({"staged": action.target, "fingerprint": found.hex()})
+            if action.kind != "move":
+                continue
+            with contextlib.suppress(OSError):
+                found = transfer.fingerprint(part) if action.digest is None else None
+                mode = stat.S_IMODE(os.lstat(action.source).st_mode)
+                lost = mode if mode != stat.S_IMODE(os.lstat(part).st_mode) else None
+                if found is not None or lost is not None:
+                    digest = None if found is None else found.hex()
+                    events.append({"staged": action.target, "fingerprint": digest, "mode": lost})
         if events:
             self.book.sync(events)
 
@@ -350,7 +354,8 @@ class _Application:
             for folder in touched:
                 if folder not in seen and folder not in past.folders and folder not in past.times:
                     seen.add(folder)
-                    yield {"times": folder, "mtime_ns": os.stat(folder).st_mtime_ns}
+                    with contextlib.suppress(OSError):  # the action will fail, and say why
+                        yield {"times": folder, "mtime_ns": os.stat(folder).st_mtime_ns}
             for folder in reversed(missing):
                 yield {"folder": folder}
 

@@ -133,6 +133,7 @@ def make(
             tally["refused"] += usual != os.path.basename(picture.path)
             tally["renamed"] += names_of_unit[0] != usual
             tally["across"] += kind == "hardlink" and folders.across(picture.path, shelf.path)
+            tally["stuck"] += kind == "move" and folders.is_closed(os.path.dirname(picture.path))
         wanted |= {os.path.join(shelf.path, name) for name in names_of_unit}
         for i in fresh:
             shelf.take(names_of_unit[i])
@@ -163,6 +164,10 @@ _NOTES = {
         "refused; use --as copy or --as symlink",
         "lie on another file system than their shelf: hard links can't lead there, so they will be "
         "refused; use --as copy or --as symlink",
+    ),
+    "stuck": (
+        "lies in a folder that may not be written, so it will be refused; use --as copy",
+        "lie in folders that may not be written, so they will be refused; use --as copy",
     ),
     "removed": (
         "file that an earlier run put on another shelf is removed from there (--keep-earlier: "
@@ -426,6 +431,7 @@ class _Folders:
     def __init__(self) -> None:
         self._identities: dict[str, places.Identity | None] = {}
         self._mounts: dict[str, mounts.Mount] = {}
+        self._closed: dict[str, bool] = {}
 
     def same(self, one: str, other: str) -> bool:
         """True for two paths of one folder. A link may lead to it."""
@@ -440,6 +446,12 @@ class _Folders:
             return self._mount(os.path.dirname(path)) != self._mount(shelf)
         except OSError:
             return False  # apply will say why
+
+    def is_closed(self, folder: str) -> bool:
+        """True where nothing can be moved out of it."""
+        if folder not in self._closed:
+            self._closed[folder] = os.path.isdir(folder) and not transfer.may_change(folder)
+        return self._closed[folder]
 
     def _identity(self, folder: str) -> places.Identity | None:
         if folder not in self._identities:

@@ -139,7 +139,7 @@ def _move_back(entry: Entry, lead: Entry | None) -> _Answer:
     if not is_ours(entry, lead):
         return "refused", "it has changed since it was moved"
     os.makedirs(os.path.dirname(action.source), exist_ok=True)
-    transfer.move(action.target, action.source)
+    transfer.move(action.target, action.source, action.mtime_ns, entry.mode)
     return _DONE
 
 

@@ -34,8 +34,9 @@ def check(ways: Iterable[tuple[str, str, int]], *, moving: bool, advice: str) ->
             need[device] += size
             places.setdefault(device, place)
     for device, size in need.items():
-        free = shutil.disk_usage(places[device]).free
-        if size > free:
+        usage = shutil.disk_usage(places[device])
+        free = usage.free
+        if size > free and (free or usage.total):  # some phones and shares tell neither
             needed = counted(size, "byte is", "bytes are")
             raise UserError(
                 f"{needed} needed in {places[device]}, and {free:,} free there: {advice}"

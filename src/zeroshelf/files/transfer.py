@@ -72,8 +72,9 @@ def rename(source: str, target: str) -> None:
             raise
 
 
-def move(source: str, target: str) -> None:
-    """`rename`, and across file systems: copy, sync, verify, and only then remove."""
+def move(source: str, target: str, mtime_ns: int | None = None, mode: int | None = None) -> None:
+    """`rename`, and across file systems: copy, sync, verify, and only then remove. The copy gets
+    this time and mode, where they are given; a rename changes neither."""
     try:
         rename(source, target)
         return
@@ -83,6 +84,10 @@ def move(source: str, target: str) -> None:
     check_removable(source)
     part = stage(source, target)
     try:
+        if mode is not None:
+            set_mode(part, mode)
+        if mtime_ns is not None:
+            set_times(part, mtime_ns)
         sync([part])
         publish(part, target, source)
     except OSError:
@@ -91,13 +96,21 @@ def move(source: str, target: str) -> None:
     remove_original(source, target)
 
 
+def may_change(folder: str) -> bool:
+    """True where this user can remove and make files in it, as far as a look tells."""
+    may = os.W_OK | os.X_OK
+    if os.access in os.supports_effective_ids:
+        return os.access(folder, may, effective_ids=True)
+    return os.access(folder, may)
+
+
 def check_may_leave(path: str) -> None:
     """Raises OSError where a file can't be moved out of its folder for the folder's sake."""
     folder = os.path.dirname(path)
     what = "it can be copied, not moved"
     if mounts.is_read_only(folder):
         raise OSError(errno.EROFS, f"{os.strerror(errno.EROFS)}: {what}", path)
-    if not _may_write(folder):
+    if not may_change(folder):
         raise OSError(errno.EACCES, f"its folder may not be changed: {what}", path)
     at, above = os.lstat(path), os.stat(folder)
     if above.st_mode & stat.S_ISVTX and _user() not in (None, 0, at.st_uid, above.st_uid):
@@ -356,13 +369,6 @@ def _user() -> int | None:
     """0 for one who may do everything; None where users have no numbers."""
     geteuid = getattr(os, "geteuid", None)
     return geteuid() if geteuid else None
-
-
-def _may_write(folder: str) -> bool:
-    may = os.W_OK | os.X_OK
-    if os.access in os.supports_effective_ids:
-        return os.access(folder, may, effective_ids=True)
-    return os.access(folder, may)
 
 
 def _is_immutable(path: str) -> bool:
