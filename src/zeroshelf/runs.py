@@ -12,9 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import platformdirs
-
-from zeroshelf import edits
+from zeroshelf import edits, homes
 from zeroshelf import question as request
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, names, planfile
@@ -47,9 +45,8 @@ class RunRecord:
 
 
 def root() -> str:
-    """In the user's state folder, or the folder that ZEROSHELF_RUNS names."""
-    state = platformdirs.user_state_dir("zeroshelf", False)
-    return os.path.abspath(os.environ.get("ZEROSHELF_RUNS") or os.path.join(state, "runs"))
+    """In the user's state folder, or the folder that ZEROSHELF_RUNS names. Raises `UserError`."""
+    return homes.runs()
 
 
 def new(plan: Plan) -> tuple[str, str]:

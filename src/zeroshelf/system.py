@@ -95,6 +95,21 @@ def is_superuser() -> bool:
     return geteuid is not None and geteuid() == 0
 
 
+def may_write(folder: str) -> bool:
+    """Whether this process may make files in `folder`, as far as the system tells beforehand."""
+    effective = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+    return os.access(folder, os.W_OK | os.X_OK, **effective)
+
+
+def is_private(at: os.stat_result) -> bool:
+    """True where a file or folder belongs to this user and no other may write there. Windows keeps
+    each user's temporary files apart by itself."""
+    getuid = getattr(os, "geteuid", None)
+    if getuid is None:
+        return True
+    return at.st_uid == getuid() and not at.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
 def exclusive_port(listening: socket.socket) -> None:
     """Let no other program listen on the address of `listening` too. Call before `bind`.
 

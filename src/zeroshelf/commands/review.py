@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zeroshelf.commands.options import classifying, placing, showing
+from zeroshelf.commands.options import check_homes, classifying, placing, showing
 from zeroshelf.commands.sort import plan_folder
 from zeroshelf.counting import counted
 from zeroshelf.errors import NothingToSort, UserError
@@ -160,6 +160,7 @@ def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
         to = sorting["to"]
         if to is None and sorting["kind"] != "tag":
             to = os.path.abspath(what) + "-sorted"
+        check_homes(screen)
         run, planned = plan_folder(screen, {**sorting, "folder": what, "to": to})
         with screen.progress() as progress:
             run.save(planned, progress)

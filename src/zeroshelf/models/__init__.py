@@ -15,6 +15,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from zeroshelf import homes
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, digest, graph, installed, ort
 from zeroshelf.models import layout as layouts
@@ -47,7 +48,7 @@ def find(name: str | None = None) -> Model:
     None means the one that ZEROSHELF_MODEL names, else the most accurate that is installed, else
     the starter. Raises `UserError` where there is no such model; nothing is ever fetched.
     """
-    if not name and (chosen := os.environ.get("ZEROSHELF_MODEL")):
+    if not name and (chosen := homes.variable("ZEROSHELF_MODEL")):
         try:
             return find(chosen)
         except UserError as trouble:  # nobody typed that name just now
