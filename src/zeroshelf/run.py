@@ -27,6 +27,7 @@ from zeroshelf import (
     results,
     runs,
     sheet,
+    system,
 )
 from zeroshelf import decisions as deciding
 from zeroshelf import embeddings as embedding
@@ -396,7 +397,7 @@ class Run:
     def _rows_of(self, paths: Iterable[str]) -> list[int]:
         place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
         try:
-            return [place[os.path.join(self.question.folder, path)] for path in paths]
+            return [place[system.below(self.question.folder, path)] for path in paths]
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} is no picture of this run") from None
 

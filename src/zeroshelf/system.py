@@ -95,6 +95,17 @@ def is_superuser() -> bool:
     return geteuid is not None and geteuid() == 0
 
 
+def font_folders() -> list[str]:
+    """Where the system and the user keep fonts; none of them needs to be there."""
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        own = os.path.join(os.environ.get("LOCALAPPDATA", home), "Microsoft", "Windows", "Fonts")
+        return [os.path.join(os.environ.get("WINDIR", r"C:\Windows"), "Fonts"), own]
+    if sys.platform == "darwin":
+        return ["/System/Library/Fonts", "/Library/Fonts", f"{home}/Library/Fonts"]
+    return ["/usr/share/fonts", "/usr/local/share/fonts", f"{home}/.local/share/fonts"]
+
+
 def may_write(folder: str) -> bool:
     """Whether this process may make files in `folder`, as far as the system tells beforehand."""
     effective = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
@@ -238,6 +249,17 @@ def relative(path: str, start: str) -> str:
         return os.path.relpath(path, start)
     except ValueError:
         return os.path.abspath(path)
+
+
+def slashed(path: str) -> str:
+    """A path with "/" between its parts, on Windows too. Elsewhere a "\\" is part of a name."""
+    return path.replace(os.sep, "/")
+
+
+def below(folder: str, path: str) -> str:
+    """The absolute path of `path` in `folder`, in the system's own spelling: from "deep/a.jpg" also
+    on Windows, or from what is absolute already."""
+    return os.path.normpath(os.path.join(folder, path))
 
 
 def same_place(one: str, other: str) -> bool:
