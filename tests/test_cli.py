@@ -360,9 +360,11 @@ def test_options_that_contradict_each_other(
 
 
 def test_what_untag_cannot_read_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "b.xmp").write_text("no XMP")
+    (folder / "b.xmp").write_text("no XMP, but it names zeroshelf/cat")
+    (folder / "c.xmp").write_text("neither XMP nor ours")
     assert command("untag", folder, "--yes") == 1
-    assert f"left alone: {folder / 'b.xmp'}: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"left alone: {folder / 'b.xmp'}: " in told and "c.xmp" not in told
 
 
 def test_an_export_of_marks_never_takes_a_files_place(

@@ -1,8 +1,7 @@
 """Turns a file's content into an upright RGB picture. Called from one thread a core.
 
-Pillow's plugins are opened directly, each by the format that the first bytes name: no registry is
-searched, and Pillow's process-wide switches (truncated files, pixel limit) are never touched, so
-that two threads can't disturb each other.
+`codecs` opens each format. Pillow's process-wide switches (truncated files, pixel limit) are never
+touched, so that two threads can't disturb each other.
 """
 
 from __future__ import annotations
@@ -11,35 +10,24 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from io import FileIO
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from blake3 import blake3
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile, Jpeg2KImagePlugin, JpegImagePlugin
 
 from zeroshelf import system
 from zeroshelf.errors import Unreadable
-from zeroshelf.files import foreign, kinds
-from zeroshelf.files.foreign import Opened
+from zeroshelf.files import codecs, foreign, kinds, repairs, unusual
+from zeroshelf.files.depth import scaled
+from zeroshelf.files.opened import CutShort, Opened, note_on_rows
 
 MAX_BYTES = 1 << 30  # of a file that is held in memory, a few at a time
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
 THUMBNAIL = 160  # pixels of the longer side
-MOST = 0.9  # of the rows must be there in a truncated file
 # Decode a JPEG at least so many times larger than asked: 1 - cosine 7e-4 on grainy 12 megapixels.
 _DRAFT = 2.5
 
@@ -53,7 +41,6 @@ _TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-_SUBFILE_TYPE = 0x00FE  # bit 0: a reduced copy of another page
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # "Corrupt EXIF data"
 _WHITE = (255, 255, 255, 255)
 
@@ -63,7 +50,7 @@ class Decoded:
     image: Image.Image  # RGB, upright, 1/scale of the full size, rounded up
     width: int  # of the full picture, upright
     height: int
-    scale: int = 1  # DCT factor of a JPEG: 1, 2, 4 or 8. Crop boxes are width / scale, exactly
+    scale: int = 1  # 1, 2, 4, ...: decoded so much smaller. Crop boxes are width / scale, exactly
     note: str | None = None  # what a person should know: the file is cut short
 
 
@@ -149,11 +136,14 @@ def _pictures(data: Content, short_side: int, suffix: str) -> Iterator[Decoded]:
     kind = kinds.VIDEO if isinstance(data, Film) else kinds.of(data[: kinds.HEAD], suffix)
     if kind is None:
         raise Unreadable("empty file" if not data else "no picture that zeroshelf knows")
+    trouble = Unreadable(f"broken {kind} file: nothing of it can be shown")
     found = False
     try:
         for opened in _open_all(data, kind):
             yield _decode(opened, short_side)
             found = True
+    except CutShort as error:
+        trouble = error
     except Unreadable:
         if not found:
             raise
@@ -161,11 +151,45 @@ def _pictures(data: Content, short_side: int, suffix: str) -> Iterator[Decoded]:
         raise Unreadable("too large for this machine's memory") from None
     # A broken file makes a decoder raise anything: SyntaxError, struct.error, IndexError, ...
     except Exception as error:
-        if not found:
-            raise Unreadable(f"broken {kind} file: {_one_line(error)}") from None
-        return
+        trouble = Unreadable(f"broken {kind} file: {_one_line(error)}")
     if not found:
-        raise Unreadable(f"broken {kind} file: nothing of it can be shown")
+        if isinstance(data, Film):
+            raise trouble
+        yield _second_try(data, kind, short_side, trouble)
+
+
+def _second_try(data: bytes, kind: str, short_side: int, trouble: Unreadable) -> Decoded:
+    """A picture that Pillow refused: without its metadata, or by a decoder for rare kinds. Raises
+    `trouble` where both refuse it too."""
+    tried = {data}
+    try:
+        for simpler, turn in repairs.attempts(data, kind):
+            if simpler in tried:
+                continue
+            tried.add(simpler)
+            try:
+                opened = next(codecs.open_all(simpler, kind, _limit))
+                return _decode(replace(opened, orientation=opened.orientation or turn), short_side)
+            except (Unreadable, MemoryError) as error:
+                if not isinstance(error, CutShort):
+                    raise
+            except Exception:  # as above: the next one may do
+                continue
+        if (unusual_one := unusual.open_unusual(data, kind, _limit)) is not None:
+            return _decode(unusual_one, short_side)
+    except Unreadable:
+        raise  # too large, or an extra is missing
+    except MemoryError:
+        raise Unreadable("too large for this machine's memory") from None
+    except Exception as error:
+        raise Unreadable(f"broken {kind} file: {_one_line(error)}") from None
+    raise trouble
+
+
+def _open_all(data: Content, kind: str) -> Iterator[Opened]:
+    if isinstance(data, Film):
+        return foreign.video(data.open, _limit)
+    return codecs.open_all(data, kind, _limit)
 
 
 def thumbnail(decoded: Decoded, side: int = THUMBNAIL) -> Image.Image:
@@ -193,9 +217,11 @@ def _decode(opened: Opened, short_side: int) -> Decoded:
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         scale = _draft(image, _DRAFT * short_side)
         image.decodermaxblock = max(len(opened.data), 1)  # one call, not one each 64 KB
+    elif isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
+        scale = codecs.jpeg2000_scale(image, opened.data, _DRAFT * short_side)
     progressive = "progressive" in image.info  # keeps every coefficient in memory, at any scale
     _limit(width, height, 1 if progressive else scale)
-    note = None
+    note = opened.note
     try:
         image.load()
     except OSError:
@@ -247,17 +273,8 @@ def _rescue(image: ImageFile.ImageFile, data: bytes, short_side: int) -> tuple[I
     try:
         rows = np.asarray(image)
     except Exception:
-        raise Unreadable("broken or cut short: nothing of it can be shown") from None
-    there = len(rows) - max(_blank_rows(rows), _blank_rows(rows[::-1]))
-    if there < MOST * len(rows):
-        raise Unreadable(f"cut short: {100 * there // len(rows)} % of it is there")
-    return image, "cut short: the end is missing"
-
-
-def _blank_rows(rows: npt.NDArray[np.generic]) -> int:
-    """How many rows hold nothing but the first row's value: those that no decoder wrote. They may
-    lie anywhere, for a GIF comes interlaced."""
-    return int((rows == rows[0, 0]).reshape(len(rows), -1).all(axis=1).sum())
+        raise CutShort("broken or cut short: nothing of it can be shown") from None
+    return image, note_on_rows(rows)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -265,7 +282,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if mode == "RGB" and "transparency" not in image.info:
         return image
     if mode in ("I", "F") or mode.startswith("I;16"):
-        return _scaled(image)
+        return Image.fromarray(scaled(np.asarray(image))).convert("RGB")
     if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         # .convert("RGB") would show the colours that the transparency hides
         flat = Image.new("RGBA", image.size, _WHITE)
@@ -274,67 +291,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _scaled(image: Image.Image) -> Image.Image:
-    """16 and 32 bits by hand: Pillow's own conversion clips to white or black.
-
-    Integers are held against the smallest of 8, 10, 12, 14, 16 bits that takes them all, floats
-    and larger integers against their own range.
-    """
-    values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if image.mode != "F" and low >= 0 and high < 65536:
-        low = 0.0
-        high = next(float(top) for top in (255, 1023, 4095, 16383, 65535) if high <= top)
-    grey = (values - low) * (255.0 / (high - low) if high > low else 0.0)
-    return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
-
-
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text[:120]
-
-
-# --- one opener a format --------------------------------------------------------------------------
-
-
-def _plugin(cls: type[ImageFile.ImageFile]) -> Callable[[bytes], Iterator[Opened]]:
-    return lambda data: iter((Opened(cls(io.BytesIO(data)), data),))
-
-
-def _single(
-    open_image: Callable[[bytes, foreign.Limit], Opened],
-) -> Callable[[bytes], Iterator[Opened]]:
-    return lambda data: iter((open_image(data, _limit),))
-
-
-def _tiff(data: bytes) -> Iterator[Opened]:
-    """Its pages: the first, and some more of a long one, without reduced copies of others."""
-    first = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
-    pages = getattr(first, "n_frames", 1)
-    yield Opened(first, data)
-    for page in sorted({pages * part // foreign.FRAMES for part in range(1, foreign.FRAMES)} - {0}):
-        image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
-        image.seek(page)
-        if not image.tag_v2.get(_SUBFILE_TYPE, 0) & 1:
-            yield Opened(image, data)
-
-
-def _open_all(data: Content, kind: str) -> Iterator[Opened]:
-    if isinstance(data, Film):
-        return foreign.video(data.open, _limit)
-    return _OPENERS[kind](data)
-
-
-_OPENERS: dict[str, Callable[[bytes], Iterator[Opened]]] = {
-    "JPEG": _plugin(JpegImagePlugin.JpegImageFile),
-    "PNG": _plugin(PngImagePlugin.PngImageFile),
-    "GIF": _plugin(GifImagePlugin.GifImageFile),
-    "WEBP": _plugin(WebPImagePlugin.WebPImageFile),
-    "TIFF": _tiff,
-    "BMP": _plugin(BmpImagePlugin.BmpImageFile),
-    "AVIF": _plugin(AvifImagePlugin.AvifImageFile),
-    "HEIF": _single(foreign.heif),
-    "JXL": _single(foreign.jxl),
-    kinds.RAW: _single(foreign.raw),
-    kinds.VIDEO: lambda data: foreign.video(lambda: io.BytesIO(data), _limit),
-}

@@ -340,3 +340,4 @@ class Outcome:
     action: Action
     status: Literal["done", "already", "refused", "failed"]
     reason: str = ""
+    notes: tuple[str, ...] = ()  # of one that is done: what is not as planned, in words for many

@@ -60,7 +60,7 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
     from zeroshelf import runs
     from zeroshelf import undo as undoing
 
-    found = runs.find(run) if run else runs.newest_applied()
+    found = runs.newest_applied() if run is None else runs.find(run)
     if not confirmed(screen, yes, f"Undo run {found.id} in {found.destination}?"):
         return _declined(screen, found)
     with screen.progress() as progress:
@@ -201,7 +201,13 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
         for o in outcomes
         if o.status in ("refused", "failed")
     ]
-    return {"counts": dict(counts), "trouble": trouble}
+    return {"counts": dict(counts), "trouble": trouble, "notes": notes(outcomes)}
+
+
+def notes(outcomes: Sequence[Outcome]) -> list[str]:
+    """What is done, but not as planned: a line each, for however many files."""
+    counts = Counter(note for outcome in outcomes for note in outcome.notes)
+    return [f"{counted(count, 'file')}: {note}" for note, count in counts.items()]
 
 
 def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
@@ -213,6 +219,8 @@ def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
     screen.say(f"{counted(counts['done'] - len(removed), 'file')} {done}{already}.")
     if removed and done != "put back":
         screen.say(f"{counted(len(removed), 'file')} of earlier runs removed from other shelves.")
+    for note in notes(outcomes):
+        screen.warn(note)
     trouble = [o for o in outcomes if o.status in ("refused", "failed")]
     for outcome in trouble:
         screen.complain(f"left alone: {outcome.action.source}: {outcome.reason}")

@@ -10,6 +10,7 @@ from zeroshelf.files import kinds
 _LIBRARIES = {  # format: its library, the extra that brings it, what a person calls it
     kinds.RAW: ("rawpy", "raw", "RAW"),
     kinds.JXL: ("imagecodecs", "jxl", "JPEG XL"),
+    kinds.JXR: ("imagecodecs", "codecs", "JPEG XR"),
     kinds.VIDEO: ("av", "video", "video"),
 }
 
@@ -20,7 +21,29 @@ def has(kind: str) -> bool:
     return kind not in _LIBRARIES or find_spec(_LIBRARIES[kind][0]) is not None
 
 
+@cache
+def has_codecs(kind: str) -> bool:
+    """True where the rare kinds of "TIFF" or "JPEG" can be read that Pillow has no decoder for."""
+    needed = ("imagecodecs", "tifffile") if kind == "TIFF" else ("imagecodecs",)
+    return all(find_spec(name) is not None for name in needed)
+
+
 def advice(kind: str) -> str:
     """One line: what to install."""
     _, extra, name = _LIBRARIES[kind]
+    return _line(name, extra)
+
+
+def codecs_advice(name: str) -> str:
+    """The same for a rare kind that goes by `name`: "12-bit JPEG"."""
+    return _line(name, "codecs")
+
+
+def _line(name: str, extra: str) -> str:
     return f"{name}: `pip install 'zeroshelf[{extra}]'` reads it"
+
+
+def installed() -> str:
+    """The libraries that are there, as one word: what was refused without one is tried again."""
+    names = ("av", "imagecodecs", "rawpy", "tifffile")
+    return ",".join(name for name in names if find_spec(name) is not None)

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import IO, Any
 
+import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import extras, kinds
+from zeroshelf.files.depth import scaled
+from zeroshelf.files.opened import Limit, Opened
 
 FRAMES = 5  # of a video, spread evenly; the mean of their embeddings speaks for it
 _PATIENCE = 60  # frames decoded after a jump
-
-Limit = Callable[[int, int], None]  # raises Unreadable where width x height is too much
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    image: Image.Image
-    data: bytes  # what the image is decoded from; of a RAW the preview inside, of a film nothing
-    orientation: int | None = None  # as EXIF counts, where only the container knows
 
 
 def heif(data: bytes, limit: Limit) -> Opened:
@@ -66,11 +59,8 @@ def jxl(data: bytes, limit: Limit) -> Opened:
         raise Unreadable(extras.advice(kinds.JXL)) from None
     limit(*_jxl_size(data))
     pixels = imagecodecs.jpegxl_decode(data, index=0)
-    if pixels.dtype.kind == "f":
-        pixels = (pixels.clip(0, 1) * 255).round().astype("uint8")
-    elif pixels.dtype.itemsize > 1:
-        pixels = (pixels >> 8 * (pixels.dtype.itemsize - 1)).astype("uint8")
-    return Opened(Image.fromarray(pixels.squeeze()), data, 1)
+    white = None if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
+    return Opened(Image.fromarray(scaled(pixels, white or 1.0).squeeze()), data, 1)
 
 
 def video(open_file: Callable[[], IO[bytes]], limit: Limit) -> Iterator[Opened]:

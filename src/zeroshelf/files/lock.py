@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 
 from zeroshelf.errors import UserError
-from zeroshelf.files import names
+from zeroshelf.files import places
 
 with warnings.catch_warnings():  # where a system has no locks of its own, a marker file serves
     warnings.filterwarnings("ignore", "only soft file lock")
@@ -83,7 +83,7 @@ def _busy_folder(path: str, mine: list[str]) -> str | None:
             _remove(path)
             return None
         if theirs is not None:
-            return next((t for t in theirs for own in mine if _overlap(t, own)), None)
+            return next((t for t in theirs for own in mine if places.overlap(t, own)), None)
     return os.path.dirname(path)  # held, and nobody says for what: then for all
 
 
@@ -97,7 +97,3 @@ def _folders(path: str) -> list[str] | None:
         except (OSError, ValueError, TypeError):
             continue
     return None
-
-
-def _overlap(one: str, other: str) -> bool:
-    return one == other or names.inside(one, other) or names.inside(other, one)
