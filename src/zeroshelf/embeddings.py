@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import pictures
+from zeroshelf import pictures, system
 from zeroshelf.errors import Unreadable
 from zeroshelf.flaws import flaw
 from zeroshelf.preprocess import to_pixels
@@ -182,7 +182,7 @@ def _work(
     """The answers for the rows `todo`, with no more than a few batches under way."""
     if not todo:
         return
-    count = workers or len(os.sched_getaffinity(0))
+    count = workers or system.processors()
     size = max(1, min(encoder.batch_size, len(todo) // (4 * count)))  # small work, small batches
     with ThreadPoolExecutor(count, thread_name_prefix="embed") as pool:
         under_way: deque[Future[list[_Answer]]] = deque()

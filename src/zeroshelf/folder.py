@@ -13,9 +13,9 @@ import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from zeroshelf import checks
+from zeroshelf import checks, system
 from zeroshelf.errors import UserError
-from zeroshelf.files import companions, extras, kinds, places
+from zeroshelf.files import companions, extras, kinds, names, places
 from zeroshelf.records import Folder, Picture, Skipped
 
 # Folders that programs and systems keep for themselves; sorting them would break a library.
@@ -26,8 +26,6 @@ _LIBRARY_SUFFIXES = (".photoslibrary", ".photolibrary", ".aplibrary", ".lrdata",
 
 _STUBS = (".icloud", ".nextcloud", ".owncloud")  # .a.heic.icloud stands for one in a cloud
 _IN_THE_CLOUD = "only a placeholder: the picture itself is in the cloud"
-
-_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(slots=True)
@@ -167,15 +165,16 @@ def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:
 
 
 def _excluder(patterns: Sequence[str]) -> Callable[[str], bool]:
-    names = [p for p in patterns if "/" not in p.strip("/")]
+    patterns = [system.slashed(pattern) for pattern in patterns]
+    plain = [p for p in patterns if "/" not in p.strip("/")]
     paths = [p.strip("/") for p in patterns if "/" in p.strip("/")]
     if not patterns:
         return lambda path: False
-    name = re.compile("|".join(fnmatch.translate(p.strip("/")) for p in names) or r"(?!)")
+    name = re.compile("|".join(fnmatch.translate(p.strip("/")) for p in plain) or r"(?!)")
     whole = re.compile("|".join(fnmatch.translate(p) for p in paths) or r"(?!)")
 
     def excluded(path: str) -> bool:
-        slashed = path.replace(os.sep, "/")
+        slashed = system.slashed(path)
         return bool(name.match(slashed.rpartition("/")[2]) or whole.match(slashed))
 
     return excluded
@@ -223,33 +222,26 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
 
 def _head(path: str) -> tuple[bytes, os.stat_result]:
     """Not blocked by a FIFO that took the file's place since the listing."""
-    descriptor = os.open(path, _OPEN)
+    descriptor = os.open(path, system.READ_FLAGS)
     try:
         at = os.fstat(descriptor)
-        if not stat.S_ISREG(at.st_mode) or _is_placeholder(at):
+        if not stat.S_ISREG(at.st_mode) or system.is_placeholder(at):
             return b"", at
         return os.read(descriptor, kinds.HEAD), at
     finally:
         os.close(descriptor)
 
 
-def _is_placeholder(at: os.stat_result) -> bool:
-    """True where reading would fetch the file from a cloud (macOS dataless, Windows recall)."""
-    if getattr(at, "st_flags", 0) & 0x40000000:
-        return True
-    return bool(getattr(at, "st_file_attributes", 0) & (0x1000 | 0x40000 | 0x400000))
-
-
 def _why_not(head: bytes, at: os.stat_result, suffix: str) -> str | None:
     """Why a file that is named like a picture is none; None where its name promised nothing."""
-    if _is_placeholder(at):
+    if system.is_placeholder(at):
         return _IN_THE_CLOUD if suffix in _SUFFIXES else None
     if suffix not in kinds.PICTURE_SUFFIXES:
         return None
     if not at.st_size:
         return "empty file"
     if not any(head):
-        hole = not getattr(at, "st_blocks", 1)
+        hole = system.allocated(at) == 0
         return "holds no data: a hole or a placeholder" if hole else "begins with zeros only"
     return "named like a picture, but its content is none"
 
@@ -261,7 +253,7 @@ def _look_at_link(path: str, suffix: str, root: str, found: _Found) -> None:
     target = os.path.realpath(path)
     if not os.path.exists(target):
         found.skipped.append(Skipped(path, "a link that leads nowhere"))
-    elif os.path.commonpath([os.path.realpath(root), target]) == os.path.realpath(root):
+    elif target == (real := os.path.realpath(root)) or names.inside(target, real):
         found.left_out += 1  # the picture itself is seen where it lies
     else:
         found.skipped.append(Skipped(path, "a link that leads out of the folder: not followed"))

@@ -30,6 +30,7 @@ from zeroshelf import (
     results,
     runs,
     sheet,
+    system,
 )
 from zeroshelf import decisions as deciding
 from zeroshelf import embeddings as embedding
@@ -418,7 +419,7 @@ class Run:
         place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
         try:
             return [
-                place[os.path.join(self.question.folder, checks.path(path, "a picture"))]
+                place[system.below(self.question.folder, checks.path(path, "a picture"))]
                 for path in paths
             ]
         except KeyError as missing:

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import platformdirs
-
-from zeroshelf import checks, edits
+from zeroshelf import checks, edits, homes
 from zeroshelf import question as request
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, mounts, names, places, planfile
@@ -51,9 +49,8 @@ class RunRecord:
 
 
 def root() -> str:
-    """In the user's state folder, or the folder that ZEROSHELF_RUNS names."""
-    state = platformdirs.user_state_dir("zeroshelf", False)
-    return os.path.abspath(os.environ.get("ZEROSHELF_RUNS") or os.path.join(state, "runs"))
+    """In the user's state folder, or the folder that ZEROSHELF_RUNS names. Raises `UserError`."""
+    return homes.runs()
 
 
 def new(plan: Plan) -> tuple[str, str]:

@@ -7,7 +7,6 @@ import heapq
 import html as markup
 import io
 import os
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from zeroshelf import system
 from zeroshelf.records import OTHER
 from zeroshelf.results import Row, Thumbnails
 
@@ -223,16 +223,8 @@ def _open(path: str, size: int) -> ImageFont.FreeTypeFont | None:
 @lru_cache(maxsize=1)
 def _installed() -> Mapping[str, str]:
     """Upright fonts of regular weight, by file name in small letters."""
-    home = os.path.expanduser("~")
-    folders = {
-        "win32": [os.path.join(os.environ.get("WINDIR", r"C:\Windows"), "Fonts")],
-        "darwin": ["/System/Library/Fonts", "/Library/Fonts", f"{home}/Library/Fonts"],
-    }.get(
-        sys.platform,
-        ["/usr/share/fonts", "/usr/local/share/fonts", f"{home}/.local/share/fonts"],
-    )
     found: dict[str, str] = {}
-    for folder in folders:
+    for folder in system.font_folders():
         for place, _, names in os.walk(folder):
             for name in names:
                 low = name.lower()

@@ -95,6 +95,32 @@ def is_superuser() -> bool:
     return geteuid is not None and geteuid() == 0
 
 
+def font_folders() -> list[str]:
+    """Where the system and the user keep fonts; none of them needs to be there."""
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        own = os.path.join(os.environ.get("LOCALAPPDATA", home), "Microsoft", "Windows", "Fonts")
+        return [os.path.join(os.environ.get("WINDIR", r"C:\Windows"), "Fonts"), own]
+    if sys.platform == "darwin":
+        return ["/System/Library/Fonts", "/Library/Fonts", f"{home}/Library/Fonts"]
+    return ["/usr/share/fonts", "/usr/local/share/fonts", f"{home}/.local/share/fonts"]
+
+
+def may_write(folder: str) -> bool:
+    """Whether this process may make files in `folder`, as far as the system tells beforehand."""
+    effective = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+    return os.access(folder, os.W_OK | os.X_OK, **effective)
+
+
+def is_private(at: os.stat_result) -> bool:
+    """True where a file or folder belongs to this user and no other may write there. Windows keeps
+    each user's temporary files apart by itself."""
+    getuid = getattr(os, "geteuid", None)
+    if getuid is None:
+        return True
+    return at.st_uid == getuid() and not at.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
 def exclusive_port(listening: socket.socket) -> None:
     """Let no other program listen on the address of `listening` too. Call before `bind`.
 
@@ -223,6 +249,17 @@ def relative(path: str, start: str) -> str:
         return os.path.relpath(path, start)
     except ValueError:
         return os.path.abspath(path)
+
+
+def slashed(path: str) -> str:
+    """A path with "/" between its parts, on Windows too. Elsewhere a "\\" is part of a name."""
+    return path.replace(os.sep, "/")
+
+
+def below(folder: str, path: str) -> str:
+    """The absolute path of `path` in `folder`, in the system's own spelling: from "deep/a.jpg" also
+    on Windows, or from what is absolute already."""
+    return os.path.normpath(os.path.join(folder, path))
 
 
 def same_place(one: str, other: str) -> bool:

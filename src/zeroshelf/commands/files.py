@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zeroshelf.commands.options import DECLINED, check_confirmable, confirmed, showing, yes
+from zeroshelf.commands.options import (
+    DECLINED,
+    check_confirmable,
+    check_homes,
+    confirmed,
+    showing,
+    yes,
+)
 from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
@@ -88,6 +95,8 @@ def untag(
     check_confirmable(yes or dry_run, ", or --dry-run to look first")
     if in_files:
         exiftool.find()
+    if not dry_run:
+        check_homes(screen)
     planned = plan.untags(folder, prefix, in_files=in_files)
     say = screen.say if dry_run else screen.detail
     for action in planned.actions:

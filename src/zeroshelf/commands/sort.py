@@ -12,6 +12,7 @@ from zeroshelf.commands.files import finish
 from zeroshelf.commands.options import (
     DECLINED,
     check_confirmable,
+    check_homes,
     classifying,
     confirmed,
     given_labels,
@@ -60,6 +61,7 @@ def sort(dry_run: bool, yes: bool, screen: Screen, **given: Any) -> int:
 @showing
 def plan(screen: Screen, **given: Any) -> int:
     """Make the plan and its report. `zeroshelf apply` carries it out, at once or another day."""
+    check_homes(screen)
     try:
         run, planned = plan_folder(screen, given)
     except NothingToSort as nothing:
@@ -83,6 +85,8 @@ def sort_folder(
 ) -> int:
     """Plan, ask, apply, report; the exit code. Pictures in `broken` are expected to be skipped, and
     don't count as trouble."""
+    if not dry_run:
+        check_homes(screen)
     try:
         run, planned = plan_folder(screen, given)
     except NothingToSort as nothing:

@@ -86,7 +86,7 @@ class CacheFile:
         with contextlib.suppress(sqlite3.Error, AttributeError):
             self._db.close()
         self._db = _connect(":memory:")
-        what = f"can't be used ({error})"
+        what = f"can't be used ({error}; ZEROSHELF_CACHE names another folder)"
         if _is_damage(error):
             with contextlib.suppress(OSError):
                 what = f"is damaged and was set aside as {_set_aside(self.path)}"

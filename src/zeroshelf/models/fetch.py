@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from zeroshelf import homes
 from zeroshelf.errors import UserError
 from zeroshelf.telemetry import huggingface_hub
 
@@ -113,8 +114,6 @@ def _bring(remote: Remote, file: RemoteFile, target: Path) -> None:
 
 def checkpoint(repo: str, revision: str | None = None) -> Path:
     """A checkpoint of torch for the export, without its pickles, in the cache."""
-    import platformdirs
-
     remote = look(repo, revision)
     kinds = (".json", ".txt", ".safetensors", ".model", ".jinja")
     files = [file for file in remote.files if file.path.endswith(kinds)]
@@ -123,7 +122,7 @@ def checkpoint(repo: str, revision: str | None = None) -> Path:
         found = f"only {pickles[0]}, which is pickled" if pickles else "no weights"
         raise UserError(f"{repo} has {found}; zeroshelf opens .safetensors only")
     name = f"{repo.replace('/', '--')}@{remote.revision[:12]}"
-    folder = Path(platformdirs.user_cache_dir("zeroshelf"), "checkpoints", name)
+    folder = Path(homes.cache(), "checkpoints", name)
     download(remote, files, folder)
     return folder
 
