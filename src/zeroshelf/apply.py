@@ -52,7 +52,7 @@ class _Application:
         actions = self.plan.actions
         self._check_space()
         if any(map(tagging.is_in_file, actions)):
-            with ExifTool() as self.exiftool:
+            with ExifTool(self.book.work) as self.exiftool:
                 return self._run(actions)
         return self._run(actions)
 
