@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from zeroshelf.errors import UserError
-from zeroshelf.files import companions, extras, kinds
+from zeroshelf.files import companions, extras, kinds, places
 from zeroshelf.records import Folder, Picture, Skipped
 
 # Folders that programs and systems keep for themselves; sorting them would break a library.
@@ -95,6 +95,7 @@ def _walk(
         raise UserError(f"{root} {what}")
     excluded = _excluder(exclude)
     left_out = {os.path.abspath(path) for path in leave_out}
+    by_identity = {places.identity(path) for path in left_out} - {None}  # whatever its path is
     seen: set[tuple[int, int]] = set()
     folders = [root]
     while folders:
@@ -116,7 +117,11 @@ def _walk(
             elif _hidden(entry.name) or excluded(entry.path[len(root) :].lstrip(os.sep)):
                 found.left_out += 1
             elif _is_folder(entry, follow):
-                if entry.path in left_out or _is_system(entry.name):
+                if (
+                    entry.path in left_out
+                    or (by_identity and places.identity(entry.path) in by_identity)
+                    or _is_system(entry.name)
+                ):
                     found.left_out += 1
                 else:
                     folders.append(entry.path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -55,22 +56,25 @@ class PictureEdit:
 @dataclass(slots=True)
 class Entry:
     """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
-    also where there is no target then."""
+    also where there is no target then. `fingerprint`: see `transfer`, where the plan knows no
+    digest."""
 
     action: Action
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
     stamp: tuple[int, int] | None = None
     rewrite: Rewrite | None = None
     edit: PictureEdit | None = None
+    fingerprint: bytes | None = None
 
 
 @dataclass(slots=True)
 class Past:
     entries: dict[str, Entry] = field(default_factory=dict)  # by target, in the order of intents
-    folders: dict[str, None] = field(default_factory=dict)  # that the run made, parents first
-    times: dict[str, int] = field(
-        default_factory=dict
-    )  # mtime_ns of folders before it changed them
+    # that the run made, or took over from a run that was undone before it: to go when empty
+    folders: dict[str, None] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)  # mtime_ns of folders before any change
+    instead: dict[str, str] = field(default_factory=dict)  # the plan's target -> one with a name
+    # that the file system takes
     state: State = "planned"
 
     def see(self, event: dict[str, Any]) -> None:
@@ -87,16 +91,31 @@ class Past:
             case {"edit": target, "backup": backup, "before": before, "after": after}:
                 digests = (None if one is None else bytes.fromhex(one) for one in (before, after))
                 self.entries[target].edit = PictureEdit(backup, *digests)
+            case {"staged": target, "fingerprint": found}:
+                self.entries[target].fingerprint = bytes.fromhex(found)
             case {"done": target, "stamp": stamp}:
-                self._step(target, "done").stamp = None if stamp is None else (stamp[0], stamp[1])
+                entry = self._step(target, "done")
+                entry.stamp = None if stamp is None else (stamp[0], stamp[1])
+                if event.get("fingerprint"):
+                    entry.fingerprint = bytes.fromhex(event["fingerprint"])
+            case {"instead": target, "target": other}:
+                self.instead[target] = other
             case {"revert": target}:
                 self._step(target, "revert")
             case {"reverted": target}:
                 self._step(target, "reverted")
+            case _:
+                self._see_folders(event)
+
+    def _see_folders(self, event: dict[str, Any]) -> None:
+        """Folders, and how far the run is."""
+        match event:
             case {"folder": path}:
                 self.folders[path] = None
             case {"times": path, "mtime_ns": mtime_ns}:
                 self.times.setdefault(path, mtime_ns)
+            case {"inherited": path, "mtime_ns": mtime_ns}:
+                self.times[path] = mtime_ns
             case {"begin": _}:
                 self.state = "partly"
             case {"end": state}:
@@ -119,9 +138,11 @@ class Journal:
         self._path = os.path.join(record, NAME)
         self.past = read(record)
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+        self._named = os.fstat(self._file.fileno()).st_nlink > 0  # some shares count no names
         if self._file.tell() and not _ends_whole(self._path):
             self._file.write(b"\n")
         self._waiting: list[dict[str, Any]] = []
+        self._makers: dict[str, Past] = {}  # other runs, whose results this one removed
 
     def note(self, event: dict[str, Any]) -> None:
         """Written with the next `sync`. For what a look at the files would tell as well."""
@@ -133,6 +154,8 @@ class Journal:
         if not self._waiting:
             return
         data = "".join(json.dumps(event) + "\n" for event in self._waiting).encode("ascii")
+        if self._named and not os.fstat(self._file.fileno()).st_nlink:
+            raise OSError(errno.ENOENT, "it was removed while the run was at work", self._path)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
@@ -140,6 +163,17 @@ class Journal:
         for event in self._waiting:
             self.past.see(event)
         self._waiting = []
+
+    def is_undone_elsewhere(self, entry: Entry) -> bool:
+        """True for the removal of what another run had made and by now took back itself."""
+        maker = entry.action.made_in
+        if maker is None:
+            return False
+        if maker not in self._makers:
+            records = os.path.dirname(os.path.dirname(self._path))
+            self._makers[maker] = read(os.path.join(records, os.path.basename(maker)))
+        before = self._makers[maker].entries.get(entry.action.target)
+        return before is not None and before.step == "reverted"
 
     def close(self) -> None:
         self._file.close()
@@ -196,6 +230,15 @@ def edit(target: str, made: PictureEdit) -> dict[str, Any]:
 def read(record: str) -> Past:
     past = Past()
     for event in _events(os.path.join(record, NAME)):
+        with contextlib.suppress(KeyError):  # of an action whose own line is damaged
+            past.see(event)
+    return past
+
+
+def read_folders(record: str) -> Past:
+    """The same without the entries, which are nearly all of it."""
+    past = Past()
+    for event in _events(os.path.join(record, NAME), _OF_FOLDERS):
         past.see(event)
     return past
 
@@ -227,13 +270,18 @@ def state(record: str) -> State:
     return found
 
 
-def _events(path: str) -> Iterator[dict[str, Any]]:
+_OF_FOLDERS = (b'{"folder"', b'{"times"', b'{"inherited"', b'{"begin"', b'{"end"')
+
+
+def _events(path: str, beginnings: tuple[bytes, ...] = (b"",)) -> Iterator[dict[str, Any]]:
     try:
         file = open(path, "rb")  # noqa: SIM115
     except FileNotFoundError:
         return
     with file:
         for line in file:
+            if not line.startswith(beginnings):
+                continue
             try:
                 event = json.loads(line)
             except ValueError:

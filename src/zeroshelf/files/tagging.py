@@ -77,7 +77,7 @@ def change(action: Action, run: str) -> Changes:
 
 def _wanted(action: Action) -> tuple[list[str], list[str]]:
     """The tags that a tag action adds, and those that it takes away."""
-    return action.label.splitlines(), []
+    return action.label.splitlines(), (action.instead_of or "").splitlines()
 
 
 def event(target: str, change: Changes) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def revert(entry: Entry) -> str | None:
         return None
     part = _beside(target, before.content, before)
     try:
-        os.utime(part, ns=(before.mtime_ns, before.mtime_ns))
+        transfer.set_times(part, before.mtime_ns, before.mtime_ns)
         transfer.sync([part])
         if rewrite.after is None:
             transfer.rename(part, target)
@@ -181,8 +181,9 @@ def _beside(target: str, content: bytes, like: Sidecar | None) -> str:
             file.write(content)
         if like is not None:
             if hasattr(os, "chown") and os.geteuid() == 0:
-                os.chown(part, *like.owner)
-            os.chmod(part, like.mode)
+                with contextlib.suppress(OSError):
+                    os.chown(part, *like.owner)
+            transfer.set_mode(part, like.mode)
             for name, value in like.attributes.items():
                 with contextlib.suppress(OSError):
                     os.setxattr(part, name, value)
