@@ -105,11 +105,19 @@ class _Application:
         ways = (
             (action.source, action.target, action.size)
             for action in actions
-            if (action.kind in ("copy", "move") or tagging.is_in_file(action))
+            if action.kind in ("copy", "move")
             and not (action.target in past and os.path.lexists(action.target))
         )
         advice = "make room, or sort with --as move, hardlink or symlink"
         space.check(ways, moving=self.plan.kind == "move", advice=advice)
+        begun = {target for target, entry in past.items() if entry.step == "done"}
+        rewritten = (
+            (action.source, action.target, action.size)
+            for action in actions
+            if tagging.is_in_file(action) and action.target not in begun
+        )
+        advice = "the originals are kept: make room, or leave --in-files out"
+        space.check(rewritten, moving=False, advice=advice)
 
     # --- one batch --------------------------------------------------------------------------
 

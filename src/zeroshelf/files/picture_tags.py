@@ -17,6 +17,7 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from zeroshelf import system
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import kinds, metadata, names, sidecars, transfer
 from zeroshelf.files.exiftool import ExifTool, Job
@@ -192,6 +193,8 @@ def stage(change: Change, tool: ExifTool) -> str:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         with open(made, "rb") as reading, open(os.open(part, flags, 0o600), "wb") as writing:
             shutil.copyfileobj(reading, writing, 1 << 20)
+            writing.flush()
+            system.sync_written(writing.fileno())
         _dress(part, path, change.at)
         after = transfer.digest(made)
         if transfer.digest(part) != after:
@@ -209,13 +212,12 @@ def _dress(part: str, path: str, like: os.stat_result) -> None:
     """The mode, owner and attributes of the picture, as far as the file system has such things. The
     time is that of the change: the content is new, and programs look at the time."""
     with contextlib.suppress(OSError):
+        system.keep_owner(part, (like.st_uid, like.st_gid))
+    with contextlib.suppress(OSError):
         shutil.copystat(path, part)
+    system.copy_attributes(path, part)
     with contextlib.suppress(OSError):
         os.utime(part)
-    with contextlib.suppress(OSError):
-        if hasattr(os, "chown") and os.geteuid() == 0:
-            os.chown(part, like.st_uid, like.st_gid)
-            os.chmod(part, stat.S_IMODE(like.st_mode))
 
 
 def publish(part: str, change: Change) -> None:
@@ -233,7 +235,7 @@ def publish(part: str, change: Change) -> None:
     _keep(path, backup)
     try:
         transfer.sync([folder])
-        os.replace(part, path)
+        system.replace(part, path)
     except OSError:
         transfer.discard(backup)
         raise
@@ -243,7 +245,7 @@ def _keep(path: str, backup: str) -> None:
     """A second name for the picture; a copy where the file system has no hard links. Raises
     `FileExistsError` where something has that name."""
     try:
-        os.link(path, backup)
+        system.hard_link(path, backup)
     except FileExistsError:
         raise
     except OSError:
@@ -286,7 +288,7 @@ def clear(entry: Entry) -> None:
     if edit is None or not os.path.lexists(edit.backup):
         return
     if _is_one(edit.backup, entry.action.target) or _digest(entry) == edit.before:
-        os.unlink(edit.backup)
+        system.remove(edit.backup)
 
 
 def revert(entry: Entry) -> str | None:
@@ -302,9 +304,9 @@ def revert(entry: Entry) -> str | None:
         at = os.lstat(path)
         untouched = now == edit.before and at.st_mtime_ns == entry.action.mtime_ns
         if untouched or os.path.samestat(at, os.lstat(edit.backup)):
-            os.unlink(edit.backup)  # the picture was not replaced yet
+            system.remove(edit.backup)  # the picture was not replaced yet
         else:
-            os.replace(edit.backup, path)
+            system.replace(edit.backup, path)
     return why_not
 
 
