@@ -24,8 +24,8 @@ from PIL import Image
 
 from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import Node, encoded, put, statuses, tree, xmp
-from tests.test_faults import dies_at, place
-from zeroshelf import classify, cli, folder, models, originals, plan, reopen, runs
+from tests.test_faults import dies_at, fill, much, place, small_disk
+from zeroshelf import Run, classify, cli, folder, marks, models, originals, plan, reopen, runs
 from zeroshelf.apply import apply
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import exiftool, metadata, picture_tags, sidecars, transfer
@@ -36,7 +36,7 @@ from zeroshelf.review.session import Session
 from zeroshelf.store import Store
 from zeroshelf.undo import undo
 
-__all__ = ["place"]  # a fixture
+__all__ = ["much", "place", "small_disk"]  # fixtures
 
 REASON = "no exiftool: apt-get install libimage-exiftool-perl"
 pytestmark = pytest.mark.skipif(not shutil.which("exiftool"), reason=REASON)
@@ -683,6 +683,64 @@ def test_a_new_sidecar_holds_the_keywords_of_the_file_that_it_would_hide(tmp_pat
     }
 
 
+def test_a_name_that_leaves_no_room_for_a_sidecars(tmp_path: Path) -> None:
+    """photo.xmp where it can only be this picture's; else it is left alone, and said so."""
+    for stem, suffixes in (
+        ("x" * 251, ("jpg",)),
+        ("y" * 251, ("jpg", "png")),
+        ("z" * 250, ("jpg",)),
+    ):
+        for suffix in suffixes:
+            put(tmp_path / f"{stem}.{suffix}", picture({"jpg": "JPEG", "png": "PNG"}[suffix]))
+    put(tmp_path / ("z" * 250 + ".XMP"), xmp())
+    start = tree(tmp_path)
+    found = folder.scan(str(tmp_path))
+    made = plan.tags(((p, "cat", None) for p in found.pictures), found.root)
+    left = [note for note in made.notes if "too long" in note]
+    assert len(left) == 2 and all("yyy" in note for note in left)
+    record = runs.new(made)[1]
+    assert statuses(apply(record)) == {"done"}
+    assert sorted(path.name[0] for path in tmp_path.glob("*.[xX][mM][pP]")) == ["x", "z"]
+    assert statuses(undo(record)) == {"done"}
+    assert tree(tmp_path) == start
+    in_files = plan.tags(((p, "cat", None) for p in found.pictures), found.root, in_files=True)
+    assert not [note for note in in_files.notes if "too long" in note]
+    assert statuses(apply(runs.new(in_files)[1])) == {"done"}
+
+
+def test_a_disk_that_fills_up_costs_no_picture(small_disk: Path, place: Path, much: None) -> None:
+    source = small_disk / "photos"
+    source.mkdir()
+    for number in range(12):
+        put(source / f"{number}.jpg", picture("JPEG", number))
+    start = tree(source)
+    record = planned(source)
+    ballast = fill(small_disk, pages=9, names=40)
+    outcomes = apply(record)
+    assert statuses(outcomes) == {"done", "failed"}
+    assert {o.reason for o in outcomes if o.status == "failed"} == {"No space left on device"}
+    assert not [path for path in tree(source) if path.endswith(b".part")]
+    old = [node.content for node in start.values() if node.content is not None]
+    now = [node.content for node in tree(source).values() if node.content is not None]
+    assert set(old) <= set(now)
+    assert statuses(undo(record)) <= {"done", "already"}
+    assert tree(source) == start
+    shutil.rmtree(ballast)
+    assert statuses(apply(record)) == {"done"}
+    assert statuses(undo(record)) == {"done"}
+    assert tree(source) == start
+
+
+def test_room_is_asked_for_first(small_disk: Path, place: Path) -> None:
+    source = small_disk / "photos"
+    source.mkdir()
+    put(source / "a.jpg", picture("JPEG") + bytes(150_000))
+    start = tree(source)
+    with pytest.raises(UserError, match="the originals are kept: make room"):
+        apply(planned(source))
+    assert tree(source) == start
+
+
 # --- untag, originals, the command line, the cache ----------------------------------------------
 
 
@@ -784,6 +842,55 @@ def test_a_tagged_picture_is_not_embedded_again(tmp_path: Path, encoder: ColourE
     assert again.embeddings.digests != run.embeddings.digests
     assert again.decisions.labels == run.decisions.labels
     assert (again.embeddings.vectors == run.embeddings.vectors).all()
+
+
+def test_stored_corrections_hold_for_a_picture_that_was_tagged_and_after_undo(
+    tmp_path: Path, encoder: ColourEncoder
+) -> None:
+    for number in range(3):
+        paint(tmp_path / "F" / f"red{number}.jpg", (230, 20 + number, 20))
+        paint(tmp_path / "F" / f"blue{number}.jpg", (20, 20 + number, 230))
+    asked = (tmp_path / "F", ["red", "blue"])
+    run = classify(*asked, encoder=encoder).correct({"red1.jpg": "blue"})
+    run.keep_marks()
+    tagged = classify(*asked, encoder=encoder)
+    assert label_of(tagged, "red1.jpg") == "blue"
+    tagged.apply(tagged.plan(action="tag", in_files=True))
+    again = classify(*asked, encoder=encoder)
+    assert again.embeddings.digests != run.embeddings.digests
+    known = marks.kept(again.labels, again.model)
+    row = [p.path for p in again.embeddings.pictures].index(str(tmp_path / "F" / "red1.jpg"))
+    assert again.embeddings.digests[row].hex() in known and len(known) == 1
+    assert label_of(again, "red1.jpg") == "blue"
+    tagged.undo()
+    assert run.embeddings.digests[row].hex() in marks.kept(again.labels, again.model)
+
+
+def label_of(run: Run, name: str) -> str:
+    return next(one.label for one in run.decisions if one.picture.path.endswith(name))
+
+
+def test_sorting_again_after_a_correction_replaces_the_tag_in_the_file(
+    tmp_path: Path, encoder: ColourEncoder
+) -> None:
+    paint(tmp_path / "F" / "red.jpg", RED)
+    paint(tmp_path / "F" / "blue.jpg", BLUE)
+    start = tree(tmp_path / "F")
+    run = classify(tmp_path / "F", ["red", "blue"], encoder=encoder)
+    run.apply(run.plan(action="tag", in_files=True))
+    exiftool_writes(tmp_path / "F" / "red.jpg", "-XMP-digiKam:TagsList+=mine")
+    again = classify(tmp_path / "F", ["red", "blue"], encoder=encoder)
+    corrected = again.correct({"red.jpg": "blue"})
+    assert statuses(corrected.apply(corrected.plan(action="tag", in_files=True))) == {"done"}
+    (found,) = seen(tmp_path / "F" / "red.jpg")
+    assert found["Subject"] == found["Keywords"] == ["zeroshelf/blue"]
+    assert found["TagsList"] == ["mine", "zeroshelf/blue"]
+    corrected.undo()
+    outcomes = {os.path.basename(o.action.source): o.status for o in run.undo()}
+    assert outcomes == {"red.jpg": "refused", "blue.jpg": "done"}, "the user has edited one"
+    now = outside(tmp_path / "F")
+    blue = os.fsencode(tmp_path / "F" / "blue.jpg")
+    assert now[blue] == start[blue]
 
 
 def test_a_review_keeps_tags_in_the_files(tmp_path: Path, encoder: ColourEncoder) -> None:

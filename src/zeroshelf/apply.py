@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zeroshelf import undo
+from zeroshelf import marks, undo
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import (
     earlier,
@@ -92,11 +92,13 @@ class _Application:
         return outcomes
 
     def _tell_cache(self) -> None:
-        """A picture with a tag in its file is known by another digest, and looks as it did."""
+        """A picture with a tag in its file is known by another digest, and looks as it did: its
+        embedding and the corrections of it hold for the new one."""
         entries = (entry for entry in self.book.past.entries.values() if entry.step == "done")
         if pairs := [pair for entry in entries if (pair := tagging.digests(entry))]:
             with Store.open() as store:
                 store.same_pixels(pairs)
+            marks.moved(pairs)
 
     def _check_space(self, actions: Sequence[Action]) -> None:
         if not os.path.isdir(self.plan.folder):
