@@ -809,6 +809,20 @@ def test_on_the_command_line(
         assert "xmp" not in image.info
 
 
+def test_a_record_is_not_pruned_while_it_keeps_originals(
+    tmp_path: Path, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path / "a.jpg", picture("JPEG"))
+    record = planned(tmp_path)
+    apply(record)
+    assert command("runs", "prune", "--all", "--applied", "-y") == 1
+    assert "originals" in capsys.readouterr().err
+    assert command("originals", os.path.basename(record), "--drop", "-y") == 0
+    assert not (tmp_path / ORIGINALS).exists()
+    assert command("runs", "prune", "--all", "--applied", "-y") == 0
+    assert not os.path.exists(record)
+
+
 def test_in_files_is_refused_in_a_line(
     tmp_path: Path,
     command: Callable[..., int],

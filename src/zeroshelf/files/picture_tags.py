@@ -148,7 +148,7 @@ def _change(path: str, run: str, decide: Callable[[Metadata, str], Wanted]) -> C
     if not stat.S_ISREG(at.st_mode):
         raise Unreadable("no regular file")
     if at.st_nlink > 1:
-        raise Unreadable("it has a second name (a hard link), which would lose touch with it")
+        raise Unreadable("it has a hard link, which would keep the old content")
     if not at.st_mode & 0o222:
         raise Unreadable("it is write-protected")
     format = format_of(path)
