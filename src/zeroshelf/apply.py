@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zeroshelf import undo
+from zeroshelf import marks, undo
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import (
     earlier,
@@ -74,7 +74,7 @@ class _Application:
         actions = self.naming.actions()
         self._check_space(actions)
         if any(map(tagging.is_in_file, actions)):
-            with ExifTool() as self.exiftool:
+            with ExifTool(self.book.work) as self.exiftool:
                 return self._run(actions)
         return self._run(actions)
 
@@ -92,11 +92,13 @@ class _Application:
         return outcomes
 
     def _tell_cache(self) -> None:
-        """A picture with a tag in its file is known by another digest, and looks as it did."""
+        """A picture with a tag in its file is known by another digest, and looks as it did: its
+        embedding and the corrections of it hold for the new one."""
         entries = (entry for entry in self.book.past.entries.values() if entry.step == "done")
         if pairs := [pair for entry in entries if (pair := tagging.digests(entry))]:
             with Store.open() as store:
                 store.same_pixels(pairs)
+            marks.moved(pairs)
 
     def _check_space(self, actions: Sequence[Action]) -> None:
         if not os.path.isdir(self.plan.folder):
@@ -105,11 +107,19 @@ class _Application:
         ways = (
             (action.source, action.target, action.size)
             for action in actions
-            if (action.kind in ("copy", "move") or tagging.is_in_file(action))
+            if action.kind in ("copy", "move")
             and not (action.target in past and os.path.lexists(action.target))
         )
         advice = "make room, or sort with --as move, hardlink or symlink"
         space.check(ways, moving=self.plan.kind == "move", advice=advice)
+        begun = {target for target, entry in past.items() if entry.step == "done"}
+        rewritten = (
+            (action.source, action.target, action.size)
+            for action in actions
+            if tagging.is_in_file(action) and action.target not in begun
+        )
+        advice = "the originals are kept: make room, or leave --in-files out"
+        space.check(rewritten, moving=False, advice=advice)
 
     # --- one batch --------------------------------------------------------------------------
 

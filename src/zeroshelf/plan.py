@@ -221,7 +221,7 @@ def tags(
         if target is not None:
             taken.add(names.key(target))
         targets = [target]
-        if in_files and picture.format in metadata.FORMATS and not path.lower().endswith(".xmp"):
+        if in_files and _takes_tags(path):
             targets = [target] if target in picture.companions else []
             targets.append(path)
         elif target is None:
@@ -230,7 +230,7 @@ def tags(
         written = {(one.target, tag) for one in made for tag in one.label.splitlines()}
         before = len(actions)
         for at in filter(None, targets):
-            there = _tags_in(at, picture)
+            there = _tags_in(at, path)
             missing = "\n".join(tag for tag in tags if tag not in there)
             wrong = [tag for tag in sorted(there - set(tags)) if (at, tag) in written]
             replaced += bool(wrong)
@@ -319,11 +319,21 @@ def _is_tagged(picture: Picture, prefix: str) -> bool:
         return False
 
 
-def _tags_in(path: str, picture: Picture) -> set[str]:
+def _takes_tags(path: str) -> bool:
+    """True where tags can be written into the picture's own file. A run that was opened again
+    doesn't know what its pictures are."""
+    try:
+        known = picture_tags.format_of(path) in metadata.FORMATS
+    except OSError:
+        return False  # apply will say why
+    return known and not path.lower().endswith(".xmp")
+
+
+def _tags_in(path: str, picture: str) -> set[str]:
     """The tags in a sidecar, or in the picture itself."""
     try:
-        if path == picture.path:
-            xmp = metadata.read(path, picture.format).xmp
+        if path == picture:
+            xmp = metadata.read(path, picture_tags.format_of(path) or "").xmp
             return set() if xmp is None else sidecars.tags(xmp)
         with open(path, "rb") as file:
             return sidecars.tags(file.read())

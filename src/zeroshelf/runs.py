@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from zeroshelf import checks, edits, homes
+from zeroshelf import checks, edits, homes, originals
 from zeroshelf import question as request
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, mounts, names, places, planfile
@@ -307,6 +307,10 @@ def remove(found: Sequence[RunRecord]) -> list[tuple[RunRecord, str]]:
         for run in found:
             if journal.state(run.record) != run.state:
                 left.append((run, "it was carried out or undone meanwhile"))
+                continue
+            if run.kind in ("tag", "untag") and originals.of(run.record):
+                why = f"it keeps originals: `zeroshelf originals {run.id} --drop` or undo it first"
+                left.append((run, why))
                 continue
             hidden = os.path.join(root(), _REMOVED + run.id)
             try:

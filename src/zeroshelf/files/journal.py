@@ -137,6 +137,7 @@ class Journal:
 
     def __init__(self, record: str) -> None:
         self.run = os.path.basename(record)  # the run's id
+        self.work = os.path.join(record, "work")  # a folder for what is needed on the way
         self._path = os.path.join(record, NAME)
         self.past = read(record)
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
