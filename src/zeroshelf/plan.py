@@ -17,7 +17,7 @@ from zeroshelf import decisions as deciding
 from zeroshelf import folder as scanning
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import companions, names, sidecars, tagging, transfer
+from zeroshelf.files import companions, left_behind, names, sidecars, tagging, transfer
 from zeroshelf.files.planfile import load, save
 from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
 
@@ -98,7 +98,11 @@ def make(
         notes.append(f"{in_place:,} already lie on their shelf: nothing to do for them")
     if renamed:
         notes.append(f"{renamed:,} get a number, because their name is taken on the shelf")
-    return Plan(folder, destination, kind, tuple(actions), tuple(notes))
+    pictures = [picture for picture, _, _ in placed]
+    notes += left_behind.shared_notes(pictures, actions)
+    left = left_behind.find(pictures, actions) if kind == "move" else ()
+    notes += left_behind.notes(left)
+    return Plan(folder, destination, kind, tuple(actions), tuple(notes), left_behind=left)
 
 
 def tags(

@@ -18,6 +18,8 @@ _LIBRARIES = {  # format: its library, the extra that brings it, what a person c
 @cache
 def has(kind: str) -> bool:
     """True where pictures of this format can be read."""
+    if kind == kinds.FILM:
+        return False
     return kind not in _LIBRARIES or find_spec(_LIBRARIES[kind][0]) is not None
 
 

@@ -32,6 +32,7 @@ def save(plan: Plan, path: str) -> None:
             "ambiguous": plan.ambiguous,
             "several": plan.several,
             "notes": list(plan.notes),
+            "left_behind": [os.path.relpath(path, plan.folder) for path in plan.left_behind],
         }
         file.write(json.dumps(header) + "\n")
         for action in plan.actions:
@@ -116,8 +117,17 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
         actions.append(action)
     notes, prefix = tuple(head.get("notes", ())), str(head.get("prefix", "zeroshelf"))
     ambiguous, several = head.get("ambiguous"), bool(head.get("several"))
+    left_behind = tuple(os.path.join(folder, path) for path in head.get("left_behind", ()))
     return Plan(
-        folder, destination, head["kind"], tuple(actions), notes, prefix, ambiguous, several
+        folder,
+        destination,
+        head["kind"],
+        tuple(actions),
+        notes,
+        prefix,
+        ambiguous,
+        several,
+        left_behind,
     )
 
 
