@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from zeroshelf.errors import UserError
-from zeroshelf.files import companions, extras, kinds, left_out, others
+from zeroshelf.files import companions, extras, kinds, left_out, others, places
 from zeroshelf.records import Folder, Ignored, Picture, Skipped
 
 _SUFFIXES = kinds.PICTURE_SUFFIXES | kinds.VIDEO_SUFFIXES | kinds.RAW_SUFFIXES
@@ -108,6 +108,7 @@ def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
         what = "is a file, not a folder" if os.path.lexists(root) else "doesn't exist"
         raise UserError(f"{root} {what}")
     output = {os.path.abspath(path) for path in leave_out}
+    by_identity = {places.identity(path) for path in output} - {None}  # whatever its path is
     seen: set[tuple[int, int]] = set()
     folders = [root]
     while folders:
@@ -134,7 +135,9 @@ def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
                 found.left_out[left_out.EXCLUDED] += 1
             elif is_folder and (reason := left_out.of_folder(entry.name, here, names)):
                 found.left_out[reason] += 1
-            elif is_folder and entry.path in output:
+            elif is_folder and (
+                entry.path in output or (by_identity and places.identity(entry.path) in by_identity)
+            ):
                 found.left_out[left_out.OUTPUT] += 1
             elif is_folder:
                 folders.append(entry.path)

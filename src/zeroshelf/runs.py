@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import platformdirs
 
+from zeroshelf import edits
+from zeroshelf import question as request
 from zeroshelf.errors import UserError
-from zeroshelf.files import journal, names, planfile
+from zeroshelf.files import journal, lock, mounts, names, places, planfile
+from zeroshelf.files.earlier import Made
 from zeroshelf.files.journal import State
-from zeroshelf.records import ActionKind, Plan
+from zeroshelf.records import ActionKind, LabelSet, Plan
 
+IN_PLACE = ("applied", "partly")  # states in which an undo has something to put back
+_REMOVED = ".removed-"  # begins the name of a record that is being removed
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICKS = 65_536  # a second's, in the last part of an id
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    id: str  # "20261124-113501-ab3f": sorts by time
+    id: str  # "20261124-103501-ab3f": in UTC; sorts in the order in which runs were made
     record: str  # its folder
     folder: str
     destination: str
     kind: ActionKind
     pictures: int  # in the plan
     state: State
+
+    @property
+    def when(self) -> datetime:
+        """When the run's record was begun."""
+        try:
+            return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S").astimezone()
+        except ValueError:  # no such date
+            return datetime.fromtimestamp(os.stat(self.record).st_mtime).astimezone()
 
 
 def root() -> str:
@@ -50,31 +69,46 @@ def new(plan: Plan) -> tuple[str, str]:
 def keep(record: str, plan: Plan) -> None:
     """Make `plan` that of the run in `record`, and what the list of runs says of it."""
     planfile.save(plan, os.path.join(record, "plan.jsonl"))
-    facts = {
-        "id": os.path.basename(record),
-        "folder": plan.folder,
-        "destination": plan.destination,
-        "kind": plan.kind,
-        "pictures": sum(action.companion_of is None for action in plan.actions),
-    }
     path = os.path.join(record, "run.json")
     with open(path + ".part", "w", encoding="ascii") as file:
-        json.dump(facts, file)
+        json.dump(_about(record, plan), file)
+        file.flush()
+        os.fsync(file.fileno())  # a run that isn't listed can't be undone
     os.replace(path + ".part", path)
 
 
 def _claim() -> tuple[str, str]:
-    """A folder of its own, whose name sorts after those before: seconds and 65,536ths of one."""
+    """A folder of its own, whose name sorts after all that are there. The name is the time, in UTC;
+    just after the newest run where that is later: the clock was set back, or local time was used,
+    as up to version 0.1.0."""
+    os.makedirs(root(), exist_ok=True)
     while True:
-        now = time.time()
-        second = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-        name = f"{second}-{int(now % 1 * 65536):04x}"
+        before = [ticks for name in os.listdir(root()) if (ticks := _ticks(name)) is not None]
+        name = _id(max(int(time.time() * _TICKS), 1 + max(before, default=0)))
         record = os.path.join(root(), name)
         try:
-            os.makedirs(record, mode=0o700)
+            os.mkdir(record, mode=0o700)
         except FileExistsError:
             continue
         return name, record
+
+
+def _id(ticks: int) -> str:
+    """The run's id at so many ticks after 1970."""
+    second, rest = divmod(ticks, _TICKS)
+    return f"{_EPOCH + timedelta(seconds=second):%Y%m%d-%H%M%S}-{rest:04x}"
+
+
+def _ticks(name: str) -> int | None:
+    """The ticks of an id; None for what is none, or leaves no later one."""
+    if not _ID.fullmatch(name):
+        return None
+    try:
+        second = datetime.strptime(name[:15] + "+0000", "%Y%m%d-%H%M%S%z") - _EPOCH
+    except ValueError:
+        return None
+    ticks = int(second.total_seconds()) * _TICKS + int(name[16:], 16)
+    return ticks if name < "9999" and ticks >= 0 else None
 
 
 def all() -> Iterator[RunRecord]:
@@ -112,22 +146,72 @@ def newest_applied() -> RunRecord:
 
 
 def destinations(folder: str) -> set[str]:
-    """Where earlier runs put pictures inside `folder`: not to be sorted again."""
+    """Where earlier runs put pictures, as far as that may be inside `folder`, whatever path leads
+    there: not to be sorted again. The scan leaves out those that it meets."""
     folder = os.path.abspath(folder)
+    real = os.path.realpath(folder)
     return {
         run.destination
         for run in all()
-        if names.inside(run.destination, folder)
-        and run.destination != run.folder  # tagged, or sorted in place: the pictures themselves
-        and run.state in ("applied", "partly")
+        if run.state in ("applied", "partly")
+        and _may_be_inside(run.destination, folder, real)
+        # tagged, or sorted in place: the pictures themselves
+        and not places.same(run.destination, run.folder)
+        and not places.same(run.destination, folder)
     }
+
+
+def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
+    """What runs that are not undone made of the files that `plan` is about: a source's path -> what
+    was made of it, newest first.
+
+    Only of runs that answered the same question, into the same destination and with at least one
+    label of `labels` among theirs: folders sorted once by subject and once by mood keep both.
+    `own` is the id of a run whose own work doesn't count.
+    """
+    found: dict[str, list[Made]] = {}
+    for run in all():
+        if run.id == own or run.state not in ("applied", "partly") or run.kind == "untag":
+            continue
+        if (run.kind == "tag") != (plan.kind == "tag"):
+            continue
+        if plan.kind != "tag" and not places.same(run.destination, plan.destination):
+            continue
+        try:
+            asked = request.load(run.record)
+        except UserError:
+            continue
+        if not {*asked.labels.names} & {*labels.names}:
+            continue
+        for entry in journal.read(run.record).entries.values():
+            if entry.step == "done" and entry.action.kind != "remove":
+                found.setdefault(entry.action.source, []).append(Made(run.id, entry.action))
+    return found
+
+
+def has_sorted(folder: str) -> bool:
+    """Whether a run that isn't undone sorted `folder`, a folder above it, or one inside it."""
+    folder = os.path.abspath(folder)
+    return any(
+        run.folder == folder or names.inside(run.folder, folder) or names.inside(folder, run.folder)
+        for run in all()
+        if run.state in IN_PLACE
+    )
+
+
+def _may_be_inside(destination: str, folder: str, real: str) -> bool:
+    """False for what is surely elsewhere, and not asked of a network drive that may be away."""
+    if names.inside(destination, folder) or names.inside(destination, real):
+        return True
+    return not mounts.is_elsewhere(destination, real) and places.contains(folder, destination)
 
 
 def _read(name: str) -> RunRecord | None:
     record = os.path.join(root(), name)
+    facts = _facts(record)
+    if facts is None:
+        return None
     try:
-        with open(os.path.join(record, "run.json"), encoding="ascii") as file:
-            facts = json.load(file)
         return RunRecord(
             id=name,
             record=record,
@@ -137,5 +221,98 @@ def _read(name: str) -> RunRecord | None:
             pictures=int(facts["pictures"]),
             state=journal.state(record),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
+
+
+def _facts(record: str) -> dict[str, Any] | None:
+    """What `keep` wrote; from the plan itself where that is gone or damaged, for an undo is to find
+    the run."""
+    try:
+        with open(os.path.join(record, "run.json"), encoding="ascii") as file:
+            found = json.load(file)
+        return dict(found)
+    except (OSError, ValueError, TypeError):
+        pass
+    try:
+        return _about(record, planfile.load(os.path.join(record, "plan.jsonl")))
+    except UserError:
+        return None
+
+
+def _about(record: str, plan: Plan) -> dict[str, Any]:
+    return {
+        "id": os.path.basename(record),
+        "folder": plan.folder,
+        "destination": plan.destination,
+        "kind": plan.kind,
+        "pictures": sum(action.companion_of is None for action in plan.actions),
+    }
+
+
+# --- removing records ---------------------------------------------------------------------------
+
+
+def removable(days: float, *, keep: int = 0, applied: bool = False) -> list[RunRecord]:
+    """The runs, newest first, whose records nothing can be done with any more.
+
+    Those that were undone or never carried out, that began `days` ago or earlier, and that are not
+    among the newest `keep` of all runs. With `applied` also runs whose files are in place; without
+    its record such a run can't be undone.
+    """
+    before = datetime.now().astimezone() - timedelta(days=days)
+    return [
+        run
+        for run in list(all())[keep:]
+        if run.when <= before and (applied or run.state not in IN_PLACE)
+    ]
+
+
+def size(run: RunRecord) -> int:
+    """Bytes of all files in the run's record."""
+    total = 0
+    for folder, _, files in os.walk(run.record):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total
+
+
+def has_edits(run: RunRecord) -> bool:
+    """Whether a review of the run kept edits in its record."""
+    with contextlib.suppress(OSError):
+        return os.path.getsize(os.path.join(run.record, edits.NAME)) > 0
+    return False
+
+
+def remove(found: Sequence[RunRecord]) -> list[tuple[RunRecord, str]]:
+    """Delete the records of these runs. Gives those that are left, each with the reason.
+
+    Raises `UserError`, with nothing removed, while a run is at work on the folders of one of them
+    or one of them is under review. A record is renamed before its files are deleted: a stop in
+    between leaves no run that looks whole.
+    """
+    if not found:
+        return []
+    left = []
+    folders = {folder for run in found for folder in (run.folder, run.destination)}
+    records = [run.record for run in found]
+    with contextlib.ExitStack() as held:
+        held.enter_context(lock.hold(os.path.join(root(), "locks"), "remove", *sorted(folders)))
+        try:
+            held.enter_context(lock.hold(os.path.join(root(), "reviews"), "remove", *records))
+        except UserError:
+            raise UserError("one of these runs is under review: close that page first") from None
+        for run in found:
+            if journal.state(run.record) != run.state:
+                left.append((run, "it was carried out or undone meanwhile"))
+                continue
+            hidden = os.path.join(root(), _REMOVED + run.id)
+            try:
+                os.rename(run.record, hidden)
+            except OSError as error:
+                left.append((run, error.strerror or str(error)))
+        for name in os.listdir(root()):
+            if name.startswith(_REMOVED):  # also what an earlier stop left
+                shutil.rmtree(os.path.join(root(), name), ignore_errors=True)
+    return left

@@ -99,7 +99,7 @@ class Store:
         """path -> digest, of the pictures whose file didn't change since it was read."""
 
         def look(db: sqlite3.Connection) -> dict[str, bytes]:
-            rows = ((os.fsencode(p.path), p.size, p.mtime_ns, p.ctime_ns) for p in pictures)
+            rows = (_file(picture) for picture in pictures)
             with wanted(db, "path BLOB PRIMARY KEY, size, mtime, ctime", rows):
                 known = db.execute(
                     "SELECT f.path, f.digest FROM wanted w JOIN file f ON f.path = w.path "
@@ -177,7 +177,7 @@ class Store:
         bad = [(digest, answer) for _, digest, answer in rows if isinstance(answer, str)]
         safe = self._opened_ns - _RACY_NS  # every file was read after that
         files = [
-            (os.fsencode(picture.path), picture.size, picture.mtime_ns, picture.ctime_ns, digest)
+            (*_file(picture), digest)
             for picture, digest, _ in rows
             if max(picture.mtime_ns, picture.ctime_ns) < safe
         ]
@@ -193,6 +193,26 @@ class Store:
             db.executemany("INSERT OR REPLACE INTO file VALUES (?,?,?,?,?)", files)
 
         self._file.write(act)
+
+    def same_pixels(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """What is known of the first digest of each pair holds for the second too: the content is
+        the same picture with other metadata."""
+        pairs = list(pairs)
+
+        def act(db: sqlite3.Connection) -> None:
+            for old, new in pairs:
+                for table, columns in (
+                    ("embedding", "model, {}, chunk, row"),
+                    ("thumbnail", "{}, jpeg, note"),
+                ):
+                    db.execute(
+                        f"INSERT OR IGNORE INTO {table}({columns.format('digest')}) "
+                        f"SELECT {columns.format('?')} FROM {table} WHERE digest = ?",
+                        (new, old),
+                    )
+
+        if pairs:
+            self._file.write(act)
 
     # --- texts ------------------------------------------------------------------------------
 
@@ -349,6 +369,14 @@ def _model(db: sqlite3.Connection, model_digest: str) -> int:
     db.execute("INSERT OR IGNORE INTO model(digest) VALUES (?)", (model_digest,))
     row = db.execute("SELECT id FROM model WHERE digest = ?", (model_digest,)).fetchone()
     return int(row[0])
+
+
+def _file(picture: Picture) -> tuple[bytes, int | bytes, int | bytes, int | bytes]:
+    """Path, size and times as SQLite takes them: what its 64 bits don't hold, as text. A share may
+    say that a file is of the year 30828."""
+    numbers = (picture.size, picture.mtime_ns, picture.ctime_ns)
+    held = [n if -(1 << 63) <= n < 1 << 63 else str(n).encode() for n in numbers]
+    return os.fsencode(picture.path), held[0], held[1], held[2]
 
 
 def _checksum(blob: bytes) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from zeroshelf.files import films, kinds, takeout
-from zeroshelf.files.renaming import key, renamed
+from zeroshelf.files.companion_names import key, renamed
 from zeroshelf.records import Picture
 
 __all__ = ["gather", "renamed"]

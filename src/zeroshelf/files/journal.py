@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,24 +43,38 @@ class Rewrite:
     after: bytes | None  # the digest of its content then; None: there is none
 
 
+@dataclass(frozen=True, slots=True)
+class PictureEdit:
+    """What a tag or untag did to a picture's own file. Digests are BLAKE3 of the content; None: the
+    action never got so far that the file could have been replaced."""
+
+    backup: str  # where the original is
+    before: bytes | None = None
+    after: bytes | None = None
+
+
 @dataclass(slots=True)
 class Entry:
     """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
-    also where there is no target then."""
+    also where there is no target then. `fingerprint`: see `transfer`, where the plan knows no
+    digest."""
 
     action: Action
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
     stamp: tuple[int, int] | None = None
     rewrite: Rewrite | None = None
+    edit: PictureEdit | None = None
+    fingerprint: bytes | None = None
 
 
 @dataclass(slots=True)
 class Past:
     entries: dict[str, Entry] = field(default_factory=dict)  # by target, in the order of intents
-    folders: dict[str, None] = field(default_factory=dict)  # that the run made, parents first
-    times: dict[str, int] = field(
-        default_factory=dict
-    )  # mtime_ns of folders before it changed them
+    # that the run made, or took over from a run that was undone before it: to go when empty
+    folders: dict[str, None] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)  # mtime_ns of folders before any change
+    instead: dict[str, str] = field(default_factory=dict)  # the plan's target -> one with a name
+    # that the file system takes
     state: State = "planned"
 
     def see(self, event: dict[str, Any]) -> None:
@@ -73,16 +88,34 @@ class Past:
                     None if before is None else _sidecar(before),
                     None if after is None else bytes.fromhex(after),
                 )
+            case {"edit": target, "backup": backup, "before": before, "after": after}:
+                digests = (None if one is None else bytes.fromhex(one) for one in (before, after))
+                self.entries[target].edit = PictureEdit(backup, *digests)
+            case {"staged": target, "fingerprint": found}:
+                self.entries[target].fingerprint = bytes.fromhex(found)
             case {"done": target, "stamp": stamp}:
-                self._step(target, "done").stamp = None if stamp is None else (stamp[0], stamp[1])
+                entry = self._step(target, "done")
+                entry.stamp = None if stamp is None else (stamp[0], stamp[1])
+                if event.get("fingerprint"):
+                    entry.fingerprint = bytes.fromhex(event["fingerprint"])
+            case {"instead": target, "target": other}:
+                self.instead[target] = other
             case {"revert": target}:
                 self._step(target, "revert")
             case {"reverted": target}:
                 self._step(target, "reverted")
+            case _:
+                self._see_folders(event)
+
+    def _see_folders(self, event: dict[str, Any]) -> None:
+        """Folders, and how far the run is."""
+        match event:
             case {"folder": path}:
                 self.folders[path] = None
             case {"times": path, "mtime_ns": mtime_ns}:
                 self.times.setdefault(path, mtime_ns)
+            case {"inherited": path, "mtime_ns": mtime_ns}:
+                self.times[path] = mtime_ns
             case {"begin": _}:
                 self.state = "partly"
             case {"end": state}:
@@ -100,12 +133,15 @@ class Journal:
     """Open for one process at a time: hold the run's lock. `past` is kept up to date."""
 
     def __init__(self, record: str) -> None:
+        self.run = os.path.basename(record)  # the run's id
         self._path = os.path.join(record, NAME)
         self.past = read(record)
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+        self._named = os.fstat(self._file.fileno()).st_nlink > 0  # some shares count no names
         if self._file.tell() and not _ends_whole(self._path):
             self._file.write(b"\n")
         self._waiting: list[dict[str, Any]] = []
+        self._makers: dict[str, Past] = {}  # other runs, whose results this one removed
 
     def note(self, event: dict[str, Any]) -> None:
         """Written with the next `sync`. For what a look at the files would tell as well."""
@@ -117,6 +153,8 @@ class Journal:
         if not self._waiting:
             return
         data = "".join(json.dumps(event) + "\n" for event in self._waiting).encode("ascii")
+        if self._named and not os.fstat(self._file.fileno()).st_nlink:
+            raise OSError(errno.ENOENT, "it was removed while the run was at work", self._path)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
@@ -124,6 +162,17 @@ class Journal:
         for event in self._waiting:
             self.past.see(event)
         self._waiting = []
+
+    def is_undone_elsewhere(self, entry: Entry) -> bool:
+        """True for the removal of what another run had made and by now took back itself."""
+        maker = entry.action.made_in
+        if maker is None:
+            return False
+        if maker not in self._makers:
+            records = os.path.dirname(os.path.dirname(self._path))
+            self._makers[maker] = read(os.path.join(records, os.path.basename(maker)))
+        before = self._makers[maker].entries.get(entry.action.target)
+        return before is not None and before.step == "reverted"
 
     def close(self) -> None:
         self._file.close()
@@ -168,9 +217,27 @@ def rewrite(target: str, made: Rewrite) -> dict[str, Any]:
     return {"rewrite": target, "before": before, "after": after}
 
 
+def edit(target: str, made: PictureEdit) -> dict[str, Any]:
+    """Goes with the intent of a tag or untag in a picture's own file, and once more, with the
+    digests, before the file is replaced."""
+    digests = (None if one is None else one.hex() for one in (made.before, made.after))
+    return {"edit": target, "backup": made.backup} | dict(
+        zip(("before", "after"), digests, strict=True)
+    )
+
+
 def read(record: str) -> Past:
     past = Past()
     for event in _events(os.path.join(record, NAME)):
+        with contextlib.suppress(KeyError):  # of an action whose own line is damaged
+            past.see(event)
+    return past
+
+
+def read_folders(record: str) -> Past:
+    """The same without the entries, which are nearly all of it."""
+    past = Past()
+    for event in _events(os.path.join(record, NAME), _OF_FOLDERS):
         past.see(event)
     return past
 
@@ -202,13 +269,18 @@ def state(record: str) -> State:
     return found
 
 
-def _events(path: str) -> Iterator[dict[str, Any]]:
+_OF_FOLDERS = (b'{"folder"', b'{"times"', b'{"inherited"', b'{"begin"', b'{"end"')
+
+
+def _events(path: str, beginnings: tuple[bytes, ...] = (b"",)) -> Iterator[dict[str, Any]]:
     try:
         file = open(path, "rb")  # noqa: SIM115
     except FileNotFoundError:
         return
     with file:
         for line in file:
+            if not line.startswith(beginnings):
+                continue
             try:
                 event = json.loads(line)
             except ValueError:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from zeroshelf.counting import counted
-from zeroshelf.files.renaming import key
+from zeroshelf.files.companion_names import key
 from zeroshelf.records import Action, Picture
 
 NAMED = 3  # files in a line
@@ -29,7 +29,7 @@ def find(pictures: Sequence[Picture], actions: Sequence[Action]) -> tuple[str, .
     known.update(action.source for action in actions)
     names: dict[str, set[str]] = defaultdict(set)  # folder -> names and stems that go
     for action in actions:
-        if action.companion_of is None:
+        if action.kind == "move" and action.companion_of is None:
             folder, name = os.path.split(action.source)
             whole = key(name)
             names[folder].update((whole, os.path.splitext(whole)[0]))

@@ -1,66 +1,119 @@
-"""What a companion is called once its picture goes by another name."""
+"""Other names for files whose own the file system of their shelf refuses: "a:b.jpg" on NTFS.
+
+The plan gives such names where it is known that they are needed. No call that writes nothing tells
+it of every network share, so `apply` comes here when a name was refused, and remembers for the rest
+of the run what that file system doesn't take.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
-import re
-import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-_ORIGINAL = re.compile(r"img_o\d+")  # IMG_O1234.AAE: the edits of IMG_1234.HEIC
-_SONY = re.compile(r"m\d\d\.")  # C0001M01.XML is about C0001.MP4
-_SUPPLEMENT = re.compile(r"\.s(u(p(p[a-z-]*)?)?)?(\(\d+\))?$")  # Google's, however it was cut
-_TAIL = re.compile(r" \(\d+\)$")
+from zeroshelf.files import earlier, names, transfer
+from zeroshelf.files.journal import Past
+from zeroshelf.records import Action, Plan
 
-
-def key(name: str) -> str:
-    """Equal for names that a common file system takes for the same."""
-    if name.isascii():
-        return name.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).lower())
-
-
-def renamed(companion: str, picture: str, new_picture: str) -> str:
-    """The companion's name once its picture goes by another one, so that the program which made it
-    finds it again. Names, not paths.
-
-    >>> renamed("IMG_1.cr2.xmp", "IMG_1.jpg", "IMG_1 (2).jpg")
-    'IMG_1 (2).cr2.xmp'
-    >>> renamed("IMG_1_01.jpg.xmp", "IMG_1.jpg", "IMG_1 (2).jpg")
-    'IMG_1 (2)_01.jpg.xmp'
-    >>> renamed("IMG_1.jpg(1).json", "IMG_1(1).jpg", "IMG_1(1) (2).jpg")
-    'IMG_1(1) (2).jpg.json'
-    >>> renamed("IMG_O1.AAE", "IMG_1.HEIC", "IMG_1 (2).HEIC")
-    'IMG_O1 (2).AAE'
-    """
-    if picture == new_picture:
-        return companion
-    stem, new_stem = os.path.splitext(picture)[0], os.path.splitext(new_picture)[0]
-    rest = _after(companion, picture)
-    if rest is not None and not rest[:1].isalnum():
-        return new_picture + rest  # a.jpg.xmp, a.jpg_original
-    rest = _after(companion, stem)
-    if rest is not None and (not rest or rest[0] in "._~" or _SONY.match(rest.lower())):
-        return new_stem + rest  # a.xmp, a.cr2.xmp, a_01.jpg.xmp, PXL_1.MP
-    base, suffix = os.path.splitext(companion)
-    if suffix.lower() == ".json":  # Google's; every program looks for these two first
-        long = _SUPPLEMENT.search(base.lower())
-        return f"{new_picture}{'.supplemental-metadata' if long else ''}{suffix}"
-    if _ORIGINAL.fullmatch(base.lower()) and len(new_stem) > 4:
-        return new_stem[:4] + companion[4] + new_stem[4:] + suffix
-    number = _TAIL.search(new_stem)
-    return base + (number[0] if number else "") + suffix
+KINDS = ("copy", "move", "hardlink", *transfer.LINKS)  # that make a file under a name of its own
+# What a file system may say to a name that it doesn't take: shares differ in their answers.
+_REFUSED = {
+    errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ENOENT, errno.EPERM, errno.EACCES,
+    errno.EIO, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPROTO,
+}  # fmt: skip
 
 
-def _after(name: str, start: str) -> str | None:
-    """What follows `start` in `name`, compared as `key` does; None where it doesn't begin so."""
-    wanted = key(start)
-    if name.isascii() or start.isascii():
-        return name[len(start) :] if key(name[: len(start)]) == wanted else None
-    for end in range(len(name) + 1):
-        after = unicodedata.normalize("NFC", name[end : end + 2])
-        whole = end == len(name) or not unicodedata.combining(
-            unicodedata.normalize("NFD", after)[0]
-        )
-        if whole and key(name[:end]) == wanted:
-            return name[end:]
-    return None
+class Renaming:
+    """The names of one run. `past` is kept up to date by its journal."""
+
+    def __init__(self, plan: Plan, past: Past) -> None:
+        self._plan = plan
+        self._past = past
+        self._rules: dict[int, names.Rules] = {}  # device -> what it was found to refuse
+        self._taken: set[str] | None = None  # keys of all targets, when first needed
+
+    def actions(self) -> Sequence[Action]:
+        """The plan's, those under another name that got one when they were first tried."""
+        if not self._past.instead:
+            return self._plan.actions
+        return [self._latest(action) for action in self._plan.actions]
+
+    def _latest(self, action: Action) -> Action:
+        target = action.target
+        while target in self._past.instead:
+            target = self._past.instead[target]
+        return replace(action, target=target)
+
+    def by_rules(self, unit: Sequence[Action]) -> Sequence[Action]:
+        """A picture and its companions under names that their shelf's file system takes, as far as
+        it was met. What was begun before keeps its names."""
+        if not self._rules or any(self._is_begun(action) for action in unit):
+            return unit
+        rules = self._rules.get(_device(unit))
+        return unit if rules is None else self._renamed(unit, rules)
+
+    def other(self, unit: Sequence[Action], errors: Collection[int]) -> Sequence[Action] | None:
+        """The unit, whose actions failed with these errors and left nothing behind, under names
+        that every file system takes; None where the names can't be what was wrong."""
+        if _REFUSED.isdisjoint(errors) or any(a.kind not in (*KINDS, earlier.KIND) for a in unit):
+            return None
+        renamed = self._renamed(unit, names.Rules(names.FAULTS, _longest(unit, errors)))
+        return None if renamed is unit else renamed
+
+    def learn(self, unit: Sequence[Action], errors: Collection[int]) -> None:
+        """What was wrong with the names of this unit is so with all names on that file system."""
+        known = self._rules.get(_device(unit), names.Rules())
+        found = {fault for a in unit for fault in names.faults(os.path.basename(a.target))}
+        longest = min(known.longest, _longest(unit, errors))
+        self._rules[_device(unit)] = names.Rules(known.refused | found, longest)
+
+    def _is_begun(self, action: Action) -> bool:
+        entry = self._past.entries.get(action.target)
+        return entry is not None and entry.step != "reverted"
+
+    def _renamed(self, unit: Sequence[Action], rules: names.Rules) -> Sequence[Action]:
+        """Under free names by `rules`; the unit itself where it has such names."""
+        named = [action for action in unit if action.kind in KINDS]
+        now = [os.path.basename(action.target) for action in named]
+        if all(names.portable(name, rules) == name for name in now):
+            return unit
+        made: dict[str, str] = {}
+        for shelf in dict.fromkeys(os.path.dirname(action.target) for action in named):
+            group = [action for action in named if os.path.dirname(action.target) == shelf]
+            group.sort(key=lambda action: action.companion_of is not None)  # the picture first
+            sources = [os.path.basename(action.source) for action in group]
+            wanted = os.path.basename(group[0].target)
+
+            def is_free(name: str, shelf: str = shelf) -> bool:
+                return self._is_free(os.path.join(shelf, name))
+
+            found = names.free_for_unit(sources, wanted, is_free, rules)[1]
+            for action, name in zip(group, found, strict=True):
+                made[action.target] = os.path.join(shelf, name)
+                self._keys.add(names.key(made[action.target]))
+        return [replace(action, target=made.get(action.target, action.target)) for action in unit]
+
+    def _is_free(self, path: str) -> bool:
+        try:
+            return names.key(path) not in self._keys and not transfer.exists(path)
+        except OSError:
+            return True  # the action itself will fail, and say why
+
+    @property
+    def _keys(self) -> set[str]:
+        if self._taken is None:
+            self._taken = {names.key(action.target) for action in self._plan.actions}
+            self._taken |= {names.key(target) for target in self._past.entries}
+        return self._taken
+
+
+def _longest(unit: Sequence[Action], errors: Collection[int]) -> int:
+    """Bytes of a name: few where a file system, one that encrypts names, said too long."""
+    if errno.ENAMETOOLONG in errors:
+        return names.SHORT
+    return max(names.MAX_BYTES, *(len(os.fsencode(os.path.basename(a.target))) for a in unit))
+
+
+def _device(unit: Sequence[Action]) -> int:
+    return os.stat(transfer.existing_parent(os.path.dirname(unit[0].target))).st_dev

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
+from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
 from zeroshelf.files import transfer
 
@@ -35,6 +36,7 @@ def check(ways: Iterable[tuple[str, str, int]], *, moving: bool, advice: str) ->
     for device, size in need.items():
         free = shutil.disk_usage(places[device]).free
         if size > free:
+            needed = counted(size, "byte is", "bytes are")
             raise UserError(
-                f"{size:,} bytes are needed in {places[device]} and {free:,} are free: {advice}"
+                f"{needed} needed in {places[device]}, and {free:,} free there: {advice}"
             )

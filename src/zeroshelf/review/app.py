@@ -114,7 +114,7 @@ class _Page:
                 "version": self.session.version,
                 "shelves": list(now.names),
                 "words": [[*label.words, *label.prompts] for label in edited.labels],
-                "boldness": edited.boldness,
+                "boldness": edited.offset,
                 "edits": self.session.edit_count,
                 "marks": len(edited.placed),
                 "undoable": edited.last is not None,
@@ -176,8 +176,7 @@ class _Page:
         try:
             decoded = pictures.decode(pictures.read(where), 32)
             about |= {"width": decoded.width, "height": decoded.height, "note": decoded.note}
-            changed = datetime.fromtimestamp(os.stat(where).st_mtime)
-            about["changed"] = changed.strftime("%Y-%m-%d %H:%M")
+            about["changed"] = _day(os.stat(where).st_mtime)
         except (Unreadable, OSError) as trouble:
             about["note"] = f"can't be shown now: {trouble}"
         return _ascii(about)
@@ -307,6 +306,14 @@ def _numbers(given: list[Any]) -> list[int]:
 
 def _bytes(probabilities: Any) -> Any:
     return np.round(np.asarray(probabilities) * 255).astype(np.uint8)
+
+
+def _day(seconds: float) -> str | None:
+    """A file's time as a person reads it; None where no calendar has it: the year 30828."""
+    try:
+        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _ascii(answer: Any) -> Response:
