@@ -21,6 +21,7 @@ from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import (
     left_behind,
+    left_out,
     metadata,
     mounts,
     names,
@@ -360,6 +361,11 @@ def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
     if not os.path.isdir(above):
         raise UserError(f"{above} is no folder: give one with --to")
     above = transfer.existing_parent(destination)
+    if kind == "move" and (library := left_out.library_around(os.path.realpath(folder))):
+        raise UserError(
+            f"{library} belongs to a photo program, which would miss what is moved out of it: "
+            "use --as copy"
+        )
     if kind == "move" and mounts.is_read_only(folder):
         raise UserError(
             f"nothing can be moved out of {folder}: its file system is read-only; use --as copy"

@@ -45,6 +45,7 @@ def _line(name: str, extra: str) -> str:
     return f"{name}: `pip install 'zeroshelf[{extra}]'` reads it"
 
 
+@cache
 def installed() -> str:
     """The libraries that are there, as one word: what was refused without one is tried again."""
     names = ("av", "imagecodecs", "rawpy", "tifffile")
