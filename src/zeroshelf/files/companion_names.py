@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
 
 _ORIGINAL = re.compile(r"img_o\d+")  # IMG_O1234.AAE: the edits of IMG_1234.HEIC
 _SONY = re.compile(r"m\d\d\.")  # C0001M01.XML is about C0001.MP4
@@ -17,6 +18,17 @@ def key(name: str) -> str:
     if name.isascii():
         return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).lower())
+
+
+def beginnings(name: str) -> Iterator[str]:
+    """A name, and what is left of it in front of each dot.
+
+    >>> list(beginnings("a.jpg.xmp"))
+    ['a.jpg.xmp', 'a.jpg', 'a']
+    """
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
 
 
 def renamed(companion: str, picture: str, new_picture: str) -> str:

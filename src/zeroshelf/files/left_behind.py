@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from zeroshelf.counting import counted
-from zeroshelf.files.companion_names import key
+from zeroshelf.files.companion_names import beginnings, key
 from zeroshelf.records import Action, Picture
 
 NAMED = 3  # files in a line
@@ -37,7 +37,7 @@ def find(pictures: Sequence[Picture], actions: Sequence[Action]) -> tuple[str, .
         path
         for folder, gone in names.items()
         for name, path in _files(folder)
-        if path not in known and not gone.isdisjoint(_beginnings(key(name)))
+        if path not in known and not gone.isdisjoint(beginnings(key(name)))
     ]
     return tuple(sorted(left, key=os.fsencode))
 
@@ -92,10 +92,3 @@ def _files(folder: str, deep: int = 0) -> Iterator[tuple[str, str]]:
             yield entry.name.removeprefix("._"), entry.path  # macOS keeps "._a.jpg" for a.jpg
         elif (deep or entry.name in _SETTINGS) and deep <= _MOST_DEEP and not entry.is_symlink():
             yield from _files(entry.path, deep + 1)
-
-
-def _beginnings(name: str) -> Iterator[str]:
-    """A name, and what is left of it in front of each dot: a.jpg.cos, a.jpg, a."""
-    while name:
-        yield name
-        name = name.rpartition(".")[0]
