@@ -30,10 +30,10 @@ def has_codecs(kind: str) -> bool:
     return all(find_spec(name) is not None for name in needed)
 
 
-def advice(kind: str) -> str:
-    """One line: what to install."""
-    _, extra, name = _LIBRARIES[kind]
-    return _line(name, extra)
+def advice(kind: str, name: str | None = None) -> str:
+    """One line: what to install. `name`: of what it reads, where that is less than the kind."""
+    _, extra, own_name = _LIBRARIES[kind]
+    return _line(name or own_name, extra)
 
 
 def codecs_advice(name: str) -> str:

@@ -56,11 +56,10 @@ def line(counts: Mapping[str, int]) -> str | None:
     if rest:
         words.append(f"{rest:,} other")
     readable = [kind for kind, _ in known if f".{kind.split()[0].lower()}" in kinds.VIDEO_SUFFIXES]
+    words_for_video = ", ".join(kind.split()[0] for kind in readable)
     advice = ""
     if readable and not extras.has(kinds.VIDEO):
-        advice = (
-            f" ({extras.advice(kinds.VIDEO)}: {', '.join(kind.split()[0] for kind in readable)})"
-        )
+        advice = f" ({extras.advice(kinds.VIDEO, words_for_video)})"
     return f"Not pictures, left where they are: {', '.join(words)}{advice}"
 
 
