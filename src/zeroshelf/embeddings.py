@@ -122,6 +122,7 @@ def embed(
         skipped=tuple(sorted((*folder.skipped, *unread), key=lambda skipped: skipped.path)),
         model=model,
         notes=noted([digests[row] for row in kept], store),
+        ignored=folder.ignored,
     )
 
 

@@ -20,6 +20,8 @@ from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import (
+    left_behind,
+    left_out,
     metadata,
     mounts,
     names,
@@ -30,6 +32,7 @@ from zeroshelf.files import (
     transfer,
 )
 from zeroshelf.files.earlier import Earlier, removals
+from zeroshelf.files.kin import Kin
 from zeroshelf.files.planfile import load, save
 from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
 
@@ -127,7 +130,7 @@ def make(
             names_of_unit = names.of_unit(_sources(unit), there, shelf.rules)
             fresh = [i for i in range(1, len(unit)) if shelf.is_free(names_of_unit[i])]
         else:
-            names_of_unit = shelf.free_names(_sources(unit))
+            names_of_unit = shelf.free_names(_sources(unit), os.path.dirname(picture.path))
             fresh = list(range(len(unit)))
             usual = names.portable(os.path.basename(picture.path), shelf.rules)
             tally["refused"] += usual != os.path.basename(picture.path)
@@ -136,13 +139,20 @@ def make(
             tally["stuck"] += kind == "move" and folders.is_closed(os.path.dirname(picture.path))
         wanted |= {os.path.join(shelf.path, name) for name in names_of_unit}
         for i in fresh:
-            shelf.take(names_of_unit[i])
+            shelf.take(names_of_unit[i], os.path.dirname(picture.path))
             actions.append(_aimed(unit[i], os.path.join(shelf.path, names_of_unit[i])))
     gone, tally["changed"] = removals(units, wanted, earlier) if earlier else ([], 0)
     if gone:  # beside the other actions of the same picture
         actions = sorted([*actions, *gone], key=lambda a: os.fsencode(a.companion_of or a.source))
     tally["removed"] = len(gone)
-    return Plan(folder, destination, kind, tuple(actions), _notes(tally))
+    pictures = [picture for picture, _, _ in placed]
+    left = left_behind.find(pictures, actions) if kind == "move" else ()
+    notes = (
+        *_notes(tally),
+        *left_behind.shared_notes(pictures, actions),
+        *left_behind.notes(left),
+    )
+    return Plan(folder, destination, kind, tuple(actions), notes, left_behind=left)
 
 
 # What is special in a plan: how often, in words for one and for more.
@@ -367,6 +377,11 @@ def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
     if not os.path.isdir(above):
         raise UserError(f"{above} is no folder: give one with --to")
     above = transfer.existing_parent(destination)
+    if kind == "move" and (library := left_out.library_around(os.path.realpath(folder))):
+        raise UserError(
+            f"{library} belongs to a photo program, which would miss what is moved out of it: "
+            "use --as copy"
+        )
     if kind == "move" and mounts.is_read_only(folder):
         raise UserError(
             f"nothing can be moved out of {folder}: its file system is read-only; use --as copy"
@@ -484,6 +499,7 @@ class _Shelf:
     _by_size: dict[int, list[str]] = field(default_factory=dict)  # names of files on the disk
     _links: dict[places.Identity, list[str]] = field(default_factory=dict)  # by what they lead to
     _next: dict[str, int] = field(default_factory=dict)  # key of a name -> first number to try
+    _kin: Kin = field(default_factory=Kin)
 
     def _look(self) -> dict[str, str]:
         if self._taken is None:
@@ -492,6 +508,7 @@ class _Shelf:
                 with os.scandir(self.path) as entries:
                     for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
                         self._taken[names.key(entry.name)] = entry.name
+                        self._kin.add(entry.name, None)
                         self._note(entry)
         return self._taken
 
@@ -507,8 +524,10 @@ class _Shelf:
     def is_free(self, name: str) -> bool:
         return names.key(name) not in self._look()
 
-    def take(self, name: str) -> None:
+    def take(self, name: str, folder: str) -> None:
+        """`folder` is where the file comes from."""
         self._look()[names.key(name)] = name
+        self._kin.add(name, folder)
 
     def copy_of(self, action: Action) -> str | None:
         """The name under which an earlier run put this very picture here. Each counts once."""
@@ -534,11 +553,16 @@ class _Shelf:
         leads_to = places.identity(action.source)
         return self._links.get(leads_to, []) if leads_to else []
 
-    def free_names(self, sources: Sequence[str]) -> list[str]:
-        """Of a picture and its companions, by their names now, the picture's first."""
+    def free_names(self, sources: Sequence[str], folder: str) -> list[str]:
+        """Of a picture and its companions, by their names now, the picture's first. No file of
+        another unit becomes their companion by its name. `folder` is where they come from."""
+
+        def is_free(name: str) -> bool:
+            return self.is_free(name) and not self._kin.has(name, folder, len(sources) > 1)
+
         key = names.key(sources[0])
         number, found = names.free_for_unit(
-            sources, sources[0], self.is_free, self.rules, self._next.get(key, 1)
+            sources, sources[0], is_free, self.rules, self._next.get(key, 1)
         )
         self._next[key] = number + 1
         return found

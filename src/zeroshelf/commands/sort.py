@@ -136,6 +136,9 @@ def _nothing(screen: Screen, given: dict[str, Any], nothing: NothingToSort) -> i
             "device": None,
             "counts": {"skipped": 0} | dict.fromkeys(names, 0),
             "skipped": 0,
+            "not_pictures": {},
+            "left_out": {},
+            "left_behind": [],
         }
     )
     return 0
@@ -195,7 +198,7 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
 
 def show(screen: Screen, run: Run, planned: Plan) -> None:
     """The plan as a table, what was skipped, and what a person should know."""
-    from zeroshelf import doctor
+    from zeroshelf import doctor, ignored
 
     decisions = run.decisions
     for one in decisions if screen.level > 0 else ():
@@ -206,6 +209,8 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         [(name, sum(tally.values()), *tally.values()) for name, tally in run.confidences.items()],
     )
     show_skipped(screen, run.skipped, planned.folder)
+    for line in ignored.lines(run.ignored):
+        screen.say(line)
     for name, count in doctor.shelves_to_add(decisions)[:3]:
         found = counted(count, "picture that looks", "pictures that look")
         screen.say(f'"other" holds {found} like "{name}": make it a label?')
@@ -239,4 +244,7 @@ def _summary(run: Run, planned: Plan, report: str | None, results: str | None) -
         "device": run.device,
         "counts": {"skipped": len(run.skipped)} | run.counts,  # of a label of that name, its own
         "skipped": len(run.skipped),
+        "not_pictures": dict(run.ignored.not_pictures),
+        "left_out": dict(run.ignored.left_out),
+        "left_behind": list(planned.left_behind),
     }

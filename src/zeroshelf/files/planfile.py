@@ -34,6 +34,7 @@ def save(plan: Plan, path: str) -> None:
             "replace": plan.replace,
             "in_files": plan.in_files,
             "notes": list(plan.notes),
+            "left_behind": [os.path.relpath(path, plan.folder) for path in plan.left_behind],
         }
         file.write(json.dumps(header) + "\n")
         for action in plan.actions:
@@ -127,6 +128,7 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
         actions.append(action)
     notes, prefix = tuple(head.get("notes", ())), str(head.get("prefix", "zeroshelf"))
     ambiguous, several = head.get("ambiguous"), bool(head.get("several"))
+    left_behind = tuple(os.path.join(folder, path) for path in head.get("left_behind", ()))
     return Plan(
         folder,
         destination,
@@ -138,6 +140,7 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
         several,
         bool(head.get("replace", True)),
         bool(head.get("in_files")),
+        left_behind,
     )
 
 
