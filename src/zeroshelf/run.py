@@ -504,7 +504,7 @@ def _answer(
     texts = embedding.text_embedder(encoder, store, progress)
     if progress:
         progress("deciding", 0, 0)
-    scores = score(embedded, question.labels, texts, before)
+    scores = score(embedded, question.labels, texts, before, progress)
     decided = deciding.decide(scores, threshold=question.threshold)
     run = Run(question, embedded, decided, encoder, store, known=known)
     run.decisions = run.taught(decided, {}, known)
