@@ -644,7 +644,7 @@ def _answer(
         scores, advice = before.decisions.scores, before.advice
     else:
         known = None if before is None else before.decisions.scores
-        scores = score(embedded, question.labels, texts, known)
+        scores = score(embedded, question.labels, texts, known, progress)
         advice = serious(question.labels, encoder.model, texts)
     decided = deciding.decide(scores, threshold=question.threshold, offset=question.offset)
     decided = corrections.follow(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zeroshelf.run import Run
 
 SHOWN = 20  # skipped files on the screen; the results of a sort have them all
+SHELVES = 100  # of more, those without a picture are not listed on the screen
 DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
 # the options of `placing`
 PLACING = ("to", "kind", "ambiguous", "several", "prefix", "keep_earlier", "in_files")
@@ -204,10 +205,15 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     for one in decisions if screen.level > 0 else ():
         sure = f"{one.confidence}, {100 * one.probability:.0f} %"
         screen.detail(f"{one.picture.path}: {one.label}, {sure} ({one.reason})")
+    shelves = {name: tally for name, tally in run.confidences.items() if any(tally.values())}
+    if len(run.confidences) <= SHELVES:
+        shelves = run.confidences
     screen.table(
         ("shelf", "pictures", "sure", "likely", "unsure"),
-        [(name, sum(tally.values()), *tally.values()) for name, tally in run.confidences.items()],
+        [(name, sum(tally.values()), *tally.values()) for name, tally in shelves.items()],
     )
+    if empty := len(run.confidences) - len(shelves):
+        screen.say(f"Not listed: {empty:,} shelves without a picture.")
     show_skipped(screen, run.skipped, planned.folder)
     for line in ignored.lines(run.ignored):
         screen.say(line)
