@@ -397,8 +397,9 @@ class Run:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""
         self.id, self.record = runs.new(planned)
         self._saved = planned
-        asked.save(self.record, self.question)
-        remembered.save(_marks_of(self.record), self.known, self.model)
+        with runs.writing(self.record):
+            asked.save(self.record, self.question)
+            remembered.save(_marks_of(self.record), self.known, self.model)
         return self.write(self.record, planned, progress)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
@@ -421,11 +422,16 @@ class Run:
         planned: Plan | None = None,
         progress: Progress | None = None,
     ) -> Written:
-        """Write the report, the contact sheet and the results into the folder `to`."""
+        """Write the report, the contact sheet and the results into the folder `to`. Raises
+        `UserError` where they can't be written."""
         self.find_near_duplicates(progress)
         if progress:
             progress("writing", 0, 0)
         folder = os.path.abspath(os.fspath(to))
+        with runs.writing(folder):
+            return self._write(folder, planned)
+
+    def _write(self, folder: str, planned: Plan | None) -> Written:
         os.makedirs(folder, exist_ok=True)
         paths = Written(
             *(
