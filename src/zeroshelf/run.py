@@ -500,9 +500,10 @@ class Run:
         checks.plan(planned)
         checks.function(progress, "progress")
         self.saved = saved = Saved(*runs.new(planned), planned)
-        asked.save(saved.record, self.question)
-        ignored.save(saved.record, self.ignored)
-        remembered.save_run(saved.record, self.corrections, self.model)
+        with runs.writing(saved.record):
+            asked.save(saved.record, self.question)
+            ignored.save(saved.record, self.ignored)
+            remembered.save_run(saved.record, self.corrections, self.model)
         return self.write(saved.record, planned, progress)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
@@ -536,10 +537,8 @@ class Run:
         self.find_near_duplicates(progress)
         if progress:
             progress("writing", 0, 0)
-        try:
+        with runs.writing(folder):
             return self._write(folder, planned)
-        except OSError as error:
-            raise UserError(f"{folder} can't be written: {error.strerror}") from None
 
     def _write(self, folder: str, planned: Plan | None) -> Written:
         os.makedirs(folder, exist_ok=True)

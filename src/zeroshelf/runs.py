@@ -54,25 +54,35 @@ def root() -> str:
 
 
 def new(plan: Plan) -> tuple[str, str]:
-    """A run's record that holds `plan`: its id and its folder."""
-    record = root()
-    try:
+    """A run's record that holds `plan`: its id and its folder. Raises `UserError` where it can't
+    be written."""
+    with writing(root()):
         name, record = _claim()
-        keep(record, plan)
-    except OSError as error:
-        raise UserError(f"the run's record {record} can't be written: {error.strerror}") from None
+    keep(record, plan)
     return name, record
 
 
+@contextlib.contextmanager
+def writing(folder: str) -> Iterator[None]:
+    """Raises `UserError` for an OSError inside: the disk is full or read-only, the record gone."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"the run's files in {folder} can't be written: {why}") from error
+
+
 def keep(record: str, plan: Plan) -> None:
-    """Make `plan` that of the run in `record`, and what the list of runs says of it."""
-    planfile.save(plan, os.path.join(record, "plan.jsonl"))
+    """Make `plan` that of the run in `record`, and what the list of runs says of it. Raises
+    `UserError` where that can't be written."""
     path = os.path.join(record, "run.json")
-    with open(path + ".part", "w", encoding="ascii") as file:
-        json.dump(_about(record, plan), file)
-        file.flush()
-        os.fsync(file.fileno())  # a run that isn't listed can't be undone
-    os.replace(path + ".part", path)
+    with writing(record):
+        planfile.save(plan, os.path.join(record, "plan.jsonl"))
+        with open(path + ".part", "w", encoding="ascii") as file:
+            json.dump(_about(record, plan), file)
+            file.flush()
+            os.fsync(file.fileno())  # a run that isn't listed can't be undone
+        os.replace(path + ".part", path)
 
 
 def _claim() -> tuple[str, str]:
