@@ -6,7 +6,9 @@ the same plan; a second sort of the same folder finds its own work and plans not
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ import numpy as np
 
 from zeroshelf import decisions as deciding
 from zeroshelf import folder as scanning
+from zeroshelf import system
 from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
@@ -347,10 +350,12 @@ def _allows(plan: Plan, kind: ActionKind) -> bool:
 def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
     """Raises `UserError` where no plan can work: cheap, so ask before the pictures are read."""
     above = destination
-    while not os.path.lexists(above):
+    while not os.path.lexists(above) and os.path.dirname(above) != above:
         above = os.path.dirname(above)
     if not os.path.isdir(above):
         raise UserError(f"{above} is no folder: give one with --to")
+    if kind in transfer.LINKS:
+        _check_symlinks(folder, destination, kind)
     above = transfer.existing_parent(destination)
     if kind == "move" and mounts.is_read_only(folder):
         raise UserError(
@@ -364,6 +369,22 @@ def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
         raise UserError(
             f"hard links can't lead from {folder} to {destination}: two file systems, or one that "
             "is mounted twice; use --as copy or --as symlink"
+        )
+
+
+def _check_symlinks(folder: str, destination: str, kind: ActionKind) -> None:
+    why_not = None
+    with (
+        contextlib.suppress(OSError),  # then the first link says it
+        tempfile.TemporaryDirectory(prefix="zeroshelf-") as scratch,
+    ):
+        why_not = system.why_no_symlinks(scratch)
+    if why_not:
+        raise UserError(f"no links can be made: {why_not}")
+    if kind == "relative-symlink" and not system.has_relative(folder, destination):
+        raise UserError(
+            f"no relative link leads from {destination} to {folder}: they lie on two drives; use "
+            "--as symlink or --as copy"
         )
 
 

@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from zeroshelf import system
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import kinds, metadata, names, sidecars, transfer
 from zeroshelf.files.exiftool import ExifTool, Job
@@ -186,9 +187,11 @@ def stage(change: Change, tool: ExifTool) -> str:
     part = transfer.part_of(path)
     transfer.discard(part)
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(made, "rb") as reading, open(os.open(part, flags, 0o600), "wb") as writing:
+        new = os.open(part, system.NEW_FILE_FLAGS, 0o600)
+        with open(made, "rb") as reading, open(new, "wb") as writing:
             shutil.copyfileobj(reading, writing, 1 << 20)
+            writing.flush()
+            system.sync_written(writing.fileno())
         _dress(part, path, change.at)
         after = transfer.digest(made)
         if transfer.digest(part) != after:
@@ -209,10 +212,8 @@ def _dress(part: str, path: str, like: os.stat_result) -> None:
         shutil.copystat(path, part)
     with contextlib.suppress(OSError):
         os.utime(part)
-    with contextlib.suppress(OSError):
-        if hasattr(os, "chown") and os.geteuid() == 0:
-            os.chown(part, like.st_uid, like.st_gid)
-            os.chmod(part, stat.S_IMODE(like.st_mode))
+    system.keep_owner(part, (like.st_uid, like.st_gid))
+    transfer.set_mode(part, stat.S_IMODE(like.st_mode))
 
 
 def publish(part: str, change: Change) -> None:
@@ -229,8 +230,8 @@ def publish(part: str, change: Change) -> None:
         raise OSError(errno.EBUSY, "the picture has just changed", path)
     _keep(path, backup)
     try:
-        transfer.sync([folder])
-        os.replace(part, path)
+        system.sync([folder])
+        system.replace(part, path)
     except OSError:
         transfer.discard(backup)
         raise
@@ -240,16 +241,16 @@ def _keep(path: str, backup: str) -> None:
     """A second name for the picture; a copy where the file system has no hard links. Raises
     `FileExistsError` where something has that name."""
     try:
-        os.link(path, backup)
+        system.hard_link(path, backup)
     except FileExistsError:
         raise
     except OSError:
         part = transfer.stage(path, backup)
         try:
-            transfer.sync([part])
+            system.sync([part])
             if transfer.digest(part) != transfer.digest(path):
                 raise OSError(errno.EIO, "the copy differs from the original", path) from None
-            transfer.rename(part, backup)
+            system.rename(part, backup)
         except OSError:
             transfer.discard(part)
             raise
@@ -282,7 +283,7 @@ def clear(entry: Entry) -> None:
     if edit is None or not os.path.lexists(edit.backup):
         return
     if _is_one(edit.backup, entry.action.target) or _digest(entry) == edit.before:
-        os.unlink(edit.backup)
+        system.remove(edit.backup)
 
 
 def revert(entry: Entry) -> str | None:
@@ -298,9 +299,9 @@ def revert(entry: Entry) -> str | None:
         at = os.lstat(path)
         untouched = now == edit.before and at.st_mtime_ns == entry.action.mtime_ns
         if untouched or os.path.samestat(at, os.lstat(edit.backup)):
-            os.unlink(edit.backup)  # the picture was not replaced yet
+            system.remove(edit.backup)  # the picture was not replaced yet
         else:
-            os.replace(edit.backup, path)
+            system.replace(edit.backup, path)
     return why_not
 
 
