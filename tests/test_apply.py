@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
-from zeroshelf import folder, plan, runs
+from zeroshelf import folder, plan, runs, system
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
-from zeroshelf.files import names, planfile, transfer
+from zeroshelf.files import names, planfile
 from zeroshelf.records import ActionKind
 from zeroshelf.undo import undo
 
@@ -127,8 +127,8 @@ def test_file_systems_without_the_right_calls(
     tmp_path: Path, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """exFAT and some network shares know neither an exclusive rename nor hard links."""
-    monkeypatch.setattr(transfer, "_RENAME", None)
-    monkeypatch.setattr(transfer, "_SYNCFS", None)
+    monkeypatch.setattr(system, "_RENAME", None)
+    monkeypatch.setattr(system, "_SYNCFS", None)
     if broken != "rename":
 
         def refuse(*args: object, **options: object) -> None:
@@ -145,7 +145,7 @@ def test_file_systems_without_the_right_calls(
     (tmp_path / "x").write_bytes(b"x")
     (tmp_path / "y").write_bytes(b"y")
     with pytest.raises(FileExistsError):
-        transfer.rename(str(tmp_path / "x"), str(tmp_path / "y"))
+        system.rename(str(tmp_path / "x"), str(tmp_path / "y"))
     assert (tmp_path / "y").read_bytes() == b"y"
 
 

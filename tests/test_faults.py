@@ -23,7 +23,7 @@ import pytest
 
 from tests.making import contents, photos, planned, put, statuses, tree, xmp
 from zeroshelf import apply as application
-from zeroshelf import folder, plan, runs
+from zeroshelf import folder, plan, runs, system
 from zeroshelf import undo as undoing
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
@@ -49,7 +49,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(undoing, "BATCH", 3)
         # a kill asks nothing of the disk: the calls are counted, and don't wait
         monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-        monkeypatch.setattr(transfer, "_SYNCFS", lambda descriptor: 0)
+        monkeypatch.setattr(system, "_SYNCFS", lambda descriptor: 0)
         yield Path(name)
 
 
@@ -113,7 +113,7 @@ def dies_at(number: int, act: Callable[[], object], torn: bool = False) -> int |
 
         for name in CALLS:
             setattr(os, name, watched(getattr(os, name)))
-        transfer._RENAME = watched(transfer._RENAME)  # type: ignore[assignment]
+        system._RENAME = watched(system._RENAME)  # type: ignore[assignment]
         sync = journal.Journal.sync
 
         def syncing(self: journal.Journal, events: object = ()) -> None:
@@ -609,11 +609,11 @@ def test_what_can_not_be_synced_gets_no_name(
     def fail(descriptor: int) -> int:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(transfer, "_SYNCFS", fail)
+    monkeypatch.setattr(system, "_SYNCFS", fail)
     outcomes = apply(record)
     assert "Input/output error" in {o.reason for o in outcomes if o.status == "failed"}
     assert not staged(source, to)
-    monkeypatch.setattr(transfer, "_SYNCFS", lambda descriptor: 0)
+    monkeypatch.setattr(system, "_SYNCFS", lambda descriptor: 0)
     assert statuses(apply(record)) <= {"done", "already"}
     assert statuses(undo(record)) == {"done"}
     assert tree(source) == start

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zeroshelf import marks, undo
+from zeroshelf import marks, system, undo
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import (
     earlier,
@@ -236,7 +236,7 @@ class _Application:
             else:
                 ready.append((action, part))
         try:
-            transfer.sync([part for _, part in ready if part])
+            system.sync([part for _, part in ready if part])
         except OSError as error:  # what is staged may not be on the disk: none of it gets its name
             for action, part in ready:
                 if part:
@@ -390,9 +390,9 @@ class _Application:
             return transfer.stage(action.source, action.target)
         if action.kind == "move":
             try:
-                transfer.rename(action.source, action.target)
+                system.rename(action.source, action.target)
             except OSError as error:
-                if error.errno != errno.EXDEV:
+                if not system.is_other_device(error):
                     raise
                 transfer.check_removable(action.source)
                 return transfer.stage(action.source, action.target)
@@ -403,11 +403,11 @@ class _Application:
         if change is not None:
             tagging.publish(part, action, change)
         elif action.kind == earlier.KIND:
-            os.unlink(action.target)
+            system.remove(action.target)
         elif action.kind in transfer.LINKS:
-            os.symlink(transfer.link_text(action, action.target), action.target)
+            system.symlink(transfer.link_text(action, action.target), action.target)
         elif action.kind == "hardlink":
-            os.link(action.source, action.target, follow_symlinks=False)
+            system.hard_link(action.source, action.target)
         elif part and action.kind == "move":
             transfer.publish(part, action.target, action.source)
             notes = _not_kept(action)
@@ -491,7 +491,7 @@ def _is_done(entry: journal.Entry) -> bool:
     if action.kind == "move":
         if not transfer.same_content(action.target, action.source):
             return False  # edited since: neither of the two may go
-        transfer.sync_folder(os.path.dirname(action.target))
+        system.sync([os.path.dirname(action.target)])
         transfer.remove_original(action.source, action.target)
     return True
 

@@ -149,7 +149,7 @@ class Log:
             try:
                 while lines:
                     lines = lines[self._file.write(lines) :]
-                os.fsync(self._file.fileno())
+                system.sync_open(self._file.fileno())
             except OSError as error:
                 self._file.truncate(start)
                 raise UserError(

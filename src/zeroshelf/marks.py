@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from blake3 import blake3
 
-from zeroshelf import runs
+from zeroshelf import runs, system
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Correction, Corrections, LabelSet, Model
 
@@ -120,7 +120,7 @@ def _write(path: str, kind: str, rows: Iterable[Row], model: Model) -> None:
             file.write(json.dumps(header) + "\n")
             file.writelines(lines)
             file.flush()
-            os.fsync(file.fileno())
+            system.sync_open(file.fileno())
         os.replace(path + ".part", path)
     except OSError as error:
         raise UserError(f"the corrections can't be written to {path}: {error.strerror}") from None

@@ -6,7 +6,9 @@ the same plan; a second sort of the same folder finds its own work and plans not
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ import numpy as np
 
 from zeroshelf import decisions as deciding
 from zeroshelf import folder as scanning
+from zeroshelf import system
 from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
@@ -372,10 +375,12 @@ def _allows(plan: Plan, kind: ActionKind) -> bool:
 def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
     """Raises `UserError` where no plan can work: cheap, so ask before the pictures are read."""
     above = destination
-    while not os.path.lexists(above):
+    while not os.path.lexists(above) and os.path.dirname(above) != above:
         above = os.path.dirname(above)
     if not os.path.isdir(above):
         raise UserError(f"{above} is no folder: give one with --to")
+    if kind in transfer.LINKS:
+        _check_symlinks(folder, destination, kind)
     above = transfer.existing_parent(destination)
     if kind == "move" and (library := left_out.library_around(os.path.realpath(folder))):
         raise UserError(
@@ -394,6 +399,22 @@ def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
         raise UserError(
             f"hard links can't lead from {folder} to {destination}: two file systems, or one that "
             "is mounted twice; use --as copy or --as symlink"
+        )
+
+
+def _check_symlinks(folder: str, destination: str, kind: ActionKind) -> None:
+    why_not = None
+    with (
+        contextlib.suppress(OSError),  # then the first link says it
+        tempfile.TemporaryDirectory(prefix="zeroshelf-") as scratch,
+    ):
+        why_not = system.why_no_symlinks(scratch)
+    if why_not:
+        raise UserError(f"no links can be made: {why_not}")
+    if kind == "relative-symlink" and not system.has_relative(folder, destination):
+        raise UserError(
+            f"no relative link leads from {destination} to {folder}: they lie on two drives; use "
+            "--as symlink or --as copy"
         )
 
 
@@ -475,7 +496,7 @@ class _Folders:
     def is_closed(self, folder: str) -> bool:
         """True where nothing can be moved out of it."""
         if folder not in self._closed:
-            self._closed[folder] = os.path.isdir(folder) and not transfer.may_change(folder)
+            self._closed[folder] = os.path.isdir(folder) and not system.may_write(folder)
         return self._closed[folder]
 
     def _identity(self, folder: str) -> places.Identity | None:

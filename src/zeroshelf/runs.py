@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from zeroshelf import checks, edits, homes, originals
+from zeroshelf import checks, edits, homes, originals, system
 from zeroshelf import question as request
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, mounts, names, places, planfile
@@ -81,7 +81,7 @@ def keep(record: str, plan: Plan) -> None:
         with open(path + ".part", "w", encoding="ascii") as file:
             json.dump(_about(record, plan), file)
             file.flush()
-            os.fsync(file.fileno())  # a run that isn't listed can't be undone
+            system.sync_open(file.fileno())  # a run that isn't listed can't be undone
         os.replace(path + ".part", path)
 
 

@@ -10,7 +10,7 @@ import os
 import stat
 from typing import Literal, TypeAlias
 
-from zeroshelf import marks
+from zeroshelf import marks, system
 from zeroshelf.errors import UserError
 from zeroshelf.files import earlier, handover, journal, space, tagging, transfer
 from zeroshelf.files.journal import Entry, Journal
@@ -107,7 +107,7 @@ def revert(entry: Entry, lead: Entry | None = None) -> _Answer:
     why_not = _why_copy_stays(entry, lead) if action.kind == "copy" else _why_link_stays(entry)
     if why_not:
         return "refused", why_not
-    transfer.remove(action.target)
+    system.remove(action.target)
     return _DONE
 
 
@@ -136,7 +136,7 @@ def _move_back(entry: Entry, lead: Entry | None) -> _Answer:
     if back:
         # a move across file systems that was stopped before its last step, or another file
         if transfer.same_content(action.target, action.source) and is_ours(entry, lead):
-            transfer.remove(action.target)
+            system.remove(action.target)
             return _DONE
         return "refused", f"something lies at {action.source} now"
     if not is_ours(entry, lead):

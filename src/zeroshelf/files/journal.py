@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.files import lock
 from zeroshelf.records import Action
@@ -162,7 +163,7 @@ class Journal:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        os.fsync(self._file.fileno())
+        system.sync_open(self._file.fileno())
         for event in self._waiting:
             self.past.see(event)
         self._waiting = []

@@ -190,8 +190,8 @@ def stage(change: Change, tool: ExifTool) -> str:
     part = transfer.part_of(path)
     transfer.discard(part)
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(made, "rb") as reading, open(os.open(part, flags, 0o600), "wb") as writing:
+        new = os.open(part, system.NEW_FILE_FLAGS, 0o600)
+        with open(made, "rb") as reading, open(new, "wb") as writing:
             shutil.copyfileobj(reading, writing, 1 << 20)
             writing.flush()
             system.sync_written(writing.fileno())
@@ -212,12 +212,12 @@ def _dress(part: str, path: str, like: os.stat_result) -> None:
     """The mode, owner and attributes of the picture, as far as the file system has such things. The
     time is that of the change: the content is new, and programs look at the time."""
     with contextlib.suppress(OSError):
-        system.keep_owner(part, (like.st_uid, like.st_gid))
-    with contextlib.suppress(OSError):
         shutil.copystat(path, part)
     system.copy_attributes(path, part)
     with contextlib.suppress(OSError):
         os.utime(part)
+    system.keep_owner(part, (like.st_uid, like.st_gid))
+    transfer.set_mode(part, stat.S_IMODE(like.st_mode))
 
 
 def publish(part: str, change: Change) -> None:
@@ -234,7 +234,7 @@ def publish(part: str, change: Change) -> None:
         raise OSError(errno.EBUSY, "the picture has just changed", path)
     _keep(path, backup)
     try:
-        transfer.sync([folder])
+        system.sync([folder])
         system.replace(part, path)
     except OSError:
         transfer.discard(backup)
@@ -251,10 +251,10 @@ def _keep(path: str, backup: str) -> None:
     except OSError:
         part = transfer.stage(path, backup)
         try:
-            transfer.sync([part])
+            system.sync([part])
             if transfer.digest(part) != transfer.digest(path):
                 raise OSError(errno.EIO, "the copy differs from the original", path) from None
-            transfer.rename(part, backup)
+            system.rename(part, backup)
         except OSError:
             transfer.discard(part)
             raise

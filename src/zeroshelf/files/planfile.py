@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
+from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.files import earlier, names
 from zeroshelf.records import Action, ActionKind, Plan
@@ -40,7 +41,7 @@ def save(plan: Plan, path: str) -> None:
         for action in plan.actions:
             file.write(json.dumps(_line(action, plan)) + "\n")
         file.flush()
-        os.fsync(file.fileno())
+        system.sync_open(file.fileno())
     os.replace(beside, path)
 
 

@@ -3,7 +3,6 @@ a picture's own file, by `picture_tags`."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -109,7 +108,7 @@ def publish(part: str, action: Action, change: Changes) -> None:
         picture_tags.publish(part, change)
         return
     if change.before is None:
-        transfer.rename(part, action.target)
+        system.rename(part, action.target)
         return
     if _content(action.target) != change.before.content:
         raise OSError(errno.EBUSY, "the sidecar has just changed", action.target)
@@ -158,9 +157,9 @@ def revert(entry: Entry) -> str | None:
     part = _beside(target, before.content, before)
     try:
         transfer.set_times(part, before.mtime_ns, before.mtime_ns)
-        transfer.sync([part])
+        system.sync([part])
         if rewrite.after is None:
-            transfer.rename(part, target)
+            system.rename(part, target)
         else:
             system.replace(part, target)
     except OSError:
@@ -179,8 +178,7 @@ def _beside(target: str, content: bytes, like: Sidecar | None) -> str:
             file.flush()
             system.sync_written(file.fileno())
         if like is not None:
-            with contextlib.suppress(OSError):
-                system.keep_owner(part, like.owner)
+            system.keep_owner(part, like.owner)
             transfer.set_mode(part, like.mode)
             system.set_attributes(part, like.attributes)
     except OSError:
