@@ -139,8 +139,12 @@ class _Names:
         if inner:  # IMG_1(1).supplemental-metadata.json
             title, number = title[: inner.start()], inner[0]
         for part in {core, title}:
-            yield from ((_TITLE + rank, name) for rank, name in self._by_title.get((part, number), ()))
-            yield from ((_STEM + rank, name) for rank, name in self._by_stem.get((part, number), ()))
+            yield from (
+                (_TITLE + rank, name) for rank, name in self._by_title.get((part, number), ())
+            )
+            yield from (
+                (_STEM + rank, name) for rank, name in self._by_stem.get((part, number), ())
+            )
         stem, suffix = os.path.splitext(title)
         for rank, name in self._by_stem.get((stem, number), ()) if suffix else ():
             if has_supplement and os.path.splitext(name)[1].startswith(suffix):
