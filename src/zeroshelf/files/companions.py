@@ -90,7 +90,7 @@ class _Folder:
     """The units of one folder while they come together. Names are compared as `key` makes them."""
 
     def __init__(self, pictures: Sequence[Picture]) -> None:
-        self._pictures = list(pictures)
+        self._pictures = sorted(pictures, key=lambda picture: os.fsencode(picture.path))
         self._units: dict[str, _Unit] = {}  # path of the leading picture -> unit
         self._owner: dict[str, _Unit] = {}  # name of any file of a unit -> unit
         self._by_stem: dict[str, list[Picture]] = {}  # of pictures that lead, the first one first

@@ -135,11 +135,18 @@ class _Names:
         title, has_supplement = _without_supplement(core)
         if number and title in self._names and _parts(title).number == number:
             yield _BOTH_NUMBERED, title  # IMG_1(1).jpg.supp(1).json
+        inner = None if number else _NUMBER.search(title)
+        if inner:  # IMG_1(1).supplemental-metadata.json
+            title, number = title[: inner.start()], inner[0]
         for part in {core, title}:
-            yield from ((_TITLE + rank, name) for rank, name in self._by_title[part, number])
-            yield from ((_STEM + rank, name) for rank, name in self._by_stem[part, number])
+            yield from (
+                (_TITLE + rank, name) for rank, name in self._by_title.get((part, number), ())
+            )
+            yield from (
+                (_STEM + rank, name) for rank, name in self._by_stem.get((part, number), ())
+            )
         stem, suffix = os.path.splitext(title)
-        for rank, name in self._by_stem[stem, number] if suffix else ():
+        for rank, name in self._by_stem.get((stem, number), ()) if suffix else ():
             if has_supplement and os.path.splitext(name)[1].startswith(suffix):
                 yield _CUT_SUFFIX + rank, name  # a_long_name.JP.supplemental-metadata.json
             elif suffix in _MEDIA:
