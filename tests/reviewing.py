@@ -22,7 +22,7 @@ from zeroshelf.records import Embeddings, Picture, Plan, Progress, Question, Sco
 from zeroshelf.review.app import make
 from zeroshelf.review.carrying import Carrier
 from zeroshelf.review.session import Session
-from zeroshelf.run import Run, classify
+from zeroshelf.run import Run, Saved, classify
 from zeroshelf.store import Store
 
 TOKEN = "a-token-of-the-tests"
@@ -80,7 +80,7 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
     decided: Decisions = decisions.decide(scores)
     question = Question(str(root), wanted, COLOURS.id)
     run = DrawnRun(question, embedded, decided, ColourEncoder(), Store.open())
-    run.id, run.record = runs.new(Plan(str(root), str(root.parent / "sorted"), "copy", ()))
+    run.saved = Saved(*runs.new(Plan(str(root), str(root.parent / "sorted"), "copy", ())))
     return run
 
 

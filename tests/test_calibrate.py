@@ -75,7 +75,7 @@ def test_names_of_several_folders_come_together(tmp_path: Path, sorted_already: 
     (tmp_path / "More").mkdir()
     for name in ("cat", "red"):
         (sorted_already / name).rename(tmp_path / "More" / name)
-    with pytest.raises(UserError, match="4 names or more; here are 2"):
+    with pytest.raises(UserError, match="4 names or more; found 2"):
         run("calibrate", sorted_already, "--model", folder)
     told = run("calibrate", sorted_already, tmp_path / "More", "--model", folder)
     assert "60 pictures under 4 names" in told["source"]

@@ -260,7 +260,7 @@ def test_ambiguous_pictures_are_set_apart(
     assert command(*words, "--ambiguous", "look again") == 0
     assert [p.name for p in (tmp_path / "s" / "look again").iterdir()] == ["red.png"]
     assert [p.name for p in (tmp_path / "s" / "blue").iterdir()] == ["blue.png"]
-    assert '1 fit two labels or more: they go to "look again"' in capsys.readouterr().err
+    assert '1 fits two labels or more: it goes to "look again"' in capsys.readouterr().err
     assert command(*words, "--ambiguous", "../out") == 2
     assert "between slashes stand plain names" in capsys.readouterr().err
     for taken in ("Red", "Other"):  # as these folders would be one on many file systems
@@ -360,9 +360,11 @@ def test_options_that_contradict_each_other(
 
 
 def test_what_untag_cannot_read_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "b.xmp").write_text("no XMP")
+    (folder / "b.xmp").write_text("no XMP, but it names zeroshelf/cat")
+    (folder / "c.xmp").write_text("neither XMP nor ours")
     assert command("untag", folder, "--yes") == 1
-    assert f"left alone: {folder / 'b.xmp'}: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"left alone: {folder / 'b.xmp'}: " in told and "c.xmp" not in told
 
 
 def test_an_export_of_marks_never_takes_a_files_place(

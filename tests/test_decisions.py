@@ -85,10 +85,10 @@ def test_what_is_near_to_every_text_is_not_held_against_a_picture() -> None:
     assert [one.label for one in decide(replace(scores, common=None))] == ["other", "other"]
 
 
-def test_boldness_sends_fewer_to_other() -> None:
+def test_an_offset_sends_fewer_to_other() -> None:
     scores = said([[3.5, 0]], [5.0])
     assert decide(scores)[0].label == "other"
-    assert decide(scores, boldness=1.0)[0].label == "cat"
+    assert decide(scores, offset=1.0)[0].label == "cat"
 
 
 def test_a_threshold_asks_for_the_labels_own_probability() -> None:

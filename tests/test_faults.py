@@ -354,7 +354,7 @@ def test_room_is_asked_of_every_file_system(
         if kind == "symlink":
             assert statuses(apply(record)) == {"done"}
         else:
-            with pytest.raises(UserError, match=rf"are needed in {to / below} and .* are free"):
+            with pytest.raises(UserError, match=rf"needed in {to / below}, and .* free there"):
                 apply(record)
         undo(record)
         assert tree(source, to) == start
@@ -384,7 +384,7 @@ def test_room_is_asked_before_a_move_across_is_undone(small_disk: Path, place: P
     assert statuses(apply(record)) == {"done"}
     ballast = fill(small_disk, pages=20, names=9)
     now = tree(source, to, small_disk / "inner")
-    with pytest.raises(UserError, match=r"are needed in .*linked and .* make room, then undo"):
+    with pytest.raises(UserError, match=r"needed in .*linked, and .* make room, then undo"):
         undo(record)
     assert tree(source, to, small_disk / "inner") == now
     shutil.rmtree(ballast)

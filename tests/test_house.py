@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,9 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "zeroshelf"
 MODULES = sorted(SOURCE.rglob("*.py"))
 DOORS = {  # what is outside -> the modules that may touch it, by the start of their path
-    "onnxruntime": {"models/ort.py", "models/export/"},
+    "onnxruntime": set(),  # `telemetry.onnxruntime()` brings it, without its telemetry
     "onnx": {"models/export/", "models/batch.py"},
-    "huggingface_hub": {"models/fetch.py", "models/export/"},
+    "huggingface_hub": set(),  # `telemetry.huggingface_hub()`, for models/fetch.py alone
     "sqlite3": {"files/cachefile.py", "store.py"},
     "rich": {"screen.py"},
     "click": {"cli.py", "screen.py", "commands/"},
@@ -43,7 +45,7 @@ def test_each_outside_thing_has_one_door(path: Path) -> None:
     for name in imports(path):
         allowed = DOORS.get(name.split(".")[0])
         assert allowed is None or any(here.startswith(door) for door in allowed), (
-            f"{here} imports {name}; only {', '.join(sorted(allowed))} may"
+            f"{here} imports {name}; only {', '.join(sorted(allowed)) or 'telemetry.py'} may"
         )
 
 
@@ -60,3 +62,38 @@ def test_records_import_nothing_of_ours_at_the_top() -> None:
     tree = ast.parse((SOURCE / "records.py").read_text(encoding="utf-8"))
     tops = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert not [name for name in tops if name and name.startswith("zeroshelf")]
+
+
+CALLS_HOME = re.compile(
+    r"^\s*(import|from) +(onnxruntime|huggingface_hub)\b"
+    r"|(import_module|importorskip|__import__)\( *['\"](onnxruntime|huggingface_hub)\b",
+    re.MULTILINE,
+)
+
+
+def test_what_calls_home_is_imported_in_one_place_of_the_whole_repository() -> None:
+    """Not in notebooks, benchmarks, the training or the tests either: `zeroshelf.telemetry`."""
+    root = SOURCE.parent.parent
+    folders = ("src", "tests", "benchmarks", "training", "notebooks", "languages", "docs")
+    files = [
+        file
+        for folder in folders
+        for file in (root / folder).rglob("*")
+        if file.suffix in {".py", ".ipynb"} and "node_modules" not in file.parts
+    ]
+    assert len(files) > 150  # it looked
+    found = {
+        file.relative_to(root).as_posix()
+        for file in files
+        for code in _code(file)
+        if CALLS_HOME.search(code)
+    }
+    assert found == {"src/zeroshelf/telemetry.py"}
+
+
+def _code(file: Path) -> list[str]:
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".py":
+        return [text]
+    cells = json.loads(text)["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

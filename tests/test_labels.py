@@ -159,6 +159,69 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read(tmp_path / "none.toml")
 
 
+PLAIN = "# pets\n\ncat\n  red car  # mine\ndog=puppy, hound\nC# book\n!cartoon\nbird/jay\nother\n"
+READ = LabelSet(
+    (
+        Label("cat"),
+        Label("red car"),
+        Label("dog", ("puppy", "hound")),
+        Label("C# book"),
+        Label("bird/jay"),
+    ),
+    negatives=("cartoon",),
+)
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "labels", "labels.lst"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_plain_file_holds_a_label_per_line(
+    tmp_path: Path, name: str, ends: str, encoding: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(PLAIN.replace("\n", ends).encode(encoding))
+    assert read(path) == READ
+    toml = tmp_path / "labels.TOML"
+    toml.write_bytes(write(READ).replace("\n", ends).encode(encoding))
+    assert read(toml) == READ
+
+
+def test_big_endian_text_is_read_by_its_mark(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"\xfe\xff" + "Kätzchen\n猫".encode("utf-16-be"))
+    assert read(path).names == ("Kätzchen", "猫")
+
+
+@pytest.mark.parametrize("head", ["[labels]", " [ labels ] ", "labels.dog = []", "labels = []"])
+def test_a_file_with_a_labels_key_is_toml_by_any_name(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text(f"# mine\n{head}\ncat\n")
+    with pytest.raises(UserError, match="line 3, column"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"", "plain.txt: no labels"),
+        (b"# nothing\n\n", "plain.txt: no labels"),
+        (b"cat\n\na//b\n", "plain.txt, line 3: label 'a//b'"),
+        (b"cat\ndog\n!bird\nCat\n", r"plain.txt, line 4: label 'Cat' is given twice \(as 'cat'\)"),
+        (b"cat\n!cat\n", "plain.txt: label 'cat' looks for"),
+        (b"cat\n!\n", "plain.txt, line 2: a label or one of its words is empty"),
+        (b"a\0b\n", "plain.txt, line 1: .* can't be seen"),
+        (b"K\xe4tzchen\n", r"plain.txt: isn't UTF-8 text \(byte 1\)"),
+        (b"\xff\xfec", "plain.txt: isn't UTF-16 text"),
+    ],
+)
+def test_a_mistake_in_a_plain_file_names_its_line(tmp_path: Path, text: bytes, says: str) -> None:
+    path = tmp_path / "plain.txt"
+    path.write_bytes(text)
+    with pytest.raises(UserError, match=says) as told:
+        read(path)
+    assert "\n" not in str(told.value)
+
+
 def test_prompts_of_a_label() -> None:
     labels = LabelSet((Label("birds/jay", ("magpie",), ("a blue bird",)),), kind="bird")
     made = label_prompts(labels.labels[0], labels)

@@ -12,7 +12,7 @@ from tests.colours import COLOURS
 from zeroshelf import ask, labels, marks, teach
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.records import Picture, Scores
+from zeroshelf.records import Correction, Picture, Scores
 
 optimize = pytest.importorskip("scipy.optimize", reason="SciPy, of the dev extra, is missing")
 
@@ -177,7 +177,7 @@ def test_one_label_alone_can_be_asked_about() -> None:
 
 def test_marks_are_read_as_they_were_written(tmp_path: Path) -> None:
     vector = np.array([1, 0, 0, 0], np.float16)
-    known = {"aa": marks.Mark("cat", vector), "bb": marks.Mark("gone", vector)}
+    known = {"aa": Correction("cat", vector), "bb": Correction("gone", vector)}
     path = str(tmp_path / "marks.jsonl")
     marks.save(path, known, COLOURS)
     found = marks.load(path, labels.parse(["cat"]), COLOURS)
@@ -187,7 +187,7 @@ def test_marks_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_marks_of_another_model_are_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "marks.jsonl")
-    marks.save(path, {"aa": marks.Mark("cat", np.ones(4, np.float16))}, COLOURS)
+    marks.save(path, {"aa": Correction("cat", np.ones(4, np.float16))}, COLOURS)
     with pytest.raises(UserError, match="belong to the model colours"):
         from dataclasses import replace
 

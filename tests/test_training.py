@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 import zeroshelf
-from zeroshelf import pictures, preprocess
+from zeroshelf import pictures, preprocess, telemetry
 from zeroshelf.records import Preprocessing
 
 torch = pytest.importorskip("torch", reason="torch isn't installed: the recipe is not tested")
 pytest.importorskip("onnx", reason="onnx isn't installed: the recipe is not tested")
-ort = pytest.importorskip("onnxruntime")
+
+ort = telemetry.onnxruntime()
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the recipe is no part of the package
 

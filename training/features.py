@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from torch import nn
 
@@ -16,6 +16,7 @@ from training.backbone import Trunk
 from training.graph import write_graph
 from training.index import Picture
 from training.pixels import SIZE, load, to_array, view_of
+from zeroshelf.telemetry import onnxruntime
 
 BATCH = 32
 
@@ -68,8 +69,9 @@ def runner(
     return lambda *arrays: session.run(None, dict(zip(inputs, arrays, strict=True)))
 
 
-def open_session(path: Path) -> ort.InferenceSession:
+def open_session(path: Path) -> Any:
     """On the CPU, with torch's number of threads."""
+    ort = onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -11,6 +11,8 @@
 
 from typing import TYPE_CHECKING
 
+from zeroshelf import telemetry
+
 if TYPE_CHECKING:
     from zeroshelf.demo import demo_pictures
     from zeroshelf.errors import UserError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from zeroshelf.run import Run, classify, reopen
 
 __version__ = "0.1.0"
+telemetry.switch_off()  # before any library can be imported that would call home
 
 _HOMES = {  # public name -> its module; imported when it is first used
     "Action": "records",

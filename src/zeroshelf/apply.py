@@ -11,18 +11,30 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from zeroshelf import undo
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import journal, mounts, names, planfile, renaming, space, tagging, transfer
+from zeroshelf.files import (
+    earlier,
+    journal,
+    mounts,
+    names,
+    planfile,
+    renaming,
+    space,
+    tagging,
+    transfer,
+)
+from zeroshelf.files.exiftool import ExifTool
 from zeroshelf.files.journal import Journal
 from zeroshelf.records import Action, Outcome, Plan, Progress
+from zeroshelf.store import Store
 
 _BAD = ("failed", "refused")
 BATCH = 256  # actions whose intents share one fsync
-RENAMED = "under another name, because the file system there refuses its own"
+RENAMED = "another name on the shelf, because the file system there refuses its own"
 ACROSS = "hard links need one file system that has them: sort with --as copy or --as symlink"
 NO_LINKS = "a file system may have no symbolic links: sort with --as copy"
 _NO_LINK = {
@@ -30,7 +42,7 @@ _NO_LINK = {
     "symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
     "relative-symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
 }  # what a file system says that has none
-_NOT_KEPT = "copied without its {}: the file system there doesn't keep it"
+_NOT_KEPT = "copied without its {}, which the file system there doesn't keep"
 
 
 def apply(record: str, progress: Progress | None = None) -> list[Outcome]:
@@ -53,6 +65,7 @@ class _Application:
         self.progress = progress
         self.safe_folders: set[str] = set()  # shelves that were found to be inside
         self.full = False
+        self.exiftool: ExifTool | None = None  # where tags go into the pictures' own files
         self.mounts: dict[str, mounts.Mount] = {}  # of folders, for hard links
         self.errors: dict[str, int] = {}  # target -> errno of what failed
         self.naming = renaming.Renaming(plan, book.past)
@@ -60,6 +73,12 @@ class _Application:
     def run(self) -> list[Outcome]:
         actions = self.naming.actions()
         self._check_space(actions)
+        if any(map(tagging.is_in_file, actions)):
+            with ExifTool() as self.exiftool:
+                return self._run(actions)
+        return self._run(actions)
+
+    def _run(self, actions: Sequence[Action]) -> list[Outcome]:
         begin = {"begin": "apply", "from": self.plan.folder, "to": self.plan.destination}
         self.book.sync([begin])
         outcomes: list[Outcome] = []
@@ -69,7 +88,15 @@ class _Application:
                 self.progress("applying", len(outcomes), len(actions))
         whole = all(outcome.status in ("done", "already") for outcome in outcomes)
         self.book.sync([{"end": "applied" if whole else "partly"}])
+        self._tell_cache()
         return outcomes
+
+    def _tell_cache(self) -> None:
+        """A picture with a tag in its file is known by another digest, and looks as it did."""
+        entries = (entry for entry in self.book.past.entries.values() if entry.step == "done")
+        if pairs := [pair for entry in entries if (pair := tagging.digests(entry))]:
+            with Store.open() as store:
+                store.same_pixels(pairs)
 
     def _check_space(self, actions: Sequence[Action]) -> None:
         if not os.path.isdir(self.plan.folder):
@@ -78,7 +105,7 @@ class _Application:
         ways = (
             (action.source, action.target, action.size)
             for action in actions
-            if action.kind in ("copy", "move")
+            if (action.kind in ("copy", "move") or tagging.is_in_file(action))
             and not (action.target in past and os.path.lexists(action.target))
         )
         advice = "make room, or sort with --as move, hardlink or symlink"
@@ -134,8 +161,7 @@ class _Application:
                 if outcome is not None:
                     outcomes[action.target] = outcome
                 elif bad is not None:
-                    reason = f"stays with {os.path.basename(bad.action.source)}: {bad.reason}"
-                    outcomes[action.target] = Outcome(action, "refused", reason)
+                    outcomes[action.target] = _stays(action, bad)
                 else:
                     todo.append(action)
         changes = self._changes(todo, outcomes)
@@ -144,10 +170,10 @@ class _Application:
         places = {action.target: target for action, target in rows}
         renamed = [action.target for action in todo if places[action.target] != action.target]
         self.book.sync(
-            [*self._folder_events(todo)]
+            [*self._folder_events(todo, changes)]
             + [{"instead": places[target], "target": target} for target in renamed]
             + [journal.intent(action) for action in todo]
-            + [journal.rewrite(target, change.rewrite) for target, change in changes.items()]
+            + [tagging.event(target, change) for target, change in changes.items()]
         )
         outcomes |= self._carry_out(todo, changes)
         for unit in batch:
@@ -158,15 +184,43 @@ class _Application:
         return outcomes
 
     def _carry_out(
-        self, todo: Sequence[Action], changes: dict[str, tagging.Change]
+        self, todo: Sequence[Action], changes: dict[str, tagging.Changes]
     ) -> dict[str, Outcome]:
         """Stage all, sync them together, and give each its name. Outcomes by target."""
         outcomes: dict[str, Outcome] = {}
+        ready = self._stage(todo, changes, outcomes)
+        in_files = [action.target for action, _ in ready if tagging.is_in_file(action)]
+        if in_files:
+            self.book.sync(tagging.event(target, changes[target]) for target in in_files)
+        for action, part in ready:
+            bad = _failure_beside(action, outcomes) if action.kind == earlier.KIND else None
+            if bad is not None:  # what was to take its place is not there
+                outcomes[action.target] = _stays(action, bad)
+                continue
+            try:
+                outcomes[action.target] = self._finish(action, part, changes.get(action.target))
+            except OSError as error:
+                _drop(part)
+                outcomes[action.target] = self._failed(action, error)
+        return outcomes
+
+    def _stage(
+        self,
+        todo: Sequence[Action],
+        changes: dict[str, tagging.Changes],
+        outcomes: dict[str, Outcome],
+    ) -> list[tuple[Action, str]]:
+        """What is staged and on the disk: the actions that can go on, each with its part ("" where
+        it needs none). What became of the others goes to `outcomes`."""
+        if self.exiftool is not None:
+            self.exiftool.expect(tagging.jobs([changes.get(action.target) for action in todo]))
         ready: list[tuple[Action, str]] = []
         for action in todo:
             try:
                 self._make_folder(os.path.dirname(action.target))
                 part = self._prepare(action, changes.get(action.target))
+            except Unreadable as error:
+                outcomes[action.target] = Outcome(action, "refused", str(error))
             except OSError as error:
                 outcomes[action.target] = self._failed(action, error)
             else:
@@ -178,16 +232,9 @@ class _Application:
                 if part:
                     _drop(part)
                     outcomes[action.target] = self._failed(action, error)
-        self._note_staged([(a, part) for a, part in ready if part and a.target not in outcomes])
-        for action, part in ready:
-            if action.target in outcomes:
-                continue
-            try:
-                outcomes[action.target] = self._finish(action, part, changes.get(action.target))
-            except OSError as error:
-                _drop(part)
-                outcomes[action.target] = self._failed(action, error)
-        return outcomes
+        ready = [(action, part) for action, part in ready if action.target not in outcomes]
+        self._note_staged([(action, part) for action, part in ready if part])
+        return ready
 
     def _note_staged(self, staged: Sequence[tuple[Action, str]]) -> None:
         """Of what moves across file systems: by what a copy is known whose original is gone before
@@ -225,14 +272,14 @@ class _Application:
 
     def _changes(
         self, todo: Sequence[Action], outcomes: dict[str, Outcome]
-    ) -> dict[str, tagging.Change]:
+    ) -> dict[str, tagging.Changes]:
         """What becomes of each sidecar; those that can't be read go to `outcomes`."""
         changes = {}
         for action in todo:
             if action.kind not in tagging.KINDS:
                 continue
             try:
-                changes[action.target] = tagging.change(action)
+                changes[action.target] = tagging.change(action, self.book.run)
             except Unreadable as error:
                 outcomes[action.target] = Outcome(action, "refused", str(error))
             except OSError as error:
@@ -258,10 +305,16 @@ class _Application:
         transfer.discard(transfer.part_of(action.target))
         if entry.step == "revert":
             transfer.discard(transfer.part_of(action.source))
+        if action.kind == earlier.KIND:
+            if transfer.exists(action.target):
+                return None
+            self._note_done(action)
+            return Outcome(action, "already")
         if not (transfer.exists(action.target) or tagging.is_done(entry)):
             return None
         if entry.step != "done":
             if not _is_done(entry):
+                tagging.clear(entry)
                 return None
             self._note_done(action)
         return Outcome(action, "already")
@@ -279,12 +332,17 @@ class _Application:
             self.mounts[folder] = mounts.mount(folder)
         return self.mounts[folder]
 
-    def _folder_events(self, todo: Sequence[Action]) -> Iterator[dict[str, object]]:
+    def _folder_events(
+        self, todo: Sequence[Action], changes: Mapping[str, tagging.Changes]
+    ) -> Iterator[dict[str, object]]:
         """Folders that will be made, and the times of those whose entries will change."""
         past = self.book.past
         seen: set[str] = set()
-        for action in todo:
-            shelf = os.path.dirname(action.target)
+        needed = [(os.path.dirname(action.target), action) for action in todo]
+        for change in changes.values():
+            needed += [(folder, todo[0]) for folder in tagging.folders_of(change)]
+        for place, action in needed:
+            shelf = place
             missing: list[str] = []
             while shelf not in seen and not os.path.isdir(shelf):
                 seen.add(shelf)
@@ -312,12 +370,12 @@ class _Application:
 
     # --- one action -------------------------------------------------------------------------
 
-    def _prepare(self, action: Action, change: tagging.Change | None) -> str:
+    def _prepare(self, action: Action, change: tagging.Changes | None) -> str:
         """The part of an action that a batch does together: a staged copy, where one is needed."""
         if self.full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if change is not None:
-            return tagging.stage(action, change)
+            return tagging.stage(action, change, self.exiftool)
         if action.kind == "copy":
             return transfer.stage(action.source, action.target)
         if action.kind == "move":
@@ -330,10 +388,12 @@ class _Application:
                 return transfer.stage(action.source, action.target)
         return ""
 
-    def _finish(self, action: Action, part: str, change: tagging.Change | None) -> Outcome:
+    def _finish(self, action: Action, part: str, change: tagging.Changes | None) -> Outcome:
         notes: tuple[str, ...] = ()
         if change is not None:
             tagging.publish(part, action, change)
+        elif action.kind == earlier.KIND:
+            os.unlink(action.target)
         elif action.kind in transfer.LINKS:
             os.symlink(transfer.link_text(action, action.target), action.target)
         elif action.kind == "hardlink":
@@ -384,6 +444,8 @@ def _why_not(action: Action, unit: Sequence[Action]) -> str | None:
         return "no regular file any more"
     if at.st_size != action.size or not _is_unchanged(action, unit, at.st_mtime_ns):
         return "it has changed since the plan was made"
+    if action.kind == earlier.KIND:
+        return earlier.why_it_stays(action) if transfer.exists(action.target) else None
     if action.kind not in tagging.KINDS and transfer.exists(action.target):
         return f"something lies at {action.target} already"
     if action.kind == "move":
@@ -424,6 +486,23 @@ def _is_done(entry: journal.Entry) -> bool:
     return True
 
 
+def _lead(action: Action) -> str:
+    """The picture with which a file stays together."""
+    return action.companion_of or action.source
+
+
+def _failure_beside(action: Action, outcomes: Mapping[str, Outcome]) -> Outcome | None:
+    """What failed already of the files that stay together with this one."""
+    beside = (one for one in outcomes.values() if _lead(one.action) == _lead(action))
+    return next((one for one in beside if one.status in _BAD), None)
+
+
+def _stays(action: Action, bad: Outcome) -> Outcome:
+    """Nothing becomes of an action, because of what became of another of its unit."""
+    reason = f"stays with {os.path.basename(bad.action.source)}: {bad.reason}"
+    return Outcome(action, "refused", reason)
+
+
 def _drop(part: str) -> None:
     """A staged copy that gets no name. Where it can't be removed now, the next run does it."""
     if part:
@@ -440,9 +519,7 @@ def _batches(actions: Sequence[Action]) -> Iterator[list[list[Action]]]:
     """Units of a picture and its companions, as many as make a batch."""
     batch: list[list[Action]] = []
     size = 0
-    for _, unit in itertools.groupby(
-        actions, key=lambda action: action.companion_of or action.source
-    ):
+    for _, unit in itertools.groupby(actions, key=_lead):
         batch.append(list(unit))
         size += len(batch[-1])
         if size >= BATCH:

@@ -1,9 +1,9 @@
 """The command line: names, options and exit codes. What a command does lies in `commands/`.
 
-Exit codes: 0 done, 1 some pictures were skipped or failed, 2 a mistake the user can mend, 3 a bug,
-130 interrupted (but Ctrl-C is how a review ends: 0). Data goes to stdout, progress and warnings to
-stderr. Nothing here imports numpy, Pillow or ONNX Runtime before a command runs: `zeroshelf --help`
-answers at once.
+Exit codes: 0 done or declined, 1 some pictures were skipped or failed or the output could not be
+written, 2 a mistake the user can mend, 3 a bug, 130 interrupted (but Ctrl-C is how a review ends:
+0). Data goes to stdout, progress and warnings to stderr. Nothing here imports numpy, Pillow or ONNX
+Runtime before a command runs: `zeroshelf --help` answers at once.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from collections.abc import Sequence
 
 import click
 
-from zeroshelf import __version__
+from zeroshelf import __version__, streams
 from zeroshelf.errors import UserError
 
 COMMANDS = {  # in the order of the help page: where each one lies, and its line there
     "sort": ("sort:sort", "Sort FOLDER onto shelves: plan, ask, apply, report."),
     "plan": ("sort:plan", "Make the plan and its report, and touch nothing else."),
-    "apply": ("files:apply", "Carry out a plan, or go on where a run was stopped."),
+    "apply": ("files:apply", "Carry out a plan, or resume an interrupted run."),
     "undo": ("files:undo", "Put everything back as it was before a run."),
-    "untag": ("files:untag", "Take tags away again that a sort has written."),
-    "runs": ("files:runs", "List the runs, newest first."),
-    "report": ("files:report", "Show where a run's report lies, or open it."),
+    "untag": ("files:untag", "Remove the tags that a sort has written."),
+    "originals": ("files:originals", "List or drop the originals of pictures that got tags."),
+    "runs": ("runs:group", "List the runs, newest first, and remove old records."),
+    "report": ("files:report", "Print the path of a run's report, or open it."),
     "review": ("review:command", "Look through a run in the browser, and correct it."),
     "teach": ("teach:command", "Say where some pictures belong, and let the rest follow."),
     "labels": ("labels:group", "Check labels before a run."),
     "suggest": ("suggest:command", "Propose labels for a folder."),
-    "models": ("models:group", "List, get, show, verify and remove models."),
+    "models": ("models:group", "List, download, show, verify and remove models."),
     "cache": ("cache:group", "Show and prune the embedding cache."),
     "demo": ("demo:demo", "Sort the pictures that come with the program."),
 }
@@ -70,6 +71,17 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    with streams.guarded() as out:
+        code = _run(arguments)
+        out.flush()
+        if out.trouble is None or out.unread:
+            return code
+        reason = getattr(out.trouble, "strerror", None) or out.trouble
+        _complain(f"the output can't be written ({reason}); the command itself has ended as usual")
+        return code or 1
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = cli.main(arguments, prog_name="zeroshelf", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -81,11 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(told))
         return 2
     except (KeyboardInterrupt, click.Abort):
-        _complain("stopped. Nothing is half done; the same command goes on where it was.")
+        _complain("interrupted. No file is partially written; run the same command again to resume")
         return 130
-    except BrokenPipeError:  # `zeroshelf runs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as bug:
         _complain(f"a bug: {type(bug).__name__}: {bug}. Please report it with {_log(bug)}")
         return 3

@@ -1,20 +1,20 @@
-"""decisions and a person's marks -> decisions: marks made in this run, and marks kept from others.
+"""decisions and a person's corrections -> decisions.
 
-A kept mark is about a picture's content (its digest), so it holds in whatever folder that lies, and
-about a picture that is not here it still teaches by its vector.
+Every way to a corrected run (`Run.correct`, `relabel`, `reopen`, the review page) goes through
+`follow` and `place`: the same corrections give the same decisions, in whatever order they came.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zeroshelf import decisions as deciding
 from zeroshelf.decisions import Decisions
-from zeroshelf.marks import Mark, Marks
-from zeroshelf.records import OTHER, Embeddings, Picture
+from zeroshelf.records import OTHER, Correction, Corrections, Embeddings, Picture
 from zeroshelf.scores import score
 from zeroshelf.words.prompts import Texts
 
@@ -25,51 +25,110 @@ if TYPE_CHECKING:
 def follow(
     embeddings: Embeddings,
     decided: Decisions,
-    placed: Mapping[int, int],
-    known: Marks,
+    known: Mapping[str, Correction],
     texts: Texts,
     *,
     threshold: float | None,
-    boldness: float,
+    offset: float,
 ) -> Decisions:
-    """`decided`, made with this threshold and boldness, after marks: `placed` is row -> column of
-    the pictures placed in this run and comes before `known`, the kept ones."""
+    """`decided`, made with this threshold and offset, after the corrections `known`.
+
+    A corrected picture of `embeddings` is where it was put; the others follow what can be learnt
+    from all of `known`, also from pictures that are not here. Corrections under a label that
+    `decided` does not have are passed over.
+
+    embeddings: N pictures, in the rows of `decided`.
+    known: digest in hex -> correction.
+    texts: embeds texts, as the scores need it for pictures that are not here.
+    threshold, offset: as for `decisions.decide`.
+    """
     from zeroshelf import teach
 
     names = (*decided.scores.labels.names, OTHER)
-    marked = here(embeddings, known, names)
-    digests = {embeddings.digests[row].hex() for row in marked}
-    there = [mark for d, mark in known.items() if d not in digests and mark.label in names]
+    here = rows_of(embeddings, known, names)
+    digests = {embeddings.digests[row].hex() for row in here}
+    away = [one for digest, one in known.items() if digest not in digests and one.label in names]
     return teach.teach(
         embeddings.vectors,
         decided,
-        teach.Marks.of({**marked, **placed}),
-        _elsewhere(there, decided, embeddings, texts, boldness) if there else None,
+        teach.Marks.of(here),
+        _elsewhere(away, decided, embeddings, texts, offset) if away else None,
         threshold,
     )
 
 
-def here(embeddings: Embeddings, known: Marks, names: Sequence[str]) -> dict[int, int]:
-    """Row -> column of the pictures of these embeddings that kept marks are about."""
+def place(decided: Decisions, corrections: Corrections) -> Decisions:
+    """`decided` with every picture that was placed, or whose suggestion was accepted, on that
+    shelf. No other picture changes. Paths and labels that are not here are passed over."""
+    column = {name: k for k, name in enumerate((*decided.scores.labels.names, OTHER))}
+    moves = {
+        path: column[name]
+        for path, name in {**corrections.accepted, **corrections.placed}.items()
+        if name in column
+    }
+    if not moves:
+        return decided
+    rows, columns = [], []
+    for row, picture in enumerate(decided.scores.pictures):
+        if picture.path in moves:
+            rows.append(row)
+            columns.append(moves[picture.path])
+    chosen, probabilities = decided.chosen.copy(), decided.probabilities.copy()
+    chosen[rows] = columns
+    probabilities[rows] = np.eye(probabilities.shape[1], dtype=np.float32)[columns]
+    by_hand = decided.placed | set(rows)
+    return replace(decided, chosen=chosen, probabilities=probabilities, placed=by_hand)
+
+
+def rows_of(
+    embeddings: Embeddings, known: Mapping[str, Correction], names: Sequence[str]
+) -> dict[int, int]:
+    """Row -> column in `names` of the pictures of these embeddings that were corrected."""
     found = {}
     for row, digest in enumerate(embeddings.digests if known else ()):
-        mark = known.get(digest.hex())
-        if mark is not None and mark.label in names:
-            found[row] = names.index(mark.label)
+        one = known.get(digest.hex())
+        if one is not None and one.label in names:
+            found[row] = names.index(one.label)
     return found
 
 
+def renamed(corrections: Corrections, names: Mapping[str, str]) -> Corrections:
+    """The same under other names of the labels, old -> new."""
+    if not names:
+        return corrections
+
+    def by_digest(known: Mapping[str, Correction]) -> dict[str, Correction]:
+        return {
+            digest: replace(one, label=names.get(one.label, one.label))
+            for digest, one in known.items()
+        }
+
+    def by_path(known: Mapping[str, str]) -> dict[str, str]:
+        return {path: names.get(label, label) for path, label in known.items()}
+
+    return Corrections(
+        by_digest(corrections.stored),
+        by_digest(corrections.given),
+        by_path(corrections.placed),
+        by_path(corrections.accepted),
+    )
+
+
 def _elsewhere(
-    marks: Sequence[Mark], decided: Decisions, embeddings: Embeddings, texts: Texts, boldness: float
+    away: Sequence[Correction],
+    decided: Decisions,
+    embeddings: Embeddings,
+    texts: Texts,
+    offset: float,
 ) -> teach.Elsewhere:
-    """Marked pictures that are not here, with what the model says of them."""
+    """Corrected pictures that are not here, with what the model says of them."""
     from zeroshelf import teach
 
     labels = decided.scores.labels
     names = (*labels.names, OTHER)
-    vectors = np.stack([mark.vector for mark in marks])
-    strangers = (Picture("", "", 0, 0, 0),) * len(marks)
-    embedded = Embeddings(strangers, (b"",) * len(marks), vectors, (), embeddings.model)
-    said = deciding.decide(score(embedded, labels, texts), boldness=boldness)
-    columns = np.array([names.index(mark.label) for mark in marks], np.intp)
+    vectors = np.stack([one.vector for one in away])
+    nowhere = (Picture("", "", 0, 0, 0),) * len(away)
+    embedded = Embeddings(nowhere, (b"",) * len(away), vectors, (), embeddings.model)
+    said = deciding.decide(score(embedded, labels, texts), offset=offset)
+    columns = np.array([names.index(one.label) for one in away], np.intp)
     return teach.Elsewhere(vectors, said.probabilities, columns)

@@ -65,15 +65,15 @@ class Decisions(Sequence[Decision]):
         return explain(self, range(len(self))[index])
 
 
-def decide(scores: Scores, *, threshold: float | None = None, boldness: float = 0.0) -> Decisions:
+def decide(scores: Scores, *, threshold: float | None = None, offset: float = 0.0) -> Decisions:
     """One answer a picture.
 
-    boldness: logits added to every picture's d: above 0, fewer pictures go to "other".
+    offset: logits added to every picture's d: above 0, fewer pictures go to "other".
     threshold: the least P(label), if someone insists; a label's own threshold comes before it.
     """
     constants = scores.model.open_set
     d, logits = fit(scores)
-    p_in = sigmoid((d + boldness - constants.delta) / constants.t_open)
+    p_in = sigmoid((d + offset - constants.delta) / constants.t_open)
     on_shelf = p_in[:, None] * softmax(logits / constants.t_labels)
     probabilities = np.column_stack((on_shelf, 1 - p_in)).astype(np.float32)
     return Decisions(scores, probabilities, choose(probabilities, scores.labels, threshold))
@@ -85,14 +85,12 @@ def fit(scores: Scores) -> tuple[Floats, Floats]:
     return _score(logits.max(axis=1, keepdims=True), negative, scores)[:, 0], logits
 
 
-def shelves(scores: Scores, *, boldness: float = 0.0) -> Floats:
+def shelves(scores: Scores, *, offset: float = 0.0) -> Floats:
     """(N, K): the probability that a picture belongs on each shelf, every label asked by itself.
     What `also` and tags by several words come from."""
     constants = scores.model.open_set
     logits, negative = _drawn(scores)
-    return sigmoid(
-        (_score(logits, negative, scores) + boldness - constants.delta) / constants.t_open
-    )
+    return sigmoid((_score(logits, negative, scores) + offset - constants.delta) / constants.t_open)
 
 
 def also(decisions: Decisions) -> Bools:

@@ -1,4 +1,4 @@
-"""The pictures that come with the program; data/demo/SOURCES.md says whence."""
+"""The pictures that come with the program; data/demo/SOURCES.md lists their sources."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from importlib import resources
 
+BROKEN = "IMG_0436.jpg"  # cut short on purpose: it shows how a run tells what it can't read
 _SHIPPED = resources.files("zeroshelf") / "data" / "demo"
 
 

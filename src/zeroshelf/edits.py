@@ -7,7 +7,7 @@ folder. The lines:
     {"do": "place", "shelf": "cat", "pictures": ["a.jpg"]}           a person's word
     {"do": "learn", "shelves": {"cat": ["b.jpg"]}}                    accepted from what was learnt
     {"do": "label", "labels": {...}, "renamed": {"old": "new"}}       other labels from here on
-    {"do": "bold", "by": 1.5}                                         logits, see decisions.decide
+    {"do": "bold", "by": 1.5}                                         an offset: decisions.decide
     {"do": "undo", "edit": 7}                                         as if line 7 had never been
 """
 
@@ -17,11 +17,12 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
+from zeroshelf.corrections import renamed
 from zeroshelf.errors import UserError
-from zeroshelf.records import OTHER, Label, LabelSet
+from zeroshelf.records import OTHER, Corrections, Label, LabelSet, Question
 
 NAME = "edits.jsonl"
 _SETTLED = "edits.settled"
@@ -35,9 +36,23 @@ class Edited:
     labels: LabelSet
     placed: Mapping[str, str] = field(default_factory=dict)  # path -> shelf, by a person
     learnt: Mapping[str, str] = field(default_factory=dict)  # path -> shelf, accepted
-    boldness: float = 0.0
+    offset: float = 0.0
     last: int | None = None  # the edit that `z` takes back
     renamed: Mapping[str, str] = field(default_factory=dict)  # a first label -> its name by now
+
+    def question(self, first: Question) -> Question:
+        """What is asked by now, of a run that began with `first`."""
+        return replace(first, labels=self.labels, offset=self.offset)
+
+    def corrections(self, first: Corrections, folder: str) -> Corrections:
+        """All that was said by now, in a run of `folder` that began with `first`."""
+        before = renamed(first, self.renamed)
+        placed, accepted = (
+            {os.path.join(folder, path): shelf for path, shelf in moves.items()}
+            for moves in (self.placed, self.learnt)
+        )
+        kept = {path: shelf for path, shelf in before.placed.items() if path not in accepted}
+        return replace(before, placed={**kept, **placed}, accepted={**before.accepted, **accepted})
 
 
 def place(shelf: str, pictures: Sequence[str]) -> Event:
@@ -48,9 +63,9 @@ def learn(shelves: Mapping[str, Sequence[str]]) -> Event:
     return {"do": "learn", "shelves": {name: list(paths) for name, paths in shelves.items()}}
 
 
-def label(labels: LabelSet, renamed: Mapping[str, str]) -> Event:
-    """`renamed`: labels that go on under another name, their pictures with them."""
-    return {"do": "label", "labels": asdict(labels), "renamed": dict(renamed)}
+def label(labels: LabelSet, names: Mapping[str, str]) -> Event:
+    """`names`: labels that go on under another name, old -> new, their pictures with them."""
+    return {"do": "label", "labels": asdict(labels), "renamed": dict(names)}
 
 
 def bold(by: float) -> Event:
@@ -66,7 +81,7 @@ def replay(labels: LabelSet, events: Sequence[Event]) -> Edited:
     gone = {event["edit"] for event in events if event["do"] == "undo"}
     placed: dict[str, str] = {}
     learnt: dict[str, str] = {}
-    boldness, last = 0.0, None
+    offset, last = 0.0, None
     now: dict[str, str] = {}
     for number, event in enumerate(events):
         if number in gone or event["do"] == "undo":
@@ -79,23 +94,23 @@ def replay(labels: LabelSet, events: Sequence[Event]) -> Edited:
                     learnt.pop(path, None)
             case {"do": "learn", "shelves": shelves}:
                 learnt |= {path: shelf for shelf, paths in shelves.items() for path in paths}
-            case {"do": "label", "labels": given, "renamed": renamed}:
+            case {"do": "label", "labels": given, "renamed": names}:
                 labels = _labels(given)
-                fresh = {old: new for old, new in renamed.items() if old not in now.values()}
-                now = fresh | {first: renamed.get(name, name) for first, name in now.items()}
-                placed, learnt = (_carried(moves, labels, renamed) for moves in (placed, learnt))
+                fresh = {old: new for old, new in names.items() if old not in now.values()}
+                now = fresh | {first: names.get(name, name) for first, name in now.items()}
+                placed, learnt = (_carried(moves, labels, names) for moves in (placed, learnt))
             case {"do": "bold", "by": by}:
-                boldness = float(by)
-    return Edited(labels, placed, learnt, boldness, last, now)
+                offset = float(by)
+    return Edited(labels, placed, learnt, offset, last, now)
 
 
 def _carried(
-    moves: Mapping[str, str], labels: LabelSet, renamed: Mapping[str, str]
+    moves: Mapping[str, str], labels: LabelSet, names: Mapping[str, str]
 ) -> dict[str, str]:
     """Placements under the labels that go on, by their new names."""
     known = {*labels.names, OTHER}
     return {
-        path: name for path, shelf in moves.items() if (name := renamed.get(shelf, shelf)) in known
+        path: name for path, shelf in moves.items() if (name := names.get(shelf, shelf)) in known
     }
 
 

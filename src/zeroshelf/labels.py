@@ -1,4 +1,4 @@
-"""The user's own words -> a `LabelSet`. Owns the labels file (TOML); its schema: docs/labels.md.
+"""The user's own words -> a `LabelSet`. Owns the labels file, TOML or plain text: docs/labels.md.
 
 A label is what the user wrote and names the shelf: "cat", "a red bicycle", "animals/cat". What says
 "everything else" ("other", "misc", "rest") is no label: that shelf is always there.
@@ -6,6 +6,8 @@ A label is what the user wrote and names the shelf: "cat", "a red bicycle", "ani
 
 from __future__ import annotations
 
+import codecs
+import os
 import re
 import tomllib
 import unicodedata
@@ -57,22 +59,28 @@ def parse(labels: Sequence[str] | Mapping[str, Sequence[str] | str | None] | Lab
     else:
         written = [_split(_text(text)) for text in labels]
     for name, words in written:
-        if name.strip().startswith("!"):
-            negatives += [_text(word) for word in (name.strip()[1:], *words)]
-        else:
-            made.append(Label(shelf_name(name), tuple(_text(word) for word in words)))
+        _add(name, words, made, negatives)
     return _checked(LabelSet(tuple(made), negatives=tuple(negatives)))
 
 
+def _add(name: str, words: Sequence[object], made: list[Label], negatives: list[str]) -> None:
+    """What is written goes to `made`, or with a "!" before its name to `negatives`."""
+    if name.strip().startswith("!"):
+        negatives += [_text(word) for word in (name.strip()[1:], *words)]
+    else:
+        made.append(Label(shelf_name(name), tuple(_text(word) for word in words)))
+
+
 def read(path: str | Path) -> LabelSet:
-    """A labels file. Every error names the file, the line and the key."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as trouble:
-        raise UserError(f"{path}: can't be read ({trouble.strerror or trouble})") from None
-    except UnicodeDecodeError as trouble:
-        raise UserError(f"{path}: isn't UTF-8 text (byte {trouble.start})") from None
-    return _File(str(path), text).label_set()
+    """A labels file, in UTF-8, or in UTF-16 or UTF-32 with a byte order mark.
+
+    It is TOML where its name ends in .toml or it has a `labels` key, else a label per line, each
+    as on the command line. Every error names the file and the line, and in TOML the key.
+    """
+    text = _content(path)
+    if Path(path).suffix.lower() == ".toml" or _LABELS_KEY.search(text):
+        return _File(str(path), text).label_set()
+    return _plain_file(str(path), text)
 
 
 def write(labels: LabelSet) -> str:
@@ -115,6 +123,59 @@ def same(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
+_LABELS_KEY = re.compile(  # [labels], labels = [...], labels.cat = ...
+    r"""^[ \t]*(\[[ \t]*["']?labels["']?[ \t]*[\].]|["']?labels["']?[ \t]*[.=])""", re.MULTILINE
+)
+_COMMENT = re.compile(r"(^|\s)#.*")  # not the "#" of "C# book"
+_ENCODINGS = {  # by their byte order marks, the longer before those that they begin with
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+    codecs.BOM_UTF8: "UTF-8-sig",
+}
+
+
+def _content(path: str | Path) -> str:
+    """A file's text, its lines ended by "\\n". Raises `UserError` where it is none."""
+    try:
+        content = Path(path).read_bytes()
+    except (OSError, ValueError) as trouble:  # ValueError: a NUL in the name
+        reason = getattr(trouble, "strerror", None) or trouble
+        raise UserError(f"{path}: can't be read ({reason})") from None
+    encoding = next((_ENCODINGS[mark] for mark in _ENCODINGS if content.startswith(mark)), "UTF-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as trouble:
+        name = encoding.removesuffix("-sig")
+        raise UserError(f"{path}: isn't {name} text (byte {trouble.start})") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _plain_file(path: str, text: str) -> LabelSet:
+    """A label per line. A "#" that begins a line or a word begins a comment."""
+    made: list[Label] = []
+    negatives: list[str] = []
+    numbers: dict[str, int] = {}  # a label's name -> its line
+    for number, line in enumerate(text.split("\n"), 1):
+        written = _COMMENT.sub("", line).strip()
+        if not written:
+            continue
+        before = len(made)
+        try:
+            _add(*_split(_text(written)), made, negatives)
+        except UserError as trouble:
+            raise UserError(f"{path}, line {number}: {trouble}") from None
+        if len(made) > before:
+            numbers[made[-1].name] = number
+
+    def refuse(key: tuple[str, ...], why: str) -> NoReturn:
+        line = f", line {numbers[key[-1]]}" if key[-1] in numbers else ""
+        raise UserError(f"{path}{line}: {why}")
+
+    return _checked(LabelSet(tuple(made), negatives=tuple(negatives)), refuse)
+
+
 def _split(text: str) -> tuple[str, tuple[str, ...]]:
     name, equals, words = text.partition("=")
     if not equals:
@@ -125,10 +186,21 @@ def _split(text: str) -> tuple[str, tuple[str, ...]]:
 def _text(text: object) -> str:
     if not isinstance(text, str):
         raise UserError(f"{text!r} isn't text; put it in quotes")
-    text = " ".join(text.split())
+    text = " ".join(_as_typed(text).split())
     if not text:
         raise UserError("a label or one of its words is empty")
     return text
+
+
+def _as_typed(text: str) -> str:
+    """A label from the command line of a process whose locale is not UTF-8 (LC_ALL=C): its bytes,
+    read as UTF-8 where they are that."""
+    if not any("\udc80" <= character <= "\udcff" for character in text):
+        return text
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def shelf_name(name: object) -> str:

@@ -7,7 +7,8 @@ the same plan; a second sort of the same folder finds its own work and plans not
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
@@ -15,31 +16,37 @@ import numpy as np
 
 from zeroshelf import decisions as deciding
 from zeroshelf import folder as scanning
+from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import mounts, names, places, sidecars, tagging, transfer
+from zeroshelf.files import (
+    metadata,
+    mounts,
+    names,
+    picture_tags,
+    places,
+    sidecars,
+    tagging,
+    transfer,
+)
+from zeroshelf.files.earlier import Earlier, removals
 from zeroshelf.files.planfile import load, save
 from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
-
-# What a person should know of a plan before saying yes; each of so many pictures.
-_NOTES = {
-    "in_place": "{:,} already lie on their shelf: nothing to do for them",
-    "renamed": "{:,} get a number, because their name is taken on the shelf",
-    "refused": "to be given another name, because the file system there refuses their own: {:,}",
-    "across": "on another file system than the shelf, so that no hard link can lead there: {:,}; "
-    "use --as copy or --as symlink",
-    "stuck": "in folders that may not be changed, so that nothing can be moved: {:,}; "
-    "use --as copy",
-}
 
 __all__ = ["like", "load", "make", "save", "tags", "untags"]
 
 
 def like(
-    before: Plan, embeddings: Embeddings, decided: Decisions, by_hand: Collection[int] = frozenset()
+    before: Plan,
+    embeddings: Embeddings,
+    decided: Decisions,
+    by_hand: Collection[int] = frozenset(),
+    earlier: Earlier | None = None,
 ) -> Plan:
     """Where every picture goes by these decisions, and as `before` says: how, where to, and onto
-    which shelves. Rows `by_hand` are where a person put them, however unclear they look.
+    which shelves. Rows `by_hand` are where a person put them, however unclear they look. `earlier`
+    is what other runs made of the same pictures (`runs.earlier`): where it lies on another shelf
+    now, it goes from there.
     """
     unclear = deciding.ambiguous(decided) & (before.ambiguous is not None)
     unclear[list(by_hand)] = False
@@ -52,15 +59,29 @@ def like(
         best = before.ambiguous if before.ambiguous and unclear[row] else own
         for label in dict.fromkeys((best, *(labels[k] for k in np.flatnonzero(also[row])))):
             placements.append((picture, label, digest))
-    made = make(placements, before.folder, before.destination, before.kind, prefix=before.prefix)
+    made = make(
+        placements,
+        before.folder,
+        before.destination,
+        before.kind,
+        prefix=before.prefix,
+        earlier=earlier if before.replace else None,
+        in_files=before.in_files,
+    )
     notes = list(made.notes)
     if unclear.any():
-        notes.append(
-            f'{int(unclear.sum()):,} fit two labels or more: they go to "{before.ambiguous}"'
-        )
+        go = "fits two labels or more: it goes to", "fit two labels or more: they go to"
+        notes.append(f'{counted(int(unclear.sum()), *go)} "{before.ambiguous}"')
     if also.any():
-        notes.append(f"{int(also.any(axis=1).sum()):,} go onto further shelves that fit too")
-    return replace(made, notes=tuple(notes), ambiguous=before.ambiguous, several=before.several)
+        go = "goes onto further shelves that fit too", "go onto further shelves that fit too"
+        notes.append(counted(int(also.any(axis=1).sum()), *go))
+    return replace(
+        made,
+        notes=tuple(notes),
+        ambiguous=before.ambiguous,
+        several=before.several,
+        replace=before.replace,
+    )
 
 
 def make(
@@ -71,90 +92,204 @@ def make(
     kind: ActionKind,
     *,
     prefix: str = "zeroshelf",
+    earlier: Earlier | None = None,
+    in_files: bool = False,
 ) -> Plan:
     """Raises `UserError` where `destination` can't take a shelf. Tags need no destination: they go
-    beside the pictures, below `prefix`; to take them away needs no placements either."""
+    beside the pictures, or with `in_files` into them, below `prefix`; to take them away needs no
+    placements either. `earlier` is what other runs made of the pictures, and goes where they go
+    elsewhere now."""
     if kind not in get_args(ActionKind):
         raise UserError(f"{kind!r} is none of {', '.join(get_args(ActionKind))}")
     if kind == "tag":
-        return tags(placements, folder, prefix)
+        return tags(placements, folder, prefix, earlier, in_files=in_files)
     if kind == "untag":
-        return untags(folder, prefix)
+        return untags(folder, prefix, in_files=in_files)
     folder, destination = os.path.abspath(folder), os.path.abspath(destination)
     check_destination(folder, destination, kind)
     placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
     shelves = _shelves(sorted({label for _, label, _ in placed}), destination)
     actions: list[Action] = []
-    counts = dict.fromkeys(_NOTES, 0)
+    tally: Counter[str] = Counter()
+    wanted: set[str] = set()  # all paths where pictures and companions are to lie
+    units: list[tuple[Sequence[Action], str]] = []  # each with its shelf
     folders = _Folders()
     for picture, label, digest in placed:
         shelf = shelves[label]
-        if folders.same(os.path.dirname(picture.path), shelf.path):
-            counts["in_place"] += 1
-            continue
         unit = _unit(picture, label, digest, kind)
+        units.append((unit, shelf.path))
+        if folders.same(os.path.dirname(picture.path), shelf.path):
+            tally["in place"] += 1
+            continue
         there = shelf.copy_of(unit[0])
         if there is not None:
-            counts["in_place"] += 1
+            tally["in place"] += 1
             names_of_unit = names.of_unit(_sources(unit), there, shelf.rules)
             fresh = [i for i in range(1, len(unit)) if shelf.is_free(names_of_unit[i])]
         else:
             names_of_unit = shelf.free_names(_sources(unit))
             fresh = list(range(len(unit)))
             usual = names.portable(os.path.basename(picture.path), shelf.rules)
-            counts["refused"] += usual != os.path.basename(picture.path)
-            counts["renamed"] += names_of_unit[0] != usual
-            counts["across"] += kind == "hardlink" and folders.across(picture.path, shelf.path)
-            counts["stuck"] += kind == "move" and folders.is_closed(os.path.dirname(picture.path))
+            tally["refused"] += usual != os.path.basename(picture.path)
+            tally["renamed"] += names_of_unit[0] != usual
+            tally["across"] += kind == "hardlink" and folders.across(picture.path, shelf.path)
+            tally["stuck"] += kind == "move" and folders.is_closed(os.path.dirname(picture.path))
+        wanted |= {os.path.join(shelf.path, name) for name in names_of_unit}
         for i in fresh:
             shelf.take(names_of_unit[i])
             actions.append(_aimed(unit[i], os.path.join(shelf.path, names_of_unit[i])))
-    notes = tuple(_NOTES[what].format(n) for what, n in counts.items() if n)
-    return Plan(folder, destination, kind, tuple(actions), notes)
+    gone, tally["changed"] = removals(units, wanted, earlier) if earlier else ([], 0)
+    if gone:  # beside the other actions of the same picture
+        actions = sorted([*actions, *gone], key=lambda a: os.fsencode(a.companion_of or a.source))
+    tally["removed"] = len(gone)
+    return Plan(folder, destination, kind, tuple(actions), _notes(tally))
+
+
+# What is special in a plan: how often, in words for one and for more.
+_NOTES = {
+    "in place": (
+        "already lies on its shelf: nothing to do for it",
+        "already lie on their shelf: nothing to do for them",
+    ),
+    "renamed": (
+        "gets a number, because its name is taken on the shelf",
+        "get a number, because their name is taken on the shelf",
+    ),
+    "refused": (
+        "gets another name, because the file system there refuses its own",
+        "get another name, because the file system there refuses theirs",
+    ),
+    "across": (
+        "lies on another file system than its shelf: a hard link can't lead there, so it will be "
+        "refused; use --as copy or --as symlink",
+        "lie on another file system than their shelf: hard links can't lead there, so they will be "
+        "refused; use --as copy or --as symlink",
+    ),
+    "stuck": (
+        "lies in a folder that may not be changed, so it can't be moved; use --as copy",
+        "lie in folders that may not be changed, so they can't be moved; use --as copy",
+    ),
+    "removed": (
+        "file that an earlier run put on another shelf is removed from there (--keep-earlier: "
+        "left)",
+        "files that earlier runs put on other shelves are removed from there (--keep-earlier: "
+        "left)",
+    ),
+    "changed": (
+        "file that an earlier run put on another shelf is left there, because changed since",
+        "files that earlier runs put on other shelves are left there, because changed since",
+    ),
+}
+
+
+def _notes(tally: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(counted(tally[what], *words) for what, words in _NOTES.items() if tally[what])
 
 
 def tags(
-    placements: Iterable[tuple[Picture, str, bytes | None]], folder: str, prefix: str = "zeroshelf"
+    placements: Iterable[tuple[Picture, str, bytes | None]],
+    folder: str,
+    prefix: str = "zeroshelf",
+    earlier: Earlier | None = None,
+    *,
+    in_files: bool = False,
 ) -> Plan:
     """A plan that moves nothing: each label is written as a tag into the picture's sidecar, below
-    `prefix`, by which all can be taken away again. "other" is no tag."""
+    `prefix`, by which all can be taken away again. "other" is no tag. With `in_files` it is written
+    into the picture's own file where that can be done, and into a sidecar only if there is one.
+    Tags that an earlier run wrote and that are not wanted any more go at once."""
     folder = os.path.abspath(folder)
     check_prefix(prefix)
     actions: list[Action] = []
+    notes: list[str] = []
     taken: set[str] = set()
     tagged = 0
     wanted: dict[str, tuple[Picture, list[str], bytes | None]] = {}
+    stems: Counter[str] = Counter()
     for picture, label, digest in placements:
+        if picture.path not in wanted:
+            wanted[picture.path] = (picture, [], digest)
+            stems[_stem(picture.path)] += 1
         if label != OTHER:
-            own = wanted.setdefault(picture.path, (picture, [], digest))[1]
-            own.append(sidecars.tag(label, prefix))
-    for _, (picture, tags, digest) in sorted(wanted.items(), key=lambda w: os.fsencode(w[0])):
-        target = _sidecar(picture)
-        if names.key(target) in taken:  # a.cr2 beside a.nef: not both can have a.xmp
-            target = picture.path + ".xmp"
-        taken.add(names.key(target))
-        there = _tags_in(target)
-        if missing := "\n".join(tag for tag in tags if tag not in there):
-            actions.append(
-                Action("tag", picture.path, target, missing, picture.size, picture.mtime_ns, digest)
-            )
-        else:
-            tagged += 1
-    notes = (f"{tagged:,} have their tag already: nothing to do for them",) if tagged else ()
-    return Plan(folder, folder, "tag", tuple(actions), notes, prefix)
+            wanted[picture.path][1].append(sidecars.tag(label, prefix))
+    replaced = 0
+    for path, (picture, tags, digest) in sorted(wanted.items(), key=lambda w: os.fsencode(w[0])):
+        made = [one.action for one in (earlier or {}).get(path, ())]
+        if not tags and not made:
+            continue
+        target = _sidecar(picture, taken, alone=stems[_stem(path)] == 1)
+        if target is not None:
+            taken.add(names.key(target))
+        targets = [target]
+        if in_files and picture.format in metadata.FORMATS and not path.lower().endswith(".xmp"):
+            targets = [target] if target in picture.companions else []
+            targets.append(path)
+        elif target is None:
+            notes.append(f"left alone: {path}: its name is too long for a sidecar's beside it")
+            continue
+        written = {(one.target, tag) for one in made for tag in one.label.splitlines()}
+        before = len(actions)
+        for at in filter(None, targets):
+            there = _tags_in(at, picture)
+            missing = "\n".join(tag for tag in tags if tag not in there)
+            wrong = [tag for tag in sorted(there - set(tags)) if (at, tag) in written]
+            replaced += bool(wrong)
+            if missing or wrong:
+                known = (picture.size, picture.mtime_ns, digest)
+                gone = "\n".join(wrong) or None
+                actions.append(Action("tag", path, at, missing, *known, instead_of=gone))
+        tagged += bool(tags) and len(actions) == before
+    have = (
+        "has its tag already: nothing to do for it",
+        "have their tag already: nothing to do for them",
+    )
+    other = "loses a tag that an earlier run wrote", "lose a tag that an earlier run wrote"
+    if tagged:
+        notes.append(counted(tagged, *have))
+    if replaced:
+        notes.append(f"{counted(replaced, *other)} (--keep-earlier: it stays)")
+    notes += _about_originals(actions)
+    return Plan(folder, folder, "tag", tuple(actions), tuple(notes), prefix, in_files=in_files)
 
 
-def _sidecar(picture: Picture) -> str:
-    """`photo.xmp` where `photo.jpg.xmp` is longer than a file system allows."""
+def _sidecar(picture: Picture, taken: Collection[str], *, alone: bool) -> str | None:
+    """Where the picture's sidecar is or goes; None where no name for it is short enough. `alone`:
+    no other picture has its stem."""
     target = sidecars.path_for(picture)
-    if len(os.fsencode(os.path.basename(target))) <= names.MAX_BYTES or os.path.lexists(target):
+    if names.key(target) in taken:  # a.cr2 beside a.nef: not both can have a.xmp
+        target = picture.path + ".xmp"
+    if (
+        target in picture.companions
+        or len(os.fsencode(os.path.basename(target))) <= names.MAX_BYTES
+    ):
         return target
-    return os.path.splitext(picture.path)[0] + ".xmp"
+    short = os.path.splitext(picture.path)[0] + ".xmp"
+    free = alone and names.key(short) not in taken and not os.path.lexists(short)
+    return short if free else None
 
 
-def untags(folder: str, prefix: str = "zeroshelf") -> Plan:
+def _stem(path: str) -> str:
+    return names.key(os.path.splitext(path)[0])
+
+
+def _about_originals(actions: Sequence[Action]) -> list[str]:
+    count = sum(map(tagging.is_in_file, actions))
+    if not count:
+        return []
+    rewritten = (
+        "picture is rewritten; its original is kept beside it",
+        "pictures are rewritten; each original is kept beside it",
+    )
+    return [
+        f"{counted(count, *rewritten)}, in {picture_tags.ORIGINALS}, until `zeroshelf originals` "
+        "drops it"
+    ]
+
+
+def untags(folder: str, prefix: str = "zeroshelf", *, in_files: bool = False) -> Plan:
     """A plan that takes the tags below `prefix` out of every sidecar below `folder`. A sidecar that
-    was made for them and holds nothing else goes with them."""
+    was made for them and holds nothing else goes with them. With `in_files` they are taken out of
+    the pictures' own files too."""
     folder, below = scanning.root_of(folder), check_prefix(prefix)
     paths, unread = scanning.sidecars(folder)
     actions = []
@@ -168,14 +303,29 @@ def untags(folder: str, prefix: str = "zeroshelf") -> Plan:
         except (OSError, Unreadable) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             notes.append(f"left alone: {path}: {reason}")
-    return Plan(folder, folder, "untag", tuple(actions), tuple(notes), prefix)
+    for picture in scanning.scan(folder).pictures if in_files else ():
+        if picture.format in metadata.FORMATS and _is_tagged(picture, below):
+            path = picture.path
+            actions.append(Action("untag", path, path, below, picture.size, picture.mtime_ns, None))
+    return Plan(folder, folder, "untag", tuple(actions), tuple(notes), prefix, in_files=in_files)
 
 
-def _tags_in(sidecar: str) -> set[str]:
-    if not os.path.isfile(sidecar):
-        return set()
+def _is_tagged(picture: Picture, prefix: str) -> bool:
+    """True where the picture's own file holds a tag below `prefix`."""
     try:
-        with open(sidecar, "rb") as file:
+        found = metadata.read(picture.path, picture.format)
+        return not picture_tags.untagged(found, prefix).is_in(found)
+    except (OSError, Unreadable):
+        return False
+
+
+def _tags_in(path: str, picture: Picture) -> set[str]:
+    """The tags in a sidecar, or in the picture itself."""
+    try:
+        if path == picture.path:
+            xmp = metadata.read(path, picture.format).xmp
+            return set() if xmp is None else sidecars.tags(xmp)
+        with open(path, "rb") as file:
             return sidecars.tags(file.read())
     except (OSError, Unreadable):
         return set()  # apply will say why

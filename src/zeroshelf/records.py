@@ -180,6 +180,7 @@ class Question:
     labels: LabelSet
     model: str  # its id
     threshold: float | None = None
+    offset: float = 0.0  # logits added to every picture's score: above 0, fewer go to "other"
 
 
 # --- embeddings, scores, decisions --------------------------------------------------------------
@@ -259,6 +260,37 @@ class Decision:
     looks_like: str | None  # the nearest negative, where `label` is OTHER
 
 
+# --- corrections --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person said about one picture."""
+
+    label: str  # a label's name, or OTHER
+    vector: npt.NDArray[np.float16]  # (D,), of length 1: neither file nor cache is needed any more
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """All that a person said about the pictures of a run.
+
+    Nothing is dropped from here: what was said under a label that the run does not have is followed
+    again as soon as it has that label. A digest is the BLAKE3 of a picture's content in hex, so
+    that a correction holds wherever the file lies; a path is as in `Picture`.
+    """
+
+    stored: Mapping[str, Correction] = field(default_factory=dict)  # digest -> from earlier runs
+    given: Mapping[str, Correction] = field(default_factory=dict)  # digest -> said in this run
+    placed: Mapping[str, str] = field(default_factory=dict)  # path -> label, on the review page
+    accepted: Mapping[str, str] = field(default_factory=dict)  # path -> label, from a suggestion
+
+    @property
+    def followed(self) -> Mapping[str, Correction]:
+        """Those from which the other pictures' answers are derived too; this run's come first."""
+        return {**self.stored, **self.given}
+
+
 # --- plan, apply --------------------------------------------------------------------------------
 
 
@@ -266,12 +298,13 @@ class Decision:
 class Action:
     """One file to one place. Nothing here has happened yet.
 
-    Of a "tag" the target is the picture's sidecar and the label is the whole tag, a line each where
-    there are several. Of an "untag"
-    source and target are the sidecar and the label is the prefix of the tags that go.
+    Of a "tag" the target is the picture's sidecar, or the picture itself, and the label is the
+    whole tag, a line each where there are several. Of an "untag" source and target are the sidecar
+    or the picture, and the label is the prefix of the tags that go. Of a "remove" the target is
+    what an earlier run made of the source, and goes (files/earlier.py).
     """
 
-    kind: ActionKind
+    kind: ActionKind | Literal["remove"]
     source: str
     target: str
     label: str
@@ -279,6 +312,9 @@ class Action:
     mtime_ns: int
     digest: bytes | None = None  # BLAKE3 of the content, where it is known
     companion_of: str | None = None  # the source of the picture with which this file stays
+    made_by: ActionKind | None = None  # of a remove: how the earlier run made the target
+    made_in: str | None = None  # of a remove: that run's id
+    instead_of: str | None = None  # of a tag: tags of earlier runs that go, a line each
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +329,8 @@ class Plan:
     prefix: str = "zeroshelf"  # of the tags, where there are some
     ambiguous: str | None = None  # the shelf of what two labels fit, where one was asked for
     several: bool = False  # onto every shelf that fits
+    replace: bool = True  # what earlier runs put on other shelves goes from there
+    in_files: bool = False  # tags go into the pictures' own files where that can be done
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from zeroshelf import apply as application
 from zeroshelf import (
     corrections,
     duplicates,
+    edits,
     models,
     plan,
     recall,
@@ -34,15 +35,18 @@ from zeroshelf import labels as labelling
 from zeroshelf import marks as remembered
 from zeroshelf import question as asked
 from zeroshelf import undo as undoing
+from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.doctor import Advice, serious, told
-from zeroshelf.errors import UserError
+from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.files import planfile
 from zeroshelf.flaws import FLAWS
 from zeroshelf.records import (
     OTHER,
     ActionKind,
     Confidence,
+    Correction,
+    Corrections,
     Decision,
     Embeddings,
     Encoder,
@@ -52,7 +56,6 @@ from zeroshelf.records import (
     Plan,
     Progress,
     Question,
-    Scores,
     Skipped,
     Vectors,
 )
@@ -85,7 +88,8 @@ def classify(
     `exclude` are glob patterns and `leave_out` absolute paths of folders not to look into.
     `encoder` and `store` stand in for the model and the cache, in tests and in other programs.
     `warn` hears of a device that fails while another takes over; None: a Python warning.
-    Raises `UserError` where the folder, a label or the model can't be used.
+    Raises `UserError` where the folder, a label or the model can't be used, and its subclass
+    `errors.NothingToSort` where earlier runs have sorted every picture of the folder.
     """
     start = time.monotonic()
     wanted = labelling.parse(labels)
@@ -96,7 +100,12 @@ def classify(
         progress("looking", 0, 0)
     found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
     if not found.pictures and not found.skipped:
-        left_out = f"; {found.left_out:,} files and folders are left out" if found.left_out else ""
+        left = counted(found.left_out, "file or folder is", "files and folders are")
+        left_out = f"; {left} left out" if found.left_out else ""
+        if runs.has_sorted(root):
+            raise NothingToSort(
+                f"nothing new to sort in {folder}: earlier runs sorted it{left_out}"
+            )
         raise UserError(f"no pictures in {folder}: give a folder that holds some{left_out}")
     store = store or Store.open()
     embedded = embedding.embed(found, encoder, store, progress=progress)
@@ -105,20 +114,25 @@ def classify(
 
         embedded = agreement.settle(embedded, encoder, store, progress)
     question = Question(root, wanted, encoder.model.id, threshold)
-    known = remembered.kept(wanted, encoder.model) if marks else {}
-    return _answer(question, embedded, encoder, store, start, known, progress=progress)
+    stored = remembered.kept(wanted, encoder.model) if marks else {}
+    return _answer(
+        question, embedded, Corrections(stored), encoder, store, start=start, progress=progress
+    )
 
 
 def reopen(
     run: str | None = None,
     *,
+    edited: bool = True,
     encoder: Encoder | None = None,
     store: Store | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """The run of that id (None: the newest) from its record, wherever its pictures are by now.
 
-    No picture is read. Raises `UserError` where the record or the cache no longer holds it.
+    It gives the decisions that it gave when it was saved; with `edited`, those that it has after
+    all that was changed on its review page since. No picture is read. Raises `UserError` where the
+    record or the cache no longer holds it.
     """
     start = time.monotonic()
     if progress:
@@ -130,11 +144,22 @@ def reopen(
     planned = planfile.load(os.path.join(found.record, "plan.jsonl"))
     rows = list(results.read_jsonl(os.path.join(found.record, "results.jsonl")))
     embedded = recall.embeddings(rows, planned, encoder.model, store)
-    known = remembered.load_if_any(_marks_of(found.record), question.labels, encoder.model)
-    opened = _answer(question, embedded, encoder, store, start, known, progress=progress)
-    opened._near_duplicates = recall.near_duplicates(rows)
-    opened.id, opened.record = found.id, found.record
-    return opened
+    said = remembered.load_run(found.record, encoder.model)
+    if edited:
+        changed = edits.replay(question.labels, edits.read(found.record))
+        question = changed.question(question)
+        said = changed.corrections(said, question.folder)
+    return _answer(
+        question,
+        embedded,
+        said,
+        encoder,
+        store,
+        start=start,
+        progress=progress,
+        near_duplicates=recall.near_duplicates(rows),
+        saved=Saved(found.id, found.record),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +170,15 @@ class Written:
     results: str
     table: str
     contact_sheet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where a run's record lies, and the plan in it as far as this process wrote it."""
+
+    id: str
+    record: str
+    plan: Plan | None = None
 
 
 class Run:
@@ -160,27 +194,38 @@ class Run:
         decisions: Decisions,
         encoder: Encoder,
         store: Store,
+        *,
+        corrections: Corrections | None = None,
+        advice: tuple[Advice, ...] = (),
         seconds: float = 0.0,
-        known: remembered.Marks | None = None,
+        near_duplicates: tuple[tuple[int, ...], ...] | None = None,
+        saved: Saved | None = None,
     ) -> None:
         self.question = question
         self.embeddings = embeddings
         self.decisions = decisions
+        self.corrections = corrections or Corrections()  # that the decisions follow
+        self.advice = advice  # what is seriously wrong with the labels
         self.when = datetime.now().astimezone()
         self.seconds = seconds  # from the folder to the decisions
-        self.id: str | None = None
-        self.record: str | None = None
-        self._saved: Plan | None = None  # the plan that `record` holds
-        self.known = known or {}  # the kept marks that the decisions follow
-        self.marks: dict[str, str] = {}  # path -> label, a person's word in this run
-        self.advice: tuple[Advice, ...] = ()  # what is seriously wrong with the labels
-        self._near_duplicates: tuple[tuple[int, ...], ...] | None = None  # nobody looked yet
+        self._near_duplicates = near_duplicates  # None: not looked for yet
+        self.saved = saved
         self._encoder = encoder
         self._store = store
 
     def __repr__(self) -> str:
         shelves = ", ".join(f"{name} {count}" for name, count in self.counts.items())
         return f"<Run of {self.question.folder!r}: {shelves}; skipped {len(self.skipped)}>"
+
+    @property
+    def id(self) -> str | None:
+        """The name of the run's record; None until `save`."""
+        return self.saved.id if self.saved else None
+
+    @property
+    def record(self) -> str | None:
+        """The folder of the run's record; None until `save`."""
+        return self.saved.record if self.saved else None
 
     @property
     def labels(self) -> LabelSet:
@@ -205,18 +250,22 @@ class Run:
         noted = self.embeddings.notes.values()
         flawed = sum(note in FLAWS for note in noted)
         short = len(noted) - flawed
-        followed = (
-            f"{len(self.known):,} marks that were kept for these labels are followed "
-            "(--no-marks: without them)"
+        stored = len(self.corrections.stored)
+        kept = (
+            "mark that was kept for these labels is followed (--no-marks: without it)",
+            "marks that were kept for these labels are followed (--no-marks: without them)",
         )
-        cut = f"{short:,} pictures are cut short and were judged by what is there"
-        dim = f"{flawed:,} pictures are dark or blurred: they must fit a label better than others"
+        followed = counted(stored, *kept)
+        half = "picture is cut short and was", "pictures are cut short and were"
+        cut = f"{counted(short, *half)} judged by what is there"
+        dark = "picture is dark or blurred: it", "pictures are dark or blurred: they"
+        dim = f"{counted(flawed, *dark)} must fit a label better than others"
         return (
             *models.notes(self.model, self.labels),
             *told(self.advice),
             *([cut] if short else []),
             *([dim] if flawed else []),
-            *([followed] if self.known else []),
+            *([followed] if stored else []),
             *([self._store.trouble] if self._store.trouble else []),
         )
 
@@ -268,90 +317,79 @@ class Run:
         return sorted(found, key=lambda decision: -decision.probability)
 
     def relabel(self, labels: Labels, *, threshold: float | None = None) -> Run:
-        """The same pictures under other labels. No picture is read again."""
+        """The same pictures under other labels. No picture is read again.
+
+        Corrections stay: those under a label that is gone wait until there is that label again.
+        """
         _check_threshold(threshold)
         question = replace(self.question, labels=labelling.parse(labels), threshold=threshold)
-        start = time.monotonic()
-        names = (*question.labels.names, OTHER)
-        known = {digest: mark for digest, mark in self.known.items() if mark.label in names}
-        run = _answer(
-            question,
-            self.embeddings,
-            self._encoder,
-            self._store,
-            start,
-            known,
-            self.decisions.scores,
-        )
-        run._near_duplicates = self._near_duplicates
-        return run
+        return self.again(question, self.corrections)
 
     def correct(self, marks: Mapping[str, str]) -> Run:
-        """The same run after a person's word, path -> label or "other": those pictures are where
-        they were put, and the rest follows what can be learnt from them. Marks add up."""
-        column = {name: k for k, name in enumerate((*self.labels.names, OTHER))}
+        """The same run after a person's word, path -> label or "other": those pictures, and files
+        with the same content, are where they were put, and the rest follows what can be learnt from
+        them. Corrections add up. `relabel`, `save` and `reopen` keep them."""
+        names = (*self.labels.names, OTHER)
         for label in marks.values():
-            if label not in column:
-                raise UserError(f"no label {label!r} in this run; there are {', '.join(column)}")
-        everything = {**self.marks, **marks}
-        columns = [column[label] for label in everything.values()]
-        rows = dict(zip(self._rows_of(everything), columns, strict=True))
-        untaught = deciding.decide(self.decisions.scores, threshold=self.question.threshold)
-        decided = self.taught(untaught, rows, self.known)
-        run = Run(
-            self.question,
+            if label not in names:
+                raise UserError(f"no label {label!r} in this run; there are {', '.join(names)}")
+        here = self.embeddings
+        given = {
+            here.digests[row].hex(): Correction(label, here.vectors[row])
+            for row, label in zip(self._rows_of(marks), marks.values(), strict=True)
+        }
+        said = replace(self.corrections, given={**self.corrections.given, **given})
+        return self.again(self.question, said, saved=self.saved)
+
+    def again(self, question: Question, said: Corrections, *, saved: Saved | None = None) -> Run:
+        """The same pictures under another question or other corrections: what every other way to a
+        changed run goes through. `saved`: the record that goes on to be this run's."""
+        return _answer(
+            question,
             self.embeddings,
-            decided,
+            said,
             self._encoder,
             self._store,
-            self.seconds,
-            self.known,
+            before=self,
+            near_duplicates=self._near_duplicates,
+            saved=saved,
         )
-        run.marks, run.id, run.record = everything, self.id, self.record
-        run.advice = self.advice
-        run._near_duplicates = self._near_duplicates
-        return run
 
     def keep_marks(self) -> None:
-        """Keep this run's marks with its labels and model: other runs with both follow them."""
-        digests, vectors = self.embeddings.digests, self.embeddings.vectors
-        rows = self._rows_of(self.marks)
-        own = {
-            digests[row].hex(): remembered.Mark(label, vectors[row])
-            for row, label in zip(rows, self.marks.values(), strict=True)
-        }
-        known = {**remembered.kept(self.labels, self.model), **own}
+        """Store what was said in this run with its labels and model: other runs with both follow
+        it. Raises `UserError` where it can't be written."""
+        known = {**remembered.kept(self.labels, self.model), **self.corrections.given}
         remembered.save(remembered.home(self.labels, self.model), known, self.model)
 
-    def taught(
-        self,
-        decided: Decisions,
-        placed: Mapping[int, int],
-        known: remembered.Marks,
-        boldness: float = 0.0,
-    ) -> Decisions:
-        """`decided`, made with this boldness, after marks: row -> column of the pictures placed in
-        this run, and marks that were kept, of whatever folder. Pictures of this run among the
-        latter are where they were marked, if nobody placed them since."""
+    @cached_property
+    def uncorrected(self) -> Decisions:
+        """What the model says without any correction."""
+        question = self.question
+        return deciding.decide(
+            self.decisions.scores, threshold=question.threshold, offset=question.offset
+        )
+
+    def following(self, known: Mapping[str, Correction]) -> Decisions:
+        """What the model says after the corrections `known`, digest in hex -> correction."""
         return corrections.follow(
             self.embeddings,
-            decided,
-            placed,
+            self.uncorrected,
             known,
             self.embed_texts,
             threshold=self.question.threshold,
-            boldness=boldness,
+            offset=self.question.offset,
         )
 
-    def marked(self, known: remembered.Marks, names: Sequence[str]) -> dict[int, int]:
-        """Row -> column of the pictures of this run that kept marks are about."""
-        return corrections.here(self.embeddings, known, names)
+    def corrected(self, names: Sequence[str]) -> dict[int, int]:
+        """Row -> column in `names` of the pictures that were corrected, here or in earlier runs."""
+        return corrections.rows_of(self.embeddings, self.corrections.followed, names)
 
     def ask(self, count: int = 20) -> list[Decision]:
         """The pictures about which a person's word would help most."""
         from zeroshelf import ask
 
-        marked, decided = self._rows_of(self.marks), self.decisions
+        decided = self.decisions
+        marked = sorted(decided.placed)
         rows = ask.ask(self.embeddings.vectors, decided.probabilities, marked, count)
         return [decided[row] for row in rows]
 
@@ -374,13 +412,18 @@ class Run:
         ambiguous: str | None = None,
         several: bool = False,
         prefix: str = "zeroshelf",
+        replace_earlier: bool = True,
+        in_files: bool = False,
     ) -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing.
 
         `ambiguous` names a shelf for the pictures that two labels or more fit; with `several` a
         picture goes on every shelf that it fits, not only on the best. The action "tag"
         needs no `to`: the tags go beside the pictures, below `prefix`; "untag" takes all tags below
-        `prefix` away again, whatever their labels were.
+        `prefix` away again, whatever their labels were. With `in_files` the tags are written into
+        JPEG, PNG and TIFF files themselves, through exiftool. With `replace_earlier`, the copies,
+        links and tags by which earlier runs with the same labels put a picture on another shelf go
+        from there, unless somebody has changed them since; a run's undo brings them back.
         """
         if to is None and action not in ("tag", "untag"):
             raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
@@ -390,22 +433,32 @@ class Run:
         destination = folder if to is None else scanning.root_of(to)
         if ambiguous is not None:
             ambiguous = labelling.shelf_beside(self.labels, ambiguous)
-        asked_for = Plan(folder, destination, action, (), (), prefix, ambiguous, several)
-        return plan.like(asked_for, self.embeddings, self.decisions)
+        wanted = Plan(
+            folder,
+            destination,
+            action,
+            (),
+            prefix=prefix,
+            ambiguous=ambiguous,
+            several=several,
+            replace=replace_earlier,
+            in_files=in_files,
+        )
+        earlier = runs.earlier(wanted, self.labels) if replace_earlier else None
+        return plan.like(wanted, self.embeddings, self.decisions, earlier=earlier)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""
-        self.id, self.record = runs.new(planned)
-        self._saved = planned
-        with runs.writing(self.record):
-            asked.save(self.record, self.question)
-            remembered.save(_marks_of(self.record), self.known, self.model)
-        return self.write(self.record, planned, progress)
+        self.saved = saved = Saved(*runs.new(planned), planned)
+        with runs.writing(saved.record):
+            asked.save(saved.record, self.question)
+            remembered.save_run(saved.record, self.corrections, self.model)
+        return self.write(saved.record, planned, progress)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
         """Carry out `planned`, never overwriting. The same plan again goes on where it was stopped;
         another one begins a record of its own."""
-        if planned != self._saved:
+        if self.saved is None or planned != self.saved.plan:
             self.save(planned)
         assert self.record is not None
         return application.apply(self.record, progress)
@@ -500,25 +553,46 @@ def _check_threshold(threshold: float | None) -> None:
 def _answer(
     question: Question,
     embedded: Embeddings,
+    said: Corrections,
     encoder: Encoder,
     store: Store,
-    start: float,
-    known: remembered.Marks,
-    before: Scores | None = None,
+    *,
+    start: float | None = None,
+    before: Run | None = None,
     progress: Progress | None = None,
+    near_duplicates: tuple[tuple[int, ...], ...] | None = None,
+    saved: Saved | None = None,
 ) -> Run:
+    """The one place where a run is made: the same question, embeddings and corrections give the
+    same decisions. `before` is a run of the same embeddings, whose scores are used again."""
+    start = time.monotonic() if start is None else start
     texts = embedding.text_embedder(encoder, store, progress)
     if progress:
         progress("deciding", 0, 0)
-    scores = score(embedded, question.labels, texts, before)
-    decided = deciding.decide(scores, threshold=question.threshold)
-    run = Run(question, embedded, decided, encoder, store, known=known)
-    run.decisions = run.taught(decided, {}, known)
-    run.advice = serious(question.labels, encoder.model, texts)
-    run.seconds = time.monotonic() - start
-    return run
-
-
-def _marks_of(record: str) -> str:
-    """The kept marks that a run followed, so that opened again it says the same."""
-    return os.path.join(record, "marks.jsonl")
+    if before is not None and before.labels == question.labels:
+        scores, advice = before.decisions.scores, before.advice
+    else:
+        known = None if before is None else before.decisions.scores
+        scores = score(embedded, question.labels, texts, known)
+        advice = serious(question.labels, encoder.model, texts)
+    decided = deciding.decide(scores, threshold=question.threshold, offset=question.offset)
+    decided = corrections.follow(
+        embedded,
+        decided,
+        said.followed,
+        texts,
+        threshold=question.threshold,
+        offset=question.offset,
+    )
+    return Run(
+        question,
+        embedded,
+        corrections.place(decided, said),
+        encoder,
+        store,
+        corrections=said,
+        advice=advice,
+        seconds=time.monotonic() - start,
+        near_duplicates=near_duplicates,
+        saved=saved,
+    )

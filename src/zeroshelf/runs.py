@@ -6,19 +6,25 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import platformdirs
 
+from zeroshelf import edits
+from zeroshelf import question as request
 from zeroshelf.errors import UserError
-from zeroshelf.files import journal, mounts, names, places, planfile
+from zeroshelf.files import journal, lock, mounts, names, places, planfile
+from zeroshelf.files.earlier import Made
 from zeroshelf.files.journal import State
-from zeroshelf.records import ActionKind, Plan
+from zeroshelf.records import ActionKind, LabelSet, Plan
 
+IN_PLACE = ("applied", "partly")  # states in which an undo has something to put back
+_REMOVED = ".removed-"  # begins the name of a record that is being removed
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS = 65_536  # a second's, in the last part of an id
@@ -33,6 +39,14 @@ class RunRecord:
     kind: ActionKind
     pictures: int  # in the plan
     state: State
+
+    @property
+    def when(self) -> datetime:
+        """When the run's record was begun."""
+        try:
+            return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S").astimezone()
+        except ValueError:  # no such date
+            return datetime.fromtimestamp(os.stat(self.record).st_mtime).astimezone()
 
 
 def root() -> str:
@@ -157,6 +171,44 @@ def destinations(folder: str) -> set[str]:
     }
 
 
+def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
+    """What runs that are not undone made of the files that `plan` is about: a source's path -> what
+    was made of it, newest first.
+
+    Only of runs that answered the same question, into the same destination and with at least one
+    label of `labels` among theirs: folders sorted once by subject and once by mood keep both.
+    `own` is the id of a run whose own work doesn't count.
+    """
+    found: dict[str, list[Made]] = {}
+    for run in all():
+        if run.id == own or run.state not in ("applied", "partly") or run.kind == "untag":
+            continue
+        if (run.kind == "tag") != (plan.kind == "tag"):
+            continue
+        if plan.kind != "tag" and not places.same(run.destination, plan.destination):
+            continue
+        try:
+            asked = request.load(run.record)
+        except UserError:
+            continue
+        if not {*asked.labels.names} & {*labels.names}:
+            continue
+        for entry in journal.read(run.record).entries.values():
+            if entry.step == "done" and entry.action.kind != "remove":
+                found.setdefault(entry.action.source, []).append(Made(run.id, entry.action))
+    return found
+
+
+def has_sorted(folder: str) -> bool:
+    """Whether a run that isn't undone sorted `folder`, a folder above it, or one inside it."""
+    folder = os.path.abspath(folder)
+    return any(
+        run.folder == folder or names.inside(run.folder, folder) or names.inside(folder, run.folder)
+        for run in all()
+        if run.state in IN_PLACE
+    )
+
+
 def _may_be_inside(destination: str, folder: str, real: str) -> bool:
     """False for what is surely elsewhere, and not asked of a network drive that may be away."""
     if names.inside(destination, folder) or names.inside(destination, real):
@@ -206,3 +258,71 @@ def _about(record: str, plan: Plan) -> dict[str, Any]:
         "kind": plan.kind,
         "pictures": sum(action.companion_of is None for action in plan.actions),
     }
+
+
+# --- removing records ---------------------------------------------------------------------------
+
+
+def removable(days: float, *, keep: int = 0, applied: bool = False) -> list[RunRecord]:
+    """The runs, newest first, whose records nothing can be done with any more.
+
+    Those that were undone or never carried out, that began `days` ago or earlier, and that are not
+    among the newest `keep` of all runs. With `applied` also runs whose files are in place; without
+    its record such a run can't be undone.
+    """
+    before = datetime.now().astimezone() - timedelta(days=days)
+    return [
+        run
+        for run in list(all())[keep:]
+        if run.when <= before and (applied or run.state not in IN_PLACE)
+    ]
+
+
+def size(run: RunRecord) -> int:
+    """Bytes of all files in the run's record."""
+    total = 0
+    for folder, _, files in os.walk(run.record):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total
+
+
+def has_edits(run: RunRecord) -> bool:
+    """Whether a review of the run kept edits in its record."""
+    with contextlib.suppress(OSError):
+        return os.path.getsize(os.path.join(run.record, edits.NAME)) > 0
+    return False
+
+
+def remove(found: Sequence[RunRecord]) -> list[tuple[RunRecord, str]]:
+    """Delete the records of these runs. Gives those that are left, each with the reason.
+
+    Raises `UserError`, with nothing removed, while a run is at work on the folders of one of them
+    or one of them is under review. A record is renamed before its files are deleted: a stop in
+    between leaves no run that looks whole.
+    """
+    if not found:
+        return []
+    left = []
+    folders = {folder for run in found for folder in (run.folder, run.destination)}
+    records = [run.record for run in found]
+    with contextlib.ExitStack() as held:
+        held.enter_context(lock.hold(os.path.join(root(), "locks"), "remove", *sorted(folders)))
+        try:
+            held.enter_context(lock.hold(os.path.join(root(), "reviews"), "remove", *records))
+        except UserError:
+            raise UserError("one of these runs is under review: close that page first") from None
+        for run in found:
+            if journal.state(run.record) != run.state:
+                left.append((run, "it was carried out or undone meanwhile"))
+                continue
+            hidden = os.path.join(root(), _REMOVED + run.id)
+            try:
+                os.rename(run.record, hidden)
+            except OSError as error:
+                left.append((run, error.strerror or str(error)))
+        for name in os.listdir(root()):
+            if name.startswith(_REMOVED):  # also what an earlier stop left
+                shutil.rmtree(os.path.join(root(), name), ignore_errors=True)
+    return left

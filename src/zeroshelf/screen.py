@@ -8,15 +8,20 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from zeroshelf.streams import encodable
+
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from zeroshelf.records import Progress
 
+Cell: TypeAlias = str | int | Sequence[str]  # several texts are a line each
 NAME = 24  # characters; names up to that long stay whole in a table, so that they can be copied
 
 
@@ -62,35 +67,58 @@ class Screen:
         if self.as_json:
             print(json.dumps(record), file=sys.stdout)
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> None:
-        """Numbers to the right, words to the left."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Cell]],
+        *,
+        whole: Collection[str] = (),
+    ) -> None:
+        """Numbers to the right, words to the left.
+
+        `whole` names the columns whose cells are never broken into lines: paths, to be copied. On a
+        terminal that is too narrow for them, each row becomes a list, a line for each column. What
+        goes to a pipe or a file is as wide as it needs to be.
+        """
         if self.level < 0:
             return
-        from rich.box import SIMPLE_HEAD
         from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        from rich.measure import Measurement
 
-        cells = [
-            [f"{cell:,}" if isinstance(cell, int) else printable(cell) for cell in row]
-            for row in rows
-        ]
-        named = max((len(row[0]) for row in cells), default=0) <= NAME
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-        for index, column in enumerate(columns):
-            numbers = bool(rows) and all(isinstance(row[index], int) for row in rows)
-            table.add_column(
-                column,
-                justify="right" if numbers else "left",
-                overflow="fold",
-                no_wrap=named and index == 0,
-            )
-        for row in cells:
-            table.add_row(*map(Text, row))
-        Console(file=self._out, highlight=False).print(table)
+        console = Console(file=self._out, highlight=False)
+        lines = [[self._lines(cell, console.encoding) for cell in row] for row in rows]
+        table = _table(columns, rows, lines, whole)
+        wide = Console(file=self._out, width=100_000, height=25)  # both, or TERM=dumb means 80
+        needed = Measurement.get(wide, wide.options, table)
+        if not console.is_terminal:
+            console.width = needed.maximum
+        elif whole and needed.minimum > console.width:
+            self._list(columns, lines)
+            return
+        console.print(table)
+
+    def _lines(self, cell: Cell, encoding: str) -> list[str]:
+        """A cell as it is shown; what `encoding` lacks is escaped before the widths are found."""
+        if isinstance(cell, int):
+            return [f"{cell:,}"]
+        texts = [cell] if isinstance(cell, str) else cell
+        return [encodable(printable(text), encoding) for text in texts]
+
+    def _list(self, columns: Sequence[str], rows: Sequence[Sequence[Sequence[str]]]) -> None:
+        width = max(map(len, columns))
+        for number, row in enumerate(rows):
+            if number:
+                self.say()
+            for column, lines in zip(columns, row, strict=True):
+                for index, line in enumerate(lines):
+                    self.say(f"{'' if index else column:<{width}}  {line}")
 
     def ask(self, question: str) -> bool:
-        return click.confirm(printable(question), default=False, err=True)
+        """Whether a person says yes. What can't be read as an answer counts as no."""
+        try:
+            return click.confirm(printable(question), default=False, err=True)
+        except UnicodeDecodeError:
+            return False
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -100,6 +128,34 @@ class Screen:
             return
         with _bars() as advance:
             yield advance
+
+
+def _table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    lines: Sequence[Sequence[Sequence[str]]],  # of the same cells, as they are shown
+    whole: Collection[str],
+) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for index, column in enumerate(columns):
+        numbers = bool(rows) and all(isinstance(row[index], int) for row in rows)
+        width = max((cell_len(line) for row in lines for line in row[index]), default=0)
+        keep = column in whole or (index == 0 and width <= NAME)
+        table.add_column(
+            column,
+            justify="right" if numbers else "left",
+            overflow="fold",
+            no_wrap=keep,
+            min_width=max(width, len(column)) if keep else None,
+        )
+    for row in lines:
+        table.add_row(*(Text("\n".join(cell)) for cell in row))
+    return table
 
 
 @contextmanager

@@ -194,6 +194,26 @@ class Store:
 
         self._file.write(act)
 
+    def same_pixels(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """What is known of the first digest of each pair holds for the second too: the content is
+        the same picture with other metadata."""
+        pairs = list(pairs)
+
+        def act(db: sqlite3.Connection) -> None:
+            for old, new in pairs:
+                for table, columns in (
+                    ("embedding", "model, {}, chunk, row"),
+                    ("thumbnail", "{}, jpeg, note"),
+                ):
+                    db.execute(
+                        f"INSERT OR IGNORE INTO {table}({columns.format('digest')}) "
+                        f"SELECT {columns.format('?')} FROM {table} WHERE digest = ?",
+                        (new, old),
+                    )
+
+        if pairs:
+            self._file.write(act)
+
     # --- texts ------------------------------------------------------------------------------
 
     def texts(self, model_digest: str, texts: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:

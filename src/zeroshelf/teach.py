@@ -218,6 +218,8 @@ def minimise(
     weighted = root * features
     squares, left = np.linalg.eigh(weighted @ weighted.T)  # n is small: quicker than a SVD
     left = left[:, squares > 1e-10 * squares[-1]]
+    if not left.shape[1]:  # all features are zero, as of a folder of one picture
+        return np.zeros((logits.shape[1], features.shape[1]))
     singular = np.sqrt(squares[-left.shape[1] :])
     inside = left * singular / root  # (n, r)
     step = 1 / (singular**2 / 2 + 2 * penalty)

@@ -11,7 +11,7 @@ import stat
 from typing import Literal, TypeAlias
 
 from zeroshelf.errors import UserError
-from zeroshelf.files import handover, journal, space, tagging, transfer
+from zeroshelf.files import earlier, handover, journal, space, tagging, transfer
 from zeroshelf.files.journal import Entry, Journal
 from zeroshelf.records import Outcome, Progress
 
@@ -41,14 +41,15 @@ def undo(record: str, progress: Progress | None = None) -> list[Outcome]:
 
 
 def _undo(record: str, book: Journal, progress: Progress | None) -> list[Outcome]:
-    entries = [entry for entry in book.past.entries.values() if entry.step != "reverted"]
+    standing = [entry for entry in book.past.entries.values() if entry.step != "reverted"]
+    # what was removed is made again from its original, once that is back: first, seen from the end
+    entries = sorted(standing, key=lambda entry: entry.action.kind != earlier.KIND)
     back = [entry.action for entry in entries if _needs_room(entry)]
+    again = [entry.action for entry in entries if entry.action.made_by == "copy"]
     leads = {entry.action.source: entry for entry in entries if not entry.action.companion_of}
-    space.check(
-        ((action.target, action.source, action.size) for action in back),
-        moving=True,
-        advice="make room, then undo again",
-    )
+    advice = "make room, then undo again"
+    space.check(((a.target, a.source, a.size) for a in back), moving=True, advice=advice)
+    space.check(((a.source, a.target, a.size) for a in again), moving=False, advice=advice)
     book.sync([{"begin": "undo"}])
     outcomes: list[Outcome] = []  # newest first
     for start in range(0, len(entries), BATCH):
@@ -56,7 +57,9 @@ def _undo(record: str, book: Journal, progress: Progress | None) -> list[Outcome
         book.sync({"revert": entry.action.target} for entry in batch)
         for entry in batch:
             try:
-                status, reason = revert(entry, leads.get(entry.action.companion_of or ""))
+                lead = leads.get(entry.action.companion_of or "")
+                gone = book.is_undone_elsewhere(entry)
+                status, reason = _ALREADY if gone else revert(entry, lead)
                 outcomes.append(Outcome(entry.action, status, reason))
             except OSError as error:
                 outcomes.append(Outcome(entry.action, "failed", error.strerror or str(error)))
@@ -88,6 +91,9 @@ def revert(entry: Entry, lead: Entry | None = None) -> _Answer:
     action = entry.action
     if action.kind in tagging.KINDS:
         why_not = tagging.revert(entry)
+        return ("refused", why_not) if why_not else _DONE
+    if action.kind == earlier.KIND:
+        why_not = earlier.put_back(action)
         return ("refused", why_not) if why_not else _DONE
     if entry.stamp is None:
         transfer.discard(transfer.part_of(action.target))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from zeroshelf.commands import options
+from zeroshelf.counting import counted
 from zeroshelf.screen import Screen
 
 
@@ -15,8 +16,8 @@ def group(context: click.Context) -> None:
 
     \b
       zeroshelf cache                  where it is and how large
-      zeroshelf cache prune            forget what no run used for 90 days
-      zeroshelf cache prune --all      forget everything; the next run reads every picture again
+      zeroshelf cache prune            remove what no run used for 90 days
+      zeroshelf cache prune --all      remove everything; the next run reads every picture again
     """
     if context.invoked_subcommand is None:
         context.invoke(size)
@@ -25,7 +26,7 @@ def group(context: click.Context) -> None:
 @group.command()
 @options.showing
 def size(screen: Screen) -> None:
-    """Where the cache is, and how large."""
+    """Show where the cache is, and how large."""
     from zeroshelf.store import Store
 
     with Store.open() as store:
@@ -36,7 +37,8 @@ def size(screen: Screen) -> None:
     if not screen.as_json:
         screen.say(f"{now.path}: {_megabytes(now.bytes)}")
         screen.say(
-            f"{now.embeddings:,} embeddings of {now.models} models, {now.thumbnails:,} thumbnails"
+            f"{counted(now.embeddings, 'embedding')} of {counted(now.models, 'model')}, "
+            f"{counted(now.thumbnails, 'thumbnail')}"
         )
     if trouble:
         screen.warn(trouble)
@@ -50,12 +52,12 @@ def size(screen: Screen) -> None:
     default=90,
     show_default=True,
     metavar="DAYS",
-    help="Forget what no run used for so long.",
+    help="Remove what no run used for this long.",
 )
-@click.option("--all", "everything", is_flag=True, help="Forget everything.")
+@click.option("--all", "everything", is_flag=True, help="Remove everything.")
 @options.showing
 def prune(screen: Screen, days: int, everything: bool) -> None:
-    """Forget what is not used any more and give the space back. No picture is touched."""
+    """Remove what is not used any more, to free the space. No picture is touched."""
     from zeroshelf.store import Store
 
     with Store.open() as store:
@@ -68,8 +70,8 @@ def prune(screen: Screen, days: int, everything: bool) -> None:
                  "embeddings": after.embeddings})  # fmt: skip
     if not screen.as_json:
         screen.say(
-            f"{before.embeddings - after.embeddings:,} embeddings forgotten, {_megabytes(freed)} "
-            f"given back; {_megabytes(after.bytes)} remain"
+            f"{counted(before.embeddings - after.embeddings, 'embedding')} removed, "
+            f"{_megabytes(freed)} freed; {_megabytes(after.bytes)} left"
         )
     if trouble:
         screen.warn(trouble)

@@ -25,7 +25,7 @@ from zeroshelf.screen import Screen
 def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> int:
     """Sort the pictures that come with the program: offline, in a few seconds."""
     from zeroshelf.commands.sort import sort_folder
-    from zeroshelf.demo import demo_labels, demo_pictures
+    from zeroshelf.demo import BROKEN, demo_labels, demo_pictures
 
     folder = pictures or demo_pictures(os.path.join(to, "pictures"))
     words = labels.split(",") if labels else demo_labels()
@@ -41,5 +41,8 @@ def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> i
         "ambiguous": None,
         "several": False,
         "prefix": None,
+        "keep_earlier": False,
+        "in_files": False,
     }
-    return sort_folder(screen, given, dry_run=False, yes=True)
+    meant = () if pictures else (os.path.join(folder, BROKEN),)
+    return sort_folder(screen, given, dry_run=False, yes=True, broken=meant)

@@ -1,20 +1,21 @@
-"""`zeroshelf apply`, `undo`, `untag`, `runs` and `report`: what comes after a plan."""
+"""`zeroshelf apply`, `undo`, `untag` and `report`: what comes after a plan."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from zeroshelf.commands.options import showing, yes
+from zeroshelf.commands.options import DECLINED, check_confirmable, confirmed, showing, yes
+from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
     from zeroshelf.records import Outcome
+    from zeroshelf.runs import RunRecord
 
 
 @click.command()
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def apply(run: str | None, yes: bool, screen: Screen) -> int:
     """Carry out the plan of RUN, or of the newest run.
 
-    A run that was stopped goes on where it was; what is done already is left alone.
+    An interrupted run is resumed; what is done already is not done again.
     """
     from zeroshelf import apply as application
     from zeroshelf import runs
@@ -32,7 +33,8 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
 
     found = runs.find(run)
     catch_up(found.id, screen)
-    _agree(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?")
+    if not confirmed(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?"):
+        return _declined(screen, found)
     with screen.progress() as progress:
         outcomes = application.apply(found.record, progress)
     screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
@@ -52,7 +54,8 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
     from zeroshelf import undo as undoing
 
     found = runs.find(run) if run else runs.newest_applied()
-    _agree(screen, yes, f"Undo run {found.id} in {found.destination}?")
+    if not confirmed(screen, yes, f"Undo run {found.id} in {found.destination}?"):
+        return _declined(screen, found)
     with screen.progress() as progress:
         outcomes = undoing.undo(found.record, progress)
     screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
@@ -61,11 +64,18 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
 
 @click.command()
 @click.argument("folder", type=click.Path())
-@click.option("--prefix", default="zeroshelf", show_default=True, help="Of the tags that go.")
-@click.option("-n", "--dry-run", is_flag=True, help="List the sidecars and write nothing.")
+@click.option(
+    "--prefix", default="zeroshelf", show_default=True, help="Prefix of the tags to remove."
+)
+@click.option(
+    "--in-files", is_flag=True, help="Out of JPEG, PNG and TIFF files too, through exiftool."
+)
+@click.option("-n", "--dry-run", is_flag=True, help="List the files and write nothing.")
 @yes
 @showing
-def untag(folder: str, prefix: str, dry_run: bool, yes: bool, screen: Screen) -> int:
+def untag(
+    folder: str, prefix: str, in_files: bool, dry_run: bool, yes: bool, screen: Screen
+) -> int:
     """Take the tags that `sort --as tag` wrote out of the sidecars below FOLDER.
 
     Only tags below the prefix go. A sidecar that was made for them and holds nothing else goes with
@@ -73,25 +83,28 @@ def untag(folder: str, prefix: str, dry_run: bool, yes: bool, screen: Screen) ->
     """
     from zeroshelf import apply as application
     from zeroshelf import plan, runs
+    from zeroshelf.files import exiftool
 
-    if not (yes or dry_run or sys.stdin.isatty()):
-        raise UserError("nobody is here to say yes: add --yes to untag, or --dry-run to look first")
-    planned = plan.untags(folder, prefix)
+    check_confirmable(yes or dry_run, ", or --dry-run to look first")
+    if in_files:
+        exiftool.find()
+    planned = plan.untags(folder, prefix, in_files=in_files)
     say = screen.say if dry_run else screen.detail
     for action in planned.actions:
         say(action.target)
     for note in planned.notes:  # what can't be read
         screen.complain(note)
-    what = f"the tags below {planned.prefix} out of {len(planned.actions):,} sidecars"
+    what = counted(len(planned.actions), "file" if in_files else "sidecar")
+    what = f"the tags below {planned.prefix} out of {what}"
     if dry_run or not planned.actions:
         screen.say(f"Would take {what}: nothing was written.")
         screen.data({"run": None, "record": None, "counts": {}, "trouble": []})
         return 1 if planned.notes else 0
     name, record = runs.new(planned)
-    if not yes and not screen.ask(f"Take {what} in {planned.folder}?"):
-        screen.say(f"Nothing was touched. `zeroshelf apply {name}` carries the plan out later.")
+    if not confirmed(screen, yes, f"Take {what} in {planned.folder}?"):
+        screen.say(f"{DECLINED} `zeroshelf apply {name}` carries out the plan later.")
         screen.data({"run": name, "record": record, "counts": {}, "trouble": []})
-        return 1 if planned.notes else 0
+        return 0
     with screen.progress() as progress:
         outcomes = application.apply(record, progress)
     code = finish(screen, outcomes, done="untagged")
@@ -101,34 +114,53 @@ def untag(folder: str, prefix: str, dry_run: bool, yes: bool, screen: Screen) ->
 
 
 @click.command()
+@click.argument("run", required=False)
+@click.option("--drop", is_flag=True, help="Remove the originals that RUN keeps.")
+@yes
 @showing
-def runs(screen: Screen) -> None:
-    """List the runs, newest first."""
+def originals(run: str | None, drop: bool, yes: bool, screen: Screen) -> int:
+    """List the originals that `sort --as tag --in-files` and `untag --in-files` keep.
+
+    With --drop those of RUN are removed: then its tags can't be undone any more. An original whose
+    picture is gone stays.
+    """
+    from zeroshelf import originals as kept
     from zeroshelf import runs as registry
 
-    found = list(registry.all())
-    if not found and not screen.as_json:
-        screen.say("No runs yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes the first.")
-        return
+    if drop and run is None:
+        raise UserError("say whose originals are to go: zeroshelf originals RUN --drop")
+    chosen = [registry.find(run)] if run else list(registry.all())
+    found = [(one, files) for one in chosen if (files := kept.of(one.record))]
     screen.data(
         {
             "runs": [
                 {
-                    "run": run.id,
-                    "state": run.state,
-                    "folder": run.folder,
-                    "destination": run.destination,
-                    "record": run.record,
+                    "run": one.id,
+                    "folder": one.folder,
+                    "files": len(files),
+                    "bytes": sum(files.values()),
                 }
-                for run in found
+                for one, files in found
             ]
         }
     )
-    if not screen.as_json:
-        screen.table(
-            ("run", "state", "as", "pictures", "from", "to"),
-            [(r.id, r.state, r.kind, r.pictures, r.folder, r.destination) for r in found],
-        )
+    if not found:
+        screen.say("No originals are kept.")
+        return 0
+    rows = [(one.id, len(files), sum(files.values()), one.folder) for one, files in found]
+    if not drop:
+        if not screen.as_json:
+            screen.table(("run", "originals", "bytes", "folder"), rows)
+        return 0
+    many = counted(rows[0][1], "original")
+    if not confirmed(screen, yes, f"Remove {many} of run {rows[0][0]}, for good?"):
+        screen.say("Nothing was changed.")
+        return 0
+    gone, left = kept.drop(chosen[0].record)
+    for path, reason in left:
+        screen.complain(f"left alone: {path}: {reason}")
+    screen.say(f"{counted(gone, 'original')} removed.")
+    return 1 if left else 0
 
 
 @click.command()
@@ -136,7 +168,7 @@ def runs(screen: Screen) -> None:
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @showing
 def report(run: str | None, show: bool, screen: Screen) -> None:
-    """Print where the report of RUN, or of the newest run, lies."""
+    """Print the path of the report of RUN, or of the newest run."""
     import os
     from pathlib import Path
 
@@ -166,16 +198,18 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
     """What is done, but not as planned: a line each, for however many files."""
     counts = Counter(note for outcome in outcomes for note in outcome.notes)
-    return [
-        f"{count:,} {'file' if count == 1 else 'files'}: {note}" for note, count in counts.items()
-    ]
+    return [f"{counted(count, 'file')}: {note}" for note, count in counts.items()]
 
 
 def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
     """Say what became of each action; the exit code."""
+    removed = [o for o in outcomes if o.action.kind == "remove" and o.status == "done"]
     counts = Counter(outcome.status for outcome in outcomes)
-    already = f", {counts['already']:,} were there already" if counts["already"] else ""
-    screen.say(f"{counts['done']:,} files {done}{already}.")
+    there = counted(counts["already"], "was", "were")
+    already = f", {there} there already" if counts["already"] else ""
+    screen.say(f"{counted(counts['done'] - len(removed), 'file')} {done}{already}.")
+    if removed and done != "put back":
+        screen.say(f"{counted(len(removed), 'file')} of earlier runs removed from other shelves.")
     for note in notes(outcomes):
         screen.warn(note)
     trouble = [o for o in outcomes if o.status in ("refused", "failed")]
@@ -184,10 +218,7 @@ def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
     return 1 if trouble else 0
 
 
-def _agree(screen: Screen, yes: bool, question: str) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UserError("nobody is here to say yes: add --yes")
-    if not screen.ask(question):
-        raise click.Abort
+def _declined(screen: Screen, run: RunRecord) -> int:
+    screen.say(DECLINED)
+    screen.data({"run": run.id, "record": run.record, "counts": {}, "trouble": []})
+    return 0

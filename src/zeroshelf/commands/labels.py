@@ -16,7 +16,9 @@ def group() -> None:
 
 @group.command()
 @click.argument("words", nargs=-1, metavar="[LABEL]...")
-@click.option("--labels", "labels_file", type=click.Path(), help="A labels file (TOML).")
+@click.option(
+    "--labels", "labels_file", type=click.Path(), help="A labels file: TOML, or a label per line."
+)
 @click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
 @options.showing
 def check(
@@ -51,5 +53,5 @@ def check(
         screen.say(f"{advice.names}: {advice.problem}.")
         screen.say(f"  {advice.suggestion}")
     if not found:
-        screen.say("nothing to say against these labels")
+        screen.say("no problem found with these labels")
     return 0

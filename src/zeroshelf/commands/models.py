@@ -26,7 +26,7 @@ def group(context: click.Context, screen: Screen) -> None:
 
     \b
       zeroshelf models                    what there is: accuracy, size, languages, licence
-      zeroshelf models get siglip2-b-16   bring one; nothing is ever brought unasked
+      zeroshelf models get siglip2-b-16   download one; nothing is ever downloaded unasked
       zeroshelf sort Photos --model siglip2-b-16 ...
     """
     if context.invoked_subcommand is None:
@@ -36,7 +36,7 @@ def group(context: click.Context, screen: Screen) -> None:
 @group.command("list")
 @options.showing
 def list_(screen: Screen) -> None:
-    """The models of the catalogue, and those that are installed or begun."""
+    """List the models of the catalogue, and those that are installed or partly downloaded."""
     _list(screen)
 
 
@@ -70,7 +70,7 @@ def _list(screen: Screen) -> None:
     begun = installed.begun()
     for id, size in begun.items():
         screen.say(
-            f"Of {id} {size / 1e6:,.0f} MB are here: `zeroshelf models get {id}` goes on, "
+            f"Of {id} {size / 1e6:,.0f} MB are here: `zeroshelf models get {id}` resumes, "
             f"`zeroshelf models remove {id}` frees the space"
         )
     best = catalogue.recommend(speed, models.memory_mb(), installed=here)
@@ -105,10 +105,10 @@ def _spoken(languages: Sequence[str]) -> str:
 
 @group.command()
 @click.argument("id")
-@click.option("--revision", help="A commit or tag of the repository; else the newest.")
+@click.option("--revision", help="A commit or tag of the repository; the newest by default.")
 @options.showing
 def get(screen: Screen, id: str, revision: str | None) -> None:
-    """Bring a model from a hub: a catalogue id, or OWNER/NAME of any repository."""
+    """Download a model from a hub: a catalogue id, or OWNER/NAME of any repository."""
     from zeroshelf import models
     from zeroshelf.models import installed
 
@@ -136,7 +136,7 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
 @click.argument("id", required=False)
 @options.showing
 def show(screen: Screen, id: str | None) -> None:
-    """Everything that is known of a model; without ID, of the one that would be used."""
+    """Show everything that is known about a model; without ID, about the one that would be used."""
     from zeroshelf import models
     from zeroshelf.models import catalogue, installed
 
@@ -180,10 +180,12 @@ def show(screen: Screen, id: str | None) -> None:
 @options.yes
 @options.showing
 def remove(screen: Screen, id: str, yes: bool) -> None:
-    """Delete an installed model's files, or what a cut download left."""
+    """Delete an installed model's files, or what an interrupted download left."""
     from zeroshelf.models import installed
 
-    if not yes and not screen.ask(f"Delete {installed.place_of(id)}?"):
+    if not options.confirmed(screen, yes, f"Delete {installed.place_of(id)}?"):
+        screen.say(options.DECLINED)
+        screen.data({"id": id, "folder": None})
         return
     folder = installed.remove(id)
     screen.say(f"removed {id}")
@@ -217,8 +219,8 @@ def verify(screen: Screen, id: str | None, device: str) -> None:
 @group.command()
 @click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=click.Path())
 @click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
-@click.option("--device", help="Where the model runs: cpu, cuda, ...; else by itself.")
-@click.option("--forget", is_flag=True, help="Go back to the model's own constants, and stop.")
+@click.option("--device", help="Where the model runs: cpu, cuda, ...; automatic by default.")
+@click.option("--forget", is_flag=True, help="Go back to the model's own constants, and exit.")
 @options.showing
 def calibrate(
     screen: Screen, folders: tuple[str, ...], model: str | None, device: str | None, forget: bool

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
+from zeroshelf.streams import interactive
+
+if TYPE_CHECKING:
+    from zeroshelf.records import LabelSet
 
 # records.ActionKind without "untag", which is no sort; a test compares them
 KINDS = ("copy", "move", "symlink", "relative-symlink", "hardlink", "tag")
+
+DECLINED = "Nothing was changed."  # told to a person who answers no
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def classifying(command: Command) -> Command:
-    """What to sort, by which words, with which model."""
+    """By which words to sort, and with which model."""
     for decorate in reversed(
         (
-            click.argument("folder", type=click.Path()),
             click.option(
                 "-l",
                 "--label",
@@ -29,15 +35,21 @@ def classifying(command: Command) -> Command:
                 help='A label: a word or a phrase, "red car".',
             ),
             click.option(
-                "--labels", "labels_file", type=click.Path(), help="A labels file (TOML)."
+                "--labels",
+                "labels_file",
+                type=click.Path(),
+                help="A labels file: TOML, or a label per line.",
             ),
             click.option("--model", help="A model's id or folder; see `zeroshelf models`."),
-            click.option("--device", help="Where the model runs: cpu, cuda, ...; else by itself."),
+            click.option(
+                "--device",
+                help="Where the model runs: cpu, cuda, ...; automatic by default.",
+            ),
             click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out."),
             click.option(
                 "--threshold",
                 type=click.FloatRange(0, 1),
-                help="The least probability of a label; else the model's own decision.",
+                help="The least probability of a label; by default the model's own decision.",
             ),
             click.option(
                 "--no-marks",
@@ -53,11 +65,27 @@ def classifying(command: Command) -> Command:
     return command
 
 
+def given_labels(given: Mapping[str, Any]) -> LabelSet:
+    """The labels that -l or --labels give. Raises `UserError` where none or both do."""
+    from zeroshelf import labels
+
+    words, file = given["labels"], given["labels_file"]
+    if words and file:
+        raise UserError("--label and --labels both name labels: give one of the two")
+    if not words and not file:
+        raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
+    return labels.read(file) if file else labels.parse(words)
+
+
 def placing(command: Command) -> Command:
     """Where the pictures go, and how."""
     for decorate in reversed(
         (
-            click.option("--to", type=click.Path(), help="The folder that gets a folder a label."),
+            click.option(
+                "--to",
+                type=click.Path(),
+                help="The folder for the shelves, one subfolder per label.",
+            ),
             click.option(
                 "--as",
                 "kind",
@@ -66,11 +94,28 @@ def placing(command: Command) -> Command:
                 show_default=True,
                 help="What is done with each picture; tag writes its label into its XMP sidecar.",
             ),
-            click.option("--ambiguous", metavar="NAME", help="A shelf for what two labels fit."),
+            click.option(
+                "--ambiguous",
+                metavar="NAME",
+                help="A shelf for pictures that two labels fit equally.",
+            ),
             click.option(
                 "--several", is_flag=True, help="Onto every shelf that fits, not only the best."
             ),
-            click.option("--prefix", help="Of the tags of --as tag.  [default: zeroshelf]"),
+            click.option(
+                "--keep-earlier",
+                is_flag=True,
+                help="Leave what earlier runs with these labels put on another shelf.",
+            ),
+            click.option(
+                "--prefix", help="Prefix of the tags that --as tag writes.  [default: zeroshelf]"
+            ),
+            click.option(
+                "--in-files",
+                is_flag=True,
+                help="With --as tag: write them into JPEG, PNG and TIFF files themselves, through "
+                "exiftool. The originals are kept.",
+            ),
         )
     ):
         command = decorate(command)
@@ -85,12 +130,26 @@ def showing(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(screen=Screen(verbose - quiet, as_json=as_json), **given)
 
     for decorate in (
-        click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong."),
-        click.option("-v", "--verbose", is_flag=True, help="Say what becomes of each picture."),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="Print what happens to each picture."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
     ):
         with_screen = decorate(with_screen)
     return with_screen
 
 
-yes = click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+yes = click.option("-y", "--yes", is_flag=True, help="Don't ask for confirmation.")
+
+
+def check_confirmable(yes: bool, instead: str = "") -> None:
+    """Raise `UserError` where a question will come up and nobody can answer it. Ask before the
+    work that leads to the question; `instead` names another way out."""
+    if not yes and not interactive():
+        raise UserError(f"not running in a terminal: pass --yes to confirm{instead}")
+
+
+def confirmed(screen: Screen, yes: bool, question: str) -> bool:
+    """Whether to go on: with --yes, or because a person says so. "No" is no mistake: the command
+    says that nothing was changed and ends with 0. Raises `UserError` where nobody can be asked."""
+    check_confirmable(yes)
+    return yes or screen.ask(question)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zeroshelf.commands.options import KINDS, showing
-from zeroshelf.errors import UserError
+from zeroshelf.commands.options import classifying, placing, showing
+from zeroshelf.commands.sort import plan_folder
+from zeroshelf.counting import counted
+from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
@@ -23,19 +25,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("what", required=False, metavar="[RUN | PLAN | FOLDER]")
-@click.option("-l", "--label", "labels", multiple=True, help="A label, where a FOLDER is given.")
-@click.option("--labels", "labels_file", type=click.Path(), help="A labels file (TOML).")
-@click.option("--model", help="A model's id or folder, where a FOLDER is given.")
-@click.option("--to", type=click.Path(), help="Where a FOLDER's shelves go.  [FOLDER-sorted]")
+@classifying
+@placing
 @click.option(
-    "--as",
-    "kind",
-    type=click.Choice(KINDS),
-    default="copy",
-    show_default=True,
-    help="What is done with each picture of a FOLDER.",
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="By default any that is free.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Else any that is free.")
 @click.option("--no-open", is_flag=True, help="Only print the address.")
 @showing
 def command(what: str | None, port: int, no_open: bool, screen: Screen, **sorting: Any) -> int:
@@ -46,6 +43,7 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
       zeroshelf review Photos -l cat -l frog    a folder; nothing is touched
       zeroshelf review --port 8400 --no-open    elsewhere, by ssh -L 8400:127.0.0.1:8400
 
+    A FOLDER takes the options of `zeroshelf plan`; its shelves go to FOLDER-sorted without --to.
     Every edit is kept at once. `zeroshelf apply` then does exactly what the page shows. Ctrl-C ends
     the review and says what is kept; the exit code is 0. A second one stops an apply at work.
     """
@@ -60,7 +58,12 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
     from zeroshelf.review.carrying import Carrier
     from zeroshelf.review.session import Session
 
-    run = _run(what, screen, sorting)
+    try:
+        run = _run(what, screen, sorting)
+    except NothingToSort as nothing:
+        screen.say(str(nothing))
+        screen.data({"run": None, "record": None, "address": None})
+        return 0
     with _listen(port) as listening, Session(run) as session:
         token = secrets.token_urlsafe(24)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/{token}/"
@@ -71,7 +74,7 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
             timeout_graceful_shutdown=1,
             server_header=False,
         )
-        screen.say(f"Review {len(session):,} pictures: {address}")
+        screen.say(f"Review {counted(len(session), 'picture')}: {address}")
         screen.say("Every edit is kept at once. Ctrl-C ends.")
         screen.data({"run": run.id, "record": run.record, "address": address})
         if not no_open:
@@ -125,7 +128,10 @@ def catch_up(run: str, screen: Screen) -> None:
             f"run {found.id} was carried out before its last edits: "
             f"`zeroshelf undo {found.id}`, then apply again"
         )
-    with screen.progress() as progress, Session(reopen(found.id, progress=progress)) as session:
+    with (
+        screen.progress() as progress,
+        Session(reopen(found.id, edited=False, progress=progress)) as session,
+    ):
         keep(session, progress)
 
 
@@ -136,7 +142,7 @@ def _part(session: Session, screen: Screen) -> None:
         screen.say("Nothing was edited.")
         return
     count = session.edit_count
-    kept = f"{'1 edit is' if count == 1 else f'{count:,} edits are'} kept in {session.record}."
+    kept = f"{counted(count, 'edit is', 'edits are')} kept in {session.record}."
     with screen.progress() as progress:
         settled = keep(session, progress)
     if settled:
@@ -148,33 +154,33 @@ def _part(session: Session, screen: Screen) -> None:
 
 def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
     """The run to review: one that was saved, or a new one over a folder."""
-    from zeroshelf.run import classify, reopen
+    from zeroshelf.run import reopen
 
     if what is not None and os.path.isdir(what):
-        from zeroshelf import labels as labelling
-
-        words, file = sorting["labels"], sorting["labels_file"]
-        if bool(words) == bool(file):
-            raise UserError('name the shelves: add -l cat -l "red car", or --labels labels.toml')
-        wanted = labelling.read(file) if file else labelling.parse(words)
-        to = sorting["to"] or os.path.abspath(what) + "-sorted"
+        to = sorting["to"]
+        if to is None and sorting["kind"] != "tag":
+            to = os.path.abspath(what) + "-sorted"
+        run, planned = plan_folder(screen, {**sorting, "folder": what, "to": to})
         with screen.progress() as progress:
-            run = classify(
-                what,
-                wanted,
-                model=sorting["model"],
-                leave_out={os.path.abspath(to)},
-                progress=progress,
-                warn=screen.warn,
-            )
-            run.save(run.plan(to, sorting["kind"]), progress)
+            run.save(planned, progress)
         return run
-    if sorting["labels"] or sorting["labels_file"]:
-        raise UserError(f"{what or 'labels'}: labels go with a folder of pictures; give its path")
+    if given := _given(sorting):
+        found = "no folder is named" if what is None else f"{what} is no folder"
+        raise UserError(f"{given} is about a folder of pictures to sort, and {found}")
     if what is not None and what.endswith(".jsonl"):
         what = os.path.basename(os.path.dirname(os.path.abspath(what)))
     with screen.progress() as progress:
-        return reopen(what, progress=progress)
+        return reopen(what, edited=False, progress=progress)
+
+
+def _given(sorting: dict[str, Any]) -> str | None:
+    """The first option that says how to sort a folder, as it was written."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in sorting and source is click.core.ParameterSource.COMMANDLINE:
+            return max(option.opts, key=len)
+    return None
 
 
 def _listen(port: int) -> socket.socket:

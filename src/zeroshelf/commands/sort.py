@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zeroshelf.commands.files import finish
-from zeroshelf.commands.options import classifying, placing, showing, yes
-from zeroshelf.errors import UserError
+from zeroshelf.commands.options import (
+    DECLINED,
+    check_confirmable,
+    classifying,
+    confirmed,
+    given_labels,
+    placing,
+    showing,
+    yes,
+)
+from zeroshelf.counting import counted
+from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
@@ -20,10 +29,12 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # skipped files on the screen; the results of a sort have them all
 DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
-PLACING = ("to", "kind", "ambiguous", "several", "prefix")  # the options of `placing`
+# the options of `placing`
+PLACING = ("to", "kind", "ambiguous", "several", "prefix", "keep_earlier", "in_files")
 
 
 @click.command()
+@click.argument("folder", type=click.Path())
 @classifying
 @placing
 @click.option("-n", "--dry-run", is_flag=True, help="Show the plan and write nothing.")
@@ -38,42 +49,62 @@ def sort(dry_run: bool, yes: bool, screen: Screen, **given: Any) -> int:
 
     What fits no label goes to Sorted/other. The plan is shown before anything happens.
     """
-    if not (yes or dry_run or sys.stdin.isatty()):
-        raise UserError("nobody is here to say yes: add --yes to sort, or --dry-run to look first")
+    check_confirmable(yes or dry_run, ", or --dry-run to look first")
     return sort_folder(screen, given, dry_run=dry_run, yes=yes)
 
 
 @click.command()
+@click.argument("folder", type=click.Path())
 @classifying
 @placing
 @showing
 def plan(screen: Screen, **given: Any) -> int:
     """Make the plan and its report. `zeroshelf apply` carries it out, at once or another day."""
-    run, planned = _plan(screen, given)
+    try:
+        run, planned = plan_folder(screen, given)
+    except NothingToSort as nothing:
+        return _nothing(screen, given, nothing)
     with screen.progress() as progress:
         written = run.save(planned, progress)
     screen.say(f"The plan: {run.record}")
     screen.say(f"The report: {written.report}")
-    screen.say(f"Nothing was touched. `zeroshelf apply {run.id}` carries it out.")
+    screen.say(f"Nothing was changed yet. `zeroshelf apply {run.id}` carries out the plan.")
     screen.data(_summary(run, planned, written.report, written.results))
     return 1 if run.skipped else 0
 
 
-def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bool) -> int:
-    """Plan, ask, apply, report; the exit code."""
-    run, planned = _plan(screen, given)
+def sort_folder(
+    screen: Screen,
+    given: dict[str, Any],
+    *,
+    dry_run: bool,
+    yes: bool,
+    broken: Collection[str] = (),
+) -> int:
+    """Plan, ask, apply, report; the exit code. Pictures in `broken` are expected to be skipped, and
+    don't count as trouble."""
+    try:
+        run, planned = plan_folder(screen, given)
+    except NothingToSort as nothing:
+        return _nothing(screen, given, nothing)
+    trouble = int(any(one.path not in broken for one in run.skipped))
     if dry_run:
         screen.say("A dry run: nothing was written.")
         screen.data(_summary(run, planned, None, None))
-        return 1 if run.skipped else 0
+        return trouble
     with screen.progress() as progress:
         written = run.save(planned, progress)
     screen.say(f"The report: {written.report}")
-    question = f"{planned.kind} {len(planned.actions):,} files to {planned.destination}?"
-    if not yes and not screen.ask(question):
-        screen.say(f"Nothing was touched. `zeroshelf apply {run.id}` carries the plan out later.")
+    if not planned.actions:
+        screen.say("Nothing to do: no file would change.")
         screen.data(_summary(run, planned, written.report, written.results))
-        return 1 if run.skipped else 0
+        return trouble
+    removed = sum(action.kind == "remove" for action in planned.actions)
+    files = counted(len(planned.actions) - removed, "file")
+    if not confirmed(screen, yes, f"{planned.kind} {files} to {planned.destination}?"):
+        screen.say(f"{DECLINED} `zeroshelf apply {run.id}` carries out the plan later.")
+        screen.data(_summary(run, planned, written.report, written.results))
+        return 0
     with screen.progress() as progress:
         outcomes = run.apply(planned, progress)
     done = DONE.get(planned.kind, "linked")
@@ -81,29 +112,52 @@ def sort_folder(screen: Screen, given: dict[str, Any], *, dry_run: bool, yes: bo
     screen.say(f"The run's record: {run.record}")
     screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
     screen.data(_summary(run, planned, written.report, written.results))
-    return 1 if run.skipped else code
+    return trouble or code
 
 
-def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
-    """Classify and plan, and show both."""
+def _nothing(screen: Screen, given: dict[str, Any], nothing: NothingToSort) -> int:
+    """Say that every picture is sorted already: what a script that runs daily takes for success."""
+    from zeroshelf.records import OTHER
+
+    screen.say(str(nothing))
+    names = (*given_labels(given).names, OTHER)
+    screen.data(
+        {
+            "run": None,
+            "record": None,
+            "report": None,
+            "results": None,
+            "destination": given["to"],
+            "model": None,
+            "device": None,
+            "counts": {"skipped": 0} | dict.fromkeys(names, 0),
+            "skipped": 0,
+        }
+    )
+    return 0
+
+
+def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
+    """Classify and plan, by the options of `classifying` and `placing`, and show both."""
     from zeroshelf import labels as labelling
+    from zeroshelf.files import exiftool
     from zeroshelf.folder import root_of
     from zeroshelf.plan import check_destination, check_prefix
     from zeroshelf.run import classify
 
     what = {name: value for name, value in given.items() if name not in PLACING}
-    to, kind, ambiguous, several, prefix = (given[name] for name in PLACING)
-    words, labels_file = what.pop("labels"), what.pop("labels_file")
-    if words and labels_file:
-        raise UserError("--label and --labels both name labels: give one of the two")
-    if not words and not labels_file:
-        raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
-    wanted = labelling.read(labels_file) if labels_file else labelling.parse(words)
+    to, kind, ambiguous, several, prefix, keep_earlier, in_files = (given[n] for n in PLACING)
+    wanted = given_labels(given)
+    del what["labels"], what["labels_file"]
     if ambiguous is not None:
         ambiguous = labelling.shelf_beside(wanted, ambiguous)
     folder, leave_out = what.pop("folder"), set()
     if prefix is not None and kind != "tag":
         raise UserError("--prefix is of the tags that --as tag writes: add that, or leave it out")
+    if in_files:
+        if kind != "tag":
+            raise UserError("--in-files is of --as tag: add that, or leave it out")
+        exiftool.find()
     if kind == "tag":
         if to is not None:
             raise UserError("tags go beside the pictures: leave --to out")
@@ -122,7 +176,15 @@ def _plan(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
             folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
         run.find_near_duplicates(progress)
-    planned = run.plan(to, kind, ambiguous=ambiguous, several=several, prefix=prefix or "zeroshelf")
+    planned = run.plan(
+        to,
+        kind,
+        ambiguous=ambiguous,
+        several=several,
+        prefix=prefix or "zeroshelf",
+        replace_earlier=not keep_earlier,
+        in_files=in_files,
+    )
     show(screen, run, planned)
     return run, planned
 
@@ -141,7 +203,8 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     )
     show_skipped(screen, run.skipped, planned.folder)
     for name, count in doctor.shelves_to_add(decisions)[:3]:
-        screen.say(f'"other" holds {count:,} pictures that look like "{name}": make it a label?')
+        found = counted(count, "picture that looks", "pictures that look")
+        screen.say(f'"other" holds {found} like "{name}": make it a label?')
     warned = {(name, one.problem) for one in run.advice for name in one.labels}  # in the notes
     for advice in doctor.after(decisions):
         if not warned.issuperset((name, advice.problem) for name in advice.labels):

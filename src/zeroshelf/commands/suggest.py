@@ -15,9 +15,9 @@ from zeroshelf.screen import Screen
 @click.command()
 @click.argument("folder", type=click.Path())
 @click.option("--to", type=click.Path(), help="Write a labels file (TOML) here; never over one.")
-@click.option("--count", type=click.IntRange(1, 100), help="How many groups; else by itself.")
+@click.option("--count", type=click.IntRange(1, 100), help="How many groups; automatic by default.")
 @click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
-@click.option("--device", help="Where the model runs: cpu, cuda, ...; else by itself.")
+@click.option("--device", help="Where the model runs: cpu, cuda, ...; automatic by default.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out.")
 @options.showing
 def command(
@@ -57,14 +57,10 @@ def command(
         screen.table(
             ["label", "pictures", "for example", "looks like"],
             [
-                [
-                    s.name,
-                    len(s.rows),
-                    ", ".join(names[row] for row in s.examples),
-                    ", ".join(s.words),
-                ]
+                [s.name, len(s.rows), [names[row] for row in s.examples], ", ".join(s.words)]
                 for s in shelves
             ],
+            whole=("for example",),
         )
     show_skipped(screen, embedded.skipped, found.root)
     proposed = suggest.label_set(shelves)

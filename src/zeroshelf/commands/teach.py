@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from zeroshelf.commands.options import showing, yes
+from zeroshelf.commands.options import DECLINED, showing, yes
+from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
+from zeroshelf.streams import interactive
 
 if TYPE_CHECKING:
     from zeroshelf.review.lessons import Lesson
@@ -27,10 +28,15 @@ if TYPE_CHECKING:
     metavar="PICTURE LABEL",
     help="A picture below the run's folder, and where it belongs.",
 )
-@click.option("--ask", "asked", type=click.IntRange(1, 200), help="List so many to mark instead.")
+@click.option(
+    "--ask",
+    "asked",
+    type=click.IntRange(1, 200),
+    help="List N pictures worth marking.",
+)
 @click.option("--from", "source", type=click.Path(), help="Learn from the marks in this file too.")
-@click.option("--export", type=click.Path(), help="Write all marks to this new file, and stop.")
-@click.option("--forget", is_flag=True, help="Drop the marks kept for these labels, and stop.")
+@click.option("--export", type=click.Path(), help="Write all marks to this new file, and exit.")
+@click.option("--forget", is_flag=True, help="Delete the marks kept for these labels, and exit.")
 @yes
 @showing
 def command(
@@ -62,7 +68,7 @@ def command(
     if export and os.path.lexists(export):
         raise UserError(f"{export} is there already; name another file")
     with screen.progress() as progress:
-        opened = reopen(run, progress=progress)
+        opened = reopen(run, edited=False, progress=progress)
     with Session(opened) as session:
         labels, model = session.edited.labels, session.run.model
         if forget:
@@ -80,7 +86,7 @@ def command(
             count = len(session.all_marks())
             screen.data({"run": session.run.id, "marks": count, "file": export if count else None})
             written = export if count else "nothing is marked yet, so no file was written"
-            screen.say(f"{count:,} marks: {written}")
+            screen.say(f"{counted(count, 'mark')}: {written}")
             return
         if asked:
             paths = [session.paths[row] for row in lessons.ask(session, asked)]
@@ -90,11 +96,8 @@ def command(
             return
         learnt = lessons.lesson(session)
         _show(screen, session, learnt)
-        if learnt.moves and not yes and not sys.stdin.isatty():
-            screen.warn("nobody is here to say yes, so this is not accepted: add --yes")
-        elif learnt.moves and (yes or screen.ask("Accept?")):
-            moved = lessons.accept(session, learnt, range(len(learnt.moves)))
-            screen.say(f"{moved:,} pictures go elsewhere now.")
+        if learnt.moves:
+            _offer(screen, session, learnt, yes)
         with screen.progress() as progress:
             settled = not session.edit_count or keep(session, progress)
         if not settled:
@@ -102,6 +105,21 @@ def command(
             screen.say(f"This run is carried out: `zeroshelf undo {name}`, then apply it again.")
         elif session.edit_count:
             screen.say(f"`zeroshelf apply {session.run.id}` does what was decided.")
+
+
+def _offer(screen: Screen, session: Session, learnt: Lesson, yes: bool) -> None:
+    """Move what would move, if a person agrees."""
+    from zeroshelf.review import lessons
+
+    if not yes and not interactive():
+        screen.warn("not running in a terminal, so this is not accepted: pass --yes to accept")
+    elif yes or screen.ask("Accept?"):
+        moved = lessons.accept(session, learnt, range(len(learnt.moves)))
+        screen.say(f"{counted(moved, 'picture')} moved to another shelf of the plan.")
+    elif session.edit_count:
+        screen.say("Your corrections are kept; nothing else was changed.")
+    else:
+        screen.say(DECLINED)
 
 
 def _row(session: Session, picture: str) -> int:
@@ -118,7 +136,7 @@ def _show(screen: Screen, session: Session, learnt: Lesson) -> None:
     if not learnt.marks:
         screen.say("Nothing is marked yet: add --mark PICTURE LABEL, or use `zeroshelf review`.")
     elif not learnt.moves:
-        screen.say(f"From {learnt.marks:,} marks, nothing else would change shelf.")
+        screen.say(f"From {counted(learnt.marks, 'mark')}, nothing else would change shelf.")
     else:
         screen.table(
             ("from", "to", "pictures"), [(m.shelf, m.to, len(m.rows)) for m in learnt.moves]

@@ -43,6 +43,16 @@ class Rewrite:
     after: bytes | None  # the digest of its content then; None: there is none
 
 
+@dataclass(frozen=True, slots=True)
+class PictureEdit:
+    """What a tag or untag did to a picture's own file. Digests are BLAKE3 of the content; None: the
+    action never got so far that the file could have been replaced."""
+
+    backup: str  # where the original is
+    before: bytes | None = None
+    after: bytes | None = None
+
+
 @dataclass(slots=True)
 class Entry:
     """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
@@ -53,6 +63,7 @@ class Entry:
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
     stamp: tuple[int, int] | None = None
     rewrite: Rewrite | None = None
+    edit: PictureEdit | None = None
     fingerprint: bytes | None = None
     mode: int | None = None
 
@@ -78,6 +89,9 @@ class Past:
                     None if before is None else _sidecar(before),
                     None if after is None else bytes.fromhex(after),
                 )
+            case {"edit": target, "backup": backup, "before": before, "after": after}:
+                digests = (None if one is None else bytes.fromhex(one) for one in (before, after))
+                self.entries[target].edit = PictureEdit(backup, *digests)
             case {"staged": target, "fingerprint": found, "mode": mode}:
                 entry = self.entries[target]
                 entry.fingerprint = None if found is None else bytes.fromhex(found)
@@ -122,6 +136,7 @@ class Journal:
     """Open for one process at a time: hold the run's lock. `past` is kept up to date."""
 
     def __init__(self, record: str) -> None:
+        self.run = os.path.basename(record)  # the run's id
         self._path = os.path.join(record, NAME)
         self.past = read(record)
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
@@ -129,6 +144,7 @@ class Journal:
         if self._file.tell() and not _ends_whole(self._path):
             self._file.write(b"\n")
         self._waiting: list[dict[str, Any]] = []
+        self._makers: dict[str, Past] = {}  # other runs, whose results this one removed
 
     def note(self, event: dict[str, Any]) -> None:
         """Written with the next `sync`. For what a look at the files would tell as well."""
@@ -149,6 +165,17 @@ class Journal:
         for event in self._waiting:
             self.past.see(event)
         self._waiting = []
+
+    def is_undone_elsewhere(self, entry: Entry) -> bool:
+        """True for the removal of what another run had made and by now took back itself."""
+        maker = entry.action.made_in
+        if maker is None:
+            return False
+        if maker not in self._makers:
+            records = os.path.dirname(os.path.dirname(self._path))
+            self._makers[maker] = read(os.path.join(records, os.path.basename(maker)))
+        before = self._makers[maker].entries.get(entry.action.target)
+        return before is not None and before.step == "reverted"
 
     def close(self) -> None:
         self._file.close()
@@ -191,6 +218,15 @@ def rewrite(target: str, made: Rewrite) -> dict[str, Any]:
         }
     after = None if made.after is None else made.after.hex()
     return {"rewrite": target, "before": before, "after": after}
+
+
+def edit(target: str, made: PictureEdit) -> dict[str, Any]:
+    """Goes with the intent of a tag or untag in a picture's own file, and once more, with the
+    digests, before the file is replaced."""
+    digests = (None if one is None else one.hex() for one in (made.before, made.after))
+    return {"edit": target, "backup": made.backup} | dict(
+        zip(("before", "after"), digests, strict=True)
+    )
 
 
 def read(record: str) -> Past:

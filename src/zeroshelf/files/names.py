@@ -134,7 +134,17 @@ def free_for_unit(
 
 def _not_reserved(name: str) -> str:
     stem, dot, rest = name.partition(".")
-    return f"{stem}_{dot}{rest}" if _RESERVED.fullmatch(stem.rstrip()) else name
+    return _on_disk(f"{stem}_{dot}{rest}" if _RESERVED.fullmatch(stem.rstrip()) else name)
+
+
+def _on_disk(name: str) -> str:
+    """`name`, or where the encoding of file names lacks one of its characters (LC_ALL=C, Latin-1),
+    what that encoding makes of its bytes in UTF-8."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return os.fsdecode(name.encode("utf-8"))
+    return name
 
 
 def numbered(name: str, first: int = 1, limit: int = MAX_BYTES) -> Iterator[tuple[int, str]]:
@@ -173,9 +183,16 @@ def is_numbered(name: str, base: str) -> bool:
 
 def _cut(name: str, limit: int) -> str:
     """At most `limit` bytes, never in the middle of a character."""
-    while name and (excess := len(os.fsencode(name)) - limit) > 0:
+    while name and (excess := _size(name) - limit) > 0:
         name = name[: -max(1, excess // 4)]  # a character has four bytes at most
     return name
+
+
+def _size(name: str) -> int:
+    try:
+        return len(os.fsencode(name))
+    except UnicodeEncodeError:
+        return len(name.encode("utf-8", "surrogatepass"))
 
 
 def inside(path: str, folder: str) -> bool:

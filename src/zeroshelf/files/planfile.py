@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from zeroshelf.errors import UserError
-from zeroshelf.files import names
+from zeroshelf.files import earlier, names
 from zeroshelf.records import Action, ActionKind, Plan
 
 VERSION = 1
@@ -31,6 +31,8 @@ def save(plan: Plan, path: str) -> None:
             "prefix": plan.prefix,
             "ambiguous": plan.ambiguous,
             "several": plan.several,
+            "replace": plan.replace,
+            "in_files": plan.in_files,
             "notes": list(plan.notes),
         }
         file.write(json.dumps(header) + "\n")
@@ -65,6 +67,10 @@ def _line(action: Action, plan: Plan) -> dict[str, object]:
         line["digest"] = action.digest.hex()
     if action.companion_of is not None:
         line["companion_of"] = os.path.relpath(action.companion_of, plan.folder)
+    if action.kind != plan.kind:
+        line |= {"do": action.kind, "made_by": action.made_by, "made_in": action.made_in}
+    if action.instead_of is not None:
+        line["instead_of"] = action.instead_of
     return line
 
 
@@ -95,7 +101,7 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
             row = json.loads(line)
             along = row.get("companion_of")
             action = Action(
-                kind=head["kind"],
+                kind=_kind(row.get("do", head["kind"]), head["kind"]),
                 source=_below(folder, row["source"]),
                 target=_below(destination, row["target"]),
                 label=str(row["label"]),
@@ -103,7 +109,12 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
                 mtime_ns=int(row["mtime_ns"]),
                 digest=bytes.fromhex(row["digest"]) if "digest" in row else None,
                 companion_of=None if along is None else _below(folder, along),
+                made_by=row.get("made_by"),
+                made_in=row.get("made_in"),
+                instead_of=row.get("instead_of"),
             )
+            if action.kind == earlier.KIND:
+                earlier.original(action)  # raises where it doesn't say how the target was made
         except UserError as error:
             raise UserError(f"{path}, line {number}: {error}") from None
         except KeyError as error:
@@ -117,8 +128,26 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
     notes, prefix = tuple(head.get("notes", ())), str(head.get("prefix", "zeroshelf"))
     ambiguous, several = head.get("ambiguous"), bool(head.get("several"))
     return Plan(
-        folder, destination, head["kind"], tuple(actions), notes, prefix, ambiguous, several
+        folder,
+        destination,
+        head["kind"],
+        tuple(actions),
+        notes,
+        prefix,
+        ambiguous,
+        several,
+        bool(head.get("replace", True)),
+        bool(head.get("in_files")),
     )
+
+
+def _kind(given: object, plans: ActionKind) -> ActionKind | Literal["remove"]:
+    """What one line does: as the plan says, or a remove."""
+    if given == earlier.KIND:
+        return "remove"
+    if given != plans:
+        raise UserError(f'do is "{given}", which is neither "{plans}" nor "{earlier.KIND}"')
+    return plans
 
 
 def _below(base: str, path: str) -> str:

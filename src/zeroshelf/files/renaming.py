@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from zeroshelf.files import names, transfer
+from zeroshelf.files import earlier, names, transfer
 from zeroshelf.files.journal import Past
 from zeroshelf.records import Action, Plan
 
@@ -56,7 +56,7 @@ class Renaming:
     def other(self, unit: Sequence[Action], errors: Collection[int]) -> Sequence[Action] | None:
         """The unit, whose actions failed with these errors and left nothing behind, under names
         that every file system takes; None where the names can't be what was wrong."""
-        if _REFUSED.isdisjoint(errors) or any(action.kind not in KINDS for action in unit):
+        if _REFUSED.isdisjoint(errors) or any(a.kind not in (*KINDS, earlier.KIND) for a in unit):
             return None
         renamed = self._renamed(unit, names.Rules(names.FAULTS, _longest(unit, errors)))
         return None if renamed is unit else renamed
@@ -74,12 +74,13 @@ class Renaming:
 
     def _renamed(self, unit: Sequence[Action], rules: names.Rules) -> Sequence[Action]:
         """Under free names by `rules`; the unit itself where it has such names."""
-        now = [os.path.basename(action.target) for action in unit]
+        named = [action for action in unit if action.kind in KINDS]
+        now = [os.path.basename(action.target) for action in named]
         if all(names.portable(name, rules) == name for name in now):
             return unit
         made: dict[str, str] = {}
-        for shelf in dict.fromkeys(os.path.dirname(action.target) for action in unit):
-            group = [action for action in unit if os.path.dirname(action.target) == shelf]
+        for shelf in dict.fromkeys(os.path.dirname(action.target) for action in named):
+            group = [action for action in named if os.path.dirname(action.target) == shelf]
             group.sort(key=lambda action: action.companion_of is not None)  # the picture first
             sources = [os.path.basename(action.source) for action in group]
             wanted = os.path.basename(group[0].target)
@@ -93,7 +94,7 @@ class Renaming:
             for action, name in zip(group, found, strict=True):
                 made[action.target] = os.path.join(shelf, name)
                 self._keys.add(names.key(made[action.target]))
-        return [replace(action, target=made[action.target]) for action in unit]
+        return [replace(action, target=made.get(action.target, action.target)) for action in unit]
 
     def _is_free(self, path: str) -> bool:
         try:

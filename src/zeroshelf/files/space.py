@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
+from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
 from zeroshelf.files import transfer
 
@@ -36,6 +37,7 @@ def check(ways: Iterable[tuple[str, str, int]], *, moving: bool, advice: str) ->
         usage = shutil.disk_usage(places[device])
         free = usage.free
         if size > free and (free or usage.total):  # some phones and shares tell neither
+            needed = counted(size, "byte is", "bytes are")
             raise UserError(
-                f"{size:,} bytes are needed in {places[device]} and {free:,} are free: {advice}"
+                f"{needed} needed in {places[device]}, and {free:,} free there: {advice}"
             )

@@ -1,4 +1,5 @@
-"""The actions tag and untag: a sidecar rewritten whole, what it was before kept in the journal."""
+"""The actions tag and untag: a sidecar rewritten whole, what it was before kept in the journal; or
+a picture's own file, by `picture_tags`."""
 
 from __future__ import annotations
 
@@ -6,9 +7,12 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from zeroshelf.files import sidecars, transfer
+from zeroshelf.errors import Unreadable
+from zeroshelf.files import exiftool, journal, picture_tags, sidecars, transfer
 from zeroshelf.files.journal import Entry, Rewrite, Sidecar
 from zeroshelf.records import Action
 
@@ -40,8 +44,24 @@ def read(path: str) -> Sidecar:
     return Sidecar(_content(path), at.st_mtime_ns, mode, owner, attributes)
 
 
-def change(action: Action) -> Change:
-    """What the action would do to the sidecar as it is now. Raises `Unreadable` and OSError."""
+Changes: TypeAlias = Change | picture_tags.Change
+
+
+def is_in_file(action: Action) -> bool:
+    """True for a tag in the picture's own file, not in a sidecar."""
+    return action.kind in KINDS and not action.target.lower().endswith(".xmp")
+
+
+def change(action: Action, run: str) -> Changes:
+    """What the action would do to the sidecar or the picture as it is now. `run`: the run's id.
+    Raises `Unreadable` and OSError."""
+    add, remove = _wanted(action)
+    if is_in_file(action):
+        if action.target != action.source:
+            raise Unreadable("a tag goes into the picture's own file or into a sidecar")
+        if action.kind == "untag":
+            return picture_tags.change_back(action.target, run, action.label)
+        return picture_tags.change(action.target, run, add, remove)
     before = None
     try:
         before = read(action.target)
@@ -50,19 +70,47 @@ def change(action: Action) -> Change:
             raise
     if before is not None and action.kind == "untag":
         return Change(before, sidecars.remove(before.content, action.label))
-    after = before.content if before else None
-    for tag in action.label.splitlines():
-        after = sidecars.add(after, tag)
-    return Change(before, after)
+    known = picture_tags.keywords_in(action.source)
+    content = before.content if before else None
+    return Change(before, sidecars.rewrite(content, add, remove, known))
 
 
-def stage(action: Action, change: Change) -> str:
-    """The new sidecar beside the old one; its hidden name, or "" where the sidecar goes."""
+def _wanted(action: Action) -> tuple[list[str], list[str]]:
+    """The tags that a tag action adds, and those that it takes away."""
+    return action.label.splitlines(), (action.instead_of or "").splitlines()
+
+
+def event(target: str, change: Changes) -> dict[str, Any]:
+    """For the journal, with the intent and before the change is published."""
+    if isinstance(change, Change):
+        return journal.rewrite(target, change.rewrite)
+    return journal.edit(target, change.edit)
+
+
+def folders_of(change: Changes) -> list[str]:
+    """The folders that the change needs, beside that of its target."""
+    return [os.path.dirname(change.backup)] if isinstance(change, picture_tags.Change) else []
+
+
+def jobs(changes: Sequence[Changes | None]) -> list[exiftool.Job]:
+    """What exiftool has to do for them."""
+    return [change.job for change in changes if isinstance(change, picture_tags.Change)]
+
+
+def stage(action: Action, change: Changes, tool: exiftool.ExifTool | None) -> str:
+    """The new content beside the old one; its hidden name, or "" where the sidecar goes. Raises
+    `Unreadable` and OSError."""
+    if isinstance(change, picture_tags.Change):
+        assert tool is not None
+        return picture_tags.stage(change, tool)
     return "" if change.after is None else _beside(action.target, change.after, change.before)
 
 
-def publish(part: str, action: Action, change: Change) -> None:
-    """The staged sidecar takes its name, or the old one's place if that is still what it was."""
+def publish(part: str, action: Action, change: Changes) -> None:
+    """What was staged takes its name, or the old one's place if that is still what it was."""
+    if isinstance(change, picture_tags.Change):
+        picture_tags.publish(part, change)
+        return
     if change.before is None:
         transfer.rename(part, action.target)
         return
@@ -75,11 +123,29 @@ def publish(part: str, action: Action, change: Change) -> None:
 
 
 def is_done(entry: Entry) -> bool:
+    if is_in_file(entry.action):
+        return picture_tags.is_done(entry)
     return entry.rewrite is not None and _digest(entry.action.target) == entry.rewrite.after
+
+
+def digests(entry: Entry) -> tuple[bytes, bytes] | None:
+    """BLAKE3 of a picture's content before and after a tag was written into its file."""
+    edit = entry.edit
+    if edit is None or edit.before is None or edit.after is None:
+        return None
+    return edit.before, edit.after
+
+
+def clear(entry: Entry) -> None:
+    """Take away what a kill has left beside a picture that was not written."""
+    if is_in_file(entry.action):
+        picture_tags.clear(entry)
 
 
 def revert(entry: Entry) -> str | None:
     """Put the old sidecar back. Why not, where it can't be; None when it is as it was."""
+    if is_in_file(entry.action):
+        return picture_tags.revert(entry)
     target, rewrite = entry.action.target, entry.rewrite
     transfer.discard(transfer.part_of(target))
     if rewrite is None:

@@ -57,7 +57,7 @@ def find(name: str | None = None) -> Model:
         return describe(name, shipped[name])
     if name == MULTILINGUAL:
         raise UserError(
-            f"{name} comes by itself: pip install ./languages in zeroshelf's repository"
+            f"{name} is a separate package: pip install ./languages in zeroshelf's repository"
         )
     for id in (name, getattr(catalogue.by_source(name), "id", name)):
         if id in installed.ids():
@@ -122,9 +122,13 @@ def load(
 ) -> TwoTower:
     """Open nothing yet: each tower is read when it is first used.
 
+    Raises `UserError` where the installed ONNX Runtime has no such `device`.
+
     `threads` are the text tower's; None: as many as this process may use. `warn` hears of a device
     that does not work; None: a Python warning, so that nobody waits for a CPU unawares.
     """
+    if device is not None:
+        ort.check_device(device)
     warn = warn or partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
     return TwoTower(model, layouts.read(model.folder), device, threads or processors(), warn)
 

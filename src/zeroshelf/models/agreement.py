@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import embeddings, models
+from zeroshelf.counting import counted
 from zeroshelf.decisions import fit
 from zeroshelf.errors import UserError
 from zeroshelf.labels import parse
@@ -96,7 +97,7 @@ def agree(model: Embeddings, texts: Texts, known: Embeddings, known_texts: Texts
         t_open=round(constants.t_open * _ratio(_spreads(mine), _spreads(theirs)), 3),
         t_labels=round(constants.t_labels * _ratio(_margins(mine), _margins(theirs)), 3),
         typical=level,
-        source=f"{models.AGREED}{known.model.id} on {len(known):,} pictures",
+        source=f"{models.AGREED}{known.model.id} on {counted(len(known), 'picture')}",
     )
 
 

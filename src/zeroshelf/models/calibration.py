@@ -100,9 +100,9 @@ def from_labelled(
     truth = np.array(names)
     known = sorted(set(names))
     if len(known) < 4:
-        raise UserError(f"calibration needs pictures under 4 names or more; here are {len(known)}")
+        raise UserError(f"calibration needs pictures under 4 names or more; found {len(known)}")
     if len(truth) < LEAST:
-        raise UserError(f"calibration needs {LEAST} pictures or more; here are {len(truth)}")
+        raise UserError(f"calibration needs {LEAST} pictures or more; found {len(truth)}")
     rng = np.random.default_rng(seed)
     asked = []
     for episode in range(episodes):

@@ -1,6 +1,6 @@
 """The network: files from a hub, named by the user, checked, and complete or absent.
 
-The only importer of huggingface_hub. HF_ENDPOINT, HF_HUB_OFFLINE and HF_TOKEN mean what they mean
+The only user of huggingface_hub. HF_ENDPOINT, HF_HUB_OFFLINE and HF_TOKEN mean what they mean
 there. A file that was cut off goes on where it stopped, also in a later run.
 """
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from zeroshelf.errors import UserError
+from zeroshelf.telemetry import huggingface_hub
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy")
 ROOM = 100_000_000  # bytes to be left free on the disk
@@ -41,9 +42,11 @@ class Remote:
 def look(repo: str, revision: str | None = None) -> Remote:
     """What the hub has of `repo`. Refuses a repository whose file names leave its folder."""
     with _plainly(repo):
-        from huggingface_hub import HfApi
-
-        info = HfApi(endpoint=_endpoint()).model_info(repo, revision=revision, files_metadata=True)
+        info = (
+            huggingface_hub()
+            .HfApi(endpoint=_endpoint())
+            .model_info(repo, revision=revision, files_metadata=True)
+        )
     files = []
     for sibling in info.siblings or ():
         if not is_inside(sibling.rfilename):
@@ -88,10 +91,7 @@ def _bring(remote: Remote, file: RemoteFile, target: Path) -> None:
 
     huggingface_hub's own hf_hub_download starts again with every run; its http_get can go on.
     """
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
-
+    hub = huggingface_hub()
     if target.is_file():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -100,11 +100,11 @@ def _bring(remote: Remote, file: RemoteFile, target: Path) -> None:
     have = have if have <= file.size else 0
     with part.open("r+b" if have else "wb") as sink:
         sink.seek(have)
-        http_get(
-            hf_hub_url(remote.repo, file.path, revision=remote.revision, endpoint=_endpoint()),
+        huggingface_hub("file_download").http_get(
+            hub.hf_hub_url(remote.repo, file.path, revision=remote.revision, endpoint=_endpoint()),
             sink,
             resume_size=have,
-            headers=build_hf_headers(),
+            headers=huggingface_hub("utils").build_hf_headers(),
             expected_size=file.size,
             displayed_filename=file.path,
         )
@@ -157,8 +157,7 @@ def _endpoint() -> str | None:
 @contextmanager
 def _plainly(repo: str) -> Iterator[None]:
     """The hub's troubles in one line that says what to do."""
-    from huggingface_hub import errors
-
+    errors = huggingface_hub("errors")
     hub = _endpoint() or "https://huggingface.co"
     try:
         yield

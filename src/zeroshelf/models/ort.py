@@ -1,4 +1,4 @@
-"""The only importer of ONNX Runtime: a graph file becomes something that runs arrays.
+"""The only user of ONNX Runtime: a graph file becomes something that runs arrays.
 
 onnxruntime takes a third of a second to import, so it is imported when the first graph is opened.
 """
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.errors import UserError
+from zeroshelf.telemetry import onnxruntime
 
 Array = npt.NDArray[Any]
 Warn = Callable[[str], None]
@@ -123,11 +124,17 @@ def open_graph(
 
 def devices() -> tuple[str, ...]:
     """The devices that the installed ONNX Runtime knows, in the order of `PROVIDERS`."""
-    import onnxruntime as ort
+    ort = onnxruntime()
 
     _register_plugins()
     available = ort.get_available_providers()
     return tuple(name for name, provider in PROVIDERS.items() if provider in available)
+
+
+def check_device(device: str) -> None:
+    """Raise `UserError` where the installed ONNX Runtime has no such device, before any graph is
+    opened: a run whose embeddings are all cached opens none."""
+    _wanted(device, devices())
 
 
 def hidden_package() -> str | None:
@@ -147,7 +154,7 @@ def hidden_package() -> str | None:
 
 
 def _session(path: Path, device: str, threads: int, optimise: bool, rewritten: bytes | None) -> Any:
-    import onnxruntime as ort
+    ort = onnxruntime()
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -173,7 +180,7 @@ def _session(path: Path, device: str, threads: int, optimise: bool, rewritten: b
 
 @cache
 def _register_plugins() -> None:
-    import onnxruntime as ort
+    ort = onnxruntime()
 
     for module in PLUGINS:
         if find_spec(module) is not None:
@@ -186,7 +193,7 @@ def gflops() -> float:
 
     Of the thread's own time, not of the clock: what else the machine is doing changes little.
     """
-    import onnxruntime as ort
+    ort = onnxruntime()
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

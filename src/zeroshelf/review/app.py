@@ -114,7 +114,7 @@ class _Page:
                 "version": self.session.version,
                 "shelves": list(now.names),
                 "words": [[*label.words, *label.prompts] for label in edited.labels],
-                "boldness": edited.boldness,
+                "boldness": edited.offset,
                 "edits": self.session.edit_count,
                 "marks": len(edited.placed),
                 "undoable": edited.last is not None,

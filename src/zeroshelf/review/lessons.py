@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zeroshelf import ask as asking
-from zeroshelf import decisions as deciding
 from zeroshelf.errors import UserError
-from zeroshelf.review.session import PERSON, Session, check_boldness
+from zeroshelf.review.session import PERSON, Session, check_offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +72,10 @@ def ask(session: Session, count: int) -> list[int]:
 
 def bolder(session: Session, by: float) -> dict[str, tuple[int, int]]:
     """Shelf -> how many pictures would leave it and how many would come, the slider at `by`."""
-    check_boldness(by)
+    check_offset(by)
     with session.lock:
         now, run = session.shelves, session.run
-    says = deciding.decide(run.decisions.scores, threshold=run.question.threshold, boldness=by)
-    then = run.taught(says, {}, run.known, by).chosen
+    then = run.again(replace(run.question, offset=by), run.corrections).decisions.chosen
     moving = (now.by == 0) & (then != now.columns)
     leave = np.bincount(now.columns[moving], minlength=len(now.names))
     come = np.bincount(then[moving], minlength=len(now.names))

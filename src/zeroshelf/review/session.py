@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import decisions as deciding
-from zeroshelf import edits, labels, marks, runs
+from zeroshelf import corrections, edits, labels, marks, runs
 from zeroshelf import plan as planning
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, planfile
-from zeroshelf.records import OTHER, ActionKind, Label, LabelSet, Plan, Progress
+from zeroshelf.records import OTHER, ActionKind, Correction, Label, LabelSet, Plan, Progress
 
 if TYPE_CHECKING:
     from zeroshelf.run import Run
@@ -43,12 +42,14 @@ class Shelves:
 
 
 class Session:
-    """Use as a context manager: nobody else can review the same run meanwhile."""
+    """A saved run under the edits of its review page. `run` is as it was before any of them
+    (`reopen(edited=False)`). Use as a context manager: the same run has one session at a time."""
 
     def __init__(self, run: Run) -> None:
         if run.record is None:
             raise UserError("this run has no record yet: save it, then review it")
-        self.run = run
+        self._first = run
+        self.run = run  # under the labels and the offset of by now
         self.record = run.record
         self.planned = planfile.load(os.path.join(self.record, "plan.jsonl"))  # on the disk
         self.root = run.question.folder
@@ -65,14 +66,12 @@ class Session:
         self._log = edits.Log(self.record)
         self._open.callback(self._log.close)
         self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=KEPT_CHANGES)
-        self._started_with, self._followed = run.labels, run.known
         self._settled = -1 if edits.unsettled(self.record) else len(self._log.events)
-        self.edited = edits.replay(self._started_with, self._log.events)
-        self.untaught, self.decisions = self._decide()
+        self.edited = edits.replay(run.labels, self._log.events)
+        self.run = self._asked()
         self.shelves = self._shelves()
-        own = self._own_marks()  # what this run said itself can be taken back in it
-        kept = marks.kept(self.edited.labels, self.run.model)
-        self.kept = {digest: mark for digest, mark in kept.items() if digest not in own}
+        self._own_before = frozenset(self._own())  # may be taken back, so that it's stored no more
+        self._used: dict[str, Correction] = {}  # from a file
 
     def __enter__(self) -> Session:
         return self
@@ -94,13 +93,18 @@ class Session:
         return len(self._log.events)
 
     @property
+    def decisions(self) -> Decisions:
+        """What the model says, after the corrections that the run followed from the start."""
+        return self.run.decisions
+
+    @property
     def marked(self) -> dict[int, int]:
-        """Row -> column, of every picture that a person placed, here or in the marks that this run
-        followed from the start."""
+        """Row -> column, of every picture that a person placed, here or in the corrections that
+        this run followed from the start."""
         columns = {name: column for column, name in enumerate(self.names)}
         placed = self.edited.placed.items()
         here = {self.row_of[p]: columns[name] for p, name in placed if p in self.row_of}
-        return {**self.run.marked(self.run.known, self.names), **here}
+        return {**self.run.corrected(self.names), **here}
 
     def changed_since(self, version: int) -> npt.NDArray[np.intp] | None:
         """The rows that an older page has wrong; None: everything, the shelves too."""
@@ -146,9 +150,9 @@ class Session:
             return True
 
     def bold(self, by: float) -> None:
-        check_boldness(by)
+        check_offset(by)
         with self.lock:
-            if by != self.edited.boldness:
+            if by != self.edited.offset:
                 self._edit(edits.bold(by))
 
     def relabel(self, wanted: LabelSet, renamed: Mapping[str, str]) -> None:
@@ -203,11 +207,16 @@ class Session:
         with self.lock:
             before = replace(self.planned, kind=kind or self.planned.kind)
             by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
-            return planning.like(before, self.run.embeddings, self._shown(), by_hand)
+            earlier = runs.earlier(before, self.edited.labels, own=self.run.id)
+            decided = self.shown().decisions
+            return planning.like(before, self.run.embeddings, decided, by_hand, earlier)
 
-    def _shown(self) -> Decisions:
-        """The decisions with every picture on the shelf that the page shows."""
-        return replace(self.decisions, chosen=self.shelves.columns.astype(np.int32))
+    def shown(self) -> Run:
+        """The run with every picture on the shelf that the page shows."""
+        first = self._first
+        return self.run.again(
+            self.run.question, self.edited.corrections(first.corrections, first.question.folder)
+        )
 
     def settle(self, kind: ActionKind | None = None) -> bool:
         """Make the plan what the page shows, so that `zeroshelf apply` does exactly that; `kind`:
@@ -219,7 +228,6 @@ class Session:
             if journal.state(self.record) in ("applied", "partly"):
                 return False
             planned = self.plan(kind)
-            self.run.decisions = self._shown()
             runs.keep(self.record, planned)
             edits.note_settled(self.record, self.edit_count)
             self._settled, self.planned = self.edit_count, planned
@@ -228,44 +236,45 @@ class Session:
     def write(self, progress: Progress | None = None) -> None:
         """The report and the results again, as the shelves are now."""
         planned = planfile.load(os.path.join(self.record, "plan.jsonl"))
-        self.run.write(self.record, planned, progress)
+        self.shown().write(self.record, planned, progress)
 
     # --- marks ------------------------------------------------------------------------------
 
     def taught(self) -> Decisions:
-        """What the model says after all marks."""
+        """What the model says after everything that a person said."""
         with self.lock:
-            run, untaught, marked = self.run, self.untaught, self.marked
-            known, boldness = {**run.known, **self.all_marks()}, self.edited.boldness
-        return run.taught(untaught, marked, known, boldness)
+            run, known = self.run, {**self.run.corrections.followed, **self.all_marks()}
+        return run.following(known)
 
-    def use(self, known: marks.Marks) -> None:
-        """Learn from these marks too; what is said in this run comes before them."""
-        self.kept = {**self.kept, **known}
+    def use(self, known: Mapping[str, Correction]) -> None:
+        """Follow these corrections too; what is said in this run comes before them."""
+        self._used |= known
 
-    def all_marks(self) -> marks.Marks:
-        """All of them: those kept before and this run's."""
+    def all_marks(self) -> Mapping[str, Correction]:
+        """Digest in hex -> correction: those stored for these labels, and this run's own."""
         with self.lock:
-            return {**self.kept, **self._own_marks()}
+            stored = marks.kept(self.edited.labels, self.run.model)
+            others = {d: one for d, one in stored.items() if d not in self._own_before}
+            return {**others, **self._used, **self.run.corrections.given, **self._own()}
 
     def keep_marks(self) -> None:
         """Where the next run with these labels and this model finds them."""
         labels, model = self.edited.labels, self.run.model
         marks.save(marks.home(labels, model), self.all_marks(), model)
 
-    def _own_marks(self) -> dict[str, marks.Mark]:
+    def _own(self) -> dict[str, Correction]:
         here = self.run.embeddings
         placed = ((self.row_of[p], n) for p, n in self.edited.placed.items() if p in self.row_of)
-        return {here.digests[r].hex(): marks.Mark(n, here.vectors[r]) for r, n in placed}
+        return {here.digests[r].hex(): Correction(n, here.vectors[r]) for r, n in placed}
 
     # --- inside -----------------------------------------------------------------------------
 
     def _edit(self, *events: edits.Event) -> None:
         self._log.add(*events)
         before, names = self.edited, self.names
-        self.edited = edits.replay(self._started_with, self._log.events)
-        if (self.edited.labels, self.edited.boldness) != (before.labels, before.boldness):
-            self.untaught, self.decisions = self._decide()
+        self.edited = edits.replay(self._first.labels, self._log.events)
+        if (self.edited.labels, self.edited.offset) != (before.labels, before.offset):
+            self.run = self._asked()
         old, self.shelves = self.shelves, self._shelves()
         self.version += 1
         if self.names != names:
@@ -283,24 +292,14 @@ class Session:
             )
         )
 
-    def _decide(self) -> tuple[Decisions, Decisions]:
-        """What the model says, without any mark and after those that the run followed."""
-        wanted = self.edited.labels
-        if wanted != self.run.labels:
-            threshold = self.run.question.threshold
-            moved = self.run.relabel(wanted, threshold=threshold)
-            moved.id, moved.record = self.run.id, self.run.record
-            now = self.edited.renamed
-            moved.known = {
-                digest: replace(mark, label=now.get(mark.label, mark.label))
-                for digest, mark in self._followed.items()
-            }
-            self.run = moved
-        boldness = self.edited.boldness
-        untaught = deciding.decide(
-            self.run.decisions.scores, threshold=self.run.question.threshold, boldness=boldness
-        )
-        return untaught, self.run.taught(untaught, {}, self.run.known, boldness)
+    def _asked(self) -> Run:
+        """The run under the labels and the offset of by now; what was placed on the page is not in
+        its decisions."""
+        question = self.edited.question(self._first.question)
+        if question == self.run.question:
+            return self.run
+        said = corrections.renamed(self._first.corrections, self.edited.renamed)
+        return self.run.again(question, said, saved=self._first.saved)
 
     def _shelves(self) -> Shelves:
         decided = self.decisions
@@ -309,7 +308,7 @@ class Session:
         rows = np.arange(len(columns))
         probabilities = decided.probabilities[rows, decided.chosen].copy()
         by = np.zeros(len(columns), np.uint8)
-        by[list(self.run.marked(self.run.known, names))] = PERSON
+        by[list(decided.placed)] = PERSON
         place = {name: column for column, name in enumerate(names)}
         for moves, who in ((self.edited.learnt, LEARNT), (self.edited.placed, PERSON)):
             found = [(self.row_of[p], place[name]) for p, name in moves.items() if p in self.row_of]
@@ -339,7 +338,7 @@ class Session:
         return replace(self.edited.labels, labels=tuple(changed))
 
 
-def check_boldness(by: float) -> None:
+def check_offset(by: float) -> None:
     """Refuses what the slider can't say, nan among it."""
     if not -20 <= by <= 20:
         raise UserError("the slider goes from -20 to 20")

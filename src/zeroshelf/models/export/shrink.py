@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from zeroshelf.telemetry import onnxruntime
 
 SMALL = 1024  # numbers: smaller tensors are not worth a conversion
 
@@ -45,11 +46,12 @@ def to_int8(graph: Path) -> None:
     more of them would not fit there. On such a one, a small model's cosine was .94, and is .998.
     """
     small = graph.with_suffix(".int8")
+    quantization = onnxruntime("quantization")
     with _quiet():
-        quantize_dynamic(
+        quantization.quantize_dynamic(
             graph,
             small,
-            weight_type=QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
             op_types_to_quantize=["MatMul", "Gemm"],

@@ -1,0 +1,129 @@
+"""`zeroshelf runs`: the list of runs, and removing the records of old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from zeroshelf.commands import options
+from zeroshelf.counting import counted
+from zeroshelf.screen import Screen
+
+if TYPE_CHECKING:
+    from zeroshelf.runs import RunRecord
+
+
+@click.group(invoke_without_command=True)
+@options.showing
+@click.pass_context
+def group(context: click.Context, screen: Screen) -> None:
+    """List the runs, newest first, and remove the records of old ones.
+
+    \b
+      zeroshelf runs             what was sorted, from where to where
+      zeroshelf runs prune       remove records that nothing can be done with any more
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from zeroshelf import runs
+
+    found = list(runs.all())
+    screen.data({"runs": [_facts(run) for run in found]})
+    if screen.as_json:
+        return
+    if found:
+        _table(screen, found)
+    else:
+        screen.say("No runs yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes the first.")
+
+
+@group.command()
+@click.option(
+    "--older-than",
+    "days",
+    type=click.IntRange(0),
+    default=90,
+    show_default=True,
+    metavar="DAYS",
+    help="Only records of runs that began so long ago.",
+)
+@click.option("--keep", type=click.IntRange(0), metavar="N", help="Keep the newest N of all runs.")
+@click.option("--all", "everything", is_flag=True, help="Of whatever age.")
+@click.option(
+    "--applied", is_flag=True, help="Also of runs that can still be undone: then they can't be."
+)
+@click.option("-n", "--dry-run", is_flag=True, help="List the records and remove nothing.")
+@options.yes
+@options.showing
+def prune(
+    screen: Screen,
+    days: int,
+    keep: int | None,
+    everything: bool,
+    applied: bool,
+    dry_run: bool,
+    yes: bool,
+) -> int:
+    """Remove the records of runs that were undone or never carried out.
+
+    A record is the run's plan, journal, report and results, and the edits of its review. A run
+    whose files are in place keeps its record, because undo needs it; --applied removes that too.
+    No picture is touched, and what your corrections taught for later sorts stays.
+    """
+    from zeroshelf import runs
+
+    options.check_confirmable(yes or dry_run, ", or --dry-run to look first")
+    found = runs.removable(0 if everything else days, keep=keep or 0, applied=applied)
+    size = sum(runs.size(run) for run in found)
+    facts = {"runs": [_facts(run) for run in found], "bytes": size, "removed": 0}
+    if not found:
+        screen.say("No record to remove: see --older-than, --all and --applied.")
+        screen.data(facts)
+        return 0
+    _table(screen, found)
+    reviewed = sum(runs.has_edits(run) for run in found)
+    if reviewed:
+        screen.warn(f"{counted(reviewed, 'record holds', 'records hold')} edits of a review")
+    if in_place := sum(run.state in runs.IN_PLACE for run in found):
+        screen.complain(
+            f"{counted(in_place, 'run', 'runs')} can't be undone afterwards, and the next sort "
+            "takes what is on those shelves for new pictures"
+        )
+    what = f"{counted(len(found), 'record')}, {size / 1e6:.1f} MB"
+    if dry_run:
+        screen.say(f"Would remove {what}: nothing was changed.")
+        screen.data(facts)
+        return 0
+    if not options.confirmed(screen, yes, f"Remove {what}?"):
+        screen.say(options.DECLINED)
+        screen.data(facts)
+        return 0
+    left = runs.remove(found)
+    for run, reason in left:
+        screen.complain(f"left alone: {run.record}: {reason}")
+    screen.say(f"{counted(len(found) - len(left), 'record')} removed.")
+    screen.data(facts | {"removed": len(found) - len(left)})
+    return 1 if left else 0
+
+
+def _facts(run: RunRecord) -> dict[str, object]:
+    return {
+        "run": run.id,
+        "when": run.when.isoformat(),
+        "state": run.state,
+        "kind": run.kind,
+        "pictures": run.pictures,
+        "folder": run.folder,
+        "destination": run.destination,
+        "record": run.record,
+    }
+
+
+def _table(screen: Screen, found: Sequence[RunRecord]) -> None:
+    screen.table(
+        ("run", "state", "as", "pictures", "from", "to"),
+        [(r.id, r.state, r.kind, r.pictures, r.folder, r.destination) for r in found],
+        whole=("run", "from", "to"),
+    )

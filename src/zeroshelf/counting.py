@@ -1,0 +1,14 @@
+"""Counts in messages: "1 picture", "1,204 pictures"."""
+
+from __future__ import annotations
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`count` with the words that go with it.
+
+    `one` follows a count of 1, `many` every other; without `many` it is `one` with an "s".
+
+    >>> counted(1, "picture"), counted(0, "picture is", "pictures are"), counted(1204, "mark")
+    ('1 picture', '0 pictures are', '1,204 marks')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

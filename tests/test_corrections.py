@@ -1,0 +1,152 @@
+"""Corrections are never lost: every way to a corrected run gives the same decisions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.reviewing import colour_run
+from zeroshelf import marks, results
+from zeroshelf.commands.review import keep
+from zeroshelf.records import OTHER
+from zeroshelf.review import lessons
+from zeroshelf.review.session import Session
+from zeroshelf.run import Run, classify, reopen
+
+FIRST, OTHERS = ["red", "green"], ["green", "blue"]
+
+
+def again(run: Run, **options: bool) -> Run:
+    return reopen(run.id, encoder=run._encoder, store=run._store, **options)
+
+
+def saved(run: Run) -> Run:
+    run.save(run.plan(Path(run.question.folder).parent / "sorted"))
+    return again(run)
+
+
+def picture(run: Run, name: str) -> str:
+    return str(Path(run.question.folder) / name)
+
+
+STEPS: dict[str, Callable[[Run], Run]] = {
+    "correct": lambda run: run.correct({"blue-00.png": OTHER, "red-01.png": "green"}),
+    "correct more": lambda run: run.correct({"green-02.png": OTHER}),
+    "other labels and back": lambda run: run.relabel(OTHERS).relabel(FIRST),
+    "save and reopen": saved,
+}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(STEPS)), ids=" > ".join)
+def test_every_order_gives_the_same_decisions(tmp_path: Path, order: tuple[str, ...]) -> None:
+    run = straight = colour_run(tmp_path, each=4)
+    for step in order:
+        run = STEPS[step](run)
+    straight = STEPS["correct more"](STEPS["correct"](straight))
+    assert run.decisions.labels == straight.decisions.labels
+    assert run.decisions.placed == straight.decisions.placed
+    np.testing.assert_allclose(run.decisions.probabilities, straight.decisions.probabilities)
+    assert run.decisions[0].picture.path == picture(run, "blue-00.png")
+    assert run.decisions[0].label == OTHER
+    assert saved(run).decisions.labels == straight.decisions.labels
+
+
+def test_a_label_that_comes_later_finds_its_corrections(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=4).correct({"blue-00.png": "red", "blue-01.png": "green"})
+    fewer = saved(run.relabel(["green"]))
+    assert fewer.decisions[1].label == "green" and 1 in fewer.decisions.placed
+    assert 0 not in fewer.decisions.placed
+    assert fewer.relabel(FIRST).decisions.labels == run.decisions.labels
+
+
+def test_correct_and_relabel_by_other_labels_commute(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=4)
+    said = {"red-00.png": "green", "blue-03.png": "green"}
+    one, two = run.correct(said).relabel(OTHERS), run.relabel(OTHERS).correct(said)
+    assert one.decisions.labels == two.decisions.labels
+    np.testing.assert_allclose(one.decisions.probabilities, two.decisions.probabilities)
+
+
+def test_a_reopened_run_says_what_its_results_say(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=4).correct({"blue-00.png": "red", "red-00.png": OTHER})
+    assert told(saved(run)) == told_by_file(run)
+
+
+def told(run: Run) -> list[tuple[str, str, float]]:
+    return [(d.picture.path, d.label, round(d.probability, 5)) for d in run.decisions]
+
+
+def told_by_file(run: Run) -> list[tuple[str, str, float]]:
+    rows = results.read_jsonl(str(Path(run.record or "") / "results.jsonl"))
+    return [(row.path, row.label or "", row.probability or 0) for row in rows]
+
+
+def test_so_does_one_that_was_reviewed(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=6)
+    with Session(run) as session:
+        session.place([0], "red")
+        session.rename_label("red", "warm")
+        session.add_label("blue")
+        session.bold(1.0)
+        session.place([2, 8], OTHER)
+        learnt = lessons.lesson(session)
+        lessons.accept(session, learnt, range(len(learnt.moves)))
+        keep(session)
+        shelves = [session.names[column] for column in session.shelves.columns]
+    reopened = again(run)
+    assert reopened.labels.names == ("warm", "green", "blue")
+    assert reopened.decisions.labels == shelves
+    assert told(reopened) == told_by_file(run)
+    assert again(run, edited=False).decisions.labels == run.decisions.labels
+    # saved anew, with its edits as a part of it
+    assert saved(reopened).decisions.labels == shelves
+
+
+def test_a_review_goes_on_where_a_corrected_run_was(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=4).correct({"blue-00.png": "red"})
+    run.save(run.plan(tmp_path / "sorted"))
+    with Session(again(run, edited=False)) as session:
+        assert session.marked == {0: 0}
+        session.rename_label("red", "warm")
+        assert session.names[session.shelves.columns[0]] == "warm"
+        keep(session)
+    reopened = again(run)
+    assert reopened.decisions[0].label == "warm" and 0 in reopened.decisions.placed
+
+
+def test_files_with_the_same_content_go_to_the_same_shelf(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=3)
+    folder = tmp_path / "pictures"
+    (folder / "copy.png").write_bytes((folder / "blue-00.png").read_bytes())
+    more = classify(folder, FIRST, encoder=run._encoder, store=run._store)
+    corrected = more.correct({"copy.png": "green"})
+    same = [
+        d.label for d in corrected.decisions if d.picture.path.endswith(("y.png", "blue-00.png"))
+    ]
+    assert same == ["green", "green"]
+
+
+def test_storing_one_session_keeps_what_another_run_stored(tmp_path: Path) -> None:
+    """Renaming a label leads to another label set, which may have corrections of its own."""
+    run = colour_run(tmp_path / "one", each=3)
+    warm = classify(run.question.folder, ["warm", "green"], encoder=run._encoder, store=run._store)
+    warm.correct({"blue-00.png": "warm"}).keep_marks()
+    with Session(run) as session:
+        session.place([1], OTHER)
+        session.rename_label("red", "warm")
+        keep(session)
+        stored = marks.kept(session.edited.labels, run.model)
+    assert sorted(one.label for one in stored.values()) == [OTHER, "warm"]
+
+
+def test_a_run_of_0_1_0_opens_with_what_it_followed(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=3)
+    corrected = run.correct({"blue-00.png": "red"})
+    assert run.record
+    marks.save(str(Path(run.record) / "marks.jsonl"), corrected.corrections.given, run.model)
+    (Path(run.record) / "corrections.jsonl").unlink(missing_ok=True)
+    assert again(run).decisions.labels == corrected.decisions.labels

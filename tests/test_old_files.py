@@ -1,0 +1,106 @@
+"""What 0.1.0 wrote still opens: records of runs, plans, journals, edits and the embedding cache.
+
+`fixtures/written-by-0.1.0.zip` was written by that version: nine pictures that were copied, tagged,
+sorted for a review with edits, and at last moved. @ROOT@ stands for the folder that it lay in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.colours import ColourEncoder
+from tests.making import statuses
+from zeroshelf import marks, results, runs
+from zeroshelf.apply import apply
+from zeroshelf.files import planfile
+from zeroshelf.review.session import Session
+from zeroshelf.run import reopen
+from zeroshelf.store import Store
+from zeroshelf.undo import undo
+
+FIXTURE = Path(__file__).parent / "fixtures" / "written-by-0.1.0.zip"
+COPIED, TAGGED, REVIEWED, MOVED = (
+    f"20261127-010723-{end}" for end in ("47cb", "7342", "81a9", "9a11")
+)
+TIME = 1_700_000_000_000_000_000  # of the pictures, in nanoseconds
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its records hold POSIX paths")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    with zipfile.ZipFile(FIXTURE) as file:
+        file.extractall(tmp_path)
+    monkeypatch.setenv("ZEROSHELF_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("ZEROSHELF_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "P").mkdir(exist_ok=True)
+    for picture in (*tmp_path.glob("*/*/*.png"), *tmp_path.glob("copied/*/*.xmp")):
+        os.utime(picture, ns=(TIME, TIME))
+    for path in tmp_path.glob("runs/**/*.json*"):
+        path.write_text(path.read_text("ascii").replace("@ROOT@", str(tmp_path)), "ascii")
+    for path in tmp_path.glob("runs/*/journal.jsonl"):  # the times that the journals know
+        for event in map(json.loads, path.read_text("ascii").splitlines()):
+            if event.get("stamp") and os.path.exists(event["done"]):
+                os.utime(event["done"], ns=(event["stamp"][1],) * 2)
+    return tmp_path
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+PICTURES = {f"{colour}-{i}.png" for colour in ("red", "green", "blue") for i in range(3)}
+
+
+def test_its_runs_are_listed(root: Path) -> None:
+    assert {run.id: run.state for run in runs.all()} == {
+        MOVED: "applied",
+        REVIEWED: "planned",
+        TAGGED: "applied",
+        COPIED: "applied",
+    }
+    assert runs.find(REVIEWED[:-2]).id == REVIEWED
+    assert runs.find().id == MOVED
+
+
+def test_its_runs_are_undone(root: Path) -> None:
+    for run in (MOVED, TAGGED, COPIED):
+        assert statuses(undo(runs.find(run).record)) <= {"done"}, run
+    assert names(root / "P") == PICTURES | {"red-0.png.xmp"}
+    assert b"zeroshelf" not in (root / "P" / "red-0.png.xmp").read_bytes()
+    assert not (root / "copied").exists() and not (root / "moved").exists()
+
+
+def test_its_plan_is_carried_out(root: Path) -> None:
+    undo(runs.find(MOVED).record)
+    record = runs.find(REVIEWED).record
+    planned = planfile.load(os.path.join(record, "plan.jsonl"))
+    assert planned.kind == "copy" and len(planned.actions) >= 9
+    assert statuses(apply(record)) <= {"done"}
+    rows = list(results.read_jsonl(os.path.join(record, "results.jsonl")))
+    for row in rows:
+        assert (root / "reviewed" / str(row.label) / os.path.basename(row.path)).exists()
+    assert names(root / "reviewed") == {row.label for row in rows}
+
+
+def test_its_run_opens_with_its_edits_and_from_its_cache(root: Path) -> None:
+    encoder = ColourEncoder()
+    run = reopen(REVIEWED, encoder=encoder, store=Store.open())
+    assert run.device is None, "no picture was embedded"
+    assert run.labels.names == ("warm", "green")
+    rows = results.read_jsonl(os.path.join(str(run.record), "results.jsonl"))
+    assert [row.label for row in rows] == run.decisions.labels
+    with Session(reopen(REVIEWED, edited=False, encoder=encoder, store=Store.open())) as session:
+        assert session.edit_count == 4 and session.edited.offset == 0.5
+        assert session.edited.placed == {"blue-0.png": "warm", "blue-1.png": "other"}
+
+
+def test_its_stored_corrections_are_followed(root: Path) -> None:
+    run = reopen(REVIEWED, encoder=ColourEncoder(), store=Store.open())
+    stored = marks.kept(run.labels, run.model)
+    assert sorted(one.label for one in stored.values()) == ["other", "warm"]
