@@ -133,7 +133,7 @@ def test_what_is_not_kept_is_said_once(tmp_path: Path, monkeypatch: pytest.Monke
     outcomes = apply(record)
     assert statuses(outcomes) == {"done"}
     (note,) = notes(outcomes)
-    assert note.startswith(f"{len(outcomes)} files: copied without its time: ")
+    assert note.startswith(f"{len(outcomes)} files: copied without its time, ")
 
 
 @pytest.mark.parametrize("kind", ["tag", "untag"])
@@ -352,8 +352,11 @@ def odd(root: Path, found: list[str] = ODD) -> Path:
     return root
 
 
-@pytest.mark.parametrize("error", ["EINVAL", "EILSEQ", "ENOENT", "EPERM", "EACCES"])
-@pytest.mark.parametrize("kind", [*KINDS, "move across"])
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [(kind, "EINVAL") for kind in (*KINDS, "move across")]
+    + [("copy", error) for error in ("EILSEQ", "ENOENT", "EPERM", "EACCES")],
+)
 def test_names_that_the_shelf_refuses(
     library: Path, other: Path, tmp_path: Path, kind: str, error: str
 ) -> None:
@@ -528,7 +531,7 @@ def test_the_plan_knows_what_fat_refuses(
             not set(name) & set(CHARACTERS)
             and names.portable(name, names.Rules(names.FAULTS)) == name
         )
-    assert any("file system there refuses their own" in note for note in made.notes)
+    assert any("file system there refuses theirs" in note for note in made.notes)
     assert statuses(apply(record)) == {"done"}
     again = planned(source, to, "copy", ["cat"])
     assert not planfile.load(os.path.join(again, "plan.jsonl")).actions
@@ -653,7 +656,7 @@ def test_hard_links_out_of_a_mounted_folder_inside(
     bound(elsewhere, source / "mounted")
     record = planned(source, to, "hardlink", ["cat", "dog"])
     made = planfile.load(os.path.join(record, "plan.jsonl"))
-    assert any("no hard link can lead there: 1;" in note for note in made.notes)
+    assert any("1 lies on another file system than its shelf" in note for note in made.notes)
     outcomes = {os.path.basename(o.action.source): o for o in apply(record)}
     assert {name: o.status for name, o in outcomes.items()} == {
         "a.jpg": "done", "b.jpg": "refused", "b.xmp": "refused",

@@ -34,7 +34,7 @@ from zeroshelf.store import Store
 
 _BAD = ("failed", "refused")
 BATCH = 256  # actions whose intents share one fsync
-RENAMED = "under another name, because the file system there refuses its own"
+RENAMED = "another name on the shelf, because the file system there refuses its own"
 ACROSS = "hard links need one file system that has them: sort with --as copy or --as symlink"
 NO_LINKS = "a file system may have no symbolic links: sort with --as copy"
 _NO_LINK = {
@@ -42,7 +42,7 @@ _NO_LINK = {
     "symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
     "relative-symlink": (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS),
 }  # what a file system says that has none
-_NOT_KEPT = "copied without its {}: the file system there doesn't keep it"
+_NOT_KEPT = "copied without its {}, which the file system there doesn't keep"
 
 
 def apply(record: str, progress: Progress | None = None) -> list[Outcome]:

@@ -179,8 +179,8 @@ _NOTES = {
         "refused; use --as copy or --as symlink",
     ),
     "stuck": (
-        "lies in a folder that may not be written, so it will be refused; use --as copy",
-        "lie in folders that may not be written, so they will be refused; use --as copy",
+        "lies in a folder that may not be changed, so it can't be moved; use --as copy",
+        "lie in folders that may not be changed, so they can't be moved; use --as copy",
     ),
     "removed": (
         "file that an earlier run put on another shelf is removed from there (--keep-earlier: "
