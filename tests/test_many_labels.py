@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tests import test_guard
 from tests.colours import COLOURS, ColourEncoder
+from tests.counting import growth
 from tests.test_doctor import texts
 from zeroshelf import doctor, embeddings, likeness
 from zeroshelf.decisions import decide
@@ -63,42 +61,17 @@ def two_pictures() -> Embeddings:
     return Embeddings(pictures, (b"a", b"b"), vectors, (), COLOURS)
 
 
-def lines(work: Callable[[], object]) -> int:
-    """How many lines of the package are executed by `work`: each turn of a loop counts."""
-    count = 0
-
-    def within(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
-        count += event == "line"
-        return within
-
-    def enter(frame: FrameType, event: str, argument: object) -> Any:
-        return within if "zeroshelf" in frame.f_code.co_filename else None
-
-    before = sys.gettrace()
-    sys.settrace(enter)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
-
-
 def test_twice_as_many_labels_are_twice_the_work() -> None:
     found = two_pictures()
 
-    def judged(labels: LabelSet) -> None:
+    def judged(count: int) -> None:
+        labels = parse(nouns(count, 500))
         scores = score(found, labels, texts)
         doctor.serious(labels, COLOURS, texts)
         doctor.check(labels, COLOURS, texts)
         doctor.after(decide(scores))
 
-    judged(parse(nouns(2)))  # what is made once: the index of WordNet and of the bank
-    few, twice, more = (parse(nouns(count, 500)) for count in (100, 200, 400))
-    for labels in (few, twice, more):
-        judged(labels)  # a word is looked up once
-    work = [lines(lambda labels=labels: judged(labels)) for labels in (few, twice, more)]  # type: ignore[misc]
-    assert 1.6 < (work[2] - work[1]) / (work[1] - work[0]) < 2.4, work
+    assert 1.6 < growth(judged, 100) < 2.4
 
 
 def test_each_word_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.waiting import until
 from zeroshelf.records import Picture
 from zeroshelf.store import Embedded, Store
 
@@ -185,11 +186,7 @@ def test_many_processes_and_kills(tmp_path: Path) -> None:
             finally:
                 os._exit(0)
         children.append(child)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not all(
-        log.exists() and log.read_bytes().count(b"\n") > 5 for log in logs
-    ):
-        time.sleep(0.02)
+    until(lambda: all(log.exists() and log.read_bytes().count(b"\n") > 5 for log in logs))
     for child in children:
         os.kill(child, signal.SIGKILL)
         assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
