@@ -103,7 +103,7 @@ def moved(pairs: Iterable[tuple[bytes, bytes]]) -> None:
             with open(path + ".part", "w", encoding="ascii") as file:
                 file.writelines(json.dumps(row) + "\n" for row in (head, *rows))
                 file.flush()
-                os.fsync(file.fileno())
+                system.sync_open(file.fileno())
             os.replace(path + ".part", path)
 
 
