@@ -18,7 +18,8 @@ test: .venv/dev check
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	for system in linux darwin win32; do \
+	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; done
 
 .venv/run: pyproject.toml
 	$(PYTHON) -m venv .venv

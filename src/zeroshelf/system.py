@@ -12,6 +12,7 @@ import ctypes
 import errno
 import os
 import platform
+import shutil
 import socket
 import stat
 import struct
@@ -140,6 +141,12 @@ def exclusive_port(listening: socket.socket) -> None:
     exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
     option = socket.SO_REUSEADDR if exclusive is None else exclusive
     listening.setsockopt(socket.SOL_SOCKET, option, 1)
+
+
+def free_bytes(folder: str | os.PathLike[str]) -> int | None:
+    """Bytes that are free on the disk of `folder`; None where the system can't tell."""
+    usage = getattr(shutil, "disk_usage", None)
+    return None if usage is None else int(usage(folder).free)
 
 
 # --- names and links ------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from zeroshelf import homes
+from zeroshelf import homes, system
 from zeroshelf.errors import UserError
 from zeroshelf.telemetry import huggingface_hub
 
@@ -68,8 +68,8 @@ def download(remote: Remote, files: Iterable[RemoteFile], folder: Path) -> None:
     files = list(files)
     missing = sum(file.size for file in files if not (folder / file.path).is_file())
     folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if missing + ROOM > free:
+    free = system.free_bytes(folder)
+    if free is not None and missing + ROOM > free:
         shutil.rmtree(folder)
         raise UserError(
             f"{remote.repo} needs {missing / 1e6:,.0f} MB, but {folder.parent} has "
