@@ -102,7 +102,7 @@ def test_a_killed_run_holds_nothing(tmp_path: Path, before: str) -> None:
 def test_what_real_locks_left_is_no_obstacle_where_there_are_only_marker_files(
     tmp_path: Path,
 ) -> None:
-    """Their gate stays, empty: a marker without a holder, for which nobody would wait long enough."""
+    """Their gate stays, empty: as a marker it would have no holder, and be waited for in vain."""
     with lock.hold(str(tmp_path / "locks"), "mine", str(tmp_path)):
         pass
     with holder(tmp_path / "locks", tmp_path, before=WITHOUT_FCNTL):
@@ -113,9 +113,9 @@ def test_a_gate_that_is_never_free_is_told(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(lock, "_LONGEST", 0.2)
     locks = tmp_path / "locks"
     locks.mkdir()
+    held = lock.hold(str(locks), "mine", str(tmp_path))
     with lock._gate(str(locks / lock._GATE)), pytest.raises(UserError, match="remove that file"):
-        with lock.hold(str(locks), "mine", str(tmp_path)):
-            raise AssertionError
+        held.__enter__()
 
 
 def test_two_in_one_process_exclude_each_other(tmp_path: Path) -> None:
