@@ -170,8 +170,9 @@ def _excluder(patterns: Sequence[str]) -> Callable[[str], bool]:
     paths = [p.strip("/") for p in patterns if "/" in p.strip("/")]
     if not patterns:
         return lambda path: False
-    name = re.compile("|".join(fnmatch.translate(p.strip("/")) for p in plain) or r"(?!)")
-    whole = re.compile("|".join(fnmatch.translate(p) for p in paths) or r"(?!)")
+    case = re.IGNORECASE if system.WINDOWS else re.NOFLAG
+    name = re.compile("|".join(fnmatch.translate(p.strip("/")) for p in plain) or r"(?!)", case)
+    whole = re.compile("|".join(fnmatch.translate(p) for p in paths) or r"(?!)", case)
 
     def excluded(path: str) -> bool:
         slashed = system.slashed(path)
