@@ -362,6 +362,13 @@ def test_room_is_asked_of_every_file_system(
         subprocess.run(["umount", str(to / below)], check=True)
 
 
+def test_a_share_that_tells_no_size_is_tried(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A phone, or a share of a desktop: nothing is free there, and nothing is taken."""
+    nothing = shutil.disk_usage(place)._replace(total=0, used=0, free=0)
+    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: nothing)
+    assert statuses(apply(planned(photos(place / "photos"), place / "to", "copy"))) == {"done"}
+
+
 def test_room_is_asked_before_a_move_across_is_undone(small_disk: Path, place: Path) -> None:
     """Also where the pictures lie on a disk that is mounted, or linked, below the folder."""
     source, to = place / "photos", place / "sorted"

@@ -210,7 +210,10 @@ RAW = b"II*\0"
         ),
         ({"a.jpg": JPEG, "b.mov": MOV, "b.xmp": b"x"}, {"a.jpg": []}),
         ({"a.png": PNG, "a.mov": MOV}, {"a.png": []}),
-        ({"a.jpg": JPEG, "a.jpg.json": b"{}", "a.json": b"{}"}, {"a.jpg": ["a.jpg.json"]}),
+        (
+            {"a.jpg": JPEG, "a.jpg.json": b"{}", "a.json": b"{}"},
+            {"a.jpg": ["a.jpg.json", "a.json"]},
+        ),
         ({"a.jpg": JPEG, "a.jpg.supplemental-metadata.json": b"{}"},
          {"a.jpg": ["a.jpg.supplemental-metadata.json"]}),
         ({"a.jpg": JPEG, "a.jpg.supplemental-met.json": b"{}", "a.jpg.other.json": b"{}"},

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from tests.making import encoded
+from tests.rarities import imagecodecs, planes, psd, tiff
 from tests.test_foreign import dng, film, heic, jxl
 from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
@@ -66,6 +67,32 @@ SEEDS: dict[str, Callable[[], bytes]] = {
     "jxl": lambda: jxl(scene()),
     "raw.dng": lambda: dng(scene()),
     "raw without preview.dng": lambda: dng(None),
+    "jpeg 2000": lambda: encoded(scene(), "JPEG2000"),
+    "codestream": lambda: encoded(scene("L"), "JPEG2000", no_jp2=True, tile_size=(64, 64)),
+    "ppm": lambda: encoded(scene(), "PPM"),
+    "plain ppm": lambda: b"P3 4 4 9\n" + b" ".join(b"%d" % (i % 10) for i in range(48)),
+    "deep ppm": lambda: b"P6\n40 30\n4095\n" + bytes(40 * 30 * 6),
+    "pfm": lambda: b"PF\n40 30\n-1.0\n" + np.ones((30, 40, 3), "<f4").tobytes(),
+    "truevision.tga": lambda: encoded(scene("RGBA"), "TGA", compression="tga_rle"),
+    "palette.tga": lambda: encoded(scene("P"), "TGA"),
+    "ico": lambda: encoded(scene(), "ICO", sizes=[(64, 64), (16, 16)]),
+    "bitmap ico": lambda: encoded(scene(), "ICO", sizes=[(64, 64)], bitmap_format="bmp"),
+    "icns": lambda: encoded(scene().resize((128, 128)), "ICNS"),
+    "psd": lambda: psd(planes(scene()), packed=1, layers=-1, merged=1),
+    "deep psd": lambda: psd(planes(scene()), depth=16, large=True, packed=3),
+    "paintbrush.pcx": lambda: encoded(scene(), "PCX"),
+    "silicon.sgi": lambda: encoded(scene(), "SGI"),
+    "dds": lambda: encoded(scene("RGBA"), "DDS", pixel_format="DXT5"),
+    "qoi": lambda: encoded(scene(), "QOI"),
+    "jpeg xr": lambda: imagecodecs().jpegxr_encode(np.asarray(scene())),
+    "jpeg-ls": lambda: imagecodecs().jpegls_encode(np.asarray(scene())),
+    "12-bit jpeg": lambda: imagecodecs().jpeg_encode(
+        np.asarray(scene()).astype(np.uint16) << 4, bitspersample=12
+    ),
+    "float tiff": lambda: tiff(np.asarray(scene(), np.float32) / 255, photometric="rgb"),
+    "packed float tiff": lambda: tiff(
+        np.asarray(scene(), np.float32) / 255, photometric="rgb", compression="lzw", predictor=3
+    ),
     "video": lambda: film((200, 30, 30), (30, 30, 200), codec="mpeg4", seconds=1),
 }
 

@@ -139,7 +139,7 @@ def test_paths_in_the_edit_log_and_on_the_page_have_one_slash_on_every_system() 
     ],
 )
 def test_patterns_of_what_is_left_out(pattern: str, path: str, found: bool) -> None:
-    assert folder._excluder([pattern])(path) is found
+    assert folder._Excluder([pattern])(path) is found
 
 
 def test_elsewhere_a_backslash_is_part_of_a_name() -> None:
@@ -147,7 +147,7 @@ def test_elsewhere_a_backslash_is_part_of_a_name() -> None:
         pytest.skip("this is Windows")
     assert system.slashed("a\\b.jpg") == "a\\b.jpg"
     assert planfile._below("/s", "a\\b:c.jpg") == "/s/a\\b:c.jpg"
-    assert folder._excluder(["a\\b"])("a/b") is False
+    assert folder._Excluder(["a\\b"])("a/b") is False
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zeroshelf import system, undo
+from zeroshelf import marks, system, undo
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import (
     earlier,
@@ -74,7 +74,7 @@ class _Application:
         actions = self.naming.actions()
         self._check_space(actions)
         if any(map(tagging.is_in_file, actions)):
-            with ExifTool() as self.exiftool:
+            with ExifTool(self.book.work) as self.exiftool:
                 return self._run(actions)
         return self._run(actions)
 
@@ -92,11 +92,13 @@ class _Application:
         return outcomes
 
     def _tell_cache(self) -> None:
-        """A picture with a tag in its file is known by another digest, and looks as it did."""
+        """A picture with a tag in its file is known by another digest, and looks as it did: its
+        embedding and the corrections of it hold for the new one."""
         entries = (entry for entry in self.book.past.entries.values() if entry.step == "done")
         if pairs := [pair for entry in entries if (pair := tagging.digests(entry))]:
             with Store.open() as store:
                 store.same_pixels(pairs)
+            marks.moved(pairs)
 
     def _check_space(self, actions: Sequence[Action]) -> None:
         if not os.path.isdir(self.plan.folder):
@@ -105,11 +107,19 @@ class _Application:
         ways = (
             (action.source, action.target, action.size)
             for action in actions
-            if (action.kind in ("copy", "move") or tagging.is_in_file(action))
+            if action.kind in ("copy", "move")
             and not (action.target in past and os.path.lexists(action.target))
         )
         advice = "make room, or sort with --as move, hardlink or symlink"
         space.check(ways, moving=self.plan.kind == "move", advice=advice)
+        begun = {target for target, entry in past.items() if entry.step == "done"}
+        rewritten = (
+            (action.source, action.target, action.size)
+            for action in actions
+            if tagging.is_in_file(action) and action.target not in begun
+        )
+        advice = "the originals are kept: make room, or leave --in-files out"
+        space.check(rewritten, moving=False, advice=advice)
 
     # --- one batch --------------------------------------------------------------------------
 
@@ -233,19 +243,23 @@ class _Application:
                     _drop(part)
                     outcomes[action.target] = self._failed(action, error)
         ready = [(action, part) for action, part in ready if action.target not in outcomes]
-        self._note_fingerprints([(action, part) for action, part in ready if part])
+        self._note_staged([(action, part) for action, part in ready if part])
         return ready
 
-    def _note_fingerprints(self, staged: Sequence[tuple[Action, str]]) -> None:
-        """Of what moves across file systems: by it a copy is known whose original is gone before
-        its line is on the disk, also where the copy has another time."""
-        events = []
+    def _note_staged(self, staged: Sequence[tuple[Action, str]]) -> None:
+        """Of what moves across file systems: by what a copy is known whose original is gone before
+        its line is on the disk, also where it has another time; and the mode that it didn't get."""
+        events: list[dict[str, object]] = []
         for action, part in staged:
-            if action.kind == "move" and action.digest is None:
-                with contextlib.suppress(OSError):
-                    found = transfer.fingerprint(part)
-                    if found is not None:
-                        events.append({"staged": action.target, "fingerprint": found.hex()})
+            if action.kind != "move":
+                continue
+            with contextlib.suppress(OSError):
+                found = transfer.fingerprint(part) if action.digest is None else None
+                mode = stat.S_IMODE(os.lstat(action.source).st_mode)
+                lost = mode if mode != stat.S_IMODE(os.lstat(part).st_mode) else None
+                if found is not None or lost is not None:
+                    digest = None if found is None else found.hex()
+                    events.append({"staged": action.target, "fingerprint": digest, "mode": lost})
         if events:
             self.book.sync(events)
 
@@ -350,7 +364,8 @@ class _Application:
             for folder in touched:
                 if folder not in seen and folder not in past.folders and folder not in past.times:
                     seen.add(folder)
-                    yield {"times": folder, "mtime_ns": os.stat(folder).st_mtime_ns}
+                    with contextlib.suppress(OSError):  # the action will fail, and say why
+                        yield {"times": folder, "mtime_ns": os.stat(folder).st_mtime_ns}
             for folder in reversed(missing):
                 yield {"folder": folder}
 

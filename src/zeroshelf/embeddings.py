@@ -35,7 +35,7 @@ from zeroshelf.store import Embedded, Store
 
 BANK_TEXTS = "texts.npz"  # beside a model that is shipped
 FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost
-FLUSH_TEXTS = 128  # texts that it takes at once; the bank's 3,600 take a large model minutes
+FLUSH_TEXTS = 256  # texts that it takes at once; the bank's 3,600 take a large model minutes
 
 
 def embed_batch(
@@ -122,6 +122,7 @@ def embed(
         skipped=tuple(sorted((*folder.skipped, *unread), key=lambda skipped: skipped.path)),
         model=model,
         notes=noted([digests[row] for row in kept], store),
+        ignored=folder.ignored,
     )
 
 
@@ -142,7 +143,10 @@ def text_embedder(
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
             known.update(store.texts(model.digest, missing))
-        unknown = [text for text in missing if text not in known]
+        # of like length together, so that the model pads none much
+        unknown = sorted((text for text in missing if text not in known), key=len)
+        if progress and len(unknown) > FLUSH_TEXTS:
+            progress("texts", 0, len(unknown))
         for start in range(0, len(unknown), FLUSH_TEXTS):
             some = unknown[start : start + FLUSH_TEXTS]
             made = dict(zip(some, encoder.embed_texts(some), strict=True))

@@ -10,19 +10,16 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from zeroshelf import checks, system
 from zeroshelf.errors import UserError
-from zeroshelf.files import companions, extras, kinds, names, places
-from zeroshelf.records import Folder, Picture, Skipped
+from zeroshelf.files import companions, extras, kinds, left_out, names, others, places
+from zeroshelf.records import Folder, Ignored, Picture, Skipped
 
-# Folders that programs and systems keep for themselves; sorting them would break a library.
-_SYSTEM_FOLDERS = frozenset({"@eadir", "#recycle", "$recycle.bin", "lost+found", "__macosx",
-                             "system volume information"})  # fmt: skip
-_SUFFIXES = kinds.PICTURE_SUFFIXES | kinds.VIDEO_SUFFIXES
-_LIBRARY_SUFFIXES = (".photoslibrary", ".photolibrary", ".aplibrary", ".lrdata", ".lrlibrary")
+_SUFFIXES = kinds.PICTURE_SUFFIXES | kinds.VIDEO_SUFFIXES | kinds.RAW_SUFFIXES
 
 _STUBS = (".icloud", ".nextcloud", ".owncloud")  # .a.heic.icloud stands for one in a cloud
 _IN_THE_CLOUD = "only a placeholder: the picture itself is in the cloud"
@@ -32,8 +29,8 @@ _IN_THE_CLOUD = "only a placeholder: the picture itself is in the cloud"
 class _Found:
     pictures: list[Picture] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    not_pictures: int = 0
-    left_out: int = 0
+    not_pictures: Counter[str] = field(default_factory=Counter)  # by kind
+    left_out: Counter[str] = field(default_factory=Counter)  # by reason
 
 
 def root_of(folder: str | os.PathLike[str]) -> str:
@@ -48,28 +45,45 @@ def root_of(folder: str | os.PathLike[str]) -> str:
 def scan(
     root: str,
     *,
-    exclude: Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     leave_out: Collection[str] = (),
     follow: bool = False,
 ) -> Folder:
     """Every picture below `root`.
 
-    `exclude`: glob patterns; one without "/" is held against every name on the way, one with "/"
-    against the path below `root`. `leave_out`: absolute folders, the output of this and earlier
-    runs. `follow`: go through links too; by default a link is left alone, and a link to a picture
-    outside of `root` is listed as skipped.
+    `exclude`: glob patterns, or a single one; one without "/" is held against every name on the
+    way, one with "/" against the path below `root`. `leave_out`: absolute folders, the output of
+    this and earlier runs. `follow`: go through links too; by default a link is left alone, and a
+    link to a picture outside of `root` is listed as skipped.
+
+    Raises `UserError` where `root` is no folder that can be read, or is the library of a photo
+    program: its inside is not for others to sort. A folder in such a library is a warning.
     """
     root = os.path.abspath(root)
+    warnings = _warn_of_library(root)
     found = _Found()
-    for files in _walk(root, exclude, leave_out, follow, found):
+    excluded = _Excluder((exclude,) if isinstance(exclude, str) else exclude)
+    for files in _walk(root, excluded, leave_out, follow, found):
         _look_at(files, root, follow, found)
     return Folder(
         root=root,
         pictures=tuple(sorted(found.pictures, key=lambda p: os.fsencode(p.path))),
         skipped=tuple(sorted(found.skipped, key=lambda s: os.fsencode(s.path))),
-        not_pictures=found.not_pictures,
-        left_out=found.left_out,
+        ignored=Ignored(others.counted_by(found.not_pictures), others.counted_by(found.left_out)),
+        warnings=(*warnings, *(f"exclude {p!r} matches nothing" for p in excluded.unmatched())),
     )
+
+
+def _warn_of_library(root: str) -> tuple[str, ...]:
+    library = left_out.library_around(root) or left_out.library_around(os.path.realpath(root))
+    if library is None:
+        return ()
+    if library in (root, os.path.realpath(root)):
+        raise UserError(
+            f"{root} is the library of a photo program, and belongs to it: export the pictures "
+            "into a folder, or give the folder of originals inside and copy from there"
+        )
+    return (f"{root} lies in {library}, which belongs to a photo program: copy, never move",)
 
 
 def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
@@ -79,23 +93,22 @@ def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
     found = _Found()
     paths = [
         entry.path
-        for files in _walk(root, (), (), False, found)
+        for files in _walk(root, _Excluder(()), (), False, found)
         for entry in files
         if entry.name.lower().endswith(".xmp") and entry.is_file(follow_symlinks=False)
     ]
     return sorted(paths, key=os.fsencode), found.skipped
 
 
-def _walk(
-    root: str, exclude: Sequence[str], leave_out: Collection[str], follow: bool, found: _Found
+def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
+    root: str, excluded: _Excluder, leave_out: Collection[str], follow: bool, found: _Found
 ) -> Iterator[list[os.DirEntry[str]]]:
     """The files of one folder after the other."""
     if not os.path.isdir(root):
         what = "is a file, not a folder" if os.path.lexists(root) else "doesn't exist"
         raise UserError(f"{root} {what}")
-    excluded = _excluder(exclude)
-    left_out = {os.path.abspath(path) for path in leave_out}
-    by_identity = {places.identity(path) for path in left_out} - {None}  # whatever its path is
+    output = {os.path.abspath(path) for path in leave_out}
+    by_identity = {places.identity(path) for path in output} - {None}  # whatever its path is
     seen: set[tuple[int, int]] = set()
     folders = [root]
     while folders:
@@ -110,38 +123,34 @@ def _walk(
                 raise UserError(f"{root} can't be read: {error.strerror}") from None
             found.skipped.append(Skipped(here, f"folder can't be read: {error.strerror}"))
             continue
+        names = {entry.name for entry in listing}
+        loading = left_out.still_loading(names)
         files: list[os.DirEntry[str]] = []
         for entry in listing:
-            if _is_stub(entry.name):
+            suffix = os.path.splitext(entry.name)[1].lower()
+            is_folder = _is_folder(entry, follow)
+            if suffix in _STUBS and _is_stub(entry.name):
                 found.skipped.append(Skipped(entry.path, _IN_THE_CLOUD))
-            elif _hidden(entry.name) or excluded(entry.path[len(root) :].lstrip(os.sep)):
-                found.left_out += 1
-            elif _is_folder(entry, follow):
-                if (
-                    entry.path in left_out
-                    or (by_identity and places.identity(entry.path) in by_identity)
-                    or _is_system(entry.name)
-                ):
-                    found.left_out += 1
-                else:
-                    folders.append(entry.path)
+            elif excluded(entry.path[len(root) :].lstrip(os.sep)):
+                found.left_out[left_out.EXCLUDED] += 1
+            elif is_folder and (reason := left_out.of_folder(entry.name, here, names)):
+                found.left_out[reason] += 1
+            elif is_folder and (
+                entry.path in output or (by_identity and places.identity(entry.path) in by_identity)
+            ):
+                found.left_out[left_out.OUTPUT] += 1
+            elif is_folder:
+                folders.append(entry.path)
+            elif reason := left_out.of_file(entry.name, suffix, loading):
+                found.left_out[reason] += 1
             else:
                 files.append(entry)
         yield files
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".")
-
-
 def _is_stub(name: str) -> bool:
     stem, suffix = os.path.splitext(name.lower())
     return suffix in _STUBS and os.path.splitext(stem)[1] in _SUFFIXES
-
-
-def _is_system(name: str) -> bool:
-    folded = name.lower()
-    return folded in _SYSTEM_FOLDERS or folded.endswith(_LIBRARY_SUFFIXES)
 
 
 def _is_folder(entry: os.DirEntry[str], follow: bool) -> bool:
@@ -164,28 +173,49 @@ def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:
     return True
 
 
-def _excluder(patterns: Sequence[str]) -> Callable[[str], bool]:
-    patterns = [system.slashed(pattern) for pattern in patterns]
-    plain = [p for p in patterns if "/" not in p.strip("/")]
-    paths = [p.strip("/") for p in patterns if "/" in p.strip("/")]
-    if not patterns:
-        return lambda path: False
-    case = re.IGNORECASE if system.WINDOWS else re.NOFLAG
-    name = re.compile("|".join(fnmatch.translate(p.strip("/")) for p in plain) or r"(?!)", case)
-    whole = re.compile("|".join(fnmatch.translate(p) for p in paths) or r"(?!)", case)
+class _Excluder:
+    """Holds paths below the root against glob patterns, and knows which patterns never matched."""
 
-    def excluded(path: str) -> bool:
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = {pattern: _regex(pattern) for pattern in patterns}
+        self._unmatched = dict.fromkeys(patterns)
+        names = [regex for p, regex in self._patterns.items() if not _is_of_path(p)]
+        paths = [regex for p, regex in self._patterns.items() if _is_of_path(p)]
+        self._case = re.IGNORECASE if system.WINDOWS else re.NOFLAG
+        self._name = re.compile("|".join(names) or r"(?!)", self._case)
+        self._path = re.compile("|".join(paths) or r"(?!)", self._case)
+
+    def __call__(self, path: str) -> bool:
+        if not self._patterns:
+            return False
         slashed = system.slashed(path)
-        return bool(name.match(slashed.rpartition("/")[2]) or whole.match(slashed))
+        name = slashed.rpartition("/")[2]
+        if not (self._name.match(name) or self._path.match(slashed)):
+            return False
+        for pattern in tuple(self._unmatched):
+            held = slashed if _is_of_path(pattern) else name
+            if re.match(self._patterns[pattern], held, self._case):
+                del self._unmatched[pattern]
+        return True
 
-    return excluded
+    def unmatched(self) -> tuple[str, ...]:
+        return tuple(self._unmatched)
+
+
+def _regex(pattern: str) -> str:
+    return fnmatch.translate(system.slashed(pattern).strip("/"))
+
+
+def _is_of_path(pattern: str) -> bool:
+    return "/" in system.slashed(pattern).strip("/")
 
 
 def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Found) -> None:
     """The files of one folder. Companions lie beside their picture, so a folder is the unit."""
     pictures: list[Picture] = []
-    others: list[str] = []
-    away: set[str] = set()  # those of the others whose content is in a cloud
+    rest: dict[str, int] = {}  # path -> bytes of all that is no picture
+    named: dict[str, str] = {}  # path -> why one that is named like a picture is none
+    kind_of: dict[str, str] = {}  # path -> a word for it
     for entry in files:
         suffix = os.path.splitext(entry.name)[1].lower()
         try:
@@ -201,24 +231,32 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
             found.skipped.append(Skipped(entry.path, f"can't be read: {error.strerror}"))
             continue
         kind = kinds.of(head, suffix)
-        if kind is None or (kind == kinds.VIDEO and not extras.has(kind)):
-            reason = _why_not(head, at, suffix)
-            if reason and reason != _IN_THE_CLOUD:
-                found.skipped.append(Skipped(entry.path, reason))
-                continue
-            others.append(entry.path)
-            if reason:
-                away.add(entry.path)
-            continue
-        pictures.append(Picture(entry.path, kind, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
-    kept, along = companions.gather(pictures, others)
-    found.skipped += [Skipped(path, _IN_THE_CLOUD) for path in away - along]
-    for picture in kept:
-        if extras.has(picture.format):
-            found.pictures.append(picture)
+        if kind is None:
+            word = kind_of[entry.path] = others.kind_of(entry.name, head)
+            if reason := _why_not(head, at, suffix):
+                named[entry.path] = reason
+            elif others.is_film(word) and suffix not in companions.LIVE_SUFFIXES:
+                kind = kinds.FILM
+        if kind is None:
+            rest[entry.path] = at.st_size
         else:
-            found.skipped.append(Skipped(picture.path, extras.advice(picture.format)))
-    found.not_pictures += len(set(others) - along - away)
+            pictures.append(Picture(entry.path, kind, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
+    kept, along = companions.gather(pictures, rest)
+    found.skipped += [Skipped(path, named[path]) for path in named.keys() - along]
+    found.not_pictures.update(kind_of[path] for path in rest.keys() - along - named.keys())
+    for picture in kept:
+        _sort_in(picture, found)
+
+
+def _sort_in(picture: Picture, found: _Found) -> None:
+    """A picture that can be read, one that could be, or a film with what belongs to it."""
+    if extras.has(picture.format):
+        found.pictures.append(picture)
+    elif picture.format in (kinds.VIDEO, kinds.FILM):
+        unit = (picture.path, *picture.companions)
+        found.not_pictures.update(others.kind_of(path) for path in unit)
+    else:
+        found.skipped.append(Skipped(picture.path, extras.advice(picture.format)))
 
 
 def _head(path: str) -> tuple[bytes, os.stat_result]:
@@ -249,13 +287,13 @@ def _why_not(head: bytes, at: os.stat_result, suffix: str) -> str | None:
 
 def _look_at_link(path: str, suffix: str, root: str, found: _Found) -> None:
     if suffix not in kinds.PICTURE_SUFFIXES:
-        found.left_out += 1
+        found.left_out[left_out.LINK] += 1
         return
     target = os.path.realpath(path)
     if not os.path.exists(target):
         found.skipped.append(Skipped(path, "a link that leads nowhere"))
     elif target == (real := os.path.realpath(root)) or names.inside(target, real):
-        found.left_out += 1  # the picture itself is seen where it lies
+        found.left_out[left_out.LINK] += 1  # the picture itself is seen where it lies
     else:
         found.skipped.append(Skipped(path, "a link that leads out of the folder: not followed"))
 
@@ -265,7 +303,7 @@ def _count_special(path: str, suffix: str, link: bool, found: _Found) -> None:
         reason = "a link that leads nowhere" if link else "not a regular file: never opened"
         found.skipped.append(Skipped(path, reason))
     else:
-        found.not_pictures += 1
+        found.not_pictures[others.kind_of(path)] += 1
 
 
 def paths(folder: Folder) -> Iterator[str]:

@@ -218,7 +218,8 @@ def _decode(opened: Opened, short_side: int) -> Decoded:
         scale = _draft(image, _DRAFT * short_side)
         image.decodermaxblock = max(len(opened.data), 1)  # one call, not one each 64 KB
     elif isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
-        scale = codecs.jpeg2000_scale(image, opened.data, _DRAFT * short_side)
+        # twice as large: its smaller pictures are sampled at the pixels' corners, not their middles
+        scale = codecs.jpeg2000_scale(image, opened.data, 2 * _DRAFT * short_side)
     progressive = "progressive" in image.info  # keeps every coefficient in memory, at any scale
     _limit(width, height, 1 if progressive else scale)
     note = opened.note

@@ -23,6 +23,8 @@ from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import (
+    left_behind,
+    left_out,
     metadata,
     mounts,
     names,
@@ -33,6 +35,7 @@ from zeroshelf.files import (
     transfer,
 )
 from zeroshelf.files.earlier import Earlier, removals
+from zeroshelf.files.kin import Kin
 from zeroshelf.files.planfile import load, save
 from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
 
@@ -130,21 +133,29 @@ def make(
             names_of_unit = names.of_unit(_sources(unit), there, shelf.rules)
             fresh = [i for i in range(1, len(unit)) if shelf.is_free(names_of_unit[i])]
         else:
-            names_of_unit = shelf.free_names(_sources(unit))
+            names_of_unit = shelf.free_names(_sources(unit), os.path.dirname(picture.path))
             fresh = list(range(len(unit)))
             usual = names.portable(os.path.basename(picture.path), shelf.rules)
             tally["refused"] += usual != os.path.basename(picture.path)
             tally["renamed"] += names_of_unit[0] != usual
             tally["across"] += kind == "hardlink" and folders.across(picture.path, shelf.path)
+            tally["stuck"] += kind == "move" and folders.is_closed(os.path.dirname(picture.path))
         wanted |= {os.path.join(shelf.path, name) for name in names_of_unit}
         for i in fresh:
-            shelf.take(names_of_unit[i])
+            shelf.take(names_of_unit[i], os.path.dirname(picture.path))
             actions.append(_aimed(unit[i], os.path.join(shelf.path, names_of_unit[i])))
     gone, tally["changed"] = removals(units, wanted, earlier) if earlier else ([], 0)
     if gone:  # beside the other actions of the same picture
         actions = sorted([*actions, *gone], key=lambda a: os.fsencode(a.companion_of or a.source))
     tally["removed"] = len(gone)
-    return Plan(folder, destination, kind, tuple(actions), _notes(tally))
+    pictures = [picture for picture, _, _ in placed]
+    left = left_behind.find(pictures, actions) if kind == "move" else ()
+    notes = (
+        *_notes(tally),
+        *left_behind.shared_notes(pictures, actions),
+        *left_behind.notes(left),
+    )
+    return Plan(folder, destination, kind, tuple(actions), notes, left_behind=left)
 
 
 # What is special in a plan: how often, in words for one and for more.
@@ -166,6 +177,10 @@ _NOTES = {
         "refused; use --as copy or --as symlink",
         "lie on another file system than their shelf: hard links can't lead there, so they will be "
         "refused; use --as copy or --as symlink",
+    ),
+    "stuck": (
+        "lies in a folder that may not be changed, so it can't be moved; use --as copy",
+        "lie in folders that may not be changed, so they can't be moved; use --as copy",
     ),
     "removed": (
         "file that an earlier run put on another shelf is removed from there (--keep-earlier: "
@@ -219,7 +234,7 @@ def tags(
         if target is not None:
             taken.add(names.key(target))
         targets = [target]
-        if in_files and picture.format in metadata.FORMATS and not path.lower().endswith(".xmp"):
+        if in_files and _takes_tags(path):
             targets = [target] if target in picture.companions else []
             targets.append(path)
         elif target is None:
@@ -228,7 +243,7 @@ def tags(
         written = {(one.target, tag) for one in made for tag in one.label.splitlines()}
         before = len(actions)
         for at in filter(None, targets):
-            there = _tags_in(at, picture)
+            there = _tags_in(at, path)
             missing = "\n".join(tag for tag in tags if tag not in there)
             wrong = [tag for tag in sorted(there - set(tags)) if (at, tag) in written]
             replaced += bool(wrong)
@@ -317,11 +332,21 @@ def _is_tagged(picture: Picture, prefix: str) -> bool:
         return False
 
 
-def _tags_in(path: str, picture: Picture) -> set[str]:
+def _takes_tags(path: str) -> bool:
+    """True where tags can be written into the picture's own file. A run that was opened again
+    doesn't know what its pictures are."""
+    try:
+        known = picture_tags.format_of(path) in metadata.FORMATS
+    except OSError:
+        return False  # apply will say why
+    return known and not path.lower().endswith(".xmp")
+
+
+def _tags_in(path: str, picture: str) -> set[str]:
     """The tags in a sidecar, or in the picture itself."""
     try:
-        if path == picture.path:
-            xmp = metadata.read(path, picture.format).xmp
+        if path == picture:
+            xmp = metadata.read(path, picture_tags.format_of(path) or "").xmp
             return set() if xmp is None else sidecars.tags(xmp)
         with open(path, "rb") as file:
             return sidecars.tags(file.read())
@@ -357,6 +382,11 @@ def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
     if kind in transfer.LINKS:
         _check_symlinks(folder, destination, kind)
     above = transfer.existing_parent(destination)
+    if kind == "move" and (library := left_out.library_around(os.path.realpath(folder))):
+        raise UserError(
+            f"{library} belongs to a photo program, which would miss what is moved out of it: "
+            "use --as copy"
+        )
     if kind == "move" and mounts.is_read_only(folder):
         raise UserError(
             f"nothing can be moved out of {folder}: its file system is read-only; use --as copy"
@@ -447,6 +477,7 @@ class _Folders:
     def __init__(self) -> None:
         self._identities: dict[str, places.Identity | None] = {}
         self._mounts: dict[str, mounts.Mount] = {}
+        self._closed: dict[str, bool] = {}
 
     def same(self, one: str, other: str) -> bool:
         """True for two paths of one folder. A link may lead to it."""
@@ -461,6 +492,12 @@ class _Folders:
             return self._mount(os.path.dirname(path)) != self._mount(shelf)
         except OSError:
             return False  # apply will say why
+
+    def is_closed(self, folder: str) -> bool:
+        """True where nothing can be moved out of it."""
+        if folder not in self._closed:
+            self._closed[folder] = os.path.isdir(folder) and not system.may_write(folder)
+        return self._closed[folder]
 
     def _identity(self, folder: str) -> places.Identity | None:
         if folder not in self._identities:
@@ -483,6 +520,7 @@ class _Shelf:
     _by_size: dict[int, list[str]] = field(default_factory=dict)  # names of files on the disk
     _links: dict[places.Identity, list[str]] = field(default_factory=dict)  # by what they lead to
     _next: dict[str, int] = field(default_factory=dict)  # key of a name -> first number to try
+    _kin: Kin = field(default_factory=Kin)
 
     def _look(self) -> dict[str, str]:
         if self._taken is None:
@@ -491,6 +529,7 @@ class _Shelf:
                 with os.scandir(self.path) as entries:
                     for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
                         self._taken[names.key(entry.name)] = entry.name
+                        self._kin.add(entry.name, None)
                         self._note(entry)
         return self._taken
 
@@ -506,8 +545,10 @@ class _Shelf:
     def is_free(self, name: str) -> bool:
         return names.key(name) not in self._look()
 
-    def take(self, name: str) -> None:
+    def take(self, name: str, folder: str) -> None:
+        """`folder` is where the file comes from."""
         self._look()[names.key(name)] = name
+        self._kin.add(name, folder)
 
     def copy_of(self, action: Action) -> str | None:
         """The name under which an earlier run put this very picture here. Each counts once."""
@@ -533,11 +574,16 @@ class _Shelf:
         leads_to = places.identity(action.source)
         return self._links.get(leads_to, []) if leads_to else []
 
-    def free_names(self, sources: Sequence[str]) -> list[str]:
-        """Of a picture and its companions, by their names now, the picture's first."""
+    def free_names(self, sources: Sequence[str], folder: str) -> list[str]:
+        """Of a picture and its companions, by their names now, the picture's first. No file of
+        another unit becomes their companion by its name. `folder` is where they come from."""
+
+        def is_free(name: str) -> bool:
+            return self.is_free(name) and not self._kin.has(name, folder, len(sources) > 1)
+
         key = names.key(sources[0])
         number, found = names.free_for_unit(
-            sources, sources[0], self.is_free, self.rules, self._next.get(key, 1)
+            sources, sources[0], is_free, self.rules, self._next.get(key, 1)
         )
         self._next[key] = number + 1
         return found

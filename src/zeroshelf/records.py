@@ -43,6 +43,7 @@ class Picture:
     mtime_ns: int
     ctime_ns: int
     companions: tuple[str, ...] = ()  # files that go where the picture goes: sidecars, RAW, MOV
+    shared: tuple[str, ...] = ()  # companions of another picture that are about this one too
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,32 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Ignored:
+    """What a scan passed by, counted: the most frequent first."""
+
+    not_pictures: Mapping[str, int] = field(default_factory=dict)  # kind -> files: "MTS film": 3
+    left_out: Mapping[str, int] = field(default_factory=dict)  # reason -> files and folders
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """What a scan found below `root`, in the order of the paths' bytes."""
 
     root: str
     pictures: tuple[Picture, ...]
     skipped: tuple[Skipped, ...] = ()
-    not_pictures: int = 0  # files of other kinds, left alone
-    left_out: int = 0  # files excluded, hidden, or of an earlier run's output
+    ignored: Ignored = field(default_factory=Ignored)
+    warnings: tuple[str, ...] = ()  # what a person should know before the pictures are read
+
+    @property
+    def not_pictures(self) -> int:
+        """How many files are of other kinds, and left where they are."""
+        return sum(self.ignored.not_pictures.values())
+
+    @property
+    def left_out(self) -> int:
+        """How many files and folders are excluded, hidden, or of an earlier run's output."""
+        return sum(self.ignored.left_out.values())
 
 
 # --- labels -------------------------------------------------------------------------------------
@@ -194,6 +213,7 @@ class Embeddings:
     skipped: tuple[Skipped, ...]  # those of the folder and those that failed to decode
     model: Model
     notes: Mapping[int, str] = field(default_factory=dict)  # row -> "cut short: ...", a flaw
+    ignored: Ignored = field(default_factory=Ignored)  # what the scan passed by
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -208,6 +228,7 @@ class Embeddings:
             skipped=self.skipped,
             model=self.model,
             notes={new: self.notes[old] for new, old in enumerate(at) if old in self.notes},
+            ignored=self.ignored,
         )
 
 
@@ -331,6 +352,7 @@ class Plan:
     several: bool = False  # onto every shelf that fits
     replace: bool = True  # what earlier runs put on other shelves goes from there
     in_files: bool = False  # tags go into the pictures' own files where that can be done
+    left_behind: tuple[str, ...] = ()  # files that a move leaves where their picture was
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from zeroshelf import (
     corrections,
     duplicates,
     edits,
+    ignored,
     models,
     plan,
     recall,
@@ -54,6 +56,7 @@ from zeroshelf.records import (
     Decision,
     Embeddings,
     Encoder,
+    Ignored,
     LabelSet,
     Model,
     Outcome,
@@ -74,7 +77,7 @@ def classify(
     labels: Labels,
     *,
     model: str | None = None,
-    exclude: Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     leave_out: Collection[str] = (),
     threshold: float | None = None,
     marks: bool = True,
@@ -89,9 +92,10 @@ def classify(
 
     `labels` are words or phrases, a mapping of a label to its synonyms, or a `LabelSet`;
     `marks`: follow what a person said under these labels before, in whatever folder.
-    `exclude` are glob patterns and `leave_out` absolute paths of folders not to look into.
+    `exclude` are glob patterns, or one, and `leave_out` absolute paths of folders not to look into.
     `encoder` and `store` stand in for the model and the cache, in tests and in other programs.
-    `warn` hears of a device that fails while another takes over; None: a Python warning.
+    `warn` hears of a pattern that matches nothing, of a folder that belongs to a photo program, and
+    of a device that fails while another takes over; None: a Python warning.
     Raises `UserError` where the folder, a label or the model can't be used, and its subclass
     `errors.NothingToSort` where earlier runs have sorted every picture of the folder.
     """
@@ -109,9 +113,11 @@ def classify(
     if progress:
         progress("looking", 0, 0)
     found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
+    for warning in found.warnings:
+        (warn or warnings.warn)(warning)
     if not found.pictures and not found.skipped:
-        left = counted(found.left_out, "file or folder is", "files and folders are")
-        left_out = f"; {left} left out" if found.left_out else ""
+        passed_by = ignored.lines(found.ignored)
+        left_out = "".join(f"; {line[0].lower()}{line[1:]}" for line in passed_by)
         if runs.has_sorted(root):
             raise NothingToSort(
                 f"nothing new to sort in {folder}: earlier runs sorted it{left_out}"
@@ -156,6 +162,7 @@ def reopen(
     planned = planfile.load(os.path.join(found.record, "plan.jsonl"))
     rows = list(results.read_jsonl(os.path.join(found.record, "results.jsonl")))
     embedded = recall.embeddings(rows, planned, encoder.model, store)
+    embedded = replace(embedded, ignored=ignored.load(found.record))
     said = remembered.load_run(found.record, encoder.model)
     if edited:
         changed = edits.replay(question.labels, edits.read(found.record))
@@ -255,6 +262,11 @@ class Run:
     @property
     def skipped(self) -> tuple[Skipped, ...]:
         return self.embeddings.skipped
+
+    @property
+    def ignored(self) -> Ignored:
+        """What was passed by in the folder: files that are no pictures, and what was left out."""
+        return self.embeddings.ignored
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -488,8 +500,10 @@ class Run:
         checks.plan(planned)
         checks.function(progress, "progress")
         self.saved = saved = Saved(*runs.new(planned), planned)
-        asked.save(saved.record, self.question)
-        remembered.save_run(saved.record, self.corrections, self.model)
+        with runs.writing(saved.record):
+            asked.save(saved.record, self.question)
+            ignored.save(saved.record, self.ignored)
+            remembered.save_run(saved.record, self.corrections, self.model)
         return self.write(saved.record, planned, progress)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
@@ -523,10 +537,8 @@ class Run:
         self.find_near_duplicates(progress)
         if progress:
             progress("writing", 0, 0)
-        try:
+        with runs.writing(folder):
             return self._write(folder, planned)
-        except OSError as error:
-            raise UserError(f"{folder} can't be written: {error.strerror}") from None
 
     def _write(self, folder: str, planned: Plan | None) -> Written:
         os.makedirs(folder, exist_ok=True)
@@ -543,7 +555,7 @@ class Run:
                 targets[action.source] = action.target
         results.write_jsonl(self._rows(targets), paths.results)
         results.write_csv(self._rows(targets), paths.table)
-        report.write(self._rows(targets), self.thumbnails, paths.report, self._facts())
+        report.write(self._rows(targets), self.thumbnails, paths.report, self._facts(planned))
         sheet.write(self._groups(), self.thumbnails, paths.contact_sheet)
         return paths
 
@@ -570,7 +582,7 @@ class Run:
     def _groups(self, each: int = 8) -> list[sheet.Group]:
         return sheet.groups(self._rows({}), self.labels.names, each)
 
-    def _facts(self) -> report.Facts:
+    def _facts(self, planned: Plan | None) -> report.Facts:
         return report.Facts(
             run=self.id or "",
             folder=self.question.folder,
@@ -580,7 +592,11 @@ class Run:
             labels=self.labels.names,
             counts=self.counts,
             skipped=len(self.skipped),
-            notes=self.notes,
+            notes=(
+                *self.notes,
+                *(planned.notes if planned else ()),
+                *ignored.lines(self.ignored),
+            ),
         )
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
@@ -627,7 +643,7 @@ def _answer(
         scores, advice = before.decisions.scores, before.advice
     else:
         known = None if before is None else before.decisions.scores
-        scores = score(embedded, question.labels, texts, known)
+        scores = score(embedded, question.labels, texts, known, progress)
         advice = serious(question.labels, encoder.model, texts)
     decided = deciding.decide(scores, threshold=question.threshold, offset=question.offset)
     decided = corrections.follow(

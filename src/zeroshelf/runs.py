@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from zeroshelf import checks, edits, homes, system
+from zeroshelf import checks, edits, homes, originals, system
 from zeroshelf import question as request
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, mounts, names, places, planfile
@@ -54,25 +54,35 @@ def root() -> str:
 
 
 def new(plan: Plan) -> tuple[str, str]:
-    """A run's record that holds `plan`: its id and its folder."""
-    record = root()
-    try:
+    """A run's record that holds `plan`: its id and its folder. Raises `UserError` where it can't
+    be written."""
+    with writing(root()):
         name, record = _claim()
-        keep(record, plan)
-    except OSError as error:
-        raise UserError(f"the run's record {record} can't be written: {error.strerror}") from None
+    keep(record, plan)
     return name, record
 
 
+@contextlib.contextmanager
+def writing(folder: str) -> Iterator[None]:
+    """Raises `UserError` for an OSError inside: the disk is full or read-only, the record gone."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"the run's files in {folder} can't be written: {why}") from error
+
+
 def keep(record: str, plan: Plan) -> None:
-    """Make `plan` that of the run in `record`, and what the list of runs says of it."""
-    planfile.save(plan, os.path.join(record, "plan.jsonl"))
+    """Make `plan` that of the run in `record`, and what the list of runs says of it. Raises
+    `UserError` where that can't be written."""
     path = os.path.join(record, "run.json")
-    with open(path + ".part", "w", encoding="ascii") as file:
-        json.dump(_about(record, plan), file)
-        file.flush()
-        system.sync_open(file.fileno())  # a run that isn't listed can't be undone
-    os.replace(path + ".part", path)
+    with writing(record):
+        planfile.save(plan, os.path.join(record, "plan.jsonl"))
+        with open(path + ".part", "w", encoding="ascii") as file:
+            json.dump(_about(record, plan), file)
+            file.flush()
+            system.sync_open(file.fileno())  # a run that isn't listed can't be undone
+        os.replace(path + ".part", path)
 
 
 def _claim() -> tuple[str, str]:
@@ -307,6 +317,10 @@ def remove(found: Sequence[RunRecord]) -> list[tuple[RunRecord, str]]:
         for run in found:
             if journal.state(run.record) != run.state:
                 left.append((run, "it was carried out or undone meanwhile"))
+                continue
+            if run.kind in ("tag", "untag") and originals.of(run.record):
+                why = f"it keeps originals: `zeroshelf originals {run.id} --drop` or undo it first"
+                left.append((run, why))
                 continue
             hidden = os.path.join(root(), _REMOVED + run.id)
             try:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from blake3 import blake3
 
 from zeroshelf import homes
+from zeroshelf.files import extras
 from zeroshelf.files.cachefile import CacheFile, wanted
 from zeroshelf.records import Picture
 
@@ -27,6 +28,7 @@ Half: TypeAlias = npt.NDArray[np.float16]
 
 _RACY_NS = 2_000_000_000  # a file that changed this short before it was read may change unseen
 _DAY = 86_400
+_DECODERS = 2  # version of how files are read: one more where something more can be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +157,16 @@ class Store:
         return self._file.read(look, {})
 
     def unreadable(self, digests: Iterable[bytes]) -> dict[bytes, str]:
-        """Content that can't be decoded, with the reason: no need to try it again."""
+        """Content that can't be decoded, with the reason: no need to try it again. What other
+        decoders than today's refused, or none that was installed then, is no longer in here."""
+        end = _by_decoders("")
 
         def look(db: sqlite3.Connection) -> dict[bytes, str]:
             with wanted(db, "digest BLOB PRIMARY KEY", ((d,) for d in set(digests))):
-                return dict(
-                    db.execute("SELECT digest, reason FROM wanted JOIN unreadable USING (digest)")
+                known = db.execute(
+                    "SELECT digest, reason FROM wanted JOIN unreadable USING (digest)"
                 )
+                return {d: text.removesuffix(end) for d, text in known if text.endswith(end)}
 
         return self._file.read(look, {})
 
@@ -173,7 +178,9 @@ class Store:
         if not rows:
             return
         kept = [(digest, answer) for _, digest, answer in rows if not isinstance(answer, str)]
-        bad = [(digest, answer) for _, digest, answer in rows if isinstance(answer, str)]
+        bad = [
+            (digest, _by_decoders(answer)) for _, digest, answer in rows if isinstance(answer, str)
+        ]
         safe = self._opened_ns - _RACY_NS  # every file was read after that
         files = [
             (*_file(picture), digest)
@@ -320,6 +327,11 @@ class Store:
                 return {digest: (jpeg, note) for digest, jpeg, note in known}
 
         return self._file.read(look, {})
+
+
+def _by_decoders(reason: str) -> str:
+    """A reason as it is kept: with the decoders that found it."""
+    return f"{reason}\n{_DECODERS} {extras.installed()}"
 
 
 def _add_chunk(

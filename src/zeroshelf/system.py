@@ -144,10 +144,12 @@ def exclusive_port(listening: socket.socket) -> None:
     listening.setsockopt(socket.SOL_SOCKET, option, 1)
 
 
-def free_bytes(folder: str | os.PathLike[str]) -> int | None:
+def free_bytes(folder: str) -> int | None:
     """Bytes that are free on the disk of `folder`; None where the system can't tell."""
-    usage = getattr(shutil, "disk_usage", None)
-    return None if usage is None else int(usage(folder).free)
+    if not hasattr(shutil, "disk_usage"):
+        return None
+    usage = shutil.disk_usage(folder)
+    return usage.free if usage.free or usage.total else None  # some phones and shares tell neither
 
 
 # --- names and links ------------------------------------------------------------------------------

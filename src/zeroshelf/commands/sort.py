@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zeroshelf.run import Run
 
 SHOWN = 20  # skipped files on the screen; the results of a sort have them all
+SHELVES = 100  # of more, those without a picture are not listed on the screen
 DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
 # the options of `placing`
 PLACING = ("to", "kind", "ambiguous", "several", "prefix", "keep_earlier", "in_files")
@@ -136,6 +137,9 @@ def _nothing(screen: Screen, given: dict[str, Any], nothing: NothingToSort) -> i
             "device": None,
             "counts": {"skipped": 0} | dict.fromkeys(names, 0),
             "skipped": 0,
+            "not_pictures": {},
+            "left_out": {},
+            "left_behind": [],
         }
     )
     return 0
@@ -195,17 +199,24 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
 
 def show(screen: Screen, run: Run, planned: Plan) -> None:
     """The plan as a table, what was skipped, and what a person should know."""
-    from zeroshelf import doctor
+    from zeroshelf import doctor, ignored
 
     decisions = run.decisions
     for one in decisions if screen.level > 0 else ():
         sure = f"{one.confidence}, {100 * one.probability:.0f} %"
         screen.detail(f"{one.picture.path}: {one.label}, {sure} ({one.reason})")
+    shelves = {name: tally for name, tally in run.confidences.items() if any(tally.values())}
+    if len(run.confidences) <= SHELVES:
+        shelves = run.confidences
     screen.table(
         ("shelf", "pictures", "sure", "likely", "unsure"),
-        [(name, sum(tally.values()), *tally.values()) for name, tally in run.confidences.items()],
+        [(name, sum(tally.values()), *tally.values()) for name, tally in shelves.items()],
     )
+    if empty := len(run.confidences) - len(shelves):
+        screen.say(f"Not listed: {empty:,} shelves without a picture.")
     show_skipped(screen, run.skipped, planned.folder)
+    for line in ignored.lines(run.ignored):
+        screen.say(line)
     for name, count in doctor.shelves_to_add(decisions)[:3]:
         found = counted(count, "picture that looks", "pictures that look")
         screen.say(f'"other" holds {found} like "{name}": make it a label?')
@@ -239,4 +250,7 @@ def _summary(run: Run, planned: Plan, report: str | None, results: str | None) -
         "device": run.device,
         "counts": {"skipped": len(run.skipped)} | run.counts,  # of a label of that name, its own
         "skipped": len(run.skipped),
+        "not_pictures": dict(run.ignored.not_pictures),
+        "left_out": dict(run.ignored.left_out),
+        "left_behind": list(planned.left_behind),
     }

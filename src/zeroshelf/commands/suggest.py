@@ -35,7 +35,7 @@ def command(
       zeroshelf suggest Photos --to labels.toml     then look at the file and change it
       zeroshelf sort Photos --labels labels.toml --to Sorted
     """
-    from zeroshelf import duplicates, embeddings, labels, models, suggest
+    from zeroshelf import duplicates, embeddings, ignored, labels, models, suggest
     from zeroshelf.folder import root_of, scan
     from zeroshelf.store import Store
 
@@ -44,11 +44,14 @@ def command(
     if to and not os.access(os.path.dirname(os.path.abspath(to)), os.W_OK):
         raise UserError(f"{to} can't be written: name a file in a folder of yours")
     found = scan(root_of(folder), exclude=exclude)
+    for warning in found.warnings:
+        screen.warn(warning)
     encoder = models.load(models.find(model), device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
         embedded = embeddings.embed(found, encoder, store, progress=progress)
         if not len(embedded):
-            raise UserError(f"no pictures in {folder}: give a folder that holds some")
+            passed_by = "; ".join(("give a folder that holds some", *ignored.lines(found.ignored)))
+            raise UserError(f"no pictures in {folder}: {passed_by}")
         once = duplicates.groups(embedded, store.thumbnails, progress)
         texts = embeddings.text_embedder(encoder, store, progress)
         shelves = suggest.suggest(embedded, texts, count=count, once=once)
@@ -63,6 +66,8 @@ def command(
             whole=("for example",),
         )
     show_skipped(screen, embedded.skipped, found.root)
+    for line in ignored.lines(embedded.ignored):
+        screen.say(line)
     proposed = suggest.label_set(shelves)
     if not len(proposed):
         screen.say("No groups can be told apart in so few pictures: name labels yourself.")

@@ -213,6 +213,17 @@ def _icns(data: bytes, limit: Limit) -> Opened:
     return Opened(Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(best)), best)
 
 
+def _qoi(data: bytes, limit: Limit) -> Opened:
+    """By imagecodecs where it is installed: Pillow decodes pixel by pixel in Python."""
+    image: Image.Image = QoiImagePlugin.QoiImageFile(io.BytesIO(data))
+    try:
+        import imagecodecs
+    except ImportError:
+        return Opened(image, data)
+    limit(*image.size)
+    return Opened(Image.fromarray(imagecodecs.qoi_decode(data)), data)
+
+
 _OPENERS: dict[str, Opener] = {
     "JPEG": _plugin(JpegImagePlugin.JpegImageFile),
     "PNG": _plugin(PngImagePlugin.PngImageFile),
@@ -231,7 +242,7 @@ _OPENERS: dict[str, Opener] = {
     "PCX": _plugin(PcxImagePlugin.PcxImageFile),
     "SGI": _plugin(SgiImagePlugin.SgiImageFile),
     "DDS": _plugin(DdsImagePlugin.DdsImageFile),
-    "QOI": _plugin(QoiImagePlugin.QoiImageFile),
+    "QOI": _single(_qoi),
     kinds.JXL: _single(foreign.jxl),
     kinds.JXR: _single(unusual.jxr),
     kinds.RAW: _single(foreign.raw),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 _TOPS = (255, 1023, 4095, 16383, 65535)  # white, in 8, 10, 12, 14 and 16 bits
 _WHITE_PERCENTILE = 99.5  # of the values of an HDR picture: a few lamps would leave the rest black
+_SAMPLE = 1 << 20  # values of which that is taken
+_BLOCK = 1 << 22  # values that are held as floats at once
 
 
 def scaled(
@@ -21,18 +25,40 @@ def scaled(
     """
     if values.dtype == np.uint8 and white in (None, 255):
         return values.astype(np.uint8)
+    low, high = (0.0, white) if white is not None else _range(values, colours)
+    factor = 255.0 / (high - low) if high > low else 0.0
+    made = np.empty(values.shape, np.uint8)
+    start = 0
+    for block in _blocks(values):
+        eight = ((block - low) * factor).clip(0, 255)
+        made[start : start + len(block)] = eight.round(out=eight)
+        start += len(block)
+    return made
+
+
+def _range(values: npt.NDArray[np.generic], colours: bool) -> tuple[float, float]:
+    """What becomes black and what becomes white."""
+    ends = [(float(block.min()), float(block.max())) for block in _blocks(values)]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
     floats = values.dtype.kind == "f"
-    numbers = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
-    low, high = float(numbers.min()), float(numbers.max())
-    if white is not None:
-        low, high = 0.0, white
-    elif not floats and low >= 0 and high < 65536:
-        low, high = 0.0, next(float(top) for top in _TOPS if high <= top)
-    elif colours and low >= 0:
-        low = 0.0
-        if floats:
-            bright = float(np.percentile(numbers, _WHITE_PERCENTILE)) if high > 1 else 1.0
-            high = max(bright, 1.0)
-    numbers -= low
-    numbers *= 255.0 / (high - low) if high > low else 0.0
-    return numbers.clip(0, 255).round().astype(np.uint8)
+    if not floats and low >= 0 and high < 65536:
+        return 0.0, next(float(top) for top in _TOPS if high <= top)
+    if not colours or low < 0:
+        return low, high
+    if not floats:
+        return 0.0, high
+    if high > 1:
+        step = max(1, values.size // _SAMPLE)
+        step += step % 3 == 0  # not one colour alone
+        some = values.reshape(-1)[::step].astype(np.float32)
+        high = float(np.percentile(np.nan_to_num(some, posinf=0.0, neginf=0.0), _WHITE_PERCENTILE))
+    return 0.0, max(high, 1.0)
+
+
+def _blocks(values: npt.NDArray[np.generic]) -> Iterator[npt.NDArray[np.float32]]:
+    """Some rows after the other, as floats without infinities. A large picture as floats at once
+    would take several GB."""
+    rows = max(1, _BLOCK * len(values) // max(1, values.size))
+    for start in range(0, len(values), rows):
+        part = values[start : start + rows].astype(np.float32)
+        yield np.nan_to_num(part, copy=False, posinf=0.0, neginf=0.0)

@@ -18,6 +18,8 @@ _LIBRARIES = {  # format: its library, the extra that brings it, what a person c
 @cache
 def has(kind: str) -> bool:
     """True where pictures of this format can be read."""
+    if kind == kinds.FILM:
+        return False
     return kind not in _LIBRARIES or find_spec(_LIBRARIES[kind][0]) is not None
 
 
@@ -28,10 +30,10 @@ def has_codecs(kind: str) -> bool:
     return all(find_spec(name) is not None for name in needed)
 
 
-def advice(kind: str) -> str:
-    """One line: what to install."""
-    _, extra, name = _LIBRARIES[kind]
-    return _line(name, extra)
+def advice(kind: str, name: str | None = None) -> str:
+    """One line: what to install. `name`: of what it reads, where that is less than the kind."""
+    _, extra, own_name = _LIBRARIES[kind]
+    return _line(name or own_name, extra)
 
 
 def codecs_advice(name: str) -> str:
@@ -43,6 +45,7 @@ def _line(name: str, extra: str) -> str:
     return f"{name}: `pip install 'zeroshelf[{extra}]'` reads it"
 
 
+@cache
 def installed() -> str:
     """The libraries that are there, as one word: what was refused without one is tried again."""
     names = ("av", "imagecodecs", "rawpy", "tifffile")

@@ -36,7 +36,11 @@ def raw(data: bytes, limit: Limit) -> Opened:
         import rawpy
     except ImportError:
         raise Unreadable(extras.advice(kinds.RAW)) from None
-    with rawpy.imread(io.BytesIO(data)) as file:
+    try:
+        opened = rawpy.imread(io.BytesIO(data))
+    except rawpy.LibRawFileUnsupportedError:
+        raise Unreadable("RAW of a camera that the installed rawpy doesn't know") from None
+    with opened as file:
         turn = {3: 3, 5: 8, 6: 6}.get(file.sizes.flip, 1)
         try:
             preview = file.extract_thumb()

@@ -58,7 +58,7 @@ class PictureEdit:
 class Entry:
     """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
     also where there is no target then. `fingerprint`: see `transfer`, where the plan knows no
-    digest."""
+    digest. `mode`: of the original, where what was moved doesn't have it any more."""
 
     action: Action
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
@@ -66,6 +66,7 @@ class Entry:
     rewrite: Rewrite | None = None
     edit: PictureEdit | None = None
     fingerprint: bytes | None = None
+    mode: int | None = None
 
 
 @dataclass(slots=True)
@@ -92,8 +93,10 @@ class Past:
             case {"edit": target, "backup": backup, "before": before, "after": after}:
                 digests = (None if one is None else bytes.fromhex(one) for one in (before, after))
                 self.entries[target].edit = PictureEdit(backup, *digests)
-            case {"staged": target, "fingerprint": found}:
-                self.entries[target].fingerprint = bytes.fromhex(found)
+            case {"staged": target, "fingerprint": found, "mode": mode}:
+                entry = self.entries[target]
+                entry.fingerprint = None if found is None else bytes.fromhex(found)
+                entry.mode = mode
             case {"done": target, "stamp": stamp}:
                 entry = self._step(target, "done")
                 entry.stamp = None if stamp is None else (stamp[0], stamp[1])
@@ -135,6 +138,7 @@ class Journal:
 
     def __init__(self, record: str) -> None:
         self.run = os.path.basename(record)  # the run's id
+        self.work = os.path.join(record, "work")  # a folder for what is needed on the way
         self._path = os.path.join(record, NAME)
         self.past = read(record)
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
@@ -261,11 +265,12 @@ def state(record: str) -> State:
             end = file.read()
     except OSError:
         return "planned"
-    if b"\n" not in end and size <= len(end):
+    end = end[: end.rfind(b"\n") + 1]  # what a kill left of a line counts for nothing
+    if not end and size <= 4096:
         return "planned"  # not one whole line: nothing was begun
     try:
         found: State = json.loads(end.splitlines()[-1])["end"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, IndexError):
         return "partly"
     return found
 

@@ -10,6 +10,7 @@ JXL = "JXL"
 JXR = "JXR"
 RAW = "RAW"
 VIDEO = "VIDEO"
+FILM = "FILM"  # by its name alone: of a kind that nothing here reads, MTS or WMV
 
 _STARTS = (
     (b"\xff\xd8\xff", "JPEG"),

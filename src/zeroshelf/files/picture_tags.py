@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from zeroshelf.files.metadata import Metadata
 
 ORIGINALS = ".zeroshelf-originals"  # in each picture's folder; below it a folder a run
 _SUFFIX = ".original"  # so that no program takes an original for one picture more
+_END = re.compile(rb"""<\?xpacket end=["'][rw]["']\?>\Z""")
 _OTHERS = ("WEBP", "HEIF", "AVIF")  # whose metadata is read, by Pillow and pi_heif, and not written
 
 
@@ -92,7 +94,7 @@ def _fits(tag: str, found: Metadata) -> bool:
 def keywords_in(path: str) -> sidecars.Keywords:
     """The keywords that a picture's own file holds; none where nobody can tell."""
     try:
-        format = _format(path)
+        format = format_of(path)
         if format in metadata.FORMATS:
             found = metadata.read(path, format)
             own = sidecars.NONE if found.xmp is None else sidecars.keywords(found.xmp)
@@ -105,7 +107,8 @@ def keywords_in(path: str) -> sidecars.Keywords:
     return sidecars.NONE
 
 
-def _format(path: str) -> str | None:
+def format_of(path: str) -> str | None:
+    """What a file is, told by its first bytes. Raises OSError."""
     with open(path, "rb") as file:
         return kinds.of(file.read(kinds.HEAD), os.path.splitext(path)[1].lower())
 
@@ -145,10 +148,10 @@ def _change(path: str, run: str, decide: Callable[[Metadata, str], Wanted]) -> C
     if not stat.S_ISREG(at.st_mode):
         raise Unreadable("no regular file")
     if at.st_nlink > 1:
-        raise Unreadable("it has a second name (a hard link), which would lose touch with it")
+        raise Unreadable("it has a hard link, which would keep the old content")
     if not at.st_mode & 0o222:
         raise Unreadable("it is write-protected")
-    format = _format(path)
+    format = format_of(path)
     if format not in metadata.FORMATS:
         raise Unreadable(f"tags are written into {', '.join(metadata.FORMATS)} files only")
     found = metadata.read(path, format, whole=True)
@@ -210,6 +213,7 @@ def _dress(part: str, path: str, like: os.stat_result) -> None:
     time is that of the change: the content is new, and programs look at the time."""
     with contextlib.suppress(OSError):
         shutil.copystat(path, part)
+    system.copy_attributes(path, part)
     with contextlib.suppress(OSError):
         os.utime(part)
     system.keep_owner(part, (like.st_uid, like.st_gid))
@@ -265,8 +269,9 @@ def _is_same_file(now: os.stat_result, then: os.stat_result) -> bool:
 
 
 def _trimmed(xmp: bytes | None) -> bytes | None:
-    """exiftool writes no white space at the end."""
-    return None if xmp is None else xmp.rstrip(b" \t\r\n\0")
+    """Without what exiftool changes: white space at the end, and whether the packet may be edited
+    where it lies."""
+    return None if xmp is None else _END.sub(b"", xmp.rstrip(b" \t\r\n\0"))
 
 
 # --- afterwards ---------------------------------------------------------------------------------

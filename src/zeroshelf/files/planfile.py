@@ -35,6 +35,7 @@ def save(plan: Plan, path: str) -> None:
             "replace": plan.replace,
             "in_files": plan.in_files,
             "notes": list(plan.notes),
+            "left_behind": [os.path.relpath(path, plan.folder) for path in plan.left_behind],
         }
         file.write(json.dumps(header) + "\n")
         for action in plan.actions:
@@ -128,6 +129,7 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
         actions.append(action)
     notes, prefix = tuple(head.get("notes", ())), str(head.get("prefix", "zeroshelf"))
     ambiguous, several = head.get("ambiguous"), bool(head.get("several"))
+    left_behind = tuple(os.path.join(folder, path) for path in head.get("left_behind", ()))
     return Plan(
         folder,
         destination,
@@ -139,6 +141,7 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
         several,
         bool(head.get("replace", True)),
         bool(head.get("in_files")),
+        left_behind,
     )
 
 

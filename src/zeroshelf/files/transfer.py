@@ -24,8 +24,9 @@ _SAMPLE = 1 << 16
 _SAMPLES = 4
 
 
-def move(source: str, target: str) -> None:
-    """`rename`, and across file systems: copy, sync, verify, and only then remove."""
+def move(source: str, target: str, mtime_ns: int | None = None, mode: int | None = None) -> None:
+    """`rename`, and across file systems: copy, sync, verify, and only then remove. The copy gets
+    this time and mode, where they are given; a rename changes neither."""
     try:
         system.rename(source, target)
         return
@@ -35,6 +36,10 @@ def move(source: str, target: str) -> None:
     check_removable(source)
     part = stage(source, target)
     try:
+        if mode is not None:
+            set_mode(part, mode)
+        if mtime_ns is not None:
+            set_times(part, mtime_ns)
         system.sync([part])
         publish(part, target, source)
     except OSError:

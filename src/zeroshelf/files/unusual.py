@@ -22,6 +22,7 @@ from zeroshelf.files.opened import Limit, Opened, note_on, note_on_rows
 
 Array = npt.NDArray[Any]
 
+_END = b"\xff\xd9"  # the end marker of a JPEG
 _TAIL = 1 << 16  # bytes at the end of a JPEG in which its end marker lies, if it has one
 
 
@@ -79,7 +80,7 @@ def _jpeg(data: bytes, limit: Limit) -> Opened:
         decoders = [imagecodecs.jpegls_decode]
     for last, decode in enumerate(decoders, 1):
         try:
-            pixels = np.asarray(decode(data))
+            pixels = np.asarray(decode(data + _END))  # CharLS never returns without it
             break
         except Exception:
             if last == len(decoders):
@@ -88,7 +89,7 @@ def _jpeg(data: bytes, limit: Limit) -> Opened:
         (body for m, body in repairs.jpeg_segments(data) if m == 0xE1 and body[:4] == b"Exif"), b""
     )
     # without the end marker the decoder fills up what is missing, and says nothing
-    note = None if marker == 0xF7 or b"\xff\xd9" in data[-_TAIL:] else note_on_rows(pixels)
+    note = None if marker == 0xF7 or _END in data[-_TAIL:] else note_on_rows(pixels)
     return Opened(
         _image(scaled(pixels, float((1 << bits) - 1))), data, repairs.orientation(exif), note
     )

@@ -68,7 +68,7 @@ def download(remote: Remote, files: Iterable[RemoteFile], folder: Path) -> None:
     files = list(files)
     missing = sum(file.size for file in files if not (folder / file.path).is_file())
     folder.mkdir(parents=True, exist_ok=True)
-    free = system.free_bytes(folder)
+    free = system.free_bytes(str(folder))
     if free is not None and missing + ROOM > free:
         shutil.rmtree(folder)
         raise UserError(

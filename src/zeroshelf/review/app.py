@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from zeroshelf import decisions as deciding
-from zeroshelf import pictures
+from zeroshelf import ignored, pictures
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import planfile
 from zeroshelf.review import lessons
@@ -274,7 +274,7 @@ class _Page:
             "destination": self.session.planned.destination,
             "kinds": self.session.kinds,
             "model": run.model.id,
-            "notes": run.notes,
+            "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
             "sure": deciding.SURE,
             "likely": deciding.LIKELY,
