@@ -435,7 +435,7 @@ class _Application:
         if error.errno == errno.ENOSPC:
             self.full = True
         self.errors[action.target] = error.errno or 0
-        reason = error.strerror or str(error)
+        reason = system.reason(error, action.target)
         if error.errno in _NO_LINK.get(action.kind, ()):
             reason = f"{reason}: {ACROSS if action.kind == 'hardlink' else NO_LINKS}"
         return Outcome(action, "failed", reason)

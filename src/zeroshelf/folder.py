@@ -181,8 +181,9 @@ class _Excluder:
         self._unmatched = dict.fromkeys(patterns)
         names = [regex for p, regex in self._patterns.items() if not _is_of_path(p)]
         paths = [regex for p, regex in self._patterns.items() if _is_of_path(p)]
-        self._name = re.compile("|".join(names) or r"(?!)")
-        self._path = re.compile("|".join(paths) or r"(?!)")
+        self._case = re.IGNORECASE if system.WINDOWS else re.NOFLAG
+        self._name = re.compile("|".join(names) or r"(?!)", self._case)
+        self._path = re.compile("|".join(paths) or r"(?!)", self._case)
 
     def __call__(self, path: str) -> bool:
         if not self._patterns:
@@ -192,7 +193,8 @@ class _Excluder:
         if not (self._name.match(name) or self._path.match(slashed)):
             return False
         for pattern in tuple(self._unmatched):
-            if re.match(self._patterns[pattern], slashed if _is_of_path(pattern) else name):
+            held = slashed if _is_of_path(pattern) else name
+            if re.match(self._patterns[pattern], held, self._case):
                 del self._unmatched[pattern]
         return True
 

@@ -53,6 +53,7 @@ _LOCKED = (
 )  # flags of macOS under which a file can be neither renamed nor removed
 _NOT_SAME_DEVICE = 17  # winerror.h
 _PRIVILEGE_NOT_HELD = 1314
+_LONGEST_PATH = 259  # characters: MAX_PATH of Windows without its end
 _NO_LINK_RIGHT = (
     "Windows lets this account make no symbolic links: turn on Developer Mode, or use --as copy"
 )
@@ -208,6 +209,17 @@ def remove(path: str) -> None:
 def is_other_device(error: OSError) -> bool:
     """True where a rename or hard link failed because it would cross file systems."""
     return error.errno == errno.EXDEV or getattr(error, "winerror", None) == _NOT_SAME_DEVICE
+
+
+def reason(error: OSError, path: str) -> str:
+    """What to tell a person of an error that came of making the file `path`."""
+    told = error.strerror or str(error)
+    if WINDOWS and len(path) > _LONGEST_PATH and isinstance(error, FileNotFoundError):
+        return (
+            f"{told}: its path has {len(path)} characters, and Windows takes {_LONGEST_PATH} "
+            "unless long paths are switched on; sort into a folder with a shorter path"
+        )
+    return told
 
 
 def hard_link(source: str, target: str) -> None:

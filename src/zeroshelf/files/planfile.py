@@ -155,8 +155,8 @@ def _kind(given: object, plans: ActionKind) -> ActionKind | Literal["remove"]:
 
 
 def _below(base: str, path: str) -> str:
-    if "\0" in path:
-        raise UserError(f"{path!a} is no path")
+    if "\0" in path or (system.WINDOWS and ":" in os.path.splitdrive(path)[1]):
+        raise UserError(f"{path!a} is no path")  # "a.jpg:b" would be a stream inside of a.jpg
     full = os.path.normpath(os.path.join(base, path))
     if not names.inside(full, base):
         raise UserError(f"{path!a} leads out of {base}")
