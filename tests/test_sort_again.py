@@ -255,3 +255,27 @@ def test_nothing_is_removed_where_the_new_copy_fails(
     monkeypatch.undo()
     assert {o.status for o in outcomes if "red-1" in o.action.source} <= {"failed", "refused"}
     assert (to / "red" / "red-1.png").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("undo_first", [False, True])
+def test_the_same_folders_by_another_path(
+    folder: Path, tmp_path: Path, kind: ActionKind, undo_first: bool
+) -> None:
+    """Named through a link the second time: what lies on the right shelf stays, and what was
+    corrected leaves the wrong one."""
+    before = tree(folder)
+    (tmp_path / "link").symlink_to(tmp_path)
+    to, by_link = tmp_path / "S", tmp_path / "link"
+    first = carried_out(answers(folder), to, kind)
+    same = answers(by_link / "P").plan(by_link / "S", kind)
+    assert not same.actions
+    corrected = answers(by_link / "P").correct({"red-0.png": "green"})
+    second = carried_out(corrected, by_link / "S", kind)
+    assert (to / "green" / "red-0.png").exists()
+    assert places(to)
+    order = [first, second] if undo_first else [second, first]
+    for record in order:
+        assert statuses(undo(record)) <= {"done", "already"}
+    assert not to.exists()
+    assert contents_of(tree(folder)) == contents_of(before)
