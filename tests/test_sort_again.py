@@ -10,6 +10,7 @@ import pytest
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.making import statuses, tree, xmp
+from tests.test_shares import refusing
 from zeroshelf import runs
 from zeroshelf.apply import apply
 from zeroshelf.files import earlier, planfile, sidecars, transfer
@@ -279,3 +280,24 @@ def test_the_same_folders_by_another_path(
         assert statuses(undo(record)) <= {"done", "already"}
     assert not to.exists()
     assert contents_of(tree(folder)) == contents_of(before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_the_shelf_refuses_the_names(
+    folder: Path, tmp_path: Path, kind: ActionKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes and what takes its place, both under names that the file system takes."""
+    for path in [path for path in folder.rglob("*.*") if path.is_file()]:
+        path.rename(path.with_name(path.name.replace("-", ":")))
+    to = tmp_path / "S"
+    refusing(monkeypatch, to, [])
+    before = tree(folder)
+    first = carried_out(answers(folder), to, kind)
+    corrected = answers(folder).correct({"red:0.png": "green"})
+    second = carried_out(corrected, to, kind)
+    assert not answers(folder).correct({"red:0.png": "green"}).plan(to, kind).actions
+    assert (to / "green" / "red_0.png").exists() and (to / "green" / "red_0.png.xmp").exists()
+    assert len(list(to.rglob("*.png"))) == 7
+    assert statuses(undo(second)) <= {"done"}
+    assert statuses(undo(first)) <= {"done"}
+    assert not to.exists() and contents_of(tree(folder)) == contents_of(before)
