@@ -25,10 +25,22 @@ from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import Node, encoded, put, statuses, tree, xmp
 from tests.test_faults import dies_at, fill, much, place, small_disk
 from tests.waiting import HANG, until
-from zeroshelf import Run, classify, cli, folder, marks, models, originals, plan, reopen, runs, system
+from zeroshelf import (
+    Run,
+    classify,
+    cli,
+    folder,
+    marks,
+    models,
+    originals,
+    plan,
+    reopen,
+    runs,
+    system,
+)
 from zeroshelf.apply import apply
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import exiftool, metadata, picture_tags, sidecars, transfer
+from zeroshelf.files import exiftool, metadata, picture_tags, sidecars
 from zeroshelf.files.exiftool import ExifTool, Job
 from zeroshelf.files.picture_tags import ORIGINALS
 from zeroshelf.review.carrying import Carrier

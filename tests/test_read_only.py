@@ -19,7 +19,7 @@ from tests.test_shares import Share, library, said
 from zeroshelf import plan, system
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
-from zeroshelf.files import planfile, transfer
+from zeroshelf.files import planfile
 from zeroshelf.records import ActionKind
 from zeroshelf.undo import undo
 

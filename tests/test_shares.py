@@ -21,7 +21,7 @@ import pytest
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree, xmp
 from tests.test_faults import check_nothing_lost, dies_at, place, staged
 from zeroshelf import apply as application
-from zeroshelf import folder, plan, runs
+from zeroshelf import folder, plan, runs, system
 from zeroshelf.apply import apply
 from zeroshelf.files import journal, mounts, names, planfile, transfer
 from zeroshelf.records import Action, ActionKind, Outcome, Picture
