@@ -27,7 +27,7 @@ from zeroshelf import folder, plan, runs, system
 from zeroshelf import undo as undoing
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
-from zeroshelf.files import journal, planfile, sidecars, space, transfer
+from zeroshelf.files import journal, planfile, sidecars, transfer
 from zeroshelf.records import ActionKind, Outcome
 from zeroshelf.undo import undo
 
@@ -258,7 +258,7 @@ def small_disk(place: Path) -> Iterator[Path]:
 @pytest.fixture
 def much(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it was asked there was room; a moment later others have taken it."""
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: _Much)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: _Much)
 
 
 class _Much:
@@ -365,7 +365,7 @@ def test_room_is_asked_of_every_file_system(
 def test_a_share_that_tells_no_size_is_tried(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A phone, or a share of a desktop: nothing is free there, and nothing is taken."""
     nothing = shutil.disk_usage(place)._replace(total=0, used=0, free=0)
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: nothing)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: nothing)
     assert statuses(apply(planned(photos(place / "photos"), place / "to", "copy"))) == {"done"}
 
 

@@ -13,7 +13,6 @@ import stat
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,10 +25,23 @@ from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import Node, encoded, put, statuses, tree, xmp
 from tests.systems import linux_names
 from tests.test_faults import dies_at, fill, much, place, small_disk
-from zeroshelf import Run, classify, cli, folder, marks, models, originals, plan, reopen, runs
+from tests.waiting import HANG, until
+from zeroshelf import (
+    Run,
+    classify,
+    cli,
+    folder,
+    marks,
+    models,
+    originals,
+    plan,
+    reopen,
+    runs,
+    system,
+)
 from zeroshelf.apply import apply
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import exiftool, metadata, picture_tags, sidecars, transfer
+from zeroshelf.files import exiftool, metadata, picture_tags, sidecars
 from zeroshelf.files.exiftool import ExifTool, Job
 from zeroshelf.files.picture_tags import ORIGINALS
 from zeroshelf.review.carrying import Carrier
@@ -506,7 +518,7 @@ def test_killed_at_every_boundary(
             raise PermissionError(1, "Operation not permitted")
 
         monkeypatch.setattr(os, "link", refuse)
-        monkeypatch.setattr(transfer, "_RENAME", transfer._RENAME)
+        monkeypatch.setattr(system, "_RENAME", system._RENAME)
     source = few(place / "here" / "photos")
     start = tree(source.parent)
     old = {name: (source / name).read_bytes() for name in ("a.jpg", "b.jpg")}
@@ -593,7 +605,7 @@ def test_a_picture_that_changes_while_it_is_written_is_left_alone(
 
 def exiftool_writes(path: Path, *options: str) -> None:
     subprocess.run(
-        ["exiftool", "-q", "-overwrite_original", *options, str(path)], check=True, timeout=60
+        ["exiftool", "-q", "-overwrite_original", *options, str(path)], check=True, timeout=HANG
     )
 
 
@@ -1024,5 +1036,4 @@ def test_a_process_that_was_killed_leaves_no_exiftool_behind(tmp_path: Path) -> 
     )
     assert killed.returncode == -signal.SIGKILL
     child = Path(f"/proc/{int(killed.stdout)}/stat")
-    while child.exists() and child.read_text().split(")")[1].split()[0] != "Z":
-        time.sleep(0.05)  # pytest-timeout ends a test that waits for ever
+    until(lambda: not child.exists() or child.read_text().split(")")[1].split()[0] == "Z")

@@ -17,10 +17,10 @@ from tests.making import JPEG, contents, photos, planned, put, statuses, tree
 from tests.systems import posix
 from tests.test_faults import as_nobody, dies_at, place, staged
 from tests.test_shares import Share, library, said
-from zeroshelf import plan
+from zeroshelf import plan, system
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
-from zeroshelf.files import planfile, transfer
+from zeroshelf.files import planfile
 from zeroshelf.records import ActionKind
 from zeroshelf.undo import undo
 
@@ -218,7 +218,7 @@ def test_a_rename_by_two_names_leaves_one(
     tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a rename is made of a link and an unlink, and the second fails."""
-    monkeypatch.setattr(transfer, "_RENAME", None)
+    monkeypatch.setattr(system, "_RENAME", None)
     (tmp_path / "x").write_bytes(b"x")
 
     def refuse(path: Any) -> None:
@@ -228,7 +228,7 @@ def test_a_rename_by_two_names_leaves_one(
 
     monkeypatch.setattr(os, "unlink", refuse)
     with pytest.raises(PermissionError):
-        transfer.rename(str(tmp_path / "x"), str(tmp_path / "y"))
+        system.rename(str(tmp_path / "x"), str(tmp_path / "y"))
     assert os.listdir(tmp_path) == ["x"]
 
 
@@ -277,7 +277,6 @@ def test_undo_removes_the_copy_of_an_original_that_is_read_only(
     read_only: Callable[[Path], Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from zeroshelf.files import space
 
     record, original, copy = killed
     over = read_only(original.parent)
@@ -288,7 +287,7 @@ def test_undo_removes_the_copy_of_an_original_that_is_read_only(
         class Nothing:
             free = 0
 
-        monkeypatch.setattr(space.shutil, "disk_usage", lambda path: Nothing)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: Nothing)
         start = tree(original.parent)
         assert statuses(undo(record)) == {"done"}
         assert tree(original.parent) == start and not copy.parent.parent.exists()

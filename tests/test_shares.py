@@ -21,7 +21,7 @@ import pytest
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree, xmp
 from tests.test_faults import check_nothing_lost, dies_at, place, staged
 from zeroshelf import apply as application
-from zeroshelf import folder, plan, runs
+from zeroshelf import folder, plan, runs, system
 from zeroshelf.apply import apply
 from zeroshelf.files import journal, mounts, names, planfile, transfer
 from zeroshelf.records import Action, ActionKind, Outcome, Picture
@@ -461,7 +461,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, to: Path, counted: list[str]) -> N
 
     for name in ("rename", "link", "symlink"):
         monkeypatch.setattr(os, name, watch(getattr(os, name)))
-    monkeypatch.setattr(transfer, "_RENAME", watch(transfer._RENAME))  # type: ignore[arg-type]
+    monkeypatch.setattr(system, "_RENAME", watch(system._RENAME))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["copy", "move", "symlink"])
@@ -507,7 +507,7 @@ def test_a_name_that_is_not_to_blame_stays(place: Path, monkeypatch: pytest.Monk
 
     record = planned(source, to, "copy", ["cat"])
     with monkeypatch.context() as patch:
-        patch.setattr(transfer, "_RENAME", refuse)
+        patch.setattr(system, "_RENAME", refuse)
         outcomes = apply(record)
     assert statuses(outcomes) == {"failed"}
     made = planfile.load(os.path.join(record, "plan.jsonl")).actions

@@ -147,9 +147,9 @@ class _Application:
     ) -> Sequence[Action] | None:
         """The unit under other names, where its own may be why all of it failed."""
         try:
-            if any(
-                outcomes[a.target].status not in _BAD or transfer.exists(a.target) for a in unit
-            ):
+            if any(outcomes[action.target].status not in _BAD for action in unit):
+                return None
+            if any(a.kind in renaming.KINDS and transfer.exists(a.target) for a in unit):
                 return None
             return self.naming.other(unit, self._errors_of(unit))
         except OSError:

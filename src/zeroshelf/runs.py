@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -185,7 +185,7 @@ def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, l
             continue
         if (run.kind == "tag") != (plan.kind == "tag"):
             continue
-        if plan.kind != "tag" and not places.same(run.destination, plan.destination):
+        if plan.kind != "tag" and not _are_one(run.destination, plan.destination):
             continue
         try:
             asked = request.load(run.record)
@@ -193,21 +193,38 @@ def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, l
             continue
         if not {*asked.labels.names} & {*labels.names}:
             continue
+        folder = plan.folder if _are_one(run.folder, plan.folder) else run.folder
         for entry in journal.read(run.record).entries.values():
             if entry.step == "done" and entry.action.kind != "remove":
-                found.setdefault(entry.action.source, []).append(Made(run.id, entry.action))
+                source = _below(entry.action.source, run.folder, folder)
+                target = _below(entry.action.target, run.destination, plan.destination)
+                action = replace(entry.action, source=source, target=target)
+                found.setdefault(source, []).append(Made(run.id, action))
     return found
 
 
 def has_sorted(folder: str) -> bool:
     """Whether a run that isn't undone sorted `folder`, a folder above it, or one inside it."""
-    ways = {os.path.abspath(folder), os.path.realpath(folder)}
+    folder = os.path.abspath(folder)
     return any(
-        run.folder == way or names.inside(run.folder, way) or names.inside(way, run.folder)
+        run.folder == folder
+        or (not mounts.is_elsewhere(run.folder, folder) and places.overlap(run.folder, folder))
         for run in all()
         if run.state in IN_PLACE
-        for way in ways
     )
+
+
+def _are_one(one: str, other: str) -> bool:
+    """True for two paths of one folder; a network drive that may be away is not asked."""
+    return one == other or (not mounts.is_elsewhere(one, other) and places.same(one, other))
+
+
+def _below(path: str, before: str, after: str) -> str:
+    """A path below `before` by the path `after` of the same folder: one of the two leads through a
+    link, and paths are to be compared."""
+    if before == after or not names.inside(path, before):
+        return path
+    return os.path.join(after, os.path.relpath(path, before))
 
 
 def _may_be_inside(destination: str, folder: str, real: str) -> bool:

@@ -213,7 +213,7 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         [(name, sum(tally.values()), *tally.values()) for name, tally in shelves.items()],
     )
     if empty := len(run.confidences) - len(shelves):
-        screen.say(f"Not listed: {empty:,} shelves without a picture.")
+        screen.say(f"Not listed: {counted(empty, 'shelf', 'shelves')} without a picture.")
     show_skipped(screen, run.skipped, planned.folder)
     for line in ignored.lines(run.ignored):
         screen.say(line)

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 from zeroshelf import system
 from zeroshelf.errors import UserError
-from zeroshelf.files import lock
+from zeroshelf.files import lock, places
 from zeroshelf.records import Action
 
 NAME = "journal.jsonl"
@@ -176,7 +176,8 @@ class Journal:
         if maker not in self._makers:
             records = os.path.dirname(os.path.dirname(self._path))
             self._makers[maker] = read(os.path.join(records, os.path.basename(maker)))
-        before = self._makers[maker].entries.get(entry.action.target)
+        entries = self._makers[maker].entries
+        before = entries.get(entry.action.target) or _by_place(entries, entry.action.target)
         return before is not None and before.step == "reverted"
 
     def close(self) -> None:
@@ -200,6 +201,13 @@ def working(record: str, folder: str, destination: str) -> Iterator[Journal]:
             f"the journal in {record} can't be written: {error.strerror}. "
             "What is done is safe: make room, then apply or undo again"
         ) from error
+
+
+def _by_place(entries: Mapping[str, Entry], target: str) -> Entry | None:
+    """That of the same file by another path: the folder was named through a link then."""
+    folder, name = os.path.split(target)
+    found = (entry for path, entry in entries.items() if os.path.basename(path) == name)
+    return next((e for e in found if places.same(os.path.dirname(e.action.target), folder)), None)
 
 
 def intent(action: Action) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import stat
 from blake3 import blake3
 
 from zeroshelf import system
-from zeroshelf.files import mounts
+from zeroshelf.files import mounts, places
 from zeroshelf.records import Action
 
 LINKS = ("symlink", "relative-symlink")
@@ -244,7 +244,9 @@ def is_result(action: Action, path: str) -> bool:
     """True where `path` is what `action` would have made there."""
     try:
         if action.kind in LINKS:
-            return os.path.islink(path) and os.readlink(path) == link_text(action, path)
+            if not os.path.islink(path):
+                return False
+            return _says_the_same(os.readlink(path), link_text(action, path))
         if action.kind == "hardlink":
             return os.path.samestat(os.lstat(path), os.lstat(action.source))
         at = os.lstat(path)
@@ -253,6 +255,14 @@ def is_result(action: Action, path: str) -> bool:
         return digest(path) == (action.digest or digest(action.source))
     except OSError:
         return False
+
+
+def _says_the_same(text: str, other: str) -> bool:
+    """True for two absolute paths of one file, whose folder a link may lead to."""
+    if text == other:
+        return True
+    (folder, name), (place, wanted) = os.path.split(text), os.path.split(other)
+    return name == wanted and os.path.isabs(text) and places.same(folder, place)
 
 
 def link_text(action: Action, path: str) -> str:
