@@ -179,7 +179,7 @@ def _substitute_path() -> str | None:
         here = os.getcwd()  # what gettempdir gives where there is no better one: not for us
         if temporary == here and here not in {"/tmp", "/var/tmp", "/usr/tmp", *named}:
             return None
-    return os.path.join(temporary, f"{APP}-{system.user_id()}")
+    return os.path.join(temporary, _name())
 
 
 def _substitute() -> str | None:
@@ -197,5 +197,10 @@ def _substitute() -> str | None:
 
 
 def _is_substitute(place: str) -> bool:
-    folder = _substitute_path()
-    return folder is not None and os.path.dirname(place) == folder
+    """The name is compared first: asked for its folder, `tempfile` tries it with a file."""
+    folder = os.path.dirname(place)
+    return os.path.basename(folder) == _name() and folder == _substitute_path()
+
+
+def _name() -> str:
+    return f"{APP}-{system.user_id()}"

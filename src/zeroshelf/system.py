@@ -217,7 +217,7 @@ def reason(error: OSError, path: str) -> str:
     told = error.strerror or str(error)
     if WINDOWS and len(path) > _LONGEST_PATH and isinstance(error, FileNotFoundError):
         return (
-            f"{told}: its path has {len(path)} characters, and Windows takes {_LONGEST_PATH} "
+            f"{told}: its path is {len(path)} long, and Windows takes {_LONGEST_PATH} characters "
             "unless long paths are switched on; sort into a folder with a shorter path"
         )
     return told
