@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests import systems
 from zeroshelf import folder, plan, runs
 from zeroshelf.records import ActionKind, Outcome
 
@@ -77,7 +78,7 @@ def photos(root: Path, count: int = 6) -> Path:
     for i in range(count):
         here = os.path.join(os.fsencode(root), [b"", b"one", b"one/two"][i % 3])
         os.makedirs(here, exist_ok=True)
-        name = names[i % len(names)] if i < len(names) else b"p%d.jpg" % i
+        name = systems.name(names[i % len(names)]) if i < len(names) else b"p%d.jpg" % i
         content = JPEG + b"picture %d " % i + bytes(50 * i)
         put(os.path.join(here, name), content, 1_600_000_000 + i, 0o600 if i % 2 else 0o644)
         if i % 3 == 0:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
+from tests.systems import links, linux_names
 from zeroshelf import folder, plan, runs, system
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
@@ -39,6 +40,7 @@ LABELS = st.lists(
 )
 
 
+@linux_names
 @settings(max_examples=120, deadline=None)
 @given(files=FILES, there=FILES, labels=LABELS, kind=st.sampled_from(KINDS))
 def test_plan_apply_undo_is_identity(
@@ -90,6 +92,7 @@ def test_second_sort_of_the_same_plans_nothing(tmp_path: Path, kind: ActionKind)
     assert made.notes == ("12 already lie on their shelf: nothing to do for them",)
 
 
+@links
 def test_relative_links_survive_a_move_of_the_tree(tmp_path: Path) -> None:
     here = tmp_path / "here"
     apply(planned(photos(here / "photos", 3), here / "sorted", "relative-symlink", ["a/b"]))

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.making import JPEG, put
+from tests.systems import linux_names, posix
 from zeroshelf import folder, system
 from zeroshelf.errors import UserError
 from zeroshelf.files import companions, kinds
@@ -55,6 +56,7 @@ def test_kind_is_told_by_content(head: bytes, suffix: str, format: str | None) -
     assert kinds.of(head, suffix) == format
 
 
+@linux_names
 def test_pictures_below_in_the_order_of_their_bytes(tmp_path: Path) -> None:
     for name in (b"z.jpg", b"a/b.jpg", b"a.jpg", b"\xff.jpg", "é.jpg".encode(), b"new\nline", b" "):
         path = os.path.join(os.fsencode(tmp_path), name)
@@ -132,6 +134,7 @@ def test_hidden_excluded_own_output_and_libraries_are_left_out(tmp_path: Path) -
     assert folder.scan(str(tmp_path), **options).left_out == 8  # type: ignore[arg-type]
 
 
+@posix
 def test_fifo_socket_and_links_never_hang(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     root.mkdir()

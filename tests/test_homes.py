@@ -113,6 +113,17 @@ def test_a_folder_for_runs_that_cannot_be_written_is_found_out_at_once(
     assert "set ZEROSHELF_RUNS" in told and str(tmp_path / "file") in told
 
 
+def test_the_look_beforehand_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZEROSHELF_RUNS", str(tmp_path / "a" / "b"))
+    assert homes.notice() is None
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert homes.notice() is None
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "b"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the home is the system's to tell there")
 @pytest.mark.parametrize("trap", ["link", "file", "open to all"])
 def test_a_temporary_folder_that_others_could_have_made_is_not_used(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import systems
 from tests.waiting import until
 
 DEMO = Path(str(resources.files("zeroshelf") / "data" / "demo" / "pictures"))
@@ -61,7 +62,7 @@ def album(tmp_path: Path) -> Path:
     for number in range(PICTURES):
         folder = os.path.join(os.fsencode(root), b"deep", str(number % 30).encode())
         os.makedirs(folder, exist_ok=True)
-        name = wrong[number] if number < len(wrong) else names[number % len(names)]
+        name = wrong[number] if number < len(wrong) else systems.name(names[number % len(names)])
         name = name if number < 30 * 4 else str(number).encode() + name
         path = os.path.join(folder, name)
         while os.path.exists(path):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
+from tests.systems import links
 from zeroshelf import folder, plan, runs
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
@@ -297,6 +298,7 @@ def tried(source: Path, to: Path) -> tuple[int, int]:
     return len(found.pictures), sum(1 for _ in Path(to).rglob("*.jpg"))
 
 
+@links
 @pytest.mark.parametrize("link_is", ["folder", "destination", "both"])
 def test_own_shelves_are_known_through_a_link(tmp_path: Path, link_is: str) -> None:
     real = tmp_path / "real" / "Photos"
@@ -313,6 +315,7 @@ def test_own_shelves_are_known_through_a_link(tmp_path: Path, link_is: str) -> N
         assert tried(other, tmp_path / f"other-{other.name}") == (2, 2)
 
 
+@links
 def test_sort_in_place_through_a_link_leaves_what_lies_on_its_shelf(tmp_path: Path) -> None:
     real = tmp_path / "real"
     (real / "cat").mkdir(parents=True)
@@ -326,6 +329,7 @@ def test_sort_in_place_through_a_link_leaves_what_lies_on_its_shelf(tmp_path: Pa
         assert not made.actions
 
 
+@links
 @pytest.mark.parametrize("kind", ["symlink", "relative-symlink"])
 def test_links_are_known_by_where_they_lead(tmp_path: Path, kind: ActionKind) -> None:
     """Whatever path named the folder when they were made."""
@@ -363,6 +367,7 @@ def test_own_shelves_are_known_through_a_bind_mount(tmp_path: Path, bind: Path) 
     assert tried(bind, tmp_path / "other") == (2, 2)
 
 
+@links
 def test_locks_meet_through_links_and_bind_mounts(tmp_path: Path, bind: Path) -> None:
     (tmp_path / "link").symlink_to(bind)
     (bind / "inner").mkdir()
@@ -378,6 +383,7 @@ def test_locks_meet_through_links_and_bind_mounts(tmp_path: Path, bind: Path) ->
             pass
 
 
+@links
 def test_places_that_are_one(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "a")

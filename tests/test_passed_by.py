@@ -12,6 +12,7 @@ import pytest
 
 from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import JPEG, put
+from tests.systems import links
 from zeroshelf import cli, folder, ignored, models
 from zeroshelf.errors import UserError
 from zeroshelf.files import extras, kinds, left_out, others
@@ -100,6 +101,7 @@ def test_a_download_that_a_file_beside_it_tells_of(tmp_path: Path) -> None:
     assert folder.scan(str(tmp_path)).ignored.left_out == {left_out.UNFINISHED: 2}
 
 
+@links
 def test_counts_by_reason(tmp_path: Path) -> None:
     names = (
         ".h.jpg .git/a.jpg out/a.jpg no/a.jpg #recycle/a.jpg P.photoslibrary/a.jpg a.part keep.jpg"
@@ -184,6 +186,7 @@ def test_one_pattern_is_no_row_of_letters(tmp_path: Path) -> None:
     assert found(tmp_path, exclude="x") == ["a.jpg", "b.jpg"] and not scanned.warnings
 
 
+@links
 @pytest.mark.parametrize(
     "name",
     [

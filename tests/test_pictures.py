@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFilter
 
 from tests.making import encoded
+from tests.systems import posix
 from zeroshelf import flaws, pictures
 from zeroshelf.errors import Unreadable
 
@@ -159,6 +160,7 @@ def test_the_limit_counts_what_is_really_decoded(monkeypatch: pytest.MonkeyPatch
         pictures.decode(encoded(wide, "JPEG", progressive=True), 100)
 
 
+@posix
 def test_read_refuses_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(Unreadable, match="not a regular file"):

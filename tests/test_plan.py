@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.counting import growth
 from tests.making import JPEG, photos, planned, put, statuses, tree
+from tests.systems import links
 from zeroshelf import folder, plan
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
@@ -137,6 +138,7 @@ def test_many_equal_names_are_twice_the_work_where_they_are_twice_as_many(tmp_pa
     assert growth(make, 200) < 2.4
 
 
+@links
 @pytest.mark.parametrize("what", ["file", "shelf is a file", "shelf leads out"])
 def test_destination_that_can_not_be(tmp_path: Path, what: str) -> None:
     source, to = photos(tmp_path / "in"), tmp_path / "to"

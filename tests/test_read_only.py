@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
+from tests.systems import posix
 from tests.test_faults import as_nobody, dies_at, place, staged
 from tests.test_shares import Share, library, said
 from zeroshelf import plan, system
@@ -22,6 +23,8 @@ from zeroshelf.errors import UserError
 from zeroshelf.files import planfile
 from zeroshelf.records import ActionKind
 from zeroshelf.undo import undo
+
+pytestmark = posix
 
 __all__ = ["library", "place"]  # fixtures
 

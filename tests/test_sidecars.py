@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.colours import ColourEncoder
 from tests.making import JPEG, photos, planned, put, statuses, tree, xmp
 from tests.reviewing import colour_run
+from tests.systems import posix
 from zeroshelf import classify, folder, reopen
 from zeroshelf.apply import apply
 from zeroshelf.errors import Unreadable
@@ -199,6 +200,7 @@ def test_tagging_is_undone_to_the_byte(tmp_path: Path) -> None:
     assert tree(source) == start
 
 
+@posix
 def test_untagging_takes_what_was_added_and_is_undone_to_the_byte(tmp_path: Path) -> None:
     source = photos(tmp_path / "photos", 12)
     put(source / "new.jpg", JPEG)

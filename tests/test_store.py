@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.systems import posix
 from tests.waiting import until
 from zeroshelf.records import Picture
 from zeroshelf.store import Embedded, Store
@@ -161,6 +162,7 @@ def test_full_disk_the_run_goes_on(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@posix
 def test_many_processes_and_kills(tmp_path: Path) -> None:
     """Four writers, killed in the middle: what was acknowledged is there, the rest is not torn."""
     path = str(tmp_path / "e")

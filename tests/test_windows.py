@@ -275,7 +275,7 @@ def test_a_path_that_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     error = FileNotFoundError(2, "The system cannot find the path specified")
     assert system.reason(error, "x" * 300) == error.strerror
     monkeypatch.setattr(system, "WINDOWS", True)
-    assert "its path has 300 characters" in system.reason(error, "x" * 300)
+    assert "its path is 300 long" in system.reason(error, "x" * 300)
     assert system.reason(error, "x" * 200) == error.strerror
 
 
@@ -297,6 +297,25 @@ def test_no_other_program_may_share_the_page_s_address(monkeypatch: pytest.Monke
     monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", -5, raising=False)
     system.exclusive_port(Listening())  # type: ignore[arg-type]
     assert asked == [(socket.SOL_SOCKET, -5, 1)]
+
+
+def test_macos_empties_a_drive_s_cache_once_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F_FULLFSYNC waits for the drive, and after it all that came before is safe too."""
+    for name in "abc":
+        put(tmp_path / name, b"x")
+    calls: list[str] = []
+    monkeypatch.setattr(system, "MACOS", True)
+    monkeypatch.setattr(system, "_SYNCFS", None)
+    monkeypatch.setattr(os, "fsync", lambda _: calls.append("plain"))
+    monkeypatch.setattr(system, "_full_sync", lambda _: calls.append("full") or True)
+    system.sync([str(tmp_path / name) for name in "abc"])
+    assert calls == ["plain", "plain", "full"]
+    # network shares have no such call
+    monkeypatch.setattr(system, "_full_sync", lambda _: False)
+    system.sync([str(tmp_path / "a")])
+    assert calls[3:] == ["plain"]
 
 
 def test_names_with_a_lone_half_of_a_pair_reach_the_table(

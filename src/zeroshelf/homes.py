@@ -95,14 +95,12 @@ def notice() -> str | None:
     """One line where the usual folder of the runs or of the cache can't be had; None where all is
     as usual.
 
-    Makes the folder of the runs, so that a run that couldn't be recorded is found out before any
-    picture is read. Raises `UserError` where it can't be written.
+    Tries to write into the folder of the runs, so that a run that couldn't be recorded is found out
+    before any picture is read, and leaves nothing there. Raises `UserError` where it can't.
     """
     kept = runs()
     try:
-        os.makedirs(kept, exist_ok=True)
-        with tempfile.TemporaryFile(dir=kept):
-            pass
+        _try_to_write(kept)
     except OSError as error:
         raise UserError(
             f"runs can't be recorded in {kept} ({error.strerror or error}): set ZEROSHELF_RUNS to "
@@ -120,6 +118,26 @@ def notice() -> str | None:
         f"`zeroshelf undo` finds it only until that is emptied: {', '.join(moved.values())}; set "
         f"{' and '.join(moved)} to folders that stay"
     )
+
+
+def _try_to_write(folder: str) -> None:
+    """Raises OSError where no file can be made in `folder`, nor the folder itself."""
+    missing: list[str] = []
+    while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    made: list[str] = []
+    try:
+        for folder in reversed(missing):
+            with contextlib.suppress(FileExistsError):  # another run is quicker
+                os.mkdir(folder, mode=0o700)
+                made.append(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    finally:
+        for one in reversed(made):
+            with contextlib.suppress(OSError):  # in use by another run meanwhile
+                os.rmdir(one)
 
 
 def _usual(place: Callable[[], str]) -> str | None:

@@ -89,14 +89,15 @@ def _claim() -> tuple[str, str]:
     """A folder of its own, whose name sorts after all that are there. The name is the time, in UTC;
     just after the newest run where that is later: the clock was set back, or local time was used,
     as up to version 0.1.0."""
-    os.makedirs(root(), exist_ok=True)
+    place = root()
     while True:
-        before = [ticks for name in os.listdir(root()) if (ticks := _ticks(name)) is not None]
-        name = _id(max(int(time.time() * _TICKS), 1 + max(before, default=0)))
-        record = os.path.join(root(), name)
+        os.makedirs(place, exist_ok=True)
         try:
+            before = [ticks for name in os.listdir(place) if (ticks := _ticks(name)) is not None]
+            name = _id(max(int(time.time() * _TICKS), 1 + max(before, default=0)))
+            record = os.path.join(place, name)
             os.mkdir(record, mode=0o700)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # another process made or tried `place` too
             continue
         return name, record
 

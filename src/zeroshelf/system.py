@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 WINDOWS = sys.platform == "win32"
+MACOS = sys.platform == "darwin"
 
 # O_NONBLOCK: a FIFO that took a file's place since it was listed doesn't hold the program up.
 # O_BINARY: Windows would otherwise translate line ends.
@@ -297,17 +298,6 @@ def below(folder: str, path: str) -> str:
     return os.path.normpath(os.path.join(folder, path))
 
 
-def same_place(one: str, other: str) -> bool:
-    """True where two paths lead to the same file or folder: also in another spelling, on a file
-    system that doesn't tell "Photos" from "photos"."""
-    if one == other:
-        return True
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
-
-
 # --- what a file has beside its content -----------------------------------------------------------
 
 
@@ -420,7 +410,7 @@ def copy_content(reading: int, writing: int, size: int) -> None:
 def sync_open(descriptor: int) -> None:
     """What was written to an open file is on the disk when this returns. macOS' own fsync leaves it
     in the drive's cache; F_FULLFSYNC doesn't."""
-    if sys.platform == "darwin" and _full_sync(descriptor):
+    if MACOS and _full_sync(descriptor):
         return
     os.fsync(descriptor)
 
@@ -443,11 +433,13 @@ def sync(paths: Sequence[str]) -> None:
         one_each = {os.stat(path).st_dev: path for path in paths}
         if all(_sync_file_system(path) for path in one_each.values()):
             return
+    # One full sync empties a drive's cache for all that came before it.
+    last = {os.stat(path).st_dev: path for path in paths}.values() if MACOS else ()
     for path in paths:
-        _sync_one(path)
+        _sync_one(path, full=path in last)
 
 
-def _sync_one(path: str) -> None:
+def _sync_one(path: str, *, full: bool) -> None:
     folder = os.path.isdir(path)
     if WINDOWS:
         if folder:
@@ -459,7 +451,10 @@ def _sync_one(path: str) -> None:
     else:
         descriptor = os.open(path, os.O_RDONLY)
     try:
-        sync_open(descriptor)
+        if full:
+            sync_open(descriptor)
+        else:
+            os.fsync(descriptor)
     except OSError as error:
         if not folder or error.errno not in {*UNSUPPORTED, errno.EBADF}:
             raise
