@@ -4,7 +4,7 @@ BIN := .venv/bin
 PICTURES ?=
 LABELS ?=
 
-.PHONY: demo test check clean
+.PHONY: demo test check test-export dist clean
 
 # Sort real pictures: those that come with the program, or PICTURES=~/Photos LABELS="cat,frog".
 demo: .venv/run
@@ -18,7 +18,8 @@ test: .venv/dev check
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	for system in linux darwin win32; do \
+	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; done
 
 .venv/run: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -28,6 +29,18 @@ check: .venv/dev
 .venv/dev: .venv/run
 	$(BIN)/pip install --quiet --editable '.[dev,review]' ./languages
 	touch $@
+
+# The export from PyTorch, against the reference implementations: needs torch, about 1 GB.
+test-export: .venv/dev
+	$(BIN)/pip install --quiet --editable '.[export]'
+	$(BIN)/pytest -n auto tests/test_export.py tests/test_batch.py
+
+# Both packages, as they are uploaded.
+dist: .venv/dev
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --outdir dist languages
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:
 	rm -rf .venv demo dist build

@@ -25,11 +25,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zeroshelf import embeddings, folder, models, pictures
+from zeroshelf import embeddings, folder, models, pictures, system
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.store import Store
 
-CORES = len(os.sched_getaffinity(0))
+CORES = system.processors()
 
 
 def make(root: Path, count: int, size: tuple[int, int]) -> None:

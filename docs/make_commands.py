@@ -38,7 +38,7 @@ code is the run's.
 
 **Places**: the cache lies in the user's cache folder (`ZEROSHELF_CACHE` names another), runs in the
 user's state folder (`ZEROSHELF_RUNS`), models in the user's data folder (`ZEROSHELF_MODELS`).
-`ZEROSHELF_MODEL` names the model that is used where `--model` doesn't.
+`ZEROSHELF_MODEL` names the model that is used where `--model` doesn't. `~` is expanded in all four.
 
 **Completion**: `eval "$(_ZEROSHELF_COMPLETE=bash_source zeroshelf)"` in `~/.bashrc`, `zsh_source`
 in `~/.zshrc`, or `_ZEROSHELF_COMPLETE=fish_source zeroshelf | source` in fish's configuration.

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import HANG
+
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = (
     "--headless",
@@ -104,14 +106,15 @@ class Chromium:
             raise AssertionError(answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 20) -> Any:
+    def wait(self, condition: str) -> Any:
+        """The value of a JavaScript expression as soon as it is true."""
         return self.run(
             f"""new Promise((done, failed) => {{
               const start = performance.now();
               (function look() {{
                 const value = {condition};
                 if (value) done(value);
-                else if (performance.now() - start > {seconds * 1000})
+                else if (performance.now() - start > {HANG * 1000})
                   failed(new Error("waited in vain"));
                 else setTimeout(look, 20);
               }})();

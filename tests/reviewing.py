@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 
 from tests.chromium import Chromium
 from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
+from tests.waiting import until
 from zeroshelf import decisions, labels, runs
 from zeroshelf.decisions import Decisions
 from zeroshelf.records import Embeddings, Picture, Plan, Progress, Question, Scores
@@ -97,8 +97,7 @@ def serving(run: Run) -> Iterator[tuple[Session, str]]:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run)
         thread.start()
-        while not server.started:
-            time.sleep(0.01)
+        until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         try:
             yield session, f"http://127.0.0.1:{port}/{TOKEN}/"
@@ -186,5 +185,5 @@ def let_go(browser: Chromium) -> None:
 def agree(browser: Chromium, session: Session) -> None:
     """Until the page has every picture on the shelf on which the server has it."""
     browser.run("import(location.href + 'state.js').then(({ run }) => { window.known = run; })")
-    browser.wait(f"known.names.join() === {json.dumps(','.join(session.names))}", 4)
-    browser.wait(f"known.columns.join() === '{','.join(map(str, session.shelves.columns))}'", 4)
+    browser.wait(f"known.names.join() === {json.dumps(','.join(session.names))}")
+    browser.wait(f"known.columns.join() === '{','.join(map(str, session.shelves.columns))}'")

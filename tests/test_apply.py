@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
-from zeroshelf import folder, plan, runs
+from zeroshelf import folder, plan, runs, system
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
-from zeroshelf.files import names, planfile, transfer
+from zeroshelf.files import names, planfile
 from zeroshelf.records import ActionKind
 from zeroshelf.undo import undo
 
@@ -127,8 +127,8 @@ def test_file_systems_without_the_right_calls(
     tmp_path: Path, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """exFAT and some network shares know neither an exclusive rename nor hard links."""
-    monkeypatch.setattr(transfer, "_RENAME", None)
-    monkeypatch.setattr(transfer, "_SYNCFS", None)
+    monkeypatch.setattr(system, "_RENAME", None)
+    monkeypatch.setattr(system, "_SYNCFS", None)
     if broken != "rename":
 
         def refuse(*args: object, **options: object) -> None:
@@ -145,7 +145,7 @@ def test_file_systems_without_the_right_calls(
     (tmp_path / "x").write_bytes(b"x")
     (tmp_path / "y").write_bytes(b"y")
     with pytest.raises(FileExistsError):
-        transfer.rename(str(tmp_path / "x"), str(tmp_path / "y"))
+        system.rename(str(tmp_path / "x"), str(tmp_path / "y"))
     assert (tmp_path / "y").read_bytes() == b"y"
 
 
@@ -237,3 +237,37 @@ def test_undo_waits_for_a_drive_that_is_not_there(tmp_path: Path, kind: ActionKi
     assert statuses(undo(record)) == {"done"}
     assert tree(source) == start
     assert not (tmp_path / "drive").exists()
+
+
+@pytest.mark.parametrize("year", [1, 1600, 1969, 2100, 2400, 30828])
+@pytest.mark.parametrize("kind", [*KINDS, "tag"])
+def test_any_time_of_a_file_and_a_folder(tmp_path: Path, kind: ActionKind, year: int) -> None:
+    """What a file system can't hold it cuts; what it says stays as it is."""
+    source, to = photos(tmp_path / "photos", 3), tmp_path / "sorted"
+    at = (year - 1970) * 31_556_952 * 10**9
+    for path in [*source.rglob("*.jpg"), *source.rglob("*.xmp"), source]:
+        os.utime(path, ns=(at, at))
+    start = tree(source)
+    record = planned(source, to, kind)
+    assert statuses(apply(record)) == {"done"}
+    assert statuses(undo(record)) == {"done"}
+    assert tree(source) == start
+
+
+@pytest.mark.parametrize("error", [OverflowError, ValueError, OSError(22, "Invalid argument")])
+def test_a_time_that_the_system_can_not_set(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python raises other errors than OSError for what a C type doesn't hold."""
+    source, to = photos(tmp_path / "photos", 3), tmp_path / "sorted"
+    before = contents(source)
+
+    def refuse(*args: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "utime", refuse)
+    for kind in (*KINDS, "tag"):
+        record = planned(source, to, kind)  # type: ignore[arg-type]
+        assert statuses(apply(record)) == {"done"}
+        assert statuses(undo(record)) == {"done"}
+        assert contents(source) == before

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import HANG
 from zeroshelf import edits, labels
 from zeroshelf.errors import UserError
 
@@ -164,7 +165,7 @@ def test_every_confirmed_edit_survives_kill_9(tmp_path: Path, after: int, togeth
         body = json.dumps(several if together > 1 else several[0])
         request = urllib.request.Request(address + "edit", body.encode(), method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=HANG) as answer:
                 confirmed = json.load(answer)["edits"]
         except OSError:
             break

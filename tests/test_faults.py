@@ -23,11 +23,11 @@ import pytest
 
 from tests.making import contents, photos, planned, put, statuses, tree, xmp
 from zeroshelf import apply as application
-from zeroshelf import folder, plan, runs
+from zeroshelf import folder, plan, runs, system
 from zeroshelf import undo as undoing
 from zeroshelf.apply import apply
 from zeroshelf.errors import UserError
-from zeroshelf.files import journal, planfile, sidecars, space, transfer
+from zeroshelf.files import journal, planfile, sidecars, transfer
 from zeroshelf.records import ActionKind, Outcome
 from zeroshelf.undo import undo
 
@@ -49,7 +49,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(undoing, "BATCH", 3)
         # a kill asks nothing of the disk: the calls are counted, and don't wait
         monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-        monkeypatch.setattr(transfer, "_SYNCFS", lambda descriptor: 0)
+        monkeypatch.setattr(system, "_SYNCFS", lambda descriptor: 0)
         yield Path(name)
 
 
@@ -113,7 +113,7 @@ def dies_at(number: int, act: Callable[[], object], torn: bool = False) -> int |
 
         for name in CALLS:
             setattr(os, name, watched(getattr(os, name)))
-        transfer._RENAME = watched(transfer._RENAME)  # type: ignore[assignment]
+        system._RENAME = watched(system._RENAME)  # type: ignore[assignment]
         sync = journal.Journal.sync
 
         def syncing(self: journal.Journal, events: object = ()) -> None:
@@ -258,7 +258,7 @@ def small_disk(place: Path) -> Iterator[Path]:
 @pytest.fixture
 def much(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it was asked there was room; a moment later others have taken it."""
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: _Much)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: _Much)
 
 
 class _Much:
@@ -360,6 +360,13 @@ def test_room_is_asked_of_every_file_system(
         assert tree(source, to) == start
     finally:
         subprocess.run(["umount", str(to / below)], check=True)
+
+
+def test_a_share_that_tells_no_size_is_tried(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A phone, or a share of a desktop: nothing is free there, and nothing is taken."""
+    nothing = shutil.disk_usage(place)._replace(total=0, used=0, free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: nothing)
+    assert statuses(apply(planned(photos(place / "photos"), place / "to", "copy"))) == {"done"}
 
 
 def test_room_is_asked_before_a_move_across_is_undone(small_disk: Path, place: Path) -> None:
@@ -602,11 +609,11 @@ def test_what_can_not_be_synced_gets_no_name(
     def fail(descriptor: int) -> int:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(transfer, "_SYNCFS", fail)
+    monkeypatch.setattr(system, "_SYNCFS", fail)
     outcomes = apply(record)
     assert "Input/output error" in {o.reason for o in outcomes if o.status == "failed"}
     assert not staged(source, to)
-    monkeypatch.setattr(transfer, "_SYNCFS", lambda descriptor: 0)
+    monkeypatch.setattr(system, "_SYNCFS", lambda descriptor: 0)
     assert statuses(apply(record)) <= {"done", "already"}
     assert statuses(undo(record)) == {"done"}
     assert tree(source) == start

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.making import JPEG, put
-from zeroshelf import folder
+from zeroshelf import folder, system
 from zeroshelf.errors import UserError
 from zeroshelf.files import companions, kinds
 
@@ -91,7 +91,7 @@ def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
         put(tmp_path / name, JPEG)
     for name in (".c.heic.icloud", "d.jpg.nextcloud", ".notes.txt.icloud", "e.txt.nextcloud"):
         put(tmp_path / name, b"")
-    monkeypatch.setattr(folder, "_is_placeholder", lambda at: at.st_size == len(away))
+    monkeypatch.setattr(system, "is_placeholder", lambda at: at.st_size == len(away))
     scanned = folder.scan(str(tmp_path))
     assert reasons(tmp_path) == dict.fromkeys(
         (".c.heic.icloud", "alone.heic", "d.jpg.nextcloud", "film.mov"),
@@ -115,7 +115,7 @@ def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
     ],
 )
 def test_what_a_system_calls_a_placeholder(facts: dict[str, int], away: bool) -> None:
-    assert folder._is_placeholder(SimpleNamespace(**facts)) == away  # type: ignore[arg-type]
+    assert system.is_placeholder(SimpleNamespace(**facts)) == away  # type: ignore[arg-type]
 
 
 def test_hidden_excluded_own_output_and_libraries_are_left_out(tmp_path: Path) -> None:

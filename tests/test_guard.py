@@ -9,9 +9,12 @@ import pytest
 
 from zeroshelf import models
 from zeroshelf.labels import parse, spoken
-from zeroshelf.records import Vectors
-from zeroshelf.words.bank import bank
+from zeroshelf.records import LabelSet, Vectors
+from zeroshelf.words import negatives as module
+from zeroshelf.words.bank import Negative, bank
 from zeroshelf.words.negatives import kept, related
+from zeroshelf.words.prompts import Texts
+from zeroshelf.words.resolve import resolve
 from zeroshelf.words.senses import sense, visible_senses
 from zeroshelf.words.wordnet import wordnet
 
@@ -22,7 +25,11 @@ def texts(wanted: Sequence[str]) -> Vectors:
 
 
 def names(*labels: str) -> set[str]:
-    return {negative.name for negative in kept(parse(labels), texts)[0]}
+    return {negative.name for negative in negatives(parse(labels), texts)[0]}
+
+
+def negatives(labels: LabelSet, texts: Texts) -> tuple[tuple[Negative, ...], Vectors]:
+    return kept(labels, resolve(labels, texts), texts)
 
 
 def test_cat_loses_the_kitten_and_keeps_the_siblings() -> None:
@@ -111,7 +118,7 @@ def test_crane_the_bird_and_crane_the_machine_drop_their_own() -> None:
 
 
 def test_the_users_own_negative_is_never_dropped() -> None:
-    stay, vectors = kept(parse(["cat", "!kitten"]), texts)
+    stay, vectors = negatives(parse(["cat", "!kitten"]), texts)
     assert stay[0].name == "kitten"
     assert stay[0].kind == "own"
     assert len(vectors) == len(stay)
@@ -124,9 +131,19 @@ def test_a_phrase_that_no_dictionary_knows_is_compared_by_its_vector() -> None:
             vectors[at, 0 if "zzyzx" in text or text == "a photo of a teapot." else 1] = 1
         return vectors
 
-    left = {negative.name for negative in kept(parse(["zzyzx"]), close)[0]}
+    left = {negative.name for negative in negatives(parse(["zzyzx"]), close)[0]}
     assert "teapot" not in left
     assert len(left) > 1000
+
+
+def test_labels_that_take_the_whole_bank_leave_the_junk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing to compare a picture with, its probabilities would be no numbers."""
+    everything = set(range(len(bank())))
+    monkeypatch.setattr(module, "_alike", lambda *given: everything)
+    left, vectors = negatives(parse(["zzyzx"]), texts)
+    assert {one.kind for one in left} == {"junk"}
+    assert len(left) == len(vectors)
+    assert {one.kind for one in negatives(parse(["zzyzx", "!cartoon"]), texts)[0]} == {"own"}
 
 
 def test_the_bank_is_what_the_page_says() -> None:
@@ -142,7 +159,7 @@ def test_wordnet_answers() -> None:
     dog, puppy = net.senses("dog")[0], net.senses("puppy")[0]
     assert dog.row in net.above(puppy.row)
     assert net.often("dog", dog.row) > 10
-    assert net.senses("zzyzx") == []
+    assert net.senses("zzyzx") == ()
 
 
 def test_plurals_are_asked_as_one() -> None:
@@ -156,7 +173,7 @@ def test_plurals_are_asked_as_one() -> None:
             "zzyzx")  # fmt: skip
     net = wordnet()
     assert {word: net.singular(word) for word in (*one, *stay)} == one | {w: w for w in stay}
-    assert net.senses("tall buildings") == net.senses("tall building") == []
+    assert net.senses("tall buildings") == net.senses("tall building") == ()
     assert net.senses("mice") == net.senses("mouse")
 
 

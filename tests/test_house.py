@@ -97,3 +97,37 @@ def _code(file: Path) -> list[str]:
         return [text]
     cells = json.loads(text)["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+# What only some systems have, or have in another way, and the modules that may ask for it.
+ONE_SYSTEMS = {
+    "modules": {"ctypes", "fcntl", "grp", "msvcrt", "platform", "pwd", "resource", "winreg"},
+    "sys": {"platform", "getwindowsversion"},
+    "os": {
+        "name", "sched_getaffinity", "fork", "sysconf", "geteuid", "getuid", "getgid", "chown",
+        "lchown", "chflags", "mkfifo", "link", "symlink", "fsync", "fdatasync", "sync",
+        "copy_file_range", "sendfile", "listxattr", "getxattr", "setxattr", "statvfs", "pathconf",
+        "cpu_count", "process_cpu_count", "O_NONBLOCK", "O_NOFOLLOW", "O_BINARY", "O_PATH",
+        "O_DIRECTORY", "O_CLOEXEC", "uname", "kill", "killpg",
+    },
+}  # fmt: skip
+KNOWS_SYSTEMS = {"system.py", "files/mounts.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_what_systems_differ_in_is_in_one_module(path: Path) -> None:
+    if path.relative_to(SOURCE).as_posix() in KNOWS_SYSTEMS:
+        return
+    found = {name.split(".")[0] for name in imports(path)} & ONE_SYSTEMS["modules"]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Attribute(value=ast.Name(id="os" | "sys" as module), attr=name):
+                found |= {name} & ONE_SYSTEMS[module]
+            case ast.Call(
+                func=ast.Name(id="getattr" | "hasattr"),
+                args=[ast.Name(id="os" | "sys" as module), ast.Constant(value=str(name)), *_],
+            ):
+                found |= {name} & ONE_SYSTEMS[module]
+            case ast.ImportFrom(module="os" | "sys" as module, names=names):
+                found |= {alias.name for alias in names} & ONE_SYSTEMS[module]
+    assert not found, f"{path.name} asks for {', '.join(sorted(found))}: system.py may"

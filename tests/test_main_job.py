@@ -9,12 +9,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from importlib import resources
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import until
 
 DEMO = Path(str(resources.files("zeroshelf") / "data" / "demo" / "pictures"))
 PICTURES = 120
@@ -128,8 +129,7 @@ def test_killed_in_the_middle_of_apply(album: Path, tmp_path: Path, then: str) -
     assert zeroshelf("plan", album, "-l", "cat", "--to", tmp_path / "s", "--as", "move").returncode
     command = [sys.executable, "-m", "zeroshelf", "apply", "--yes"]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "s" / "other").exists() and child.poll() is None:
-        time.sleep(0.0005)
+    until(lambda: (tmp_path / "s" / "other").exists() or child.poll() is not None)
     child.send_signal(signal.SIGKILL)
     child.wait()
     if then == "apply":

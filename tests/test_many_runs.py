@@ -144,6 +144,20 @@ def test_what_can_not_be_handed_over_stops_no_undo(here: Path) -> None:
     assert contents(source) == before and not to.exists()
 
 
+def test_a_torn_last_line_leaves_the_state_before_it(tmp_path: Path) -> None:
+    record = planned(photos(tmp_path / "photos"), tmp_path / "to", "move")
+    path = Path(record, journal.NAME)
+    for begin in ('{"begin": "app', '{"begin": "apply"}', '{"begin": "apply", "x": "'):
+        path.write_text(begin)
+        assert journal.state(record) == "planned"
+    path.unlink()
+    apply(record)
+    whole = path.read_bytes()
+    for end in (b"{", b'{"end": "undone"}', b'{"intent": {' + b"x" * 5000):
+        path.write_bytes(whole + end)
+        assert journal.state(record) == ("applied" if len(end) < 4096 else "partly")
+
+
 def test_hand_over_says_it_once(here: Path) -> None:
     source, to = photos(here / "photos", 6), here / "sorted"
     first, second = (some(source, n, "move", to, ["cat"]) for n in range(2))

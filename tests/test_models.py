@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import html
 import json
+import string
 import threading
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+import ftfy
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from onnx import TensorProto
 from PIL import Image
+from tokenizers import Tokenizer as FastTokenizer
 
 from tests import tiny
 from zeroshelf import cli, models
 from zeroshelf.errors import UserError
-from zeroshelf.models import golden, ort
-from zeroshelf.models.text import CLEANING
+from zeroshelf.models import encoder as towers
+from zeroshelf.models import golden, layout, ort
+from zeroshelf.models.text import CLEANING, Tokenizer
 from zeroshelf.pictures import Decoded
 from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Label, LabelSet, Model, Vectors
@@ -281,6 +289,67 @@ def test_the_starter_reads_short_texts_at_their_own_length() -> None:
     assert encoder._textual is not None
     ids, _ = encoder._textual._tokenizer(["a photo of a cat"])
     assert ids.shape[1] < 10
+
+
+def test_many_texts_are_embedded_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of like length together, several batches at once: each vector stays in its text's row."""
+    texts = [("a photo of a cat. " * (1 + 7 * at % 5))[: 5 + 3 * at] for at in range(40)]
+    alone, many = (models.load(models.find(), device="cpu", threads=3) for _ in range(2))
+    one_by_one = np.concatenate([alone.embed_texts([text]) for text in texts])
+    monkeypatch.setattr(towers, "MANY_TEXTS", 10)
+    np.testing.assert_allclose(many.embed_texts(texts), one_by_one, atol=1e-5)
+    np.testing.assert_allclose(many.embed_texts(texts[:3]), one_by_one[:3], atol=1e-5)
+
+
+def test_the_text_tower_is_opened_again_for_many_texts_and_not_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bool] = []
+    open_graph = ort.open_graph
+
+    def noting(*given: Any, **options: Any) -> ort.Graph:
+        opened.append(options["optimise"])
+        return open_graph(*given, **options)
+
+    monkeypatch.setattr(ort, "open_graph", noting)
+    encoder = models.load(models.describe("tiny", tiny.immich(tmp_path)), device="cpu")
+    for count in (1, 3, 200, 300, 2):
+        np.testing.assert_allclose(
+            encoder.embed_texts(["red", "green"] * count),
+            [RED_VECTOR, GREEN_VECTOR] * count,
+            atol=1e-6,
+        )
+    assert opened == [False, True]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("length", [None, 128])
+def test_texts_are_padded_as_the_tokenizer_pads_them(side: str, length: int | None) -> None:
+    settings = layout.read(models.find().folder).text
+    ours = Tokenizer(replace(settings, padding_side=side), length is not None)
+    theirs = FastTokenizer.from_file(str(settings.tokenizer))
+    theirs.enable_truncation(settings.context_length)
+    theirs.enable_padding(direction=side, pad_id=0, pad_token="[PAD]", length=length)
+    texts = ["a cat", "", "two words here", "long " * 300]
+    rows = theirs.encode_batch(texts)
+    ids, mask = ours(texts)
+    assert ids.tolist() == [row.ids for row in rows]
+    assert mask.tolist() == [row.attention_mask for row in rows]
+
+
+@given(st.text())
+@example("a &lt;cat&gt; &amp;amp; a dog")
+@example("  two   blanks ")
+@example("na\xc3\xafve \u201cquotes\u201d")
+def test_plain_ascii_is_cleaned_as_all_text_is(text: str) -> None:
+    whole = " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
+    assert CLEANING["whitespace"](text) == whole
+
+
+@given(st.text(alphabet=string.printable))
+def test_and_so_is_ascii_alone(text: str) -> None:
+    whole = " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
+    assert CLEANING["whitespace"](text) == whole
 
 
 def test_pictures_release_the_text_tower() -> None:

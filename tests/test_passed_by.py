@@ -284,7 +284,7 @@ def test_a_folder_of_other_kinds_alone_says_so(
 def test_warnings_are_python_s_where_nobody_listens(mixed: Path, encoder: ColourEncoder) -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        classify(mixed, ["red"], encoder=encoder, exclude="*.nope")
+        classify(mixed, ["red"], encoder=encoder, exclude=["*.nope"])
     assert [str(one.message) for one in heard] == ["exclude '*.nope' matches nothing"]
     told: list[str] = []
     classify(mixed, ["red"], encoder=encoder, exclude=["*.nope"], warn=told.append)

@@ -190,7 +190,7 @@ def test_slash_finds_by_name_and_by_what_is_shown(tmp_path: Path, chromium: Chro
             chromium.run("document.getElementById('nothing').textContent") == "No picture matches."
         )
         look_for(chromium, "red car", "look")
-        chromium.wait("document.getElementById('shown').textContent.includes('“red car”')", 4)
+        chromium.wait("document.getElementById('shown').textContent.includes('“red car”')")
         nearest = "[...document.querySelectorAll('.card:not([hidden])')].filter((card) => "
         nearest += "card.index < 8).map((card) => card.querySelector('.file').textContent)"
         assert sorted(chromium.run(nearest)) == [f"red-{i:02}.png" for i in range(8)]
@@ -200,7 +200,7 @@ def test_the_list_of_keys_holds_every_key(tmp_path: Path, chromium: Chromium) ->
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
         press(chromium, "?")
-        chromium.wait("document.getElementById('help').open", 4)
+        chromium.wait("document.getElementById('help').open")
         listed = "[...document.querySelectorAll('#keys dt')].map((dt) => "
         listed += "[dt.textContent, dt.nextElementSibling.textContent])"
         keys = dict(chromium.run(listed))
@@ -209,8 +209,8 @@ def test_the_list_of_keys_holds_every_key(tmp_path: Path, chromium: Chromium) ->
         assert keys.keys() == {"r", "g", "o"} | others
         assert keys["a"] != keys["Shift A"] and "undo" in keys["z"]
         chromium.press("Escape")
-        chromium.wait("!document.getElementById('help').open", 4)
+        chromium.wait("!document.getElementById('help').open")
         session.add_label("blue")
-        chromium.wait("document.body.dataset.edits === '1'", 4)
+        chromium.wait("document.body.dataset.edits === '1'")
         press(chromium, "?")
         assert dict(chromium.run(listed))["b"] == "put on blue"

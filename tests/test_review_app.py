@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,13 +20,14 @@ from click.testing import CliRunner
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.reviewing import TOKEN, colour_run, serving
+from tests.waiting import HANG
 from zeroshelf import apply as application
 from zeroshelf import edits, marks, runs
 from zeroshelf.cli import cli
 from zeroshelf.commands.review import keep
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, planfile
-from zeroshelf.review import carrying
+from zeroshelf.review import app, carrying
 from zeroshelf.review.session import MODEL, PERSON, Session
 from zeroshelf.run import classify, reopen
 
@@ -41,7 +42,7 @@ class Client:
         self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
     ) -> tuple[int, bytes, dict[str, str]]:
         """`path` goes out byte for byte; headers as `Sec_Fetch_Site="none"`."""
-        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection = http.client.HTTPConnection(self.host, timeout=HANG)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         given = {"Host": self.host} | {k.replace("_", "-"): v for k, v in headers.items()}
         if body is not None:
@@ -258,13 +259,19 @@ def test_the_slider_says_what_would_change_before_it_does(
 def test_a_review_that_ends_while_it_applies_says_so_and_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waited_for = threading.Event()
+
     class AtWork(carrying.Carrier):
         def __init__(self, session: Session) -> None:
             super().__init__(session)
             self.apply()
 
+        def wait(self, *tell: Any) -> None:
+            waited_for.set()
+            super().wait(*tell)
+
     def slowly(record: str, tell: Any) -> Any:
-        time.sleep(0.5)
+        assert waited_for.wait(HANG)
         return application.apply(record, tell)
 
     run = colour_run(tmp_path)
@@ -398,3 +405,9 @@ def test_python_has_the_same(tmp_path: Path) -> None:
         ).counts
         == run.counts
     )
+
+
+@pytest.mark.parametrize("seconds", [9e11, -9e11, 1e20, -1e20])
+def test_a_time_that_no_calendar_has_is_left_out(seconds: float) -> None:
+    assert app._day(seconds) is None
+    assert app._day(0) is not None

@@ -84,7 +84,7 @@ def test_of_two_tabs_the_later_key_counts_in_both(tmp_path: Path, chromium: Chro
         hold(chromium, "edit")
         press(chromium, "g")
         session.place([row], "red")
-        chromium.wait(f"{HEARD} === 1", 4)
+        chromium.wait(f"{HEARD} === 1")
         let_go(chromium)
         kept(chromium, 2)
         assert session.names[session.shelves.columns[row]] == "green"
@@ -97,10 +97,10 @@ def test_a_tab_hears_of_what_came_after_its_own_edit(tmp_path: Path, chromium: C
         shelf(chromium, "/all")
         hold(chromium, "edit", answers=True)
         press(chromium, "g")
-        chromium.wait("answered.includes('edit')", 4)
-        chromium.wait(f"{HEARD} === 1", 4)
+        chromium.wait("answered.includes('edit')")
+        chromium.wait(f"{HEARD} === 1")
         session.place([0, 1, 2], "red")
-        chromium.wait(f"{HEARD} === 2", 4)
+        chromium.wait(f"{HEARD} === 2")
         chromium.run("new Promise((done) => setTimeout(done, 200))")  # until it has read the answer
         let_go(chromium)
         agree(chromium, session)
@@ -124,14 +124,14 @@ def test_a_late_answer_to_an_older_search_is_not_shown(tmp_path: Path, chromium:
         hold(chromium, "search?words=red", answers=True)
         look_for(chromium, "red", "look")
         look_for(chromium, "green", "look")
-        chromium.wait(f"{found}.includes('green') && answered.includes('search?words=red')", 4)
+        chromium.wait(f"{found}.includes('green') && answered.includes('search?words=red')")
         let_go(chromium)
         chromium.run("new Promise((done) => setTimeout(done, 200))")
         assert "“green”" in chromium.run(found) and active(chromium).startswith("green")
 
         hold(chromium, "search?words=blue", answers=True)
         look_for(chromium, "blue", "look")
-        chromium.wait("answered.includes('search?words=blue')", 4)
+        chromium.wait("answered.includes('search?words=blue')")
         shelf(chromium, "red")  # a shelf was asked for since
         let_go(chromium)
         chromium.run("new Promise((done) => setTimeout(done, 200))")
@@ -146,16 +146,16 @@ def test_keys_do_nothing_under_an_open_list(tmp_path: Path, chromium: Chromium) 
         for over in ("", "Enter"):  # the page, or a picture shown large
             if over:
                 press(chromium, over)
-                chromium.wait(opens.format("'detail'"), 4)
+                chromium.wait(opens.format("'detail'"))
             press(chromium, "?")
-            chromium.wait(opens.format("'help'"), 4)
+            chromium.wait(opens.format("'help'"))
             for key in "rgaAz":
                 press(chromium, key)
             chromium.press("Escape")
-            chromium.wait(f"!{opens.format(repr('help'))}", 4)
+            chromium.wait(f"!{opens.format(repr('help'))}")
         assert chromium.run(opens.format("'detail'"))
         chromium.press("Escape")
-        chromium.wait(f"!{opens.format(repr('detail'))}", 4)
+        chromium.wait(f"!{opens.format(repr('detail'))}")
         assert session.edit_count == 0 and selected(chromium) == 0
         press(chromium, "r")  # and now they do something
         kept(chromium, 1)
@@ -172,7 +172,7 @@ def test_escape_in_a_list_that_lies_over_the_page_leaves_the_page_as_it_was(
         chromium.run("document.querySelector('#shelves li[data-look=red] .more').click()")
         chromium.run("document.getElementById('rename-to').focus()")
         chromium.press("Escape")
-        chromium.wait("!document.getElementById('shelf').open", 4)
+        chromium.wait("!document.getElementById('shelf').open")
         assert shown(chromium) == 8
 
 
@@ -196,7 +196,7 @@ def test_what_another_tab_took_away_is_not_selected(tmp_path: Path, chromium: Ch
         press(chromium, "A", shift=True)
         blue = [row for row, path in enumerate(session.paths) if path.startswith("blue")]
         session.place(blue[:3], "green")
-        chromium.wait("document.body.dataset.edits === '1'", 4)
+        chromium.wait("document.body.dataset.edits === '1'")
         assert selected(chromium) == 5
         press(chromium, "r")
         kept(chromium, 2)
@@ -214,7 +214,7 @@ def test_another_tabs_edit_does_not_move_the_picture_that_a_key_is_about(
         mine = active(chromium)
         assert mine != first
         session.place([session.paths.index(first)], "green")
-        chromium.wait("document.body.dataset.edits === '1'", 4)
+        chromium.wait("document.body.dataset.edits === '1'")
         assert active(chromium) == mine
         press(chromium, "r")
         kept(chromium, 2)
@@ -230,7 +230,7 @@ def test_a_key_over_a_large_picture_is_about_that_picture(
         press(chromium, "A", shift=True)
         mine = active(chromium)
         press(chromium, "Enter")
-        chromium.wait("document.getElementById('detail').open", 4)
+        chromium.wait("document.getElementById('detail').open")
         press(chromium, "r")
         kept(chromium, 1)
         assert session.edited.placed == {mine: "red"}
@@ -245,7 +245,7 @@ def test_what_could_not_be_sent_is_said(tmp_path: Path, chromium: Chromium) -> N
             press(chromium, key)
     let_go(chromium)  # the server has ended
     says = "document.getElementById('says').textContent"
-    chromium.wait(f"{says}.includes('start `zeroshelf review` again. 2 edits not kept.')", 4)
+    chromium.wait(f"{says}.includes('start `zeroshelf review` again. 2 edits not kept.')")
     kept(chromium, 0)
     stays = "document.getElementById('saved').textContent.startsWith('The server is gone.')"
     assert chromium.run(stays)

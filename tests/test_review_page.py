@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -139,18 +138,18 @@ def test_a_shelf_that_goes_away_is_not_looked_at_any_more(
         assert chromium.run(heading) == "8 pictures: on blue"
         press(chromium, "z")
         kept(chromium, 2)
-        chromium.wait(f"{heading}.endsWith(': unsure')", 4)
+        chromium.wait(f"{heading}.endsWith(': unsure')")
         assert shown(chromium) < len(session)
         shelf(chromium, "green")
         session.drop_label("green")  # another tab
-        chromium.wait(f"!{heading}.endsWith('on green')", 4)
+        chromium.wait(f"!{heading}.endsWith('on green')")
         shelf(chromium, "red")
         chromium.run(
             "document.querySelector('#shelves li[data-look=red] .more').click();"
             "document.getElementById('rename-to').value = 'ruby  stone=red';"
             "document.getElementById('rename').requestSubmit()"
         )
-        chromium.wait(f"{heading}.endsWith('on ruby stone')", 4)
+        chromium.wait(f"{heading}.endsWith('on ruby stone')")
 
 
 def test_shelves_may_have_the_names_of_what_the_page_shows_beside_them(
@@ -190,13 +189,13 @@ def test_what_was_learnt_is_a_preview_until_it_is_accepted(
 
 
 def test_a_hundred_thousand_pictures(tmp_path: Path, chromium: Chromium) -> None:
-    """A page that stays small and asks nobody else. The bars in seconds are in the benchmark:
-    on a machine that others use too they would fail by chance."""
+    """A page that stays small, asks for little and asks nobody else. How long it takes is measured
+    by benchmarks/review.py."""
     with serving(large_run(tmp_path)) as (session, address):
-        start = time.monotonic()
         opened(chromium, address)
         chromium.wait("document.querySelector('#grid img.ready')")
-        assert time.monotonic() - start < 10  # the bar is 2 s, see benchmarks/review.py
+        first = len(chromium.requests)
+        assert first < 120  # the page, its parts, and thumbnails of what is shown
         assert chromium.run("document.querySelectorAll('#grid .card').length") < 120
         chromium.run("scrollTo(0, document.body.scrollHeight / 2)")
         chromium.wait(
@@ -212,10 +211,11 @@ def test_a_hundred_thousand_pictures(tmp_path: Path, chromium: Chromium) -> None
         assert len(set(keys)) == 21
         for key in keys[:20]:
             press(chromium, key)
-        start = time.monotonic()  # a busy browser takes seconds to be handed twenty keys
         kept(chromium, 20)
         assert len(session.edited.placed) == 20
-        assert time.monotonic() - start < 4
+        edits = [request for request in chromium.requests if request.endswith("/edit")]
+        assert 1 <= len(edits) <= 20  # fast keys share a request
+        assert len(chromium.requests) < 4 * first
         host = address.split("/")[2]
         assert all(request.split("/")[2] == host for request in chromium.requests)
     assert chromium.errors == []

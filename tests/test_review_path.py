@@ -8,12 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import HANG, until
 
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
@@ -39,8 +40,9 @@ PROGRAM = ("-m", "zeroshelf")
 SLOW = """
 import os, sys, time
 from zeroshelf import apply, cli
+from zeroshelf.review.carrying import Carrier
 apply.BATCH = 1
-stage, staged = apply.transfer.stage, []
+stage, staged, wait = apply.transfer.stage, [], Carrier.wait
 
 def slowly(*what):
     staged.append(what)
@@ -48,9 +50,15 @@ def slowly(*what):
         time.sleep(0.01)
     return stage(*what)
 
+def waiting(*what):
+    with open("waits", "a") as file:
+        file.write("once more\\n")
+    return wait(*what)
+
 apply.transfer.stage = slowly
+Carrier.wait = waiting
 sys.exit(cli.main())
-"""  # the third file waits for a file "go"
+"""  # the third file waits for a file "go"; each wait for an apply is a line in a file "waits"
 
 
 def reviewing(where: Path, program: tuple[str, ...] = PROGRAM) -> tuple[subprocess.Popen[str], str]:
@@ -121,9 +129,9 @@ def test_ctrl_c_ends_the_review_with_what_is_kept_and_0(tmp_path: Path) -> None:
         review, address = reviewing(tmp_path)
         for shelf in shelves:
             _edit(address, {"do": "place", "rows": [0], "shelf": shelf})
-        with urllib.request.urlopen(address + "changes", timeout=60):  # a page is open
+        with urllib.request.urlopen(address + "changes", timeout=HANG):  # a page is open
             review.send_signal(signal.SIGINT)
-            assert review.wait(60) == 0 and review.stdout
+            assert review.wait(HANG) == 0 and review.stdout
         return review.stdout.read().partition("Ctrl-C ends.")[2].strip()
 
     does = f"`zeroshelf apply {run}` does what the page showed."
@@ -145,20 +153,19 @@ def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
     review, address = reviewing(tmp_path, ("-c", SLOW))
     assert review.stdout and review.stderr
     _edit(address, {"do": "apply"})
-    while _get(address, "state")["progress"]["done"] < 2:
-        time.sleep(0.01)
-    review.send_signal(signal.SIGINT)
-    while "Ctrl-C once more" not in review.stdout.readline():
-        pass
-    for _ in range(times - 1):
-        time.sleep(0.5)
+    until(lambda: _get(address, "state")["progress"]["done"] == 2)
+    waits = tmp_path / "waits"
+    for pressed in range(1, times + 1):
         review.send_signal(signal.SIGINT)
+        if pressed < 3:
+            until(lambda n=pressed: waits.exists() and waits.read_text().count("\n") == n)
     if times < 3:
-        time.sleep(0.5)
         (tmp_path / "go").touch()
-    assert review.wait(60) == (0 if times == 1 else 130)
+    assert review.wait(HANG) == (0 if times == 1 else 130)
     (tmp_path / "go").unlink(missing_ok=True)
+    waits.unlink()
     said, complaint = review.stdout.read(), review.stderr.read()
+    assert "Ctrl-C once more stops it" in said
     assert complaint.strip().count("\n") == 0 and bool(complaint) == (times == 3)
     done = [path for path in shelves.rglob("*") if path.is_file()]
     assert len(done) == {1: 22, 2: 3, 3: 2}[times]
@@ -189,18 +196,18 @@ def test_edits_after_an_apply_ask_for_an_undo_first(tmp_path: Path) -> None:
 
 
 def _get(address: str, path: str) -> Any:
-    with urllib.request.urlopen(address + path, timeout=60) as answer:
+    with urllib.request.urlopen(address + path, timeout=HANG) as answer:
         return json.load(answer)
 
 
 def _edit(address: str, what: dict[str, Any]) -> None:
     data = json.dumps(what).encode()
     request = urllib.request.Request(address + "edit", data, method="POST")
-    urllib.request.urlopen(request, timeout=60).close()
+    urllib.request.urlopen(request, timeout=HANG).close()
 
 
 def _columns(address: str) -> list[int]:
-    with urllib.request.urlopen(address + "columns", timeout=60) as answer:
+    with urllib.request.urlopen(address + "columns", timeout=HANG) as answer:
         data = answer.read()
     count = int.from_bytes(data[:4], sys.byteorder)
     return [int.from_bytes(data[8 + 2 * i : 10 + 2 * i], sys.byteorder) for i in range(count)]

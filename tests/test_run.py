@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -202,7 +203,7 @@ def test_a_long_wait_has_a_sign_of_life(folder: Path, encoder: ColourEncoder) ->
     run = zeroshelf.classify(folder, ["red"], encoder=encoder, progress=tell)
     run.save(run.plan(folder / "sorted"), tell)
     assert [stage for stage in stages if stage not in ("texts", "grouping")] == [
-        "looking", "embedding", "deciding", "comparing", "writing",
+        "looking", "embedding", "deciding", "labels", "scoring", "comparing", "writing",
     ]  # fmt: skip
 
 
@@ -236,3 +237,26 @@ def test_dark_pictures_are_told_of_and_named(tmp_path: Path, encoder: ColourEnco
     for told in (run, again):
         assert told.embeddings.notes == dict.fromkeys(range(3), "dark picture")
         assert [one.looks_like for one in told.decisions] == ["dark picture"] * 3 + [None]
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 4, 16])
+def test_a_full_disk_under_the_runs_is_one_line(
+    folder: Path, tmp_path: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """Found out before anything is moved, wherever in the run's files the room ends."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("NOT TESTED: mounting a small disk needs root")
+    try:
+        monkeypatch.setenv("ZEROSHELF_RUNS", str(disk / "runs"))
+        run = classify(folder, ["red", "blue"], encoder)
+        planned = run.plan(tmp_path / "to", "move")
+        (disk / "ballast").write_bytes(bytes(65_536 - 4096 * room))
+        start = tree(folder)
+        with pytest.raises(UserError, match="can't be written: No space left on device"):
+            run.apply(planned)
+        assert tree(folder) == start and not (tmp_path / "to").exists()
+    finally:
+        subprocess.run(["umount", disk], check=True)

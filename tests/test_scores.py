@@ -13,6 +13,7 @@ from zeroshelf.labels import parse
 from zeroshelf.records import Embeddings, Picture, Scores, Vectors
 from zeroshelf.scores import score
 from zeroshelf.words import negatives
+from zeroshelf.words.resolve import resolve
 
 
 def embeddings(*colours: tuple[float, float, float, float]) -> Embeddings:
@@ -49,7 +50,8 @@ def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
     colours = (RED, GREEN, GREY)
     found = said(*colours, labels=["red", "!green"])
     texts = ColourEncoder().embed_texts
-    _, bank = negatives.kept(parse(["red", "!green"]), texts)
+    labels = parse(["red", "!green"])
+    _, bank = negatives.kept(labels, resolve(labels, texts), texts)
     factor, offset = module._normaliser(bank, bank, COLOURS.logit_scale)
     logits = embeddings(*colours).vectors @ (bank.T * factor) - offset
     assert found.common == pytest.approx(logits.mean(axis=1), abs=1e-3)

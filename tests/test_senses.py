@@ -8,21 +8,27 @@ import pytest
 
 from tests.test_guard import texts
 from zeroshelf.labels import parse
-from zeroshelf.words.prompts import TEMPLATES, label_prompts
-from zeroshelf.words.senses import described
+from zeroshelf.records import Label, LabelSet
+from zeroshelf.words.prompts import TEMPLATES, asked, label_prompts
+from zeroshelf.words.senses import described, sense, taken_by
+
+
+def told(label: Label, labels: LabelSet) -> tuple[Label, tuple[str, ...]]:
+    meant = sense(asked(label.name, labels), label, labels, texts)
+    return described(label, meant, labels, taken_by(labels))
 
 
 def meaning(*labels: str, **settings: str) -> tuple[str, ...]:
     """The texts that say what the first label means."""
     wanted = replace(parse(labels), **settings)  # type: ignore[arg-type]
-    return described(wanted.labels[0], wanted, texts)[1]
+    return told(wanted.labels[0], wanted)[1]
 
 
 def more(*labels: str, language: str = "en") -> tuple[str, ...]:
     """The words that the first label gains."""
     wanted = replace(parse(labels), language=language)
     first = wanted.labels[0]
-    return described(first, wanted, texts)[0].words[len(first.words) :]
+    return told(first, wanted)[0].words[len(first.words) :]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +63,7 @@ def test_the_word_of_another_label_is_left_to_it() -> None:
 def test_a_label_that_says_how_it_is_asked_is_asked_so() -> None:
     labels = parse(["camelopard"])
     own = replace(labels.labels[0], prompts=("a tall one",))
-    assert described(own, labels, texts) == (own, ())
+    assert told(own, labels) == (own, ())
     assert more("camelopard", language="de") == ()
 
 
@@ -79,7 +85,7 @@ def test_a_shelf_above_tells_which_is_meant() -> None:
 
 def test_own_templates_are_all_that_is_asked() -> None:
     plain = replace(parse(["giraffe"]), templates=("a drawing of a {}.",))
-    label, said = described(plain.labels[0], plain, texts)
+    label, said = told(plain.labels[0], plain)
     assert label_prompts(label, plain, said) == [["a drawing of a giraffe."]]
     built_in = parse(["giraffe"])
     prompts = label_prompts(built_in.labels[0], built_in, said)[0]

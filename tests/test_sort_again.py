@@ -10,6 +10,7 @@ import pytest
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.making import statuses, tree, xmp
+from tests.test_shares import refusing
 from zeroshelf import runs
 from zeroshelf.apply import apply
 from zeroshelf.files import earlier, planfile, sidecars, transfer
@@ -255,3 +256,48 @@ def test_nothing_is_removed_where_the_new_copy_fails(
     monkeypatch.undo()
     assert {o.status for o in outcomes if "red-1" in o.action.source} <= {"failed", "refused"}
     assert (to / "red" / "red-1.png").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("undo_first", [False, True])
+def test_the_same_folders_by_another_path(
+    folder: Path, tmp_path: Path, kind: ActionKind, undo_first: bool
+) -> None:
+    """Named through a link the second time: what lies on the right shelf stays, and what was
+    corrected leaves the wrong one."""
+    before = tree(folder)
+    (tmp_path / "link").symlink_to(tmp_path)
+    to, by_link = tmp_path / "S", tmp_path / "link"
+    first = carried_out(answers(folder), to, kind)
+    same = answers(by_link / "P").plan(by_link / "S", kind)
+    assert not same.actions
+    corrected = answers(by_link / "P").correct({"red-0.png": "green"})
+    second = carried_out(corrected, by_link / "S", kind)
+    assert (to / "green" / "red-0.png").exists()
+    assert places(to)
+    order = [first, second] if undo_first else [second, first]
+    for record in order:
+        assert statuses(undo(record)) <= {"done", "already"}
+    assert not to.exists()
+    assert contents_of(tree(folder)) == contents_of(before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_the_shelf_refuses_the_names(
+    folder: Path, tmp_path: Path, kind: ActionKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes and what takes its place, both under names that the file system takes."""
+    for path in [path for path in folder.rglob("*.*") if path.is_file()]:
+        path.rename(path.with_name(path.name.replace("-", ":")))
+    to = tmp_path / "S"
+    refusing(monkeypatch, to, [])
+    before = tree(folder)
+    first = carried_out(answers(folder), to, kind)
+    corrected = answers(folder).correct({"red:0.png": "green"})
+    second = carried_out(corrected, to, kind)
+    assert not answers(folder).correct({"red:0.png": "green"}).plan(to, kind).actions
+    assert (to / "green" / "red_0.png").exists() and (to / "green" / "red_0.png.xmp").exists()
+    assert len(list(to.rglob("*.png"))) == 7
+    assert statuses(undo(second)) <= {"done"}
+    assert statuses(undo(first)) <= {"done"}
+    assert not to.exists() and contents_of(tree(folder)) == contents_of(before)

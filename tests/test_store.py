@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.waiting import until
 from zeroshelf.records import Picture
 from zeroshelf.store import Embedded, Store
 
@@ -56,6 +57,21 @@ def test_unchanged_files_need_not_be_read(tmp_path: Path) -> None:
         changed = Picture(old.path, "JPEG", old.size, old.mtime_ns + 1, old.ctime_ns)
         assert store.digests([old, fresh]) == {old.path: key(1)}  # fresh may change unseen
         assert store.digests([changed]) == {}
+
+
+@pytest.mark.parametrize("year", [1, 1600, 1969, 2400, 30828, 292_277_026_596])
+def test_times_that_sqlite_does_not_hold(tmp_path: Path, year: int) -> None:
+    """64 bits of nanoseconds end in 2262; a share may say 30828, and a disk before 1677."""
+    at = (year - 1970) * 31_556_952 * 10**9
+    odd = Picture("/photos/odd.jpg", "JPEG", 1, at, at)
+    with Store.open(str(tmp_path / "e")) as store:
+        store.add(MODEL, [(odd, key(1), kept(1)), (picture(2), key(2), kept(2))])
+        past = year < 1970  # what is of the future may change unseen, so it is read again
+        assert store.digests([odd, picture(2)]).get(odd.path) == (key(1) if past else None)
+        other = Picture(odd.path, "JPEG", 1, at + 1, at)
+        assert store.digests([other]) == {}
+        assert store.vectors(MODEL, [key(1), key(2)])[0].all()
+        assert store.trouble is None
 
 
 def test_what_can_not_be_decoded_is_remembered(tmp_path: Path) -> None:
@@ -170,11 +186,7 @@ def test_many_processes_and_kills(tmp_path: Path) -> None:
             finally:
                 os._exit(0)
         children.append(child)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not all(
-        log.exists() and log.read_bytes().count(b"\n") > 5 for log in logs
-    ):
-        time.sleep(0.02)
+    until(lambda: all(log.exists() and log.read_bytes().count(b"\n") > 5 for log in logs))
     for child in children:
         os.kill(child, signal.SIGKILL)
         assert os.WIFSIGNALED(os.waitpid(child, 0)[1])

@@ -120,7 +120,14 @@ def test_nothing_calls_home_and_nothing_is_written_elsewhere(seen: Seen) -> None
         traced: Traced = getattr(seen, name)
         assert traced.network() == [], name
         strange = {path for path in traced.written() if not _is_below(path, [*own, *shelves])}
-        assert not strange, name
+        assert not {path for path in strange if not _is_scratch(path, seen.folder / "tmp")}, name
+
+
+def _is_scratch(path: str, temporary: Path) -> bool:
+    """A folder of ours in the temporary one, where links are tried, or the file of eight characters
+    with which Python's tempfile tries that folder itself. Both are gone at once."""
+    name = os.path.relpath(path, temporary).split(os.sep)[0]
+    return re.fullmatch(r"zeroshelf-\w{8}|[a-z0-9_]{8}", name) is not None
 
 
 def _version() -> tuple[int, ...]:

@@ -21,7 +21,7 @@ ort = telemetry.onnxruntime()
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the recipe is no part of the package
 
-from training import alike, evaluate, graph, model, pixels, words  # noqa: E402
+from training import alike, evaluate, graph, model, pixels, train, words  # noqa: E402
 from training.index import Picture  # noqa: E402
 
 STARTER = Path(zeroshelf.__file__).parent / "data/starter/visual/model.onnx"
@@ -155,6 +155,28 @@ def test_evaluation_reads_only_dev() -> None:
         return table[[int("dog" in prompt) for prompt in prompts]]
 
     assert evaluate.evaluate(rows, images, texts)["things"] == 100
+
+
+def test_any_of_a_pictures_own_labels_is_right_and_other_asks_nothing() -> None:
+    rows = [
+        Picture("a", "roll", "dev", ("beach", "sunset"), ()),
+        Picture("b", "roll", "dev", ("cat",), ()),
+        Picture("c", "roll", "dev", ("other",), ()),
+    ]
+    table = {"beach": 0, "cat": 1, "sunset": 2}
+    shown = torch.eye(3)[[2, 0, 1]]  # a sunset, and a cat that looks like a beach
+
+    def texts(said):
+        return torch.eye(3)[[table[text.rpartition(" ")[2]] for text in said]]
+
+    figures = evaluate.evaluate(rows, lambda chosen: shown[list(chosen)], texts)
+    assert figures["roll"] == 50
+
+
+def test_what_is_also_true_does_not_compete() -> None:
+    shown = [("beach", "sunset"), ("cat",), ("sunset",)]
+    mask = train._also_true(shown, ["beach", "cat", "sunset"])
+    assert mask.tolist() == [[False, False, True], [False] * 3, [False] * 3]
 
 
 @pytest.mark.skipif(not WORDNET.is_dir(), reason="Debian's wordnet-base isn't installed")

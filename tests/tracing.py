@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANG
+
 _CALLS = "%network,openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat"
 _PID = re.compile(r"^(\[pid +)?\d+\]? +")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -74,7 +76,7 @@ class Traced:
 
     def end(self) -> str:
         """Close its standard input and wait; what it printed."""
-        out, _ = self.process.communicate(timeout=120)
+        out, _ = self.process.communicate(timeout=HANG)
         return out
 
 

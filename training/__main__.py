@@ -18,12 +18,17 @@ def main() -> None:
         command.add_argument("--index", type=Path, action="append", help="index.jsonl; repeatable")
         command.add_argument("--cache", type=Path, default=Path("build/training"))
         command.add_argument("--out", type=Path, default=Path("build/starter"))
-        command.add_argument("--against", type=Path, help="version 0's folder (export, evaluate)")
+        command.add_argument(
+            "--against", type=Path, help="an earlier model's folder, for comparison (evaluate)"
+        )
         command.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
         command.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    arguments.index = arguments.index or [Path("../shared/data/index.jsonl")]
+    arguments.index = arguments.index or [
+        Path("../shared/data/index.jsonl"),
+        Path("../shared/data/index-everyday.jsonl"),
+    ]
     recipe.COMMANDS[arguments.command](arguments)
 
 

@@ -11,26 +11,26 @@ FOLDER = Path(__file__).parent
 Figures = dict[str, float]
 
 
-def card(name: str, trained: dict[str, list[Figures]], measured: Figures, version0: Figures) -> str:
+def card(name: str, trained: dict[str, list[Figures]], measured: Figures, before: Figures) -> str:
     """`name`: english or multilingual. `trained`: the seeds' figures, from `train`."""
     text = (FOLDER / f"card-{name}.md").read_text(encoding="utf-8")
     if name == "multilingual":
         return text.replace("{languages}", _languages(measured))
-    text = text.replace("{sets}", _sets(trained["seeds"], measured, version0))
+    text = text.replace("{sets}", _sets(trained["seeds"], measured, before))
     text = text.replace("{unseen}", _unseen(trained["unseen"]))
     return text
 
 
-def _sets(seeds: Sequence[Figures], measured: Figures, version0: Figures) -> str:
-    rows = ["| set | version 0 | this model | one new network, mean of seeds (deviation) |"]
+def _sets(seeds: Sequence[Figures], measured: Figures, before: Figures) -> str:
+    rows = ["| set | version 2 | this model | one network, mean of seeds (deviation) |"]
     rows += ["|---|---|---|---|"]
-    for name, before in version0.items():
-        rows.append(f"| {name} | {before:.1f} | {measured[name]:.1f} | {_spread(seeds, name)} |")
+    for name, value in before.items():
+        rows.append(f"| {name} | {value:.1f} | {measured[name]:.1f} | {_spread(seeds, name)} |")
     return "\n".join(rows)
 
 
 def _unseen(seeds: Sequence[Figures]) -> str:
-    rows = ["| words left out (labels) | one new network, mean of seeds (deviation) |", "|---|---|"]
+    rows = ["| words left out (labels) | one network, mean of seeds (deviation) |", "|---|---|"]
     return "\n".join(rows + [f"| {name} | {_spread(seeds, name)} |" for name in seeds[0]])
 
 

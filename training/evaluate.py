@@ -16,6 +16,9 @@ Images = Callable[[Sequence[int]], torch.Tensor]  # rows of the index -> (N, D) 
 Texts = Callable[[Sequence[str]], torch.Tensor]  # N texts -> (N, D) unit rows
 
 PROMPT = "a photo of a {}"
+OTHER = "other"  # the label of a picture that fits none of its set's
+# Sets that share things with many others are no "other" to them, nor are theirs.
+MIXED = ("everyday", "drawings")
 PHOTOGRAPHS = ("pacs-photo", "animals", "tiny32")  # share things, so they are no "other" to another
 UNSEEN = ("words", "objects", "food101", "miniplaces", "instruments", "grocery")
 
@@ -30,16 +33,19 @@ def evaluate(pictures: Sequence[Picture], images: Images, texts: Texts) -> dict[
     for name, rows in sorted(sets.items()):
         vectors[name] = images(rows)
         if all(pictures[row].labels for row in rows):
-            labels = sorted({pictures[row].labels[0] for row in rows})
+            labels = sorted({label for row in rows for label in pictures[row].labels} - {OTHER})
             prompts[name] = texts([PROMPT.format(label) for label in labels])
-            figures[name] = top1(pictures, rows, labels, vectors[name], prompts[name])
+            named = [at for at, row in enumerate(rows) if pictures[row].labels[0] != OTHER]
+            kept, vectors[name] = [rows[at] for at in named], vectors[name][named]
+            figures[name] = top1(pictures, kept, labels, vectors[name], prompts[name])
         else:
             figures |= recall(pictures, rows, vectors[name], texts, name)
     pairs = [
         auroc(_best(vectors[inside], prompts[inside]), _best(vectors[outside], prompts[inside]))
         for inside in prompts
         for outside in prompts
-        if inside not in (outside, "junk")
+        if inside not in (outside, "junk", *MIXED)
+        and outside not in MIXED
         and not (inside in PHOTOGRAPHS and outside in PHOTOGRAPHS)
     ]
     return figures | ({"other (AUROC)": 100 * float(np.mean(pairs))} if pairs else {})
@@ -68,8 +74,10 @@ def top1(
     vectors: torch.Tensor,
     prompts: torch.Tensor,
 ) -> float:
-    truth = torch.tensor([labels.index(pictures[row].labels[0]) for row in rows])
-    return 100 * ((vectors @ prompts.T).argmax(1) == truth).float().mean().item()
+    """A picture is right where its best label is any of its own."""
+    best = (vectors @ prompts.T).argmax(1).tolist()
+    right = [labels[at] in pictures[row].labels for at, row in zip(best, rows, strict=True)]
+    return 100 * float(np.mean(right))
 
 
 def recall(

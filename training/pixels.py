@@ -61,20 +61,25 @@ def small(image: Image.Image, rng: random.Random) -> Image.Image:
     return shrunk.resize((SIZE, SIZE), BICUBIC)
 
 
+def grey(image: Image.Image, rng: random.Random) -> Image.Image:
+    """A cropped view without colour."""
+    return ImageOps.grayscale(cropped(image, rng)).convert("RGB")
+
+
 def drawn(image: Image.Image, rng: random.Random) -> Image.Image:
     """Grey, flat colours with outlines, a pencil drawing or a line drawing, by filters alone."""
     tile = square(_mirrored(image, rng))
-    grey = ImageOps.grayscale(tile)
-    lines = ImageOps.invert(ImageOps.autocontrast(grey.filter(ImageFilter.FIND_EDGES), cutoff=1))
+    light = ImageOps.grayscale(tile)
+    lines = ImageOps.invert(ImageOps.autocontrast(light.filter(ImageFilter.FIND_EDGES), cutoff=1))
     kind = rng.choice(("grey", "cartoon", "pencil", "line"))
     if kind == "grey":
-        result = grey
+        result = light
     elif kind == "cartoon":
         flat = ImageOps.posterize(tile.filter(ImageFilter.MedianFilter(7)), rng.choice((2, 3)))
         result = ImageChops.multiply(flat, lines.convert("RGB"))
     elif kind == "pencil":  # colour dodge: grey / (1 - blurred negative)
-        blurred = np.asarray(grey.filter(ImageFilter.GaussianBlur(rng.uniform(2, 8))), np.float32)
-        dodge = np.asarray(grey, np.float32) * 255 / np.maximum(blurred, 1)
+        blurred = np.asarray(light.filter(ImageFilter.GaussianBlur(rng.uniform(2, 8))), np.float32)
+        dodge = np.asarray(light, np.float32) * 255 / np.maximum(blurred, 1)
         result = Image.fromarray(np.minimum(dodge, 255).astype(np.uint8))
     else:
         result = lines.filter(ImageFilter.MinFilter(3)).point(lambda v: 0 if v < 128 else 255)
@@ -86,13 +91,15 @@ VIEWS: dict[str, Callable[[Image.Image, random.Random], Image.Image]] = {
     "cropped": cropped,
     "small": small,
     "drawn": drawn,
+    "grey": grey,
 }
+MIXED = ("cropped", "small", "small", "drawn", "drawn", "grey")
 
 
 def view_of(image: Image.Image, view: str, rng: random.Random) -> Image.Image:
-    """A square view; "mixed" is one of the others but plain, by chance."""
-    if view == "mixed":
-        view = rng.choice([name for name in VIEWS if name != "plain"])
+    """A square view; "mixed", and "mixed-2" after it, are one of `MIXED` by chance."""
+    if view.startswith("mixed"):
+        view = rng.choice(MIXED)
     return VIEWS[view](image, rng)
 
 

@@ -24,7 +24,6 @@ from training.graph import nibbles
 from training.index import Picture, read_index
 from training.model import ImageHead, TextHead, WordHead
 from training.pixels import load, square, to_array
-from training.previous import previous_head
 from training.text import Bert, encode, minilm, tokenize
 from training.train import Data, Settings, train
 from training.words import WordNet
@@ -35,7 +34,7 @@ SHARE = 0.14  # of the concepts
 TAU = 0.1
 RIDGE = 1e-5
 VIEWS = ("plain", "mixed")
-NAME = "starter-v2"
+NAME = "starter-v3"
 
 
 def device() -> str:
@@ -82,20 +81,19 @@ def run_train(arguments: Namespace) -> None:
 
 
 def run_export(arguments: Namespace) -> None:
-    """Write the model's folder: the heads averaged in one image tower, version 0's among them."""
+    """Write the model's folder: the heads averaged in one image tower."""
     words, texts = Words(WordNet(arguments.wordnet)), text_cache(arguments)
     classes = class_vectors(words, texts)
-    previous = [] if arguments.against is None else [previous_head(arguments.against)]
     stored = [torch.load(arguments.cache / f"head-{seed}.pt") for seed in SEEDS]
     heads = []
-    for one in stored[: len(SEEDS) - len(previous)]:  # three heads in all: more is above 60 MB
+    for one in stored:  # three: more is above 60 MB
         head = WordHead(classes, SETTINGS.hidden, SETTINGS.dropout)
         head.load_state_dict(one["head"])
         head.classes = classes  # one copy in the file
         heads.append(head)
     encoder, tokenizer = minilm()
     scale = statistics.fmean(one["scale"] for one in stored) / (1 - SHARE)
-    export_visual(ImageHead([*heads, *previous], SHARE), arguments.out)
+    export_visual(ImageHead(heads, SHARE), arguments.out)
     export_textual(encoder, tokenizer, TextHead(concepts(words, texts, TAU), SHARE), arguments.out)
     export_config(arguments.out, NAME, 384 + 1000, scale, ("en",))
 
@@ -129,7 +127,7 @@ def run_multilingual(arguments: Namespace) -> None:
 
 
 def run_evaluate(arguments: Namespace) -> None:
-    """Measure the written files of both models, and version 0's, on the development sets."""
+    """Measure the written files of both models, and `--against`'s, on the development sets."""
     pictures, folders = read(arguments)
     for name, folder in _models(arguments).items():
         if not folder.is_dir():
@@ -162,15 +160,15 @@ def run_card(arguments: Namespace) -> None:
     figures = json.loads((arguments.cache / "figures.json").read_text())
     for name, folder in _models(arguments).items():
         file = arguments.cache / f"evaluation-{name}.json"
-        if name != "version-0" and file.exists():
-            before = json.loads((arguments.cache / "evaluation-version-0.json").read_text())
+        if name != "against" and file.exists():
+            before = json.loads((arguments.cache / "evaluation-against.json").read_text())
             text = model_card.card(name, figures, json.loads(file.read_text()), before)
             (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def _models(arguments: Namespace) -> dict[str, Path]:
     models = {"english": arguments.out, "multilingual": _multilingual(arguments.out)}
-    return models | ({} if arguments.against is None else {"version-0": arguments.against})
+    return models | ({} if arguments.against is None else {"against": arguments.against})
 
 
 def _multilingual(out: Path) -> Path:

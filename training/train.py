@@ -32,6 +32,8 @@ class Settings:
     plain: float = 0.5  # of the pictures come as they are, the rest as a view
     names: float = 0.6  # of the labels come by name, the rest by kind or gloss
     alike: float = 2.0  # weight of the distance to what a picture's neighbours are called
+    captions_only: tuple[str, ...] = ("ikea", "coco", "flickr8k", "pexels-vn")
+    emphasis: tuple[tuple[str, float], ...] = ()  # a set, and how much more its labels count
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
     """
     torch.manual_seed(seed)
     rng = random.Random(seed)
-    sets, captioned = _training_rows(data, leave_out)
+    sets, captioned = _training_rows(data, leave_out, settings.captions_only)
     around = _around(data, sets, captioned)
     head = WordHead(data.classes, settings.hidden, settings.dropout)
     log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
@@ -91,14 +93,16 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
         ]
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, settings.steps)
-    weights = _set_weights(sets, settings.set_power)
+    weights = _set_weights(sets, settings.set_power, dict(settings.emphasis))
     head.train()
     views = [(features, head.known(probabilities)) for features, probabilities in data.views]
     for _ in range(settings.steps):
-        rows, texts, counts = [], [], []
+        rows, texts, counts, masks = [], [], [], []
         for labels in sets.values():
             picked = rng.sample(list(labels), min(settings.labels, len(labels)))
-            rows += [rng.choice(labels[label]) for label in picked]
+            shown = [rng.choice(labels[label]) for label in picked]
+            masks.append(_also_true([data.pictures[row].labels for row in shown], picked))
+            rows += shown
             texts += [data.labels[label].pick(rng, settings.names) for label in picked]
             counts.append(len(picked))
         picked = rng.sample(captioned, min(settings.captions, len(captioned)))
@@ -113,11 +117,14 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
                 strict=True,
             )
         ]
-        named = sum(weights[at] * _entropy(block) for at, block in enumerate(logits[:-1]))
+        named = sum(
+            weight * _entropy(block.masked_fill(mask, -torch.inf))
+            for weight, block, mask in zip(weights, logits, masks, strict=False)
+        )
         told = (_entropy(logits[-1]) + _entropy(logits[-1].T)) / 2 if picked else 0.0
-        weight = settings.caption_weight
+        share = settings.caption_weight
         apart = 1 - (images * around[rows]).sum(-1).mean()
-        loss = (1 - weight) * named + weight * told + settings.alike * apart
+        loss = (1 - share) * named + share * told + settings.alike * apart
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -125,16 +132,21 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
     return head.eval(), log_scale.exp().item()
 
 
-def _training_rows(data: Data, leave_out: frozenset[str]):
-    """Per set: label -> pictures; and the captioned pictures. One that has captions is learned by
-    them alone: the labels beside them are often no more than a shop's categories."""
+def _training_rows(data: Data, leave_out: frozenset[str], captions_only: Sequence[str]):
+    """Per set: label -> pictures; and the captioned pictures. Those of `captions_only` are learned
+    by their captions alone: the labels beside them are no more than a shop's categories."""
     sets: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for row, picture in enumerate(data.pictures):
-        labelled = picture.split == "train" and not picture.captions
+        labelled = picture.split == "train" and picture.set not in captions_only
         shown = labelled and not leave_out.intersection(picture.labels)
         for label in picture.labels if shown else ():
             sets[picture.set][label].append(row)
-    captioned = [row for row in data.captions if data.pictures[row].split == "train"]
+    captioned = [
+        row
+        for row in data.captions
+        if data.pictures[row].split == "train"
+        and not leave_out.intersection(data.pictures[row].labels)
+    ]
     return sets, captioned
 
 
@@ -151,9 +163,25 @@ def _around(data: Data, sets: dict[str, dict[str, list[int]]], captioned: list[i
     )
 
 
-def _set_weights(sets: dict[str, dict[str, list[int]]], power: float) -> list[float]:
-    """Each set's part of the loss: its number of pictures to a power, made to sum to 1."""
-    sizes = [sum(map(len, labels.values())) ** power for labels in sets.values()]
+def _also_true(shown: Sequence[Sequence[str]], picked: Sequence[str]) -> torch.Tensor:
+    """(B, B): where picture i is also what label j says, without j being its turn."""
+    return torch.tensor(
+        [
+            [column != row and label in true for column, label in enumerate(picked)]
+            for row, true in enumerate(shown)
+        ]
+    )
+
+
+def _set_weights(
+    sets: dict[str, dict[str, list[int]]], power: float, emphasis: Mapping[str, float]
+) -> list[float]:
+    """Each set's part of the loss: its number of pictures to a power, times its emphasis, made to
+    sum to 1."""
+    sizes = [
+        sum(map(len, labels.values())) ** power * emphasis.get(name, 1.0)
+        for name, labels in sets.items()
+    ]
     return [size / sum(sizes) for size in sizes]
 
 

@@ -3,8 +3,8 @@
 The starter's networks are trained again, four times, each time without another quarter of the words
 of six training sets and without their pictures. Episodes over the development sets, and over the
 pictures left out as further sets, are judged by the starter's own constants. CACHE is that of
-`python -m training features`; torch is needed. `--against` as there: version 0's network, which saw
-none of these pictures but more of the kinds of two sets (food101, miniplaces).
+`python -m training features`; torch is needed. What is trained again is today's recipe; version 2's
+third network, version 0's, is not read any more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from training import recipe
 from training.data import Words, assemble
 from training.evaluate import UNSEEN, words_left_out
 from training.index import Picture
-from training.previous import previous_head
 from training.train import train
 from training.words import WORDNET, WordNet
 from zeroshelf import models
@@ -69,22 +68,20 @@ def _at(bar: float) -> Callable[[Result], float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--index", type=Path, default=sets.SHARED / "index.jsonl")
-    parser.add_argument("--against", type=Path, help="version 0's folder")
+    parser.add_argument("--index", type=Path, action="append", help="index.jsonl; repeatable")
     parser.add_argument("--episodes", type=int, default=130, help="of each quarter")
     given = parser.parse_args()
-    given.index, given.wordnet = [given.index], WORDNET
+    given.index = given.index or sorted(sets.SHARED.glob("index*.jsonl"))
+    given.wordnet = WORDNET
     words, texts = Words(WordNet(WORDNET)), recipe.text_cache(given)
     pictures = recipe.read(given)[0]
     data = assemble(pictures, given.cache, recipe.VIEWS, words, texts)
-    previous = [] if given.against is None else [previous_head(given.against)]
     encoder = models.load(models.find("starter"))
     seen: list[rules.Seen] = []
     for fold in range(FOLDS):
         left_out = words_left_out(pictures, words.names, fold, FOLDS)
-        seeds = recipe.SEEDS[: len(recipe.SEEDS) - len(previous)]
-        heads = [train(data, recipe.SETTINGS, seed, left_out)[0] for seed in seeds]
-        images, _ = recipe.towers([*heads, *previous], data, words, texts)
+        heads = [train(data, recipe.SETTINGS, seed, left_out)[0] for seed in recipe.SEEDS]
+        images, _ = recipe.towers(heads, data, words, texts)
         rows = [
             row
             for row, one in enumerate(pictures)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zeroshelf.records import Action, Decision, Label, LabelSet, Outcome, Picture, Plan, Skipped
     from zeroshelf.run import Run, classify, reopen
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 telemetry.switch_off()  # before any library can be imported that would call home
 
 _HOMES = {  # public name -> its module; imported when it is first used

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zeroshelf import undo
+from zeroshelf import marks, system, undo
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.files import (
     earlier,
@@ -74,7 +74,7 @@ class _Application:
         actions = self.naming.actions()
         self._check_space(actions)
         if any(map(tagging.is_in_file, actions)):
-            with ExifTool() as self.exiftool:
+            with ExifTool(self.book.work) as self.exiftool:
                 return self._run(actions)
         return self._run(actions)
 
@@ -92,11 +92,13 @@ class _Application:
         return outcomes
 
     def _tell_cache(self) -> None:
-        """A picture with a tag in its file is known by another digest, and looks as it did."""
+        """A picture with a tag in its file is known by another digest, and looks as it did: its
+        embedding and the corrections of it hold for the new one."""
         entries = (entry for entry in self.book.past.entries.values() if entry.step == "done")
         if pairs := [pair for entry in entries if (pair := tagging.digests(entry))]:
             with Store.open() as store:
                 store.same_pixels(pairs)
+            marks.moved(pairs)
 
     def _check_space(self, actions: Sequence[Action]) -> None:
         if not os.path.isdir(self.plan.folder):
@@ -105,11 +107,19 @@ class _Application:
         ways = (
             (action.source, action.target, action.size)
             for action in actions
-            if (action.kind in ("copy", "move") or tagging.is_in_file(action))
+            if action.kind in ("copy", "move")
             and not (action.target in past and os.path.lexists(action.target))
         )
         advice = "make room, or sort with --as move, hardlink or symlink"
         space.check(ways, moving=self.plan.kind == "move", advice=advice)
+        begun = {target for target, entry in past.items() if entry.step == "done"}
+        rewritten = (
+            (action.source, action.target, action.size)
+            for action in actions
+            if tagging.is_in_file(action) and action.target not in begun
+        )
+        advice = "the originals are kept: make room, or leave --in-files out"
+        space.check(rewritten, moving=False, advice=advice)
 
     # --- one batch --------------------------------------------------------------------------
 
@@ -137,9 +147,9 @@ class _Application:
     ) -> Sequence[Action] | None:
         """The unit under other names, where its own may be why all of it failed."""
         try:
-            if any(
-                outcomes[a.target].status not in _BAD or transfer.exists(a.target) for a in unit
-            ):
+            if any(outcomes[action.target].status not in _BAD for action in unit):
+                return None
+            if any(a.kind in renaming.KINDS and transfer.exists(a.target) for a in unit):
                 return None
             return self.naming.other(unit, self._errors_of(unit))
         except OSError:
@@ -226,26 +236,30 @@ class _Application:
             else:
                 ready.append((action, part))
         try:
-            transfer.sync([part for _, part in ready if part])
+            system.sync([part for _, part in ready if part])
         except OSError as error:  # what is staged may not be on the disk: none of it gets its name
             for action, part in ready:
                 if part:
                     _drop(part)
                     outcomes[action.target] = self._failed(action, error)
         ready = [(action, part) for action, part in ready if action.target not in outcomes]
-        self._note_fingerprints([(action, part) for action, part in ready if part])
+        self._note_staged([(action, part) for action, part in ready if part])
         return ready
 
-    def _note_fingerprints(self, staged: Sequence[tuple[Action, str]]) -> None:
-        """Of what moves across file systems: by it a copy is known whose original is gone before
-        its line is on the disk, also where the copy has another time."""
-        events = []
+    def _note_staged(self, staged: Sequence[tuple[Action, str]]) -> None:
+        """Of what moves across file systems: by what a copy is known whose original is gone before
+        its line is on the disk, also where it has another time; and the mode that it didn't get."""
+        events: list[dict[str, object]] = []
         for action, part in staged:
-            if action.kind == "move" and action.digest is None:
-                with contextlib.suppress(OSError):
-                    found = transfer.fingerprint(part)
-                    if found is not None:
-                        events.append({"staged": action.target, "fingerprint": found.hex()})
+            if action.kind != "move":
+                continue
+            with contextlib.suppress(OSError):
+                found = transfer.fingerprint(part) if action.digest is None else None
+                mode = stat.S_IMODE(os.lstat(action.source).st_mode)
+                lost = mode if mode != stat.S_IMODE(os.lstat(part).st_mode) else None
+                if found is not None or lost is not None:
+                    digest = None if found is None else found.hex()
+                    events.append({"staged": action.target, "fingerprint": digest, "mode": lost})
         if events:
             self.book.sync(events)
 
@@ -350,7 +364,8 @@ class _Application:
             for folder in touched:
                 if folder not in seen and folder not in past.folders and folder not in past.times:
                     seen.add(folder)
-                    yield {"times": folder, "mtime_ns": os.stat(folder).st_mtime_ns}
+                    with contextlib.suppress(OSError):  # the action will fail, and say why
+                        yield {"times": folder, "mtime_ns": os.stat(folder).st_mtime_ns}
             for folder in reversed(missing):
                 yield {"folder": folder}
 
@@ -375,9 +390,9 @@ class _Application:
             return transfer.stage(action.source, action.target)
         if action.kind == "move":
             try:
-                transfer.rename(action.source, action.target)
+                system.rename(action.source, action.target)
             except OSError as error:
-                if error.errno != errno.EXDEV:
+                if not system.is_other_device(error):
                     raise
                 transfer.check_removable(action.source)
                 return transfer.stage(action.source, action.target)
@@ -388,11 +403,11 @@ class _Application:
         if change is not None:
             tagging.publish(part, action, change)
         elif action.kind == earlier.KIND:
-            os.unlink(action.target)
+            system.remove(action.target)
         elif action.kind in transfer.LINKS:
-            os.symlink(transfer.link_text(action, action.target), action.target)
+            system.symlink(transfer.link_text(action, action.target), action.target)
         elif action.kind == "hardlink":
-            os.link(action.source, action.target, follow_symlinks=False)
+            system.hard_link(action.source, action.target)
         elif part and action.kind == "move":
             transfer.publish(part, action.target, action.source)
             notes = _not_kept(action)
@@ -420,7 +435,7 @@ class _Application:
         if error.errno == errno.ENOSPC:
             self.full = True
         self.errors[action.target] = error.errno or 0
-        reason = error.strerror or str(error)
+        reason = system.reason(error, action.target)
         if error.errno in _NO_LINK.get(action.kind, ()):
             reason = f"{reason}: {ACROSS if action.kind == 'hardlink' else NO_LINKS}"
         return Outcome(action, "failed", reason)
@@ -476,7 +491,7 @@ def _is_done(entry: journal.Entry) -> bool:
     if action.kind == "move":
         if not transfer.same_content(action.target, action.source):
             return False  # edited since: neither of the two may go
-        transfer.sync_folder(os.path.dirname(action.target))
+        system.sync([os.path.dirname(action.target)])
         transfer.remove_original(action.source, action.target)
     return True
 

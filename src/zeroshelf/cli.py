@@ -108,11 +108,13 @@ def _complain(message: str) -> None:
 
 def _log(bug: Exception) -> str:
     """Write the traceback to a file of its own and return the file's path."""
-    import platformdirs
+    from zeroshelf import homes
 
-    folder = platformdirs.user_log_dir("zeroshelf")
-    path = os.path.join(folder, f"bug-{os.getpid()}.log")
     try:
+        folder = homes.logs()
+        if folder is None:
+            raise OSError
+        path = os.path.join(folder, f"bug-{os.getpid()}.log")
         os.makedirs(folder, exist_ok=True)
         with open(path, "w", encoding="utf-8", errors="backslashreplace") as log:
             log.write(f"zeroshelf {__version__}, Python {sys.version}\n")

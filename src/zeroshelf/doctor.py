@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from zeroshelf.labels import same, spoken
 from zeroshelf.records import Label, LabelSet, Model
 from zeroshelf.words.bank import bank
 from zeroshelf.words.prompts import Texts, asked, label_prompts, mean_vectors
-from zeroshelf.words.senses import context, sense, sense_fits, visible_senses
+from zeroshelf.words.senses import context, meanings, sense_fits, visible_senses
 from zeroshelf.words.wordnet import Synset, wordnet
 
 TWINS = 0.80  # centred cosine of two labels that the model can hardly tell apart
@@ -55,17 +57,18 @@ class Advice:
 def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
     """Advice before a run, in the order of the labels."""
     found: list[Advice] = []
-    meant = _meant(labels, texts)
-    for label in labels:
+    named, same_as = _named(labels), _same_as(labels)
+    unclear, kinds = _senses(labels, texts), _kinds(labels, texts)
+    for at, label in enumerate(labels):
         word = spoken(label.name)
         advice = (
-            _negation(label, word, labels)
+            _negation(label, word, named)
             or _list(label)
-            or _same(label, labels)
+            or _same(label, same_as[at])
             or _language(label, word, labels, model)
             or _abstract(label, word, labels)
-            or _senses(label, word, labels, texts)
-            or _kind(label, labels, meant)
+            or unclear.get(at)
+            or kinds.get(at)
         )
         if advice:
             found.append(advice)
@@ -76,7 +79,8 @@ def serious(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
     """What of that spoils a run whatever the pictures are: for those who didn't ask for advice.
     It takes some 20 ms, and no text that the scores don't ask for. One strange word among many may
     be a name that the model knows; where half are strange, it is another language."""
-    found = [_negation(one, spoken(one.name), labels) or _list(one) for one in labels]
+    named = _named(labels)
+    found = [_negation(one, spoken(one.name), named) or _list(one) for one in labels]
     foreign = [_language(one, spoken(one.name), labels, model) for one in labels]
     strange = [*filter(None, foreign)]
     if 2 * len(strange) >= len(labels):
@@ -97,16 +101,16 @@ def after(decisions: Decisions) -> tuple[Advice, ...]:
     labels, model = decisions.scores.labels, decisions.scores.model
     names = labels.names
     counts = np.bincount(decisions.chosen, minlength=len(names) + 1)
-    kept = int(counts[:-1].sum())
+    kept, same_as = int(counts[:-1].sum()), _same_as(labels)
     found = [
         _language(label, spoken(label.name), labels, model)
-        or _same(label, labels)
+        or _same(label, earlier)
         or Advice(
             (label.name,),
             "drew no picture",
             f"other words may help: {_line(label)}",
         )
-        for label, count in zip(labels, counts[:-1], strict=True)
+        for label, earlier, count in zip(labels, same_as, counts[:-1], strict=True)
         if not count and len(decisions)
     ]
     for name, count in zip(names, counts[:-1], strict=True):
@@ -119,12 +123,13 @@ def after(decisions: Decisions) -> tuple[Advice, ...]:
 
 def _together(found: Sequence[Advice]) -> tuple[Advice, ...]:
     """One piece of advice for all labels of which the same is said alone."""
-    made: dict[object, Advice] = {}
+    made: dict[object, list[Advice]] = {}
     for one in found:
-        key = one.problem if len(one.labels) == 1 else one
-        before = made.get(key)
-        made[key] = replace(before, labels=before.labels + one.labels) if before else one
-    return tuple(made.values())
+        made.setdefault(one.problem if len(one.labels) == 1 else one, []).append(one)
+    return tuple(
+        replace(alike[0], labels=tuple(name for one in alike for name in one.labels))
+        for alike in made.values()
+    )
 
 
 def shelves_to_add(decisions: Decisions, least: int = 10) -> tuple[tuple[str, int], ...]:
@@ -144,15 +149,20 @@ def shelves_to_add(decisions: Decisions, least: int = 10) -> tuple[tuple[str, in
     return tuple(sorted(many, key=lambda found: (-found[1], found[0])))
 
 
-def _negation(label: Label, word: str, labels: LabelSet) -> Advice | None:
+def _named(labels: LabelSet) -> dict[str, str]:
+    """What each label looks for, as `same` has it -> the first label that does."""
+    return {same(spoken(one.name)): one.name for one in reversed(labels.labels)}
+
+
+def _negation(label: Label, word: str, named: Mapping[str, str]) -> Advice | None:
     if label.prompts or not _NEGATION.search(word):
         return None
     bare = spoken(" ".join(_NEGATION.sub(" ", word).split()))
-    there = [one.name for one in labels if same(spoken(one.name)) == same(bare)]
+    there = named.get(same(bare))
     return Advice(
         (label.name,),
         "the model doesn't understand negations and will look for what is named",
-        f'leave it out: what doesn\'t fit {there[0]} goes to "other"'
+        f'leave it out: what doesn\'t fit {there} goes to "other"'
         if there
         else f"name what is there, and what is not wanted as a negative: !{bare}",
     )
@@ -202,17 +212,33 @@ def _abstract(label: Label, word: str, labels: LabelSet) -> Advice | None:
 
 def _in_bank(word: str) -> bool:
     """Is it among what pictures are known to show?"""
-    return any(one.name == word for one in bank())
+    return word in _bank_names()
 
 
-def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice | None:
-    if labels.language != "en" or label.words or label.prompts or context(label, labels):
-        return None
-    senses = [one for one in visible_senses(word) if one.lexname in _THINGS]
-    if len({one.lexname for one in senses}) < 2:
-        return None
-    fits = sense_fits(asked(label.name, labels), senses, label, labels, texts)
-    best = int(np.argmax(fits))
+@cache
+def _bank_names() -> frozenset[str]:
+    return frozenset(one.name for one in bank())
+
+
+def _senses(labels: LabelSet, texts: Texts) -> dict[int, Advice]:
+    """Row of a label -> advice, where its word has two senses or more that are hard to tell."""
+    words: dict[int, tuple[str, list[Synset]]] = {}
+    for at, label in enumerate(labels):
+        if labels.language != "en" or label.words or label.prompts or context(label, labels):
+            continue
+        senses = [one for one in visible_senses(spoken(label.name)) if one.lexname in _THINGS]
+        if len({one.lexname for one in senses}) > 1:
+            words[at] = asked(label.name, labels), senses
+    fits = sense_fits(list(words.values()), labels, texts)
+    found: dict[int, Advice] = {}
+    for (at, (_, senses)), fit in zip(words.items(), fits, strict=True):
+        if advice := _unclear(labels.labels[at], senses, fit):
+            found[at] = advice
+    return found
+
+
+def _unclear(label: Label, senses: Sequence[Synset], fits: Sequence[float]) -> Advice | None:
+    word, best = spoken(label.name), int(np.argmax(fits))
     rivals = [row for row, one in enumerate(senses) if one.lexname != senses[best].lexname]
     rival = max(rivals, key=lambda row: fits[row])
     rare, common = sorted(wordnet().often(word, senses[row].row) for row in (best, rival))
@@ -225,46 +251,62 @@ def _senses(label: Label, word: str, labels: LabelSet, texts: Texts) -> Advice |
     )
 
 
-def _meant(labels: LabelSet, texts: Texts) -> dict[str, Synset]:
-    """Label -> the sense of its name that is meant, where the name is asked and is in WordNet."""
-    named = [label for label in labels if labels.language == "en" and not label.prompts]
-    found = ((one.name, sense(asked(one.name, labels), one, labels, texts)) for one in named)
-    return {name: one for name, one in found if one is not None}
-
-
-def _kind(label: Label, labels: LabelSet, meant: Mapping[str, Synset]) -> Advice | None:
-    """A label that is a kind of another: "kitten" beside "cat", but not "cat/kitten"."""
-    if (mine := meant.get(label.name)) is None:
-        return None
-    first = _END.split(mine.gloss.lower(), maxsplit=1)[0].split()
-    for other in labels:
-        theirs = meant.get(other.name, mine)
-        if theirs == mine or label.name.startswith(f"{other.name}/"):
+def _kinds(labels: LabelSet, texts: Texts) -> dict[int, Advice]:
+    """Row of a label -> advice, where it is a kind of another: "kitten" beside "cat", but not
+    "cat/kitten"."""
+    if labels.language != "en":
+        return {}
+    rows = [at for at, label in enumerate(labels) if not label.prompts]
+    pairs = [(asked(one.name, labels), one) for one in (labels.labels[at] for at in rows)]
+    meant = dict(zip(rows, meanings(pairs, labels, texts), strict=True))
+    by_sense: dict[int, list[int]] = defaultdict(list)  # row of WordNet -> rows of labels
+    by_word: dict[str, list[int]] = defaultdict(list)
+    for at, label in enumerate(labels):
+        if (one := meant.get(at)) is not None:
+            by_sense[one.row].append(at)
+            by_word[asked(label.name, labels).lower()].append(at)
+    found: dict[int, Advice] = {}
+    for at, mine in meant.items():
+        if mine is None:
             continue
-        if theirs.row in wordnet().above(mine.row) or asked(other.name, labels).lower() in first:
-            return Advice(
-                (label.name, other.name),
-                "the first is a kind of the second, and such a picture fits both",
-                f"make them one, {_line(other, label.name)}, or a shelf in the other: "
-                f'"{other.name}/{label.name}"',
-            )
-    return None
+        label = labels.labels[at]
+        first = _END.split(mine.gloss.lower(), maxsplit=1)[0].split()
+        above = {other for row in wordnet().above(mine.row) for other in by_sense.get(row, ())}
+        above.update(other for word in first for other in by_word.get(word, ()))
+        for other in (labels.labels[row] for row in sorted(above) if meant[row] != mine):
+            if not label.name.startswith(f"{other.name}/"):
+                found[at] = _kind(label, other)
+                break
+    return found
 
 
-def _same(label: Label, labels: LabelSet) -> Advice | None:
+def _kind(label: Label, other: Label) -> Advice:
+    return Advice(
+        (label.name, other.name),
+        "the first is a kind of the second, and such a picture fits both",
+        f"make them one, {_line(other, label.name)}, or a shelf in the other: "
+        f'"{other.name}/{label.name}"',
+    )
+
+
+def _same(label: Label, earlier: Label | None) -> Advice | None:
     """A label that says the same as one before it, "cats" after "cat", never draws a picture."""
-    for other in labels:
-        if other is label:
-            return None
-        if _one(other, label, labels):
-            return Advice((other.name, label.name), "ask for the same", "make them one label")
-    return None
+    if earlier is None:
+        return None
+    return Advice((earlier.name, label.name), "ask for the same", "make them one label")
 
 
-def _one(a: Label, b: Label, labels: LabelSet) -> bool:
-    """Are both asked in the same words, and in the same sense as far as the shelf above tells?"""
-    asked_alike = label_prompts(a, labels) == label_prompts(b, labels)
-    return asked_alike and context(a, labels) == context(b, labels)
+def _same_as(labels: LabelSet) -> list[Label | None]:
+    """Of each label the first before it that is asked alike."""
+    first: dict[object, Label] = {}
+    earlier = [first.setdefault(_asking(label, labels), label) for label in labels]
+    return [None if one is label else one for one, label in zip(earlier, labels, strict=True)]
+
+
+def _asking(label: Label, labels: LabelSet) -> tuple[object, ...]:
+    """Equal for two labels that are asked in the same words, and in the same sense as far as the
+    shelf above tells."""
+    return tuple(map(tuple, label_prompts(label, labels))), context(label, labels)
 
 
 def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:
@@ -277,6 +319,7 @@ def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:
     vectors = vectors - texts([negative.prompt for negative in bank()]).mean(axis=0)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     cosines = np.triu(vectors @ vectors.T, k=1)
+    asking = [_asking(label, labels) for label in labels]
     return [
         Advice(
             (labels.names[a], labels.names[b]),
@@ -284,7 +327,7 @@ def _twins(labels: LabelSet, texts: Texts) -> list[Advice]:
             "make them one label, or give each words of its own",
         )
         for a, b in np.argwhere(cosines >= TWINS)
-        if not _one(labels.labels[a], labels.labels[b], labels)  # that is `_same`
+        if asking[a] != asking[b]  # that is `_same`
     ]
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
+from zeroshelf import system
 from zeroshelf.corrections import renamed
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Corrections, Label, LabelSet, Question
@@ -48,7 +49,7 @@ class Edited:
         """All that was said by now, in a run of `folder` that began with `first`."""
         before = renamed(first, self.renamed)
         placed, accepted = (
-            {os.path.join(folder, path): shelf for path, shelf in moves.items()}
+            {system.below(folder, path): shelf for path, shelf in moves.items()}
             for moves in (self.placed, self.learnt)
         )
         kept = {path: shelf for path, shelf in before.placed.items() if path not in accepted}
@@ -148,7 +149,7 @@ class Log:
             try:
                 while lines:
                     lines = lines[self._file.write(lines) :]
-                os.fsync(self._file.fileno())
+                system.sync_open(self._file.fileno())
             except OSError as error:
                 self._file.truncate(start)
                 raise UserError(

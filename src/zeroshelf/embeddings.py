@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import pictures
+from zeroshelf import pictures, system
 from zeroshelf.errors import Unreadable
 from zeroshelf.flaws import flaw
 from zeroshelf.preprocess import to_pixels
@@ -35,7 +35,7 @@ from zeroshelf.store import Embedded, Store
 
 BANK_TEXTS = "texts.npz"  # beside a model that is shipped
 FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost
-FLUSH_TEXTS = 128  # texts that it takes at once; the bank's 3,600 take a large model minutes
+FLUSH_TEXTS = 256  # texts that it takes at once; the bank's 3,600 take a large model minutes
 
 
 def embed_batch(
@@ -143,7 +143,10 @@ def text_embedder(
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
             known.update(store.texts(model.digest, missing))
-        unknown = [text for text in missing if text not in known]
+        # of like length together, so that the model pads none much
+        unknown = sorted((text for text in missing if text not in known), key=len)
+        if progress and len(unknown) > FLUSH_TEXTS:
+            progress("texts", 0, len(unknown))
         for start in range(0, len(unknown), FLUSH_TEXTS):
             some = unknown[start : start + FLUSH_TEXTS]
             made = dict(zip(some, encoder.embed_texts(some), strict=True))
@@ -183,7 +186,7 @@ def _work(
     """The answers for the rows `todo`, with no more than a few batches under way."""
     if not todo:
         return
-    count = workers or len(os.sched_getaffinity(0))
+    count = workers or system.processors()
     size = max(1, min(encoder.batch_size, len(todo) // (4 * count)))  # small work, small batches
     with ThreadPoolExecutor(count, thread_name_prefix="embed") as pool:
         under_way: deque[Future[list[_Answer]]] = deque()

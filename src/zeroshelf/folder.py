@@ -14,16 +14,15 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from zeroshelf import checks, system
 from zeroshelf.errors import UserError
-from zeroshelf.files import companions, extras, kinds, left_out, others, places
+from zeroshelf.files import companions, extras, kinds, left_out, names, others, places
 from zeroshelf.records import Folder, Ignored, Picture, Skipped
 
 _SUFFIXES = kinds.PICTURE_SUFFIXES | kinds.VIDEO_SUFFIXES | kinds.RAW_SUFFIXES
 
 _STUBS = (".icloud", ".nextcloud", ".owncloud")  # .a.heic.icloud stands for one in a cloud
 _IN_THE_CLOUD = "only a placeholder: the picture itself is in the cloud"
-
-_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(slots=True)
@@ -37,9 +36,10 @@ class _Found:
 def root_of(folder: str | os.PathLike[str]) -> str:
     """The absolute path of a folder as a person names it. Raises `UserError` for an empty name,
     which would be the current folder: a script's variable that nobody set."""
-    if not os.fspath(folder):
+    path = checks.path(folder, "the folder")
+    if not path:
         raise UserError("the folder's name is empty: give its path, or . for this one")
-    return os.path.abspath(os.path.expanduser(os.fspath(folder)))
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def scan(
@@ -181,18 +181,20 @@ class _Excluder:
         self._unmatched = dict.fromkeys(patterns)
         names = [regex for p, regex in self._patterns.items() if not _is_of_path(p)]
         paths = [regex for p, regex in self._patterns.items() if _is_of_path(p)]
-        self._name = re.compile("|".join(names) or r"(?!)")
-        self._path = re.compile("|".join(paths) or r"(?!)")
+        self._case = re.IGNORECASE if system.WINDOWS else re.NOFLAG
+        self._name = re.compile("|".join(names) or r"(?!)", self._case)
+        self._path = re.compile("|".join(paths) or r"(?!)", self._case)
 
     def __call__(self, path: str) -> bool:
         if not self._patterns:
             return False
-        slashed = path.replace(os.sep, "/")
+        slashed = system.slashed(path)
         name = slashed.rpartition("/")[2]
         if not (self._name.match(name) or self._path.match(slashed)):
             return False
         for pattern in tuple(self._unmatched):
-            if re.match(self._patterns[pattern], slashed if _is_of_path(pattern) else name):
+            held = slashed if _is_of_path(pattern) else name
+            if re.match(self._patterns[pattern], held, self._case):
                 del self._unmatched[pattern]
         return True
 
@@ -201,11 +203,11 @@ class _Excluder:
 
 
 def _regex(pattern: str) -> str:
-    return fnmatch.translate(pattern.replace(os.sep, "/").strip("/"))
+    return fnmatch.translate(system.slashed(pattern).strip("/"))
 
 
 def _is_of_path(pattern: str) -> bool:
-    return "/" in pattern.replace(os.sep, "/").strip("/")
+    return "/" in system.slashed(pattern).strip("/")
 
 
 def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Found) -> None:
@@ -259,33 +261,26 @@ def _sort_in(picture: Picture, found: _Found) -> None:
 
 def _head(path: str) -> tuple[bytes, os.stat_result]:
     """Not blocked by a FIFO that took the file's place since the listing."""
-    descriptor = os.open(path, _OPEN)
+    descriptor = os.open(path, system.READ_FLAGS)
     try:
         at = os.fstat(descriptor)
-        if not stat.S_ISREG(at.st_mode) or _is_placeholder(at):
+        if not stat.S_ISREG(at.st_mode) or system.is_placeholder(at):
             return b"", at
         return os.read(descriptor, kinds.HEAD), at
     finally:
         os.close(descriptor)
 
 
-def _is_placeholder(at: os.stat_result) -> bool:
-    """True where reading would fetch the file from a cloud (macOS dataless, Windows recall)."""
-    if getattr(at, "st_flags", 0) & 0x40000000:
-        return True
-    return bool(getattr(at, "st_file_attributes", 0) & (0x1000 | 0x40000 | 0x400000))
-
-
 def _why_not(head: bytes, at: os.stat_result, suffix: str) -> str | None:
     """Why a file that is named like a picture is none; None where its name promised nothing."""
-    if _is_placeholder(at):
+    if system.is_placeholder(at):
         return _IN_THE_CLOUD if suffix in _SUFFIXES else None
     if suffix not in kinds.PICTURE_SUFFIXES:
         return None
     if not at.st_size:
         return "empty file"
     if not any(head):
-        hole = not getattr(at, "st_blocks", 1)
+        hole = system.allocated(at) == 0
         return "holds no data: a hole or a placeholder" if hole else "begins with zeros only"
     return "named like a picture, but its content is none"
 
@@ -297,7 +292,7 @@ def _look_at_link(path: str, suffix: str, root: str, found: _Found) -> None:
     target = os.path.realpath(path)
     if not os.path.exists(target):
         found.skipped.append(Skipped(path, "a link that leads nowhere"))
-    elif os.path.commonpath([os.path.realpath(root), target]) == os.path.realpath(root):
+    elif target == (real := os.path.realpath(root)) or names.inside(target, real):
         found.left_out[left_out.LINK] += 1  # the picture itself is seen where it lies
     else:
         found.skipped.append(Skipped(path, "a link that leads out of the folder: not followed"))

@@ -12,9 +12,11 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Label, LabelSet
 
@@ -46,21 +48,62 @@ def parse(labels: Sequence[str] | Mapping[str, Sequence[str] | str | None] | Lab
     {"dog": ["puppy"]}             the same as "dog=puppy"
     """
     if isinstance(labels, LabelSet):
-        return labels
-    if isinstance(labels, str):
-        raise UserError(f"labels: give a list of labels, not one text: [{labels!r}]")
+        return _typed(labels)
     made: list[Label] = []
     negatives: list[str] = []
+    written: list[tuple[str, Sequence[str]]]
     if isinstance(labels, Mapping):
-        written = [
-            (str(name), (words,) if isinstance(words, str) else tuple(words or ()))
-            for name, words in labels.items()
-        ]
+        written = [(_text(name), _words(words)) for name, words in labels.items()]
     else:
-        written = [_split(_text(text)) for text in labels]
+        written = [_split(_text(text)) for text in checks.each(labels, "labels", _any)]
     for name, words in written:
         _add(name, words, made, negatives)
     return _checked(LabelSet(tuple(made), negatives=tuple(negatives)))
+
+
+def _words(words: object) -> list[str]:
+    if words is None:
+        return []
+    return [words] if isinstance(words, str) else checks.texts(words, "the words of a label")
+
+
+def _any(item: object, what: str) -> Any:
+    return item
+
+
+def _typed(labels: LabelSet) -> LabelSet:
+    """A label set as somebody made it, with tuples for its lists. Raises `UserError` where a field
+    is of another type, or two labels or the shelf "other" have one name."""
+    made: list[Label] = []
+    for label in checks.each(labels.labels, "LabelSet.labels", _any):
+        checks.instance(label, Label, "each of LabelSet.labels")
+        _text(label.name)
+        threshold = label.threshold
+        if threshold is not None:
+            threshold = checks.probability(threshold, f"the threshold of {label.name!r}")
+        words, prompts = (
+            tuple(checks.texts(getattr(label, key), f"the {key} of {label.name!r}"))
+            for key in ("words", "prompts")
+        )
+        made.append(replace(label, words=words, prompts=prompts, threshold=threshold))
+    names = [same(label.name) for label in made]
+    if not made:
+        raise UserError("no labels: name at least one shelf, for example cat")
+    for number, name in enumerate(names):
+        if name == OTHER or name in names[:number]:
+            raise UserError(f"there is a shelf {made[number].name!r} already: name another one")
+    for key in ("kind", "language"):
+        if (value := getattr(labels, key)) is not None or key == "language":
+            checks.text(value, f"LabelSet.{key}")
+    templates, negatives = (
+        tuple(checks.texts(getattr(labels, key), f"LabelSet.{key}"))
+        for key in ("templates", "negatives")
+    )
+    for template in templates:
+        if template.count("{}") != 1:
+            raise UserError(f'template {template!r} must hold "{{}}" once, for the label')
+    typed = replace(labels, labels=tuple(made), templates=templates, negatives=negatives)
+    return labels if typed == labels else typed
 
 
 def _add(name: str, words: Sequence[object], made: list[Label], negatives: list[str]) -> None:
@@ -185,7 +228,7 @@ def _split(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _text(text: object) -> str:
     if not isinstance(text, str):
-        raise UserError(f"{text!r} isn't text; put it in quotes")
+        raise UserError(f"{checks.described(text)} isn't text; put it in quotes")
     text = " ".join(_as_typed(text).split())
     if not text:
         raise UserError("a label or one of its words is empty")

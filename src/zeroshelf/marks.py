@@ -8,6 +8,7 @@ corrections of a label set and a model are stored under the user's runs and foun
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from blake3 import blake3
 
-from zeroshelf import runs
+from zeroshelf import runs, system
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Correction, Corrections, LabelSet, Model
 
@@ -86,6 +87,26 @@ def load_run(record: str, model: Model) -> Corrections:
     return Corrections(**found)
 
 
+def moved(pairs: Iterable[tuple[bytes, bytes]]) -> None:
+    """Stored corrections of pictures whose files have another content now and show the same: from
+    the first digest of each pair to the second. What can't be read or written stays as it is."""
+    new = {old.hex(): now.hex() for old, now in pairs}
+    folder = os.path.join(runs.root(), "marks")
+    for name in os.listdir(folder) if new and os.path.isdir(folder) else ():
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            with open(path, encoding="ascii") as file:
+                head, *rows = map(json.loads, file)
+            if not any(row.get("digest") in new for row in rows):
+                continue
+            rows = [row | {"digest": new.get(row["digest"], row["digest"])} for row in rows]
+            with open(path + ".part", "w", encoding="ascii") as file:
+                file.writelines(json.dumps(row) + "\n" for row in (head, *rows))
+                file.flush()
+                system.sync_open(file.fileno())
+            os.replace(path + ".part", path)
+
+
 def _write(path: str, kind: str, rows: Iterable[Row], model: Model) -> None:
     lines = [json.dumps(row) + "\n" for row in rows]
     try:
@@ -99,7 +120,7 @@ def _write(path: str, kind: str, rows: Iterable[Row], model: Model) -> None:
             file.write(json.dumps(header) + "\n")
             file.writelines(lines)
             file.flush()
-            os.fsync(file.fileno())
+            system.sync_open(file.fileno())
         os.replace(path + ".part", path)
     except OSError as error:
         raise UserError(f"the corrections can't be written to {path}: {error.strerror}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from zeroshelf import system
 from zeroshelf.files import journal
 from zeroshelf.files.journal import Entry
 
@@ -36,7 +37,7 @@ def drop(record: str) -> tuple[int, list[tuple[str, str]]]:
                 left.append((backup, f"{entry.action.target} is gone: this is all that is left"))
                 continue
             try:
-                os.unlink(backup)
+                system.remove(backup)
                 gone += 1
             except OSError as error:
                 left.append((backup, error.strerror or str(error)))

@@ -19,6 +19,7 @@ import numpy as np
 from blake3 import blake3
 from PIL import Image, ImageFile, Jpeg2KImagePlugin, JpegImagePlugin
 
+from zeroshelf import system
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import codecs, foreign, kinds, repairs, unusual
 from zeroshelf.files.depth import scaled
@@ -80,7 +81,7 @@ def read(path: str) -> Content:
         with file:
             head = file.read(kinds.HEAD)
             if kinds.of(head, os.path.splitext(path)[1].lower()) == kinds.VIDEO:
-                if 0 < getattr(at, "st_blocks", 0) * 512 < at.st_size // 2:  # films don't compress
+                if 0 < (system.allocated(at) or 0) < at.st_size // 2:  # films don't compress
                     raise Unreadable("most of it is a hole: it was never written to the end")
                 return Film(path, at.st_size, at.st_mtime_ns)
             if at.st_size > MAX_BYTES:
@@ -108,8 +109,7 @@ def digest(content: Content) -> bytes:
 
 def _open(path: str) -> tuple[FileIO, os.stat_result]:
     """Not blocked by a FIFO."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = open(os.open(path, flags), "rb", buffering=0)  # noqa: SIM115  # the caller closes it
+    file = open(os.open(path, system.READ_FLAGS), "rb", buffering=0)  # noqa: SIM115  # the caller closes it
     at = os.fstat(file.fileno())
     if not stat.S_ISREG(at.st_mode):
         file.close()

@@ -6,7 +6,9 @@ the same plan; a second sort of the same folder finds its own work and plans not
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ import numpy as np
 
 from zeroshelf import decisions as deciding
 from zeroshelf import folder as scanning
+from zeroshelf import system
 from zeroshelf.counting import counted
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import Unreadable, UserError
@@ -136,6 +139,7 @@ def make(
             tally["refused"] += usual != os.path.basename(picture.path)
             tally["renamed"] += names_of_unit[0] != usual
             tally["across"] += kind == "hardlink" and folders.across(picture.path, shelf.path)
+            tally["stuck"] += kind == "move" and folders.is_closed(os.path.dirname(picture.path))
         wanted |= {os.path.join(shelf.path, name) for name in names_of_unit}
         for i in fresh:
             shelf.take(names_of_unit[i], os.path.dirname(picture.path))
@@ -173,6 +177,10 @@ _NOTES = {
         "refused; use --as copy or --as symlink",
         "lie on another file system than their shelf: hard links can't lead there, so they will be "
         "refused; use --as copy or --as symlink",
+    ),
+    "stuck": (
+        "lies in a folder that may not be changed, so it can't be moved; use --as copy",
+        "lie in folders that may not be changed, so they can't be moved; use --as copy",
     ),
     "removed": (
         "file that an earlier run put on another shelf is removed from there (--keep-earlier: "
@@ -226,7 +234,7 @@ def tags(
         if target is not None:
             taken.add(names.key(target))
         targets = [target]
-        if in_files and picture.format in metadata.FORMATS and not path.lower().endswith(".xmp"):
+        if in_files and _takes_tags(path):
             targets = [target] if target in picture.companions else []
             targets.append(path)
         elif target is None:
@@ -235,7 +243,7 @@ def tags(
         written = {(one.target, tag) for one in made for tag in one.label.splitlines()}
         before = len(actions)
         for at in filter(None, targets):
-            there = _tags_in(at, picture)
+            there = _tags_in(at, path)
             missing = "\n".join(tag for tag in tags if tag not in there)
             wrong = [tag for tag in sorted(there - set(tags)) if (at, tag) in written]
             replaced += bool(wrong)
@@ -324,11 +332,21 @@ def _is_tagged(picture: Picture, prefix: str) -> bool:
         return False
 
 
-def _tags_in(path: str, picture: Picture) -> set[str]:
+def _takes_tags(path: str) -> bool:
+    """True where tags can be written into the picture's own file. A run that was opened again
+    doesn't know what its pictures are."""
+    try:
+        known = picture_tags.format_of(path) in metadata.FORMATS
+    except OSError:
+        return False  # apply will say why
+    return known and not path.lower().endswith(".xmp")
+
+
+def _tags_in(path: str, picture: str) -> set[str]:
     """The tags in a sidecar, or in the picture itself."""
     try:
-        if path == picture.path:
-            xmp = metadata.read(path, picture.format).xmp
+        if path == picture:
+            xmp = metadata.read(path, picture_tags.format_of(path) or "").xmp
             return set() if xmp is None else sidecars.tags(xmp)
         with open(path, "rb") as file:
             return sidecars.tags(file.read())
@@ -357,10 +375,12 @@ def _allows(plan: Plan, kind: ActionKind) -> bool:
 def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
     """Raises `UserError` where no plan can work: cheap, so ask before the pictures are read."""
     above = destination
-    while not os.path.lexists(above):
+    while not os.path.lexists(above) and os.path.dirname(above) != above:
         above = os.path.dirname(above)
     if not os.path.isdir(above):
         raise UserError(f"{above} is no folder: give one with --to")
+    if kind in transfer.LINKS:
+        _check_symlinks(folder, destination, kind)
     above = transfer.existing_parent(destination)
     if kind == "move" and (library := left_out.library_around(os.path.realpath(folder))):
         raise UserError(
@@ -379,6 +399,22 @@ def check_destination(folder: str, destination: str, kind: ActionKind) -> None:
         raise UserError(
             f"hard links can't lead from {folder} to {destination}: two file systems, or one that "
             "is mounted twice; use --as copy or --as symlink"
+        )
+
+
+def _check_symlinks(folder: str, destination: str, kind: ActionKind) -> None:
+    why_not = None
+    with (
+        contextlib.suppress(OSError),  # then the first link says it
+        tempfile.TemporaryDirectory(prefix="zeroshelf-") as scratch,
+    ):
+        why_not = system.why_no_symlinks(scratch)
+    if why_not:
+        raise UserError(f"no links can be made: {why_not}")
+    if kind == "relative-symlink" and not system.has_relative(folder, destination):
+        raise UserError(
+            f"no relative link leads from {destination} to {folder}: they lie on two drives; use "
+            "--as symlink or --as copy"
         )
 
 
@@ -441,6 +477,7 @@ class _Folders:
     def __init__(self) -> None:
         self._identities: dict[str, places.Identity | None] = {}
         self._mounts: dict[str, mounts.Mount] = {}
+        self._closed: dict[str, bool] = {}
 
     def same(self, one: str, other: str) -> bool:
         """True for two paths of one folder. A link may lead to it."""
@@ -455,6 +492,12 @@ class _Folders:
             return self._mount(os.path.dirname(path)) != self._mount(shelf)
         except OSError:
             return False  # apply will say why
+
+    def is_closed(self, folder: str) -> bool:
+        """True where nothing can be moved out of it."""
+        if folder not in self._closed:
+            self._closed[folder] = os.path.isdir(folder) and not system.may_write(folder)
+        return self._closed[folder]
 
     def _identity(self, folder: str) -> places.Identity | None:
         if folder not in self._identities:

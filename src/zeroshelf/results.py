@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeAlias
@@ -113,7 +114,8 @@ def read_jsonl(path: str) -> Iterator[Row]:
 
 def write_csv(rows: Iterable[Row], path: str) -> None:
     """For a spreadsheet: no cell is a formula, whatever a label or a file name begins with."""
-    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    errors = sys.getfilesystemencodeerrors()  # Windows' lone surrogates stand for no bytes
+    with open(path, "w", encoding="utf-8", errors=errors, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for row in rows:

@@ -6,6 +6,7 @@ The command line, the notebook and other people's programs use these same object
 from __future__ import annotations
 
 import os
+import re
 import time
 import warnings
 from collections import Counter
@@ -13,11 +14,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import get_args
 
 import numpy as np
 
 from zeroshelf import apply as application
 from zeroshelf import (
+    checks,
     corrections,
     duplicates,
     edits,
@@ -29,6 +32,7 @@ from zeroshelf import (
     results,
     runs,
     sheet,
+    system,
 )
 from zeroshelf import decisions as deciding
 from zeroshelf import embeddings as embedding
@@ -97,8 +101,14 @@ def classify(
     """
     start = time.monotonic()
     wanted = labelling.parse(labels)
-    _check_threshold(threshold)
+    threshold = _threshold(threshold)
     root = scanning.root_of(folder)
+    model = None if model is None else checks.path(model, "model")
+    device = None if device is None else checks.text(device, "device")
+    exclude = checks.texts(exclude, "exclude")
+    leave_out = checks.paths(leave_out, "leave_out")
+    checks.flag(marks, "marks")
+    _check_helpers(encoder, store, progress, warn)
     given, encoder = encoder, encoder or models.load(models.find(model), device, warn=warn)
     if progress:
         progress("looking", 0, 0)
@@ -141,6 +151,8 @@ def reopen(
     record or the cache no longer holds it.
     """
     start = time.monotonic()
+    _check_helpers(encoder, store, progress)
+    checks.flag(edited, "edited")
     if progress:
         progress("opening", 0, 0)
     found = runs.find(run)
@@ -288,6 +300,7 @@ class Run:
 
     def find_near_duplicates(self, progress: Progress | None = None) -> tuple[tuple[int, ...], ...]:
         """The same, looked for once: a minute and more where there are many pictures."""
+        checks.function(progress, "progress")
         if self._near_duplicates is None:
             self._near_duplicates = duplicates.groups(
                 self.embeddings, self._store.thumbnails, progress
@@ -322,7 +335,7 @@ class Run:
 
     def shelf(self, label: str) -> list[Decision]:
         """The decisions for one label or for "other", the most probable first."""
-        if label not in (*self.labels.names, OTHER):
+        if checks.text(label, "label") not in (*self.labels.names, OTHER):
             raise UserError(f"no label {label!r} in this run; there are {', '.join(self.counts)}")
         rows = [row for row, name in enumerate(self.decisions.labels) if name == label]
         found = [self.decisions[row] for row in rows]
@@ -333,7 +346,7 @@ class Run:
 
         Corrections stay: those under a label that is gone wait until there is that label again.
         """
-        _check_threshold(threshold)
+        threshold = _threshold(threshold)
         question = replace(self.question, labels=labelling.parse(labels), threshold=threshold)
         return self.again(question, self.corrections)
 
@@ -342,8 +355,9 @@ class Run:
         with the same content, are where they were put, and the rest follows what can be learnt from
         them. Corrections add up. `relabel`, `save` and `reopen` keep them."""
         names = (*self.labels.names, OTHER)
+        marks = checks.mapping(marks, "marks", 'a mapping, {"a.jpg": "cat"}')
         for label in marks.values():
-            if label not in names:
+            if checks.text(label, "a label") not in names:
                 raise UserError(f"no label {label!r} in this run; there are {', '.join(names)}")
         here = self.embeddings
         given = {
@@ -356,6 +370,10 @@ class Run:
     def again(self, question: Question, said: Corrections, *, saved: Saved | None = None) -> Run:
         """The same pictures under another question or other corrections: what every other way to a
         changed run goes through. `saved`: the record that goes on to be this run's."""
+        checks.record(question, Question, "question")
+        checks.instance(said, Corrections, "said")
+        if saved is not None:
+            checks.instance(saved, Saved, "saved")
         return _answer(
             question,
             self.embeddings,
@@ -383,6 +401,8 @@ class Run:
 
     def following(self, known: Mapping[str, Correction]) -> Decisions:
         """What the model says after the corrections `known`, digest in hex -> correction."""
+        for one in checks.mapping(known, "known", "a mapping of digests to corrections").values():
+            checks.instance(one, Correction, "each of known")
         return corrections.follow(
             self.embeddings,
             self.uncorrected,
@@ -394,12 +414,14 @@ class Run:
 
     def corrected(self, names: Sequence[str]) -> dict[int, int]:
         """Row -> column in `names` of the pictures that were corrected, here or in earlier runs."""
+        names = checks.texts(names, "names")
         return corrections.rows_of(self.embeddings, self.corrections.followed, names)
 
     def ask(self, count: int = 20) -> list[Decision]:
         """The pictures about which a person's word would help most."""
         from zeroshelf import ask
 
+        count = checks.count(count, "count")
         decided = self.decisions
         marked = sorted(decided.placed)
         rows = ask.ask(self.embeddings.vectors, decided.probabilities, marked, count)
@@ -408,12 +430,18 @@ class Run:
     def _rows_of(self, paths: Iterable[str]) -> list[int]:
         place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
         try:
-            return [place[os.path.join(self.question.folder, path)] for path in paths]
+            return [
+                place[system.below(self.question.folder, checks.path(path, "a picture"))]
+                for path in paths
+            ]
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} is no picture of this run") from None
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """N texts -> (N, D), rows of length 1: what pictures are looked for by."""
+        texts = checks.texts(texts, "texts")
+        if not texts:
+            return np.empty((0, self.model.dim), np.float32)
         return embedding.text_embedder(self._encoder, self._store)(texts)
 
     def plan(
@@ -437,6 +465,14 @@ class Run:
         links and tags by which earlier runs with the same labels put a picture on another shelf go
         from there, unless somebody has changed them since; a run's undo brings them back.
         """
+        checks.choice(action, "action", get_args(ActionKind))
+        for flag, what in (
+            (several, "several"),
+            (replace_earlier, "replace_earlier"),
+            (in_files, "in_files"),
+        ):
+            checks.flag(flag, what)
+        prefix = checks.text(prefix, "prefix")
         if to is None and action not in ("tag", "untag"):
             raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
         if several and action == "move":
@@ -461,15 +497,20 @@ class Run:
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""
+        checks.plan(planned)
+        checks.function(progress, "progress")
         self.saved = saved = Saved(*runs.new(planned), planned)
-        asked.save(saved.record, self.question)
-        ignored.save(saved.record, self.ignored)
-        remembered.save_run(saved.record, self.corrections, self.model)
+        with runs.writing(saved.record):
+            asked.save(saved.record, self.question)
+            ignored.save(saved.record, self.ignored)
+            remembered.save_run(saved.record, self.corrections, self.model)
         return self.write(saved.record, planned, progress)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
         """Carry out `planned`, never overwriting. The same plan again goes on where it was stopped;
         another one begins a record of its own."""
+        checks.plan(planned)
+        checks.function(progress, "progress")
         if self.saved is None or planned != self.saved.plan:
             self.save(planned)
         assert self.record is not None
@@ -477,6 +518,7 @@ class Run:
 
     def undo(self, progress: Progress | None = None) -> list[Outcome]:
         """Put everything back that `apply` did, but what has changed since."""
+        checks.function(progress, "progress")
         if self.record is None:
             raise UserError("this run has done nothing yet, so there is nothing to undo")
         return undoing.undo(self.record, progress)
@@ -487,11 +529,18 @@ class Run:
         planned: Plan | None = None,
         progress: Progress | None = None,
     ) -> Written:
-        """Write the report, the contact sheet and the results into the folder `to`."""
+        """Write the report, the contact sheet and the results into the folder `to`. Raises
+        `UserError` where it can't be written."""
+        folder = scanning.root_of(to)
+        if planned is not None:
+            checks.plan(planned)
         self.find_near_duplicates(progress)
         if progress:
             progress("writing", 0, 0)
-        folder = os.path.abspath(os.fspath(to))
+        with runs.writing(folder):
+            return self._write(folder, planned)
+
+    def _write(self, folder: str, planned: Plan | None) -> Written:
         os.makedirs(folder, exist_ok=True)
         paths = Written(
             *(
@@ -512,7 +561,7 @@ class Run:
 
     def show(self, each: int = 12) -> str:
         """The figure as HTML: up to `each` pictures under their label, the most probable first."""
-        return sheet.html(self._groups(each), self.thumbnails)
+        return sheet.html(self._groups(checks.count(each, "each")), self.thumbnails)
 
     def _repr_html_(self) -> str:
         return self.show()
@@ -552,13 +601,23 @@ class Run:
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Digests in hex -> small JPEGs."""
+        for digest in (digests := checks.texts(digests, "digests")):
+            if not re.fullmatch("([0-9a-fA-F]{2})*", digest):
+                raise checks.refuse("each of digests", "in hex", digest)
         found = self._store.thumbnails([bytes.fromhex(digest) for digest in digests])
         return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
 
 
-def _check_threshold(threshold: float | None) -> None:
-    if threshold is not None and not labelling.is_probability(threshold):
-        raise UserError(f"threshold {threshold!r} must be a number from 0 to 1")
+def _threshold(given: object) -> float | None:
+    return None if given is None else checks.probability(given, "threshold")
+
+
+def _check_helpers(encoder: object, store: object, *functions: object) -> None:
+    checks.encoder(encoder)
+    if store is not None and not isinstance(store, Store):
+        raise checks.refuse("store", "a Store (zeroshelf.store) or None", store)
+    for one in functions:
+        checks.function(one, "progress or warn")
 
 
 def _answer(
@@ -584,7 +643,7 @@ def _answer(
         scores, advice = before.decisions.scores, before.advice
     else:
         known = None if before is None else before.decisions.scores
-        scores = score(embedded, question.labels, texts, known)
+        scores = score(embedded, question.labels, texts, known, progress)
         advice = serious(question.labels, encoder.model, texts)
     decided = deciding.decide(scores, threshold=question.threshold, offset=question.offset)
     decided = corrections.follow(

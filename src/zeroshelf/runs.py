@@ -9,13 +9,11 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import platformdirs
-
-from zeroshelf import edits
+from zeroshelf import checks, edits, homes, originals, system
 from zeroshelf import question as request
 from zeroshelf.errors import UserError
 from zeroshelf.files import journal, lock, mounts, names, places, planfile
@@ -44,37 +42,47 @@ class RunRecord:
     def when(self) -> datetime:
         """When the run's record was begun."""
         try:
-            return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S").astimezone()
+            begun = datetime.strptime(self.id[:15] + "+0000", "%Y%m%d-%H%M%S%z")
+            return begun.astimezone()
         except ValueError:  # no such date
             return datetime.fromtimestamp(os.stat(self.record).st_mtime).astimezone()
 
 
 def root() -> str:
-    """In the user's state folder, or the folder that ZEROSHELF_RUNS names."""
-    state = platformdirs.user_state_dir("zeroshelf", False)
-    return os.path.abspath(os.environ.get("ZEROSHELF_RUNS") or os.path.join(state, "runs"))
+    """In the user's state folder, or the folder that ZEROSHELF_RUNS names. Raises `UserError`."""
+    return homes.runs()
 
 
 def new(plan: Plan) -> tuple[str, str]:
-    """A run's record that holds `plan`: its id and its folder."""
-    record = root()
-    try:
+    """A run's record that holds `plan`: its id and its folder. Raises `UserError` where it can't
+    be written."""
+    with writing(root()):
         name, record = _claim()
-        keep(record, plan)
-    except OSError as error:
-        raise UserError(f"the run's record {record} can't be written: {error.strerror}") from None
+    keep(record, plan)
     return name, record
 
 
+@contextlib.contextmanager
+def writing(folder: str) -> Iterator[None]:
+    """Raises `UserError` for an OSError inside: the disk is full or read-only, the record gone."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"the run's files in {folder} can't be written: {why}") from error
+
+
 def keep(record: str, plan: Plan) -> None:
-    """Make `plan` that of the run in `record`, and what the list of runs says of it."""
-    planfile.save(plan, os.path.join(record, "plan.jsonl"))
+    """Make `plan` that of the run in `record`, and what the list of runs says of it. Raises
+    `UserError` where that can't be written."""
     path = os.path.join(record, "run.json")
-    with open(path + ".part", "w", encoding="ascii") as file:
-        json.dump(_about(record, plan), file)
-        file.flush()
-        os.fsync(file.fileno())  # a run that isn't listed can't be undone
-    os.replace(path + ".part", path)
+    with writing(record):
+        planfile.save(plan, os.path.join(record, "plan.jsonl"))
+        with open(path + ".part", "w", encoding="ascii") as file:
+            json.dump(_about(record, plan), file)
+            file.flush()
+            system.sync_open(file.fileno())  # a run that isn't listed can't be undone
+        os.replace(path + ".part", path)
 
 
 def _claim() -> tuple[str, str]:
@@ -124,14 +132,16 @@ def all() -> Iterator[RunRecord]:
 
 
 def find(name: str | None = None) -> RunRecord:
-    """The newest run, or the one whose id is or begins with `name`. Raises `UserError`."""
+    """The newest run, or the one whose id is or begins with `name`. Raises `UserError`; an empty
+    name, a script's variable that nobody set, names no run."""
     if name is None:
         newest = next(all(), None)
         if newest is None:
             raise UserError("no run yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes one")
         return newest
-    found = [run for run in all() if run.id.startswith(name)]
-    if len(found) != 1:
+    beginning = checks.text(name, "the run's id")
+    found = [run for run in all() if run.id.startswith(beginning)]
+    if not name or len(found) != 1:
         how = "no run" if not found else "more than one run"
         raise UserError(f'{how} is called "{name}": `zeroshelf runs` lists them')
     return found[0]
@@ -175,7 +185,7 @@ def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, l
             continue
         if (run.kind == "tag") != (plan.kind == "tag"):
             continue
-        if plan.kind != "tag" and not places.same(run.destination, plan.destination):
+        if plan.kind != "tag" and not _are_one(run.destination, plan.destination):
             continue
         try:
             asked = request.load(run.record)
@@ -183,9 +193,13 @@ def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, l
             continue
         if not {*asked.labels.names} & {*labels.names}:
             continue
+        folder = plan.folder if _are_one(run.folder, plan.folder) else run.folder
         for entry in journal.read(run.record).entries.values():
             if entry.step == "done" and entry.action.kind != "remove":
-                found.setdefault(entry.action.source, []).append(Made(run.id, entry.action))
+                source = _below(entry.action.source, run.folder, folder)
+                target = _below(entry.action.target, run.destination, plan.destination)
+                action = replace(entry.action, source=source, target=target)
+                found.setdefault(source, []).append(Made(run.id, action))
     return found
 
 
@@ -193,10 +207,24 @@ def has_sorted(folder: str) -> bool:
     """Whether a run that isn't undone sorted `folder`, a folder above it, or one inside it."""
     folder = os.path.abspath(folder)
     return any(
-        run.folder == folder or names.inside(run.folder, folder) or names.inside(folder, run.folder)
+        run.folder == folder
+        or (not mounts.is_elsewhere(run.folder, folder) and places.overlap(run.folder, folder))
         for run in all()
         if run.state in IN_PLACE
     )
+
+
+def _are_one(one: str, other: str) -> bool:
+    """True for two paths of one folder; a network drive that may be away is not asked."""
+    return one == other or (not mounts.is_elsewhere(one, other) and places.same(one, other))
+
+
+def _below(path: str, before: str, after: str) -> str:
+    """A path below `before` by the path `after` of the same folder: one of the two leads through a
+    link, and paths are to be compared."""
+    if before == after or not names.inside(path, before):
+        return path
+    return os.path.join(after, os.path.relpath(path, before))
 
 
 def _may_be_inside(destination: str, folder: str, real: str) -> bool:
@@ -306,6 +334,10 @@ def remove(found: Sequence[RunRecord]) -> list[tuple[RunRecord, str]]:
         for run in found:
             if journal.state(run.record) != run.state:
                 left.append((run, "it was carried out or undone meanwhile"))
+                continue
+            if run.kind in ("tag", "untag") and originals.of(run.record):
+                why = f"it keeps originals: `zeroshelf originals {run.id} --drop` or undo it first"
+                left.append((run, why))
                 continue
             hidden = os.path.join(root(), _REMOVED + run.id)
             try:

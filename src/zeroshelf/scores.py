@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from zeroshelf.flaws import FLAWS
 from zeroshelf.likeness import likeness
-from zeroshelf.records import Embeddings, Label, LabelSet, Nearest, Scores, Vectors
+from zeroshelf.records import Embeddings, LabelSet, Nearest, Progress, Scores, Vectors
 from zeroshelf.words import negatives
 from zeroshelf.words.bank import bank as whole_bank
-from zeroshelf.words.prompts import Texts, label_prompts, mean_vectors
-from zeroshelf.words.senses import described
+from zeroshelf.words.prompts import Texts, mean_vectors
+from zeroshelf.words.resolve import resolve
 
 BLOCK = 1024  # pictures at once: 1,024 x 3,500 logits and their ranks are 43 MB
 NEAREST = 5  # negatives in a picture's negative score; 3 to 30 differ little
@@ -37,19 +37,24 @@ Floats = npt.NDArray[np.float32]
 
 
 def score(
-    embeddings: Embeddings, labels: LabelSet, texts: Texts, before: Scores | None = None
+    embeddings: Embeddings,
+    labels: LabelSet,
+    texts: Texts,
+    before: Scores | None = None,
+    progress: Progress | None = None,
 ) -> Scores:
     """(N, D) pictures, K labels -> (N, K) logits and (N,) scores of the nearest negatives.
 
     `before` is what was said of the same pictures under other labels: what looks alike, and which
-    texts of the bank are near, is the same then, and by far most of the work.
+    texts of the bank are near, is the same then, and by far most of the work where labels are few.
+    `progress` hears of the stages "labels" (resolved, of how many) and "scoring" (pictures).
     """
     vectors, scale = embeddings.vectors, embeddings.model.logit_scale
     near = _nearest(vectors, texts, scale) if before is None or before.bank is None else before.bank
-    prompts = [_prompts(label, labels, texts) for label in labels]
-    words = mean_vectors([group for own in prompts for group in own], texts)
-    starts = np.cumsum([0, *map(len, prompts)])[:-1]
-    bank, against = negatives.kept(labels, texts)
+    resolved = resolve(labels, texts, progress)
+    words = mean_vectors([group for one in resolved for group in one.prompts], texts)
+    starts = np.cumsum([0, *(len(one.prompts) for one in resolved)])[:-1]
+    bank, against = negatives.kept(labels, resolved, texts)
     factors, offsets = _normaliser(np.concatenate((words, against)), against, scale)
     place = {one: at for at, one in enumerate(bank)}
     places = np.array([place.get(one, -1) for one in whole_bank()], np.int32)
@@ -85,6 +90,8 @@ def score(
         negative[rows] = best.mean(axis=1)
         common[rows] = vectors[rows] @ mean_text - offsets[len(words) :].mean()
         nearest[rows] = which[:, :NAMED]
+        if progress:
+            progress("scoring", rows.stop, count)
     names = tuple(one.name for one in bank)
     column = {flaw: names.index(flaw) for flaw in FLAWS if flaw in names}  # else a label's own
     for row, note in embeddings.notes.items():
@@ -103,12 +110,6 @@ def score(
         likeness=likeness(vectors) if before is None else before.likeness,
         bank=near,
     )
-
-
-def _prompts(label: Label, labels: LabelSet, texts: Texts) -> list[list[str]]:
-    """A list of prompts for each of the label's words; the first has what the label means."""
-    described_as, meaning = described(label, labels, texts)
-    return label_prompts(described_as, labels, meaning)
 
 
 def _nearest(vectors: npt.NDArray[np.floating], texts: Texts, scale: float) -> Nearest:

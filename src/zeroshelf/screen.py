@@ -190,6 +190,6 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
                 tasks[stage] = bars.add_task(stage, total=total or None, completed=done, rate="")
             task = bars.tasks[tasks[stage]]
             rate = f"{task.speed:.0f}/s" if task.speed else ""
-            bars.update(tasks[stage], completed=done, total=total or None, rate=rate)
+            bars.update(tasks[stage], completed=done, total=total or None, rate=rate, visible=True)
 
         yield advance

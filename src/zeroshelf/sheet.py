@@ -7,7 +7,6 @@ import heapq
 import html as markup
 import io
 import os
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from zeroshelf import system
 from zeroshelf.records import OTHER
 from zeroshelf.results import Row, Thumbnails
 
 CELL, GAP, MARGIN = 136, 14, 40
 HEADING, CAPTION = 46, 40  # heights above and below the pictures of a group
+MOST = 100  # groups on a sheet; 1,000 with eight pictures each would be an image of 800 MB
 PAPER, INK, QUIET, LINE, HOLD = "#fdfcf9", "#23221f", "#6b6960", "#e3e0d7", "#ece9e1"
 
 
@@ -59,13 +60,18 @@ def write(groups: Sequence[Group], thumbnails: Thumbnails, path: str) -> None:
 
 
 def draw(groups: Sequence[Group], thumbnails: Thumbnails) -> Image.Image:
-    """Labels with few pictures share a line; one without any keeps its heading."""
+    """Labels with few pictures share a line; one without any keeps its heading. Of more labels than
+    `MOST`, those with the most pictures are shown, and the others are counted below."""
+    groups, more = _shown(groups)
     columns = max(5, *(len(group.pictures) for group in groups), 0)
     lines = _lines(groups, columns)
     height = HEADING + CELL + CAPTION
     sheet = Image.new(
         "RGB",
-        (2 * MARGIN + columns * (CELL + GAP) - GAP, 2 * MARGIN - 12 + len(lines) * height),
+        (
+            2 * MARGIN + columns * (CELL + GAP) - GAP,
+            2 * MARGIN - 12 + len(lines) * height + (HEADING if more else 0),
+        ),
         PAPER,
     )
     pen = ImageDraw.Draw(sheet)
@@ -82,14 +88,31 @@ def draw(groups: Sequence[Group], thumbnails: Thumbnails) -> Image.Image:
             _write(pen, (end + 10, top + 30), count, 15, QUIET)
             if not group.pictures:
                 _write(pen, (left, top + HEADING + 22), "no picture", 14, QUIET)
-            small = thumbnails([digest for digest, _ in group.pictures])
+            small = _small(group, thumbnails)
             for index, (digest, probability) in enumerate(group.pictures):
                 place = (left + index * (CELL + GAP), top + HEADING)
                 picture = _square(small.get(digest))
                 sheet.paste(picture, place, corners)
                 text = percent(probability)
                 _write(pen, (place[0] + 1, place[1] + CELL + 19), text, 14, QUIET)
+    if more:
+        _write(pen, (MARGIN, sheet.height - MARGIN), more, 14, QUIET)
     return sheet
+
+
+def _shown(groups: Sequence[Group]) -> tuple[Sequence[Group], str]:
+    """The groups to draw, in their order, and a line about the others; "" where there are none."""
+    if len(groups) <= MOST:
+        return groups, ""
+    filled = [at for at, group in enumerate(groups) if group.count]
+    shown = set(heapq.nlargest(MOST, filled, key=lambda at: groups[at].count))
+    left = [group.count for at, group in enumerate(groups) if at not in shown]
+    line = f"not shown: {len(left):,} more labels, pictures with them: {sum(left):,}"
+    return [groups[at] for at in sorted(shown)], line
+
+
+def _small(group: Group, thumbnails: Thumbnails) -> Mapping[str, bytes]:
+    return thumbnails([digest for digest, _ in group.pictures]) if group.pictures else {}
 
 
 def _lines(
@@ -223,16 +246,8 @@ def _open(path: str, size: int) -> ImageFont.FreeTypeFont | None:
 @lru_cache(maxsize=1)
 def _installed() -> Mapping[str, str]:
     """Upright fonts of regular weight, by file name in small letters."""
-    home = os.path.expanduser("~")
-    folders = {
-        "win32": [os.path.join(os.environ.get("WINDIR", r"C:\Windows"), "Fonts")],
-        "darwin": ["/System/Library/Fonts", "/Library/Fonts", f"{home}/Library/Fonts"],
-    }.get(
-        sys.platform,
-        ["/usr/share/fonts", "/usr/local/share/fonts", f"{home}/.local/share/fonts"],
-    )
     found: dict[str, str] = {}
-    for folder in folders:
+    for folder in system.font_folders():
         for place, _, names in os.walk(folder):
             for name in names:
                 low = name.lower()
@@ -248,6 +263,7 @@ def _installed() -> Mapping[str, str]:
 
 def html(groups: Sequence[Group], thumbnails: Thumbnails) -> str:
     """The same figure for a notebook: small, whole in itself, in the notebook's own colours."""
+    groups, more = _shown(groups)
     parts = ['<div style="font-family: system-ui, sans-serif; line-height: 1.4">']
     for group in groups:
         label = markup.escape(group.label.encode("utf-8", "replace").decode("utf-8"))
@@ -256,7 +272,7 @@ def html(groups: Sequence[Group], thumbnails: Thumbnails) -> str:
             f' <span style="opacity: .65">{group.count:,}</span></div>'
             '<div style="display: flex; flex-wrap: wrap; gap: 8px">'
         )
-        small = thumbnails([digest for digest, _ in group.pictures])
+        small = _small(group, thumbnails)
         for digest, probability in group.pictures:
             picture = (
                 f'<img src="data:image/jpeg;base64,{_tiny(small[digest])}" alt=""'
@@ -270,6 +286,8 @@ def html(groups: Sequence[Group], thumbnails: Thumbnails) -> str:
                 f'<div style="font-size: 12px; opacity: .65">{percent(probability)}</div></div>'
             )
         parts.append("</div>" if group.pictures else "<i>no picture</i></div>")
+    if more:
+        parts.append(f'<div style="margin: 14px 0 6px; opacity: .65">{more}</div>')
     return "".join(parts) + "</div>"
 
 

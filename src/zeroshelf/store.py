@@ -17,9 +17,9 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 from blake3 import blake3
 
+from zeroshelf import homes
 from zeroshelf.files import extras
 from zeroshelf.files.cachefile import CacheFile, wanted
 from zeroshelf.records import Picture
@@ -60,8 +60,7 @@ class Size:
 
 def default_path() -> str:
     """In the user's cache folder, or in the folder that ZEROSHELF_CACHE names."""
-    folder = os.environ.get("ZEROSHELF_CACHE") or platformdirs.user_cache_dir("zeroshelf", False)
-    return os.path.abspath(os.path.join(folder, "embeddings.sqlite"))
+    return os.path.join(homes.cache(), "embeddings.sqlite")
 
 
 class Store:

@@ -12,8 +12,10 @@ import ctypes
 import errno
 import os
 import platform
+import shutil
 import socket
 import stat
+import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -42,8 +44,16 @@ _RENAME_NOREPLACE = 1  # linux/fs.h
 _RENAME_EXCL = 4  # sys/stdio.h of macOS
 _AT_FDCWD = -100  # fcntl.h of Linux
 _COPYFILE_ACL, _COPYFILE_XATTR = 1, 4  # copyfile.h of macOS
+_GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS of linux/fs.h
+_LOCKED = (
+    getattr(stat, "UF_IMMUTABLE", 0)
+    | getattr(stat, "UF_APPEND", 0)
+    | getattr(stat, "SF_IMMUTABLE", 0)
+    | getattr(stat, "SF_APPEND", 0)
+)  # flags of macOS under which a file can be neither renamed nor removed
 _NOT_SAME_DEVICE = 17  # winerror.h
 _PRIVILEGE_NOT_HELD = 1314
+_LONGEST_PATH = 259  # characters: MAX_PATH of Windows without its end
 _NO_LINK_RIGHT = (
     "Windows lets this account make no symbolic links: turn on Developer Mode, or use --as copy"
 )
@@ -89,10 +99,37 @@ def user_id() -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
-def is_superuser() -> bool:
-    """True for root, who may give files away; False on systems without such a user."""
+def effective_user() -> int | None:
+    """The number of the user in whose name this process works, 0 for root; None on systems whose
+    users have none."""
     geteuid = getattr(os, "geteuid", None)
-    return geteuid is not None and geteuid() == 0
+    return None if geteuid is None else int(geteuid())
+
+
+def font_folders() -> list[str]:
+    """Where the system and the user keep fonts; none of them needs to be there."""
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        own = os.path.join(os.environ.get("LOCALAPPDATA", home), "Microsoft", "Windows", "Fonts")
+        return [os.path.join(os.environ.get("WINDIR", r"C:\Windows"), "Fonts"), own]
+    if sys.platform == "darwin":
+        return ["/System/Library/Fonts", "/Library/Fonts", f"{home}/Library/Fonts"]
+    return ["/usr/share/fonts", "/usr/local/share/fonts", f"{home}/.local/share/fonts"]
+
+
+def may_write(folder: str) -> bool:
+    """Whether this process may make files in `folder`, as far as the system tells beforehand."""
+    effective = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+    return os.access(folder, os.W_OK | os.X_OK, **effective)
+
+
+def is_private(at: os.stat_result) -> bool:
+    """True where a file or folder belongs to this user and no other may write there. Windows keeps
+    each user's temporary files apart by itself."""
+    user = effective_user()
+    if user is None:
+        return True
+    return at.st_uid == user and not at.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def exclusive_port(listening: socket.socket) -> None:
@@ -105,6 +142,14 @@ def exclusive_port(listening: socket.socket) -> None:
     exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
     option = socket.SO_REUSEADDR if exclusive is None else exclusive
     listening.setsockopt(socket.SOL_SOCKET, option, 1)
+
+
+def free_bytes(folder: str) -> int | None:
+    """Bytes that are free on the disk of `folder`; None where the system can't tell."""
+    if not hasattr(shutil, "disk_usage"):
+        return None
+    usage = shutil.disk_usage(folder)
+    return usage.free if usage.free or usage.total else None  # some phones and shares tell neither
 
 
 # --- names and links ------------------------------------------------------------------------------
@@ -136,7 +181,11 @@ def rename(source: str, target: str) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
         os.rename(source, target)
     else:
-        os.unlink(source)
+        try:
+            os.unlink(source)
+        except OSError:
+            os.unlink(target)  # only a second name so far
+            raise
 
 
 def replace(source: str, target: str) -> None:
@@ -162,6 +211,17 @@ def is_other_device(error: OSError) -> bool:
     return error.errno == errno.EXDEV or getattr(error, "winerror", None) == _NOT_SAME_DEVICE
 
 
+def reason(error: OSError, path: str) -> str:
+    """What to tell a person of an error that came of making the file `path`."""
+    told = error.strerror or str(error)
+    if WINDOWS and len(path) > _LONGEST_PATH and isinstance(error, FileNotFoundError):
+        return (
+            f"{told}: its path is {len(path)} long, and Windows takes {_LONGEST_PATH} characters "
+            "unless long paths are switched on; sort into a folder with a shorter path"
+        )
+    return told
+
+
 def hard_link(source: str, target: str) -> None:
     """A hard link at `target` to the regular file `source`. Raises `FileExistsError` where `target`
     is there, and OSError with an errno of `UNSUPPORTED` where there are no hard links."""
@@ -178,21 +238,17 @@ def hard_link(source: str, target: str) -> None:
 
 def symlink(text: str, target: str) -> None:
     """A symbolic link at `target` that says `text`. Raises OSError; its `strerror` says what to do
-    where Windows forbids it to this account, or the file system has no such links."""
+    where Windows forbids it to this account."""
     make = getattr(os, "symlink", None)
     if make is None:
-        raise OSError(errno.ENOSYS, "this system has no symbolic links: use --as copy", target)
+        raise OSError(errno.ENOSYS, "this system has no symbolic links", target)
     try:
         make(text, target)
     except NotImplementedError:
-        why = "this system has no symbolic links: use --as copy"
-        raise OSError(errno.ENOSYS, why, target) from None
+        raise OSError(errno.ENOSYS, "this system has no symbolic links", target) from None
     except OSError as error:
         if _lacks_link_right(error):
-            raise PermissionError(errno.EPERM, _NO_LINK_RIGHT, target) from None
-        if error.errno in UNSUPPORTED:
-            why = "this file system takes no symbolic links: use --as copy"
-            raise OSError(error.errno, why, target) from None
+            raise PermissionError(errno.EACCES, _NO_LINK_RIGHT, target) from None
         raise
 
 
@@ -225,6 +281,22 @@ def relative(path: str, start: str) -> str:
         return os.path.abspath(path)
 
 
+def has_relative(path: str, start: str) -> bool:
+    """False for two drives of Windows, between which no relative path leads."""
+    return os.path.splitdrive(path)[0].lower() == os.path.splitdrive(start)[0].lower()
+
+
+def slashed(path: str) -> str:
+    """A path with "/" between its parts, on Windows too. Elsewhere a "\\" is part of a name."""
+    return path.replace(os.sep, "/")
+
+
+def below(folder: str, path: str) -> str:
+    """The absolute path of `path` in `folder`, in the system's own spelling: from "deep/a.jpg" also
+    on Windows, or from what is absolute already."""
+    return os.path.normpath(os.path.join(folder, path))
+
+
 def same_place(one: str, other: str) -> bool:
     """True where two paths lead to the same file or folder: also in another spelling, on a file
     system that doesn't tell "Photos" from "photos"."""
@@ -253,11 +325,12 @@ def allocated(at: os.stat_result) -> int | None:
 
 
 def keep_owner(path: str, owner: tuple[int, int]) -> None:
-    """Give `path` to `owner`, user and group id, where root is at work; else do nothing. Raises
-    OSError."""
+    """Give `path` to `owner`, user and group id, where root is at work and the file system knows of
+    owners; else do nothing."""
     chown = getattr(os, "chown", None)
-    if chown is not None and is_superuser():
-        chown(path, *owner)
+    if chown is not None and effective_user() == 0:
+        with contextlib.suppress(OSError):
+            chown(path, *owner)
 
 
 def attributes(path: str) -> dict[str, bytes]:
@@ -266,7 +339,9 @@ def attributes(path: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     if list_all is not None and get is not None:
         with contextlib.suppress(OSError):
-            found = {name: get(path, name) for name in list_all(path)}
+            for name in list_all(path):
+                with contextlib.suppress(OSError):  # one that only others may read
+                    found[name] = get(path, name)
     return found
 
 
@@ -281,10 +356,39 @@ def set_attributes(path: str, wanted: Mapping[str, bytes]) -> None:
 
 
 def copy_attributes(source: str, target: str) -> None:
-    """What `shutil.copystat` leaves out: on macOS extended attributes (Finder's tags) and the
-    access list. As much as the target's file system takes."""
+    """Extended attributes, and on macOS flags and the access list, each as far as the target's file
+    system takes it."""
+    set_attributes(target, attributes(source))
     if _COPYFILE is not None:
         _COPYFILE(os.fsencode(source), os.fsencode(target))
+    flags = getattr(os.stat(source), "st_flags", 0) & ~_LOCKED
+    set_flags = getattr(os, "chflags", None)
+    if flags and set_flags is not None:
+        with contextlib.suppress(OSError):
+            set_flags(target, flags)
+
+
+def is_immutable(path: str) -> bool:
+    """True where a file or folder can be neither renamed nor removed: set by chattr on Linux, by
+    chflags on macOS. False where nobody can tell."""
+    flags = getattr(os.lstat(path), "st_flags", None)
+    if flags is not None:
+        return bool(flags & _LOCKED)
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        import fcntl
+
+        descriptor = os.open(path, READ_FLAGS | getattr(os, "O_NOFOLLOW", 0))
+    except (ImportError, OSError):
+        return False
+    try:
+        answer = fcntl.ioctl(descriptor, _GET_FLAGS, struct.pack("l", 0))
+    except OSError:  # no such flags there
+        return False
+    finally:
+        os.close(descriptor)
+    return bool(struct.unpack("l", answer)[0] & 0x30)  # immutable, append only
 
 
 # --- to the disk ----------------------------------------------------------------------------------

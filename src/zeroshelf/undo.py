@@ -10,6 +10,7 @@ import os
 import stat
 from typing import Literal, TypeAlias
 
+from zeroshelf import marks, system
 from zeroshelf.errors import UserError
 from zeroshelf.files import earlier, handover, journal, space, tagging, transfer
 from zeroshelf.files.journal import Entry, Journal
@@ -69,6 +70,8 @@ def _undo(record: str, book: Journal, progress: Progress | None) -> list[Outcome
             progress("undoing", len(outcomes), len(entries))
     left = [o for o in outcomes if o.status in ("refused", "failed")]
     book.sync()  # what is reverted is known before a folder goes
+    restored = [pair for e in entries if e.step == "reverted" and (pair := tagging.digests(e))]
+    marks.moved((after, before) for before, after in restored)
     still_there = _restore_folders(book, left)
     handover.hand_over(record, still_there, book.past.times)
     book.sync([{"end": "partly" if left else "undone"}])
@@ -104,7 +107,7 @@ def revert(entry: Entry, lead: Entry | None = None) -> _Answer:
     why_not = _why_copy_stays(entry, lead) if action.kind == "copy" else _why_link_stays(entry)
     if why_not:
         return "refused", why_not
-    transfer.remove(action.target)
+    system.remove(action.target)
     return _DONE
 
 
@@ -133,13 +136,13 @@ def _move_back(entry: Entry, lead: Entry | None) -> _Answer:
     if back:
         # a move across file systems that was stopped before its last step, or another file
         if transfer.same_content(action.target, action.source) and is_ours(entry, lead):
-            transfer.remove(action.target)
+            system.remove(action.target)
             return _DONE
         return "refused", f"something lies at {action.source} now"
     if not is_ours(entry, lead):
         return "refused", "it has changed since it was moved"
     os.makedirs(os.path.dirname(action.source), exist_ok=True)
-    transfer.move(action.target, action.source)
+    transfer.move(action.target, action.source, action.mtime_ns, entry.mode)
     return _DONE
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zeroshelf.commands.options import DECLINED, check_confirmable, confirmed, showing, yes
+from zeroshelf.commands.options import (
+    DECLINED,
+    check_confirmable,
+    check_homes,
+    confirmed,
+    showing,
+    yes,
+)
 from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
@@ -53,7 +60,7 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
     from zeroshelf import runs
     from zeroshelf import undo as undoing
 
-    found = runs.find(run) if run else runs.newest_applied()
+    found = runs.newest_applied() if run is None else runs.find(run)
     if not confirmed(screen, yes, f"Undo run {found.id} in {found.destination}?"):
         return _declined(screen, found)
     with screen.progress() as progress:
@@ -88,6 +95,8 @@ def untag(
     check_confirmable(yes or dry_run, ", or --dry-run to look first")
     if in_files:
         exiftool.find()
+    if not dry_run:
+        check_homes(screen)
     planned = plan.untags(folder, prefix, in_files=in_files)
     say = screen.say if dry_run else screen.detail
     for action in planned.actions:

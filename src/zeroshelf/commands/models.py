@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zeroshelf import homes
 from zeroshelf.commands import options
 from zeroshelf.errors import UserError
 from zeroshelf.screen import Screen
@@ -76,7 +77,7 @@ def _list(screen: Screen) -> None:
     best = catalogue.recommend(speed, models.memory_mb(), installed=here)
     if best:
         screen.say(f"For this machine: zeroshelf models get {best.id}")
-    default = os.environ.get("ZEROSHELF_MODEL") or models.best_installed() or "starter"
+    default = homes.variable("ZEROSHELF_MODEL") or models.best_installed() or "starter"
     screen.say(f"Used where --model names none: {default}")
     screen.data(
         {

@@ -23,6 +23,15 @@ DECLINED = "Nothing was changed."  # told to a person who answers no
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def check_homes(screen: Screen) -> None:
+    """Say where runs and the cache are kept, if not in the usual folders. Raises `UserError` where
+    a run couldn't be recorded: called before any picture is read."""
+    from zeroshelf import homes
+
+    if notice := homes.notice():
+        screen.complain(notice)
+
+
 def classifying(command: Command) -> Command:
     """By which words to sort, and with which model."""
     for decorate in reversed(

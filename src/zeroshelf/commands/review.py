@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zeroshelf.commands.options import classifying, placing, showing
+from zeroshelf import system
+from zeroshelf.commands.options import check_homes, classifying, placing, showing
 from zeroshelf.commands.sort import plan_folder
 from zeroshelf.counting import counted
 from zeroshelf.errors import NothingToSort, UserError
@@ -160,6 +161,7 @@ def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
         to = sorting["to"]
         if to is None and sorting["kind"] != "tag":
             to = os.path.abspath(what) + "-sorted"
+        check_homes(screen)
         run, planned = plan_folder(screen, {**sorting, "folder": what, "to": to})
         with screen.progress() as progress:
             run.save(planned, progress)
@@ -185,7 +187,7 @@ def _given(sorting: dict[str, Any]) -> str | None:
 
 def _listen(port: int) -> socket.socket:
     listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    system.exclusive_port(listening)
     try:
         listening.bind(("127.0.0.1", port))
         listening.listen(128)  # before the browser is told: it may be quicker than the server

@@ -12,6 +12,7 @@ from zeroshelf.commands.files import finish
 from zeroshelf.commands.options import (
     DECLINED,
     check_confirmable,
+    check_homes,
     classifying,
     confirmed,
     given_labels,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zeroshelf.run import Run
 
 SHOWN = 20  # skipped files on the screen; the results of a sort have them all
+SHELVES = 100  # of more, those without a picture are not listed on the screen
 DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
 # the options of `placing`
 PLACING = ("to", "kind", "ambiguous", "several", "prefix", "keep_earlier", "in_files")
@@ -60,6 +62,7 @@ def sort(dry_run: bool, yes: bool, screen: Screen, **given: Any) -> int:
 @showing
 def plan(screen: Screen, **given: Any) -> int:
     """Make the plan and its report. `zeroshelf apply` carries it out, at once or another day."""
+    check_homes(screen)
     try:
         run, planned = plan_folder(screen, given)
     except NothingToSort as nothing:
@@ -83,6 +86,8 @@ def sort_folder(
 ) -> int:
     """Plan, ask, apply, report; the exit code. Pictures in `broken` are expected to be skipped, and
     don't count as trouble."""
+    if not dry_run:
+        check_homes(screen)
     try:
         run, planned = plan_folder(screen, given)
     except NothingToSort as nothing:
@@ -200,10 +205,15 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     for one in decisions if screen.level > 0 else ():
         sure = f"{one.confidence}, {100 * one.probability:.0f} %"
         screen.detail(f"{one.picture.path}: {one.label}, {sure} ({one.reason})")
+    shelves = {name: tally for name, tally in run.confidences.items() if any(tally.values())}
+    if len(run.confidences) <= SHELVES:
+        shelves = run.confidences
     screen.table(
         ("shelf", "pictures", "sure", "likely", "unsure"),
-        [(name, sum(tally.values()), *tally.values()) for name, tally in run.confidences.items()],
+        [(name, sum(tally.values()), *tally.values()) for name, tally in shelves.items()],
     )
+    if empty := len(run.confidences) - len(shelves):
+        screen.say(f"Not listed: {counted(empty, 'shelf', 'shelves')} without a picture.")
     show_skipped(screen, run.skipped, planned.folder)
     for line in ignored.lines(run.ignored):
         screen.say(line)

@@ -25,7 +25,7 @@ CREATE TABLE embedding(model INTEGER, digest BLOB, chunk INTEGER NOT NULL, row I
     PRIMARY KEY(model, digest)) WITHOUT ROWID;
 CREATE INDEX embedding_chunk ON embedding(chunk);
 CREATE TABLE text(model INTEGER, text TEXT, vector BLOB NOT NULL, checksum BLOB NOT NULL,
-    PRIMARY KEY(model, text)) WITHOUT ROWID;
+    PRIMARY KEY(model, text));
 CREATE TABLE thumbnail(id INTEGER PRIMARY KEY, digest BLOB UNIQUE NOT NULL,
     jpeg BLOB NOT NULL, note TEXT);
 CREATE INDEX thumbnail_note ON thumbnail(digest, note) WHERE note IS NOT NULL;
@@ -86,7 +86,7 @@ class CacheFile:
         with contextlib.suppress(sqlite3.Error, AttributeError):
             self._db.close()
         self._db = _connect(":memory:")
-        what = f"can't be used ({error})"
+        what = f"can't be used ({error}; ZEROSHELF_CACHE names another folder)"
         if _is_damage(error):
             with contextlib.suppress(OSError):
                 what = f"is damaged and was set aside as {_set_aside(self.path)}"

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.files import transfer
 from zeroshelf.records import Action, ActionKind
@@ -90,13 +91,13 @@ def put_back(action: Action) -> str | None:
         return "the original has changed since"
     os.makedirs(os.path.dirname(target), exist_ok=True)
     if made.kind in transfer.LINKS:
-        os.symlink(transfer.link_text(made, target), target)
+        system.symlink(transfer.link_text(made, target), target)
     elif made.kind == "hardlink":
-        os.link(action.source, target, follow_symlinks=False)
+        system.hard_link(action.source, target)
     else:
         part = transfer.stage(action.source, target)
         try:
-            transfer.sync([part])
+            system.sync([part])
             transfer.publish(part, target)
         except OSError:
             transfer.discard(part)

@@ -1,7 +1,7 @@
 """exiftool, where it is installed: writes metadata into copies of pictures, many in one process.
 
-It works in a temporary folder of ours, on a copy with a plain name: it never sees a picture of the
-user's, nor a name that could be taken for an option, a pattern or two lines.
+It works in a folder of ours, on copies with plain names: it never sees a picture of the user's, nor
+a name that could be taken for an option, a pattern or two lines.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -64,10 +63,13 @@ class Job:
 class ExifTool:
     """A context manager that makes copies with other metadata, in the order of the jobs."""
 
-    def __init__(self, path: str | None = None) -> None:
-        """`path`: the program; None: find it, which raises `UserError`."""
-        self._path = find() if path is None else path
-        self._folder = tempfile.mkdtemp(prefix="zeroshelf-")
+    def __init__(self, folder: str) -> None:
+        """`folder`: where to work; it is made, and what a killed run left in it is removed first.
+        Raises `UserError` where the program is missing or too old, and OSError."""
+        self._path = find()
+        self._folder = folder
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder, mode=0o700)
         self._waiting: list[Job] = []
         self._made: dict[Job, str] = {}
         self._failed: dict[Job, str] = {}

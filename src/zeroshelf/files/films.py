@@ -6,13 +6,12 @@ import os
 import struct
 from typing import BinaryIO
 
-LIVE_SECONDS = (
-    10.0  # Live Photos last 1.5 to 3 seconds, Pixel's and Samsung's motion photos up to 4
-)
+from zeroshelf import system
+
+# Live Photos last 1.5 to 3 seconds, Pixel's and Samsung's motion photos up to 4.
+LIVE_SECONDS = 10.0
 LIVE_BYTES = 30 << 20  # where no header tells the length
 _MOST_BOXES = 64  # at each level: a file of nothing but headers ends some time
-
-_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def is_live(path: str, size: int) -> bool:
@@ -24,7 +23,7 @@ def is_live(path: str, size: int) -> bool:
 def seconds(path: str) -> float | None:
     """The length; None where the file can't be read or its header doesn't say."""
     try:
-        with open(os.open(path, _OPEN), "rb", buffering=0) as file:
+        with open(os.open(path, system.READ_FLAGS), "rb", buffering=0) as file:
             end = os.fstat(file.fileno()).st_size
             movie = _box(file, b"moov", 0, end)
             header = movie and _box(file, b"mvhd", *movie)

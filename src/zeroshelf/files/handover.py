@@ -31,7 +31,7 @@ def hand_over(record: str, folders: Sequence[str], times: Mapping[str, int]) -> 
     for other, there in _others(record):
         if any(all(mounts.is_elsewhere(two, one) for one in here) for two in there):
             continue  # a network drive that may not answer: nothing of ours is there
-        with contextlib.suppress(OSError, UserError):
+        with contextlib.suppress(OSError, UserError, ValueError, TypeError):
             past = journal.read_folders(other)
             events = list(_events(past, there[1], folders, real))
             if not events:
@@ -50,12 +50,13 @@ def hand_over(record: str, folders: Sequence[str], times: Mapping[str, int]) -> 
 def _others(record: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """The runs beside it that are not undone: record, and folder and destination."""
     root, own = os.path.split(record)
-    for name in sorted(os.listdir(root)):
-        other = os.path.join(root, name)
-        if name != own and journal.state(other) in ("applied", "partly"):
-            there = journal.folders(other)
-            if there is not None:
-                yield other, there
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(root)):
+            other = os.path.join(root, name)
+            if name != own and journal.state(other) in ("applied", "partly"):
+                there = journal.folders(other)
+                if there is not None:
+                    yield other, there
 
 
 def _events(

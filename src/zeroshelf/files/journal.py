@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from zeroshelf import system
 from zeroshelf.errors import UserError
-from zeroshelf.files import lock
+from zeroshelf.files import lock, places
 from zeroshelf.records import Action
 
 NAME = "journal.jsonl"
@@ -57,7 +58,7 @@ class PictureEdit:
 class Entry:
     """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
     also where there is no target then. `fingerprint`: see `transfer`, where the plan knows no
-    digest."""
+    digest. `mode`: of the original, where what was moved doesn't have it any more."""
 
     action: Action
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
@@ -65,6 +66,7 @@ class Entry:
     rewrite: Rewrite | None = None
     edit: PictureEdit | None = None
     fingerprint: bytes | None = None
+    mode: int | None = None
 
 
 @dataclass(slots=True)
@@ -91,8 +93,10 @@ class Past:
             case {"edit": target, "backup": backup, "before": before, "after": after}:
                 digests = (None if one is None else bytes.fromhex(one) for one in (before, after))
                 self.entries[target].edit = PictureEdit(backup, *digests)
-            case {"staged": target, "fingerprint": found}:
-                self.entries[target].fingerprint = bytes.fromhex(found)
+            case {"staged": target, "fingerprint": found, "mode": mode}:
+                entry = self.entries[target]
+                entry.fingerprint = None if found is None else bytes.fromhex(found)
+                entry.mode = mode
             case {"done": target, "stamp": stamp}:
                 entry = self._step(target, "done")
                 entry.stamp = None if stamp is None else (stamp[0], stamp[1])
@@ -134,6 +138,7 @@ class Journal:
 
     def __init__(self, record: str) -> None:
         self.run = os.path.basename(record)  # the run's id
+        self.work = os.path.join(record, "work")  # a folder for what is needed on the way
         self._path = os.path.join(record, NAME)
         self.past = read(record)
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
@@ -158,7 +163,7 @@ class Journal:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        os.fsync(self._file.fileno())
+        system.sync_open(self._file.fileno())
         for event in self._waiting:
             self.past.see(event)
         self._waiting = []
@@ -171,7 +176,8 @@ class Journal:
         if maker not in self._makers:
             records = os.path.dirname(os.path.dirname(self._path))
             self._makers[maker] = read(os.path.join(records, os.path.basename(maker)))
-        before = self._makers[maker].entries.get(entry.action.target)
+        entries = self._makers[maker].entries
+        before = entries.get(entry.action.target) or _by_place(entries, entry.action.target)
         return before is not None and before.step == "reverted"
 
     def close(self) -> None:
@@ -195,6 +201,13 @@ def working(record: str, folder: str, destination: str) -> Iterator[Journal]:
             f"the journal in {record} can't be written: {error.strerror}. "
             "What is done is safe: make room, then apply or undo again"
         ) from error
+
+
+def _by_place(entries: Mapping[str, Entry], target: str) -> Entry | None:
+    """That of the same file by another path: the folder was named through a link then."""
+    folder, name = os.path.split(target)
+    found = (entry for path, entry in entries.items() if os.path.basename(path) == name)
+    return next((e for e in found if places.same(os.path.dirname(e.action.target), folder)), None)
 
 
 def intent(action: Action) -> dict[str, Any]:
@@ -260,11 +273,12 @@ def state(record: str) -> State:
             end = file.read()
     except OSError:
         return "planned"
-    if b"\n" not in end and size <= len(end):
+    end = end[: end.rfind(b"\n") + 1]  # what a kill left of a line counts for nothing
+    if not end and size <= 4096:
         return "planned"  # not one whole line: nothing was begun
     try:
         found: State = json.loads(end.splitlines()[-1])["end"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, IndexError):
         return "partly"
     return found
 

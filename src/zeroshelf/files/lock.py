@@ -9,12 +9,18 @@ import secrets
 import warnings
 from collections.abc import Iterator
 
+from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.files import places
 
 with warnings.catch_warnings():  # where a system has no locks of its own, a marker file serves
     warnings.filterwarnings("ignore", "only soft file lock")
-    from filelock import BaseFileLock, FileLock, Timeout
+    from filelock import BaseFileLock, FileLock, Timeout, has_fcntl
+
+# Marker files have names of their own: who makes them takes a file that a lock left for a lock.
+_MARKERS = not has_fcntl and not system.WINDOWS
+_LOCK, _GATE = (".marker", "gate.markers") if _MARKERS else (".lock", "gate")
+_LONGEST = 60  # seconds that a look at the locks may take
 
 
 @contextlib.contextmanager
@@ -29,12 +35,12 @@ def hold(locks: str, run: str, *folders: str) -> Iterator[None]:
     """
     os.makedirs(locks, exist_ok=True)
     mine = [os.path.realpath(folder) for folder in folders]
-    path = os.path.join(locks, f"{run}-{os.getpid()}-{secrets.token_hex(4)}.lock")
+    path = os.path.join(locks, f"{run}-{os.getpid()}-{secrets.token_hex(4)}{_LOCK}")
     own = _lock(path)
-    with _lock(os.path.join(locks, "gate")):
+    with _gate(os.path.join(locks, _GATE)):
         for name in sorted(os.listdir(locks)):
             other = os.path.join(locks, name)
-            busy = _busy_folder(other, mine) if name.endswith(".lock") else None
+            busy = _busy_folder(other, mine) if name.endswith(_LOCK) else None
             if busy:
                 raise UserError(f"another run is at work in {busy}: wait until it is done")
         with open(_list_of(path), "w", encoding="ascii") as file:
@@ -51,6 +57,22 @@ def hold(locks: str, run: str, *folders: str) -> Iterator[None]:
         _remove(path)
 
 
+@contextlib.contextmanager
+def _gate(path: str) -> Iterator[None]:
+    gate = _lock(path)
+    try:
+        gate.acquire(timeout=_LONGEST)
+    except Timeout:
+        raise UserError(
+            f"another process holds {path}: wait until it is done, or remove that file if there is "
+            "none"
+        ) from None
+    try:
+        yield
+    finally:
+        gate.release()
+
+
 def _lock(path: str) -> BaseFileLock:
     # not of one thread: a page may end in another thread than it began in
     return FileLock(path, thread_local=False)
@@ -58,7 +80,7 @@ def _lock(path: str) -> BaseFileLock:
 
 def _list_of(path: str) -> str:
     """The file that lists the folders of the lock at `path`."""
-    return path.removesuffix(".lock") + ".json"
+    return path.removesuffix(_LOCK) + ".json"
 
 
 def _remove(path: str) -> None:

@@ -54,7 +54,7 @@ def line(counts: Mapping[str, int]) -> str | None:
     ]
     rest = sum(number for _, number in known[NAMED:]) + counts.get(_OTHER, 0)
     if rest:
-        words.append(counted(rest, _OTHER, _OTHER))
+        words.append(counted(rest, "other", "other"))
     readable = [kind for kind, _ in known if f".{kind.split()[0].lower()}" in kinds.VIDEO_SUFFIXES]
     words_for_video = ", ".join(kind.split()[0] for kind in readable)
     advice = ""

@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from zeroshelf import system
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import kinds, metadata, names, sidecars, transfer
 from zeroshelf.files.exiftool import ExifTool, Job
@@ -24,6 +26,7 @@ from zeroshelf.files.metadata import Metadata
 
 ORIGINALS = ".zeroshelf-originals"  # in each picture's folder; below it a folder a run
 _SUFFIX = ".original"  # so that no program takes an original for one picture more
+_END = re.compile(rb"""<\?xpacket end=["'][rw]["']\?>\Z""")
 _OTHERS = ("WEBP", "HEIF", "AVIF")  # whose metadata is read, by Pillow and pi_heif, and not written
 
 
@@ -91,7 +94,7 @@ def _fits(tag: str, found: Metadata) -> bool:
 def keywords_in(path: str) -> sidecars.Keywords:
     """The keywords that a picture's own file holds; none where nobody can tell."""
     try:
-        format = _format(path)
+        format = format_of(path)
         if format in metadata.FORMATS:
             found = metadata.read(path, format)
             own = sidecars.NONE if found.xmp is None else sidecars.keywords(found.xmp)
@@ -104,7 +107,8 @@ def keywords_in(path: str) -> sidecars.Keywords:
     return sidecars.NONE
 
 
-def _format(path: str) -> str | None:
+def format_of(path: str) -> str | None:
+    """What a file is, told by its first bytes. Raises OSError."""
     with open(path, "rb") as file:
         return kinds.of(file.read(kinds.HEAD), os.path.splitext(path)[1].lower())
 
@@ -144,10 +148,10 @@ def _change(path: str, run: str, decide: Callable[[Metadata, str], Wanted]) -> C
     if not stat.S_ISREG(at.st_mode):
         raise Unreadable("no regular file")
     if at.st_nlink > 1:
-        raise Unreadable("it has a second name (a hard link), which would lose touch with it")
+        raise Unreadable("it has a hard link, which would keep the old content")
     if not at.st_mode & 0o222:
         raise Unreadable("it is write-protected")
-    format = _format(path)
+    format = format_of(path)
     if format not in metadata.FORMATS:
         raise Unreadable(f"tags are written into {', '.join(metadata.FORMATS)} files only")
     found = metadata.read(path, format, whole=True)
@@ -186,9 +190,11 @@ def stage(change: Change, tool: ExifTool) -> str:
     part = transfer.part_of(path)
     transfer.discard(part)
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(made, "rb") as reading, open(os.open(part, flags, 0o600), "wb") as writing:
+        new = os.open(part, system.NEW_FILE_FLAGS, 0o600)
+        with open(made, "rb") as reading, open(new, "wb") as writing:
             shutil.copyfileobj(reading, writing, 1 << 20)
+            writing.flush()
+            system.sync_written(writing.fileno())
         _dress(part, path, change.at)
         after = transfer.digest(made)
         if transfer.digest(part) != after:
@@ -207,12 +213,11 @@ def _dress(part: str, path: str, like: os.stat_result) -> None:
     time is that of the change: the content is new, and programs look at the time."""
     with contextlib.suppress(OSError):
         shutil.copystat(path, part)
+    system.copy_attributes(path, part)
     with contextlib.suppress(OSError):
         os.utime(part)
-    with contextlib.suppress(OSError):
-        if hasattr(os, "chown") and os.geteuid() == 0:
-            os.chown(part, like.st_uid, like.st_gid)
-            os.chmod(part, stat.S_IMODE(like.st_mode))
+    system.keep_owner(part, (like.st_uid, like.st_gid))
+    transfer.set_mode(part, stat.S_IMODE(like.st_mode))
 
 
 def publish(part: str, change: Change) -> None:
@@ -229,8 +234,8 @@ def publish(part: str, change: Change) -> None:
         raise OSError(errno.EBUSY, "the picture has just changed", path)
     _keep(path, backup)
     try:
-        transfer.sync([folder])
-        os.replace(part, path)
+        system.sync([folder])
+        system.replace(part, path)
     except OSError:
         transfer.discard(backup)
         raise
@@ -240,16 +245,16 @@ def _keep(path: str, backup: str) -> None:
     """A second name for the picture; a copy where the file system has no hard links. Raises
     `FileExistsError` where something has that name."""
     try:
-        os.link(path, backup)
+        system.hard_link(path, backup)
     except FileExistsError:
         raise
     except OSError:
         part = transfer.stage(path, backup)
         try:
-            transfer.sync([part])
+            system.sync([part])
             if transfer.digest(part) != transfer.digest(path):
                 raise OSError(errno.EIO, "the copy differs from the original", path) from None
-            transfer.rename(part, backup)
+            system.rename(part, backup)
         except OSError:
             transfer.discard(part)
             raise
@@ -264,8 +269,9 @@ def _is_same_file(now: os.stat_result, then: os.stat_result) -> bool:
 
 
 def _trimmed(xmp: bytes | None) -> bytes | None:
-    """exiftool writes no white space at the end."""
-    return None if xmp is None else xmp.rstrip(b" \t\r\n\0")
+    """Without what exiftool changes: white space at the end, and whether the packet may be edited
+    where it lies."""
+    return None if xmp is None else _END.sub(b"", xmp.rstrip(b" \t\r\n\0"))
 
 
 # --- afterwards ---------------------------------------------------------------------------------
@@ -282,7 +288,7 @@ def clear(entry: Entry) -> None:
     if edit is None or not os.path.lexists(edit.backup):
         return
     if _is_one(edit.backup, entry.action.target) or _digest(entry) == edit.before:
-        os.unlink(edit.backup)
+        system.remove(edit.backup)
 
 
 def revert(entry: Entry) -> str | None:
@@ -298,9 +304,9 @@ def revert(entry: Entry) -> str | None:
         at = os.lstat(path)
         untouched = now == edit.before and at.st_mtime_ns == entry.action.mtime_ns
         if untouched or os.path.samestat(at, os.lstat(edit.backup)):
-            os.unlink(edit.backup)  # the picture was not replaced yet
+            system.remove(edit.backup)  # the picture was not replaced yet
         else:
-            os.replace(edit.backup, path)
+            system.replace(edit.backup, path)
     return why_not
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
+from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.files import earlier, names
 from zeroshelf.records import Action, ActionKind, Plan
@@ -40,7 +41,7 @@ def save(plan: Plan, path: str) -> None:
         for action in plan.actions:
             file.write(json.dumps(_line(action, plan)) + "\n")
         file.flush()
-        os.fsync(file.fileno())
+        system.sync_open(file.fileno())
     os.replace(beside, path)
 
 
@@ -154,8 +155,8 @@ def _kind(given: object, plans: ActionKind) -> ActionKind | Literal["remove"]:
 
 
 def _below(base: str, path: str) -> str:
-    if "\0" in path:
-        raise UserError(f"{path!a} is no path")
+    if "\0" in path or (system.WINDOWS and ":" in os.path.splitdrive(path)[1]):
+        raise UserError(f"{path!a} is no path")  # "a.jpg:b" would be a stream inside of a.jpg
     full = os.path.normpath(os.path.join(base, path))
     if not names.inside(full, base):
         raise UserError(f"{path!a} leads out of {base}")

@@ -84,6 +84,8 @@ class Renaming:
             group.sort(key=lambda action: action.companion_of is not None)  # the picture first
             sources = [os.path.basename(action.source) for action in group]
             wanted = os.path.basename(group[0].target)
+            if names.is_numbered(wanted, sources[0]):
+                wanted = sources[0]  # a number of its own, which the next plan knows again
 
             def is_free(name: str, shelf: str = shelf) -> bool:
                 return self._is_free(os.path.join(shelf, name))

@@ -61,6 +61,7 @@ _BYTE_ENCODINGS = {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"}
 _START_TAG = re.compile(rb"""<[^\s/>]++(?:[^>"']|"[^"]*+"|'[^']*+')*+>""")
 _DEEPEST = 200  # elements, one in the other: those of real files have a dozen levels
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_WAS_EMPTY = b" "  # before an end tag that we wrote: the element was <x/>
 _SWAP = {ord("/"): "|", ord("|"): "/"}
 
 
@@ -395,12 +396,17 @@ def _documents(rdf: _Element) -> tuple[_Element, ...]:
 
 def _encoded(packet: _Packet, edits: Sequence[tuple[int, int, bytes]]) -> bytes:
     """The packet with some of its bytes replaced: (start, end, what is there instead)."""
+    unicode = packet.encoding.startswith("utf-")  # else: not every reader asks which it is
     pieces, at = [], 0
     for start, end, new in sorted(edits):
-        pieces += [packet.data[at:start], new]
+        pieces += [packet.data[at:start], new if unicode else _in_ascii(new)]
         at = end
     text = b"".join((*pieces, packet.data[at:])).decode()
-    return packet.mark + text.encode(packet.encoding, "xmlcharrefreplace")
+    return packet.mark + text.encode(packet.encoding)
+
+
+def _in_ascii(text: bytes) -> bytes:
+    return text.decode().encode("ascii", "xmlcharrefreplace")
 
 
 # --- lists --------------------------------------------------------------------------------------
@@ -577,19 +583,19 @@ def _start_with_space(packet: _Packet, element: _Element) -> int:
 
 
 def _collapse(data: bytes) -> bytes:
-    """<rdf:Description></rdf:Description> with nothing in it as <rdf:Description/> again."""
+    """<rdf:Description/> again where that was made longer (see `_put_into`)."""
     packet = _read(data)
     edits = [
         (d.inside - 1, d.end, b"/>")
         for d in packet.descriptions
-        if not d.empty and d.inside == d.close
+        if packet.data[d.inside : d.close] == _WAS_EMPTY and not d.children
     ]
     return _encoded(packet, edits) if edits else data
 
 
 def _is_bare(data: bytes) -> bool:
     """True for what `rewrite` begins a new sidecar with."""
-    texts = (_decoded(one)[0].decode() for one in (_EMPTY, data))
+    texts = (_decoded(one)[0].decode().replace('end="r"', 'end="w"') for one in (_EMPTY, data))
     bare, own = (ElementTree.canonicalize(text, with_comments=True) for text in texts)
     return bare == own
 
@@ -670,6 +676,7 @@ def _put_into(packet: _Packet, parent: _Element, new: bytes) -> list[tuple[int, 
     if parent.empty:
         start_tag = packet.data[parent.start : parent.inside]
         name = re.split(rb"[\s/>]", start_tag[1:], maxsplit=1)[0]
-        return [(parent.inside - 2, parent.inside, b">" + new + b"</" + name + b">")]
+        close = _WAS_EMPTY + b"</" + name + b">"
+        return [(parent.inside - 2, parent.inside, b">" + new + close)]
     at = parent.children[-1].end if parent.children else parent.inside
     return [(at, at, new)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
+from zeroshelf import system
 from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
 from zeroshelf.files import transfer
@@ -34,8 +34,8 @@ def check(ways: Iterable[tuple[str, str, int]], *, moving: bool, advice: str) ->
             need[device] += size
             places.setdefault(device, place)
     for device, size in need.items():
-        free = shutil.disk_usage(places[device]).free
-        if size > free:
+        free = system.free_bytes(places[device])
+        if free is not None and size > free:
             needed = counted(size, "byte is", "bytes are")
             raise UserError(
                 f"{needed} needed in {places[device]}, and {free:,} free there: {advice}"

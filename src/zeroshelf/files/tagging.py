@@ -3,7 +3,6 @@ a picture's own file, by `picture_tags`."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from zeroshelf import system
 from zeroshelf.errors import Unreadable
 from zeroshelf.files import exiftool, journal, picture_tags, sidecars, transfer
 from zeroshelf.files.journal import Entry, Rewrite, Sidecar
@@ -36,12 +36,8 @@ def read(path: str) -> Sidecar:
     at = os.lstat(path)
     if not stat.S_ISREG(at.st_mode) or at.st_size > _LARGEST:
         raise OSError(errno.EINVAL, "no regular file, or too large for a sidecar")
-    attributes = {}
-    if hasattr(os, "listxattr"):
-        with contextlib.suppress(OSError):
-            attributes = {name: os.getxattr(path, name) for name in os.listxattr(path)}
     mode, owner = stat.S_IMODE(at.st_mode), (at.st_uid, at.st_gid)
-    return Sidecar(_content(path), at.st_mtime_ns, mode, owner, attributes)
+    return Sidecar(_content(path), at.st_mtime_ns, mode, owner, system.attributes(path))
 
 
 Changes: TypeAlias = Change | picture_tags.Change
@@ -112,14 +108,14 @@ def publish(part: str, action: Action, change: Changes) -> None:
         picture_tags.publish(part, change)
         return
     if change.before is None:
-        transfer.rename(part, action.target)
+        system.rename(part, action.target)
         return
     if _content(action.target) != change.before.content:
         raise OSError(errno.EBUSY, "the sidecar has just changed", action.target)
     if change.after is None:
-        os.unlink(action.target)
+        system.remove(action.target)
     else:
-        os.replace(part, action.target)
+        system.replace(part, action.target)
 
 
 def is_done(entry: Entry) -> bool:
@@ -156,16 +152,16 @@ def revert(entry: Entry) -> str | None:
     if now != rewrite.after:
         return "the sidecar has changed since"
     if before is None:
-        os.unlink(target)
+        system.remove(target)
         return None
     part = _beside(target, before.content, before)
     try:
         transfer.set_times(part, before.mtime_ns, before.mtime_ns)
-        transfer.sync([part])
+        system.sync([part])
         if rewrite.after is None:
-            transfer.rename(part, target)
+            system.rename(part, target)
         else:
-            os.replace(part, target)
+            system.replace(part, target)
     except OSError:
         transfer.discard(part)
         raise
@@ -179,14 +175,12 @@ def _beside(target: str, content: bytes, like: Sidecar | None) -> str:
     try:
         with open(part, "xb") as file:
             file.write(content)
+            file.flush()
+            system.sync_written(file.fileno())
         if like is not None:
-            if hasattr(os, "chown") and os.geteuid() == 0:
-                with contextlib.suppress(OSError):
-                    os.chown(part, *like.owner)
+            system.keep_owner(part, like.owner)
             transfer.set_mode(part, like.mode)
-            for name, value in like.attributes.items():
-                with contextlib.suppress(OSError):
-                    os.setxattr(part, name, value)
+            system.set_attributes(part, like.attributes)
     except OSError:
         transfer.discard(part)
         raise

@@ -7,7 +7,6 @@ the record of its installation or in the catalogue.
 from __future__ import annotations
 
 import importlib.util
-import os
 import unicodedata
 import warnings
 from collections.abc import Collection
@@ -15,6 +14,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from zeroshelf import homes, system
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, digest, graph, installed, ort
 from zeroshelf.models import layout as layouts
@@ -47,7 +47,7 @@ def find(name: str | None = None) -> Model:
     None means the one that ZEROSHELF_MODEL names, else the most accurate that is installed, else
     the starter. Raises `UserError` where there is no such model; nothing is ever fetched.
     """
-    if not name and (chosen := os.environ.get("ZEROSHELF_MODEL")):
+    if not name and (chosen := homes.variable("ZEROSHELF_MODEL")):
         try:
             return find(chosen)
         except UserError as trouble:  # nobody typed that name just now
@@ -130,14 +130,7 @@ def load(
     if device is not None:
         ort.check_device(device)
     warn = warn or partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
-    return TwoTower(model, layouts.read(model.folder), device, threads or processors(), warn)
-
-
-def processors() -> int:
-    """Those that this process may use: in a container fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return TwoTower(model, layouts.read(model.folder), device, threads or system.processors(), warn)
 
 
 def notes(model: Model, labels: LabelSet | None = None) -> tuple[str, ...]:
@@ -193,14 +186,12 @@ def _languages(labels: LabelSet) -> frozenset[str]:
 
 def gflops() -> float:
     """How many 10^9 operations a second this machine's processors do."""
-    return ort.gflops() * processors()
+    return ort.gflops() * system.processors()
 
 
 def memory_mb() -> float:
-    """This machine's memory."""
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
-    return 8000.0  # Windows: what a plain laptop has
+    """This machine's memory, in units of 10^6 bytes."""
+    return system.memory() / 1e6
 
 
 def _digest(layout: Layout) -> str:

@@ -12,8 +12,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import platformdirs
 from blake3 import blake3
+
+from zeroshelf import homes
 
 LARGE = 50_000_000  # bytes; smaller files are hashed each time, in milliseconds
 FILE = "model-digests.json"
@@ -33,8 +34,7 @@ class _Memory:
     """What the last runs hashed. A memory that can't be read or written only costs time."""
 
     def __init__(self) -> None:
-        place = os.environ.get("ZEROSHELF_CACHE") or platformdirs.user_cache_dir("zeroshelf")
-        self._file = Path(place, FILE)
+        self._file = Path(homes.cache(), FILE)
         self._new = False
         self._known: dict[str, str] = {}
         with contextlib.suppress(OSError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -25,7 +26,8 @@ OUTPUTS = (
     "pooler_output",
     "output",
 )
-TEXT_BATCH = 64
+MANY_TEXTS = 64  # more are worth a graph that is optimised, which takes a quarter of a second
+LEAST_BATCH = 8  # texts that a thread gives at once on a CPU, where there are few for each
 SAME = 1e-4  # between a picture's numbers alone and in a batch
 
 
@@ -65,17 +67,24 @@ class TwoTower:
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """N texts -> (N, dim), rows of length 1."""
         with self._lock:
-            if self._textual is None:
-                graph = ort.open_graph(
-                    self._layout.textual,
-                    self._device,
-                    self._threads,
-                    self._warn,
-                    optimise=len(texts) > TEXT_BATCH,
-                )
-                self._textual = _Textual(graph, self._layout)
+            if self._textual is None or (len(texts) > MANY_TEXTS and not self._textual.for_many):
+                self._textual = self._open_textual(many=len(texts) > MANY_TEXTS)
             textual = self._textual
         return textual(texts, self.model.dim)
+
+    def _open_textual(self, *, many: bool) -> _Textual:
+        """The text tower. For many texts it works as the image tower does, one thread a call with
+        as many callers as there are cores, which takes half of the processors' time; a few texts
+        are a single call, so that all cores share in it."""
+        graph = ort.open_graph(
+            self._layout.textual,
+            self._device,
+            1 if many else self._threads,
+            self._warn,
+            optimise=many,
+            arena=many,
+        )
+        return _Textual(graph, self._layout, self._threads if many else None)
 
     def release_texts(self) -> None:
         """Give the text tower's memory back; the next text opens it again."""
@@ -159,9 +168,15 @@ def at_once(one: _Visual, model: Model) -> _Visual:
 
 
 class _Textual:
-    """The text tower with its tokenizer."""
+    """The text tower with its tokenizer.
 
-    def __init__(self, graph: Graph, layout: Layout) -> None:
+    `callers` is the number of threads that ask the graph at once on a CPU; None: it was opened for
+    a few texts.
+    """
+
+    def __init__(self, graph: Graph, layout: Layout, callers: int | None = None) -> None:
+        self.for_many = callers is not None
+        self._callers = callers if callers and graph.device == "cpu" else 1
         self._graph = graph
         self._output = embedding_output(graph)
         ports = {_role(graph, port): port for port in graph.inputs}
@@ -178,17 +193,33 @@ class _Textual:
         self._tokenizer = Tokenizer(layout.text, length is not None or wanted)
 
     def __call__(self, texts: Sequence[str], dim: int) -> Vectors:
-        # Texts of like length together, so that none is padded to the length of a stranger.
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        limit = self._ports["ids"].shape[0] or TEXT_BATCH
+        tokens = self._tokenizer.ids(texts)
         vectors = np.empty((len(texts), dim), np.float32)
-        for start in range(0, len(order), limit):
-            rows = order[start : start + limit]
-            vectors[rows] = _unit(self._graph, self._run([texts[i] for i in rows]), dim)
+
+        def embed(rows: Sequence[int]) -> None:
+            vectors[rows] = _unit(self._graph, self._run([tokens[i] for i in rows]), dim)
+
+        # Texts of like length together: the shorter ones of a batch are padded to the longest.
+        order = sorted(range(len(texts)), key=lambda i: -len(tokens[i]))
+        size = self._batch_size(len(texts))
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        if self._callers == 1 or len(batches) == 1:
+            for rows in batches:
+                embed(rows)
+        else:
+            with ThreadPoolExecutor(self._callers, thread_name_prefix="texts") as pool:
+                for _ in pool.map(embed, batches):
+                    pass
         return vectors
 
-    def _run(self, texts: Sequence[str]) -> Array:
-        ids, mask = self._tokenizer(texts)
+    def _batch_size(self, count: int) -> int:
+        fixed = self._ports["ids"].shape[0]
+        if fixed or self._graph.device != "cpu":
+            return fixed or 64
+        return max(LEAST_BATCH, min(32, -(-count // self._callers)))
+
+    def _run(self, tokens: Sequence[Sequence[int]]) -> Array:
+        ids, mask = self._tokenizer.padded(tokens)
         values = {"ids": ids, "mask": mask, "types": np.zeros_like(ids)}
         feeds = {port.name: values[role].astype(port.dtype) for role, port in self._ports.items()}
         return self._graph.run(feeds, self._output)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from zeroshelf import homes, system
 from zeroshelf.errors import UserError
 from zeroshelf.telemetry import huggingface_hub
 
@@ -67,8 +68,8 @@ def download(remote: Remote, files: Iterable[RemoteFile], folder: Path) -> None:
     files = list(files)
     missing = sum(file.size for file in files if not (folder / file.path).is_file())
     folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if missing + ROOM > free:
+    free = system.free_bytes(str(folder))
+    if free is not None and missing + ROOM > free:
         shutil.rmtree(folder)
         raise UserError(
             f"{remote.repo} needs {missing / 1e6:,.0f} MB, but {folder.parent} has "
@@ -113,8 +114,6 @@ def _bring(remote: Remote, file: RemoteFile, target: Path) -> None:
 
 def checkpoint(repo: str, revision: str | None = None) -> Path:
     """A checkpoint of torch for the export, without its pickles, in the cache."""
-    import platformdirs
-
     remote = look(repo, revision)
     kinds = (".json", ".txt", ".safetensors", ".model", ".jinja")
     files = [file for file in remote.files if file.path.endswith(kinds)]
@@ -123,7 +122,7 @@ def checkpoint(repo: str, revision: str | None = None) -> Path:
         found = f"only {pickles[0]}, which is pickled" if pickles else "no weights"
         raise UserError(f"{repo} has {found}; zeroshelf opens .safetensors only")
     name = f"{repo.replace('/', '--')}@{remote.revision[:12]}"
-    folder = Path(platformdirs.user_cache_dir("zeroshelf"), "checkpoints", name)
+    folder = Path(homes.cache(), "checkpoints", name)
     download(remote, files, folder)
     return folder
 

@@ -7,7 +7,6 @@ A model is a folder below `home()`, with zeroshelf.json saying whence it came. I
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import platformdirs
-
+from zeroshelf import homes
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, golden, graph
 from zeroshelf.models.fetch import Remote, RemoteFile
@@ -47,8 +45,7 @@ class Offer:
 
 def home() -> Path:
     """Where installed models live, a folder each."""
-    place = os.environ.get("ZEROSHELF_MODELS")
-    return Path(place) if place else Path(platformdirs.user_data_dir("zeroshelf"), "models")
+    return Path(homes.models())
 
 
 @contextmanager

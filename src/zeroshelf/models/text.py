@@ -22,7 +22,9 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 def _basic(text: str) -> str:
     """open_clip's first step, which is CLIP's own: broken encodings, entities and look-alikes are
-    mended, white space is one blank."""
+    mended, white space is one blank. In plain ASCII there is nothing to mend."""
+    if text.isascii() and text.isprintable() and "&" not in text:
+        return " ".join(text.split())
     import ftfy
 
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
@@ -60,19 +62,31 @@ class Tokenizer:
         pad_id = tokenizer.token_to_id(token) if token else 0
         if pad_id is None:
             raise UserError(f"{settings.tokenizer} does not know its padding token {token!r}")
+        self._pad_id, self._pad_left = pad_id, settings.padding_side == "left"
+        self._length = settings.context_length if pad_to_context else None
         tokenizer.enable_truncation(settings.context_length)
-        tokenizer.enable_padding(
-            direction=settings.padding_side,
-            pad_id=pad_id,
-            pad_token=token or "",
-            length=settings.context_length if pad_to_context else None,
-        )
+        tokenizer.no_padding()
 
     def __call__(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """N texts -> token ids and attention mask, each (N, tokens)."""
+        return self.padded(self.ids(texts))
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text, none longer than the model's context."""
         rows = self._tokenizer.encode_batch([self._prefix + self._clean(text) for text in texts])
-        ids = np.array([row.ids for row in rows], np.int64)
-        mask = np.array([row.attention_mask for row in rows], np.int64)
+        return [row.ids for row in rows]
+
+    def padded(
+        self, rows: Sequence[Sequence[int]]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Token ids and attention mask, each (N, tokens): of N rows, padded to the longest or to
+        the model's context."""
+        length = self._length or max(map(len, rows))
+        ids = np.full((len(rows), length), self._pad_id, np.int64)
+        mask = np.zeros((len(rows), length), np.int64)
+        for at, row in enumerate(rows):
+            place = slice(length - len(row), None) if self._pad_left else slice(len(row))
+            ids[at, place], mask[at, place] = row, 1
         return ids, mask
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import corrections, edits, labels, marks, runs
+from zeroshelf import corrections, edits, labels, marks, runs, system
 from zeroshelf import plan as planning
 from zeroshelf.decisions import Decisions
 from zeroshelf.errors import UserError
@@ -345,4 +345,5 @@ def check_offset(by: float) -> None:
 
 
 def _relative(path: str, root: str) -> str:
-    return os.path.relpath(path, root) if os.path.isabs(path) else path
+    """The path below the run's folder, with "/" on every system: for the page and the edit log."""
+    return system.slashed(system.relative(path, root) if os.path.isabs(path) else path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -19,8 +19,9 @@ import numpy as np
 
 from zeroshelf.records import LabelSet, Vectors
 from zeroshelf.words.bank import Negative, bank
-from zeroshelf.words.prompts import PLAIN, Texts, asked
-from zeroshelf.words.senses import sense, visible_senses
+from zeroshelf.words.prompts import PLAIN, Texts
+from zeroshelf.words.resolve import ResolvedLabel
+from zeroshelf.words.senses import visible_senses
 from zeroshelf.words.wordnet import Synset, wordnet
 
 Relation: TypeAlias = Literal[
@@ -29,24 +30,34 @@ Relation: TypeAlias = Literal[
 ]  # fmt: skip
 
 ALIKE = 0.50  # least cosine, centred on the bank's mean, between a phrase and what means the same
+BLOCK = 256  # phrases compared with the bank at once: 4 MB
 GLOSS_WORDS = 5  # how much of a definition tells what it is
 
 
-def kept(labels: LabelSet, texts: Texts) -> tuple[tuple[Negative, ...], Vectors]:
-    """The user's own negatives, never dropped, and what stays of the bank; with (M, D) vectors."""
+def kept(
+    labels: LabelSet, resolved: Sequence[ResolvedLabel], texts: Texts
+) -> tuple[tuple[Negative, ...], Vectors]:
+    """The user's own negatives, never dropped, and what stays of the bank; with (M, D) vectors.
+
+    `resolved` are the labels of `labels`.
+    """
     whole = bank()
     vectors = texts([negative.prompt for negative in whole])
     gone: set[int] = set()
-    for label in labels:
-        for word in (asked(word, labels) for word in (label.name, *label.words)):
-            gone |= related(word, sense(word, label, labels, texts)).keys()
+    unknown: dict[str, None] = {}
+    for label in resolved:
+        for word, meant in zip(label.words, label.senses, strict=True):
+            gone |= related(word, meant).keys()
             if not wordnet().senses(word):
-                gone |= _alike(word, vectors, texts)
+                unknown[word] = None
+    gone |= _alike(list(unknown), vectors, texts)
     own = tuple(
         Negative(text, text if " " in text else PLAIN.format(text), "own")
         for text in labels.negatives
     )
     stay = [row for row in range(len(whole)) if row not in gone]
+    if not stay and not own:  # a picture is compared with something, whatever the labels are
+        stay = [row for row, one in enumerate(whole) if one.kind == "junk"]
     if own:
         vectors = np.concatenate((texts([negative.prompt for negative in own]), vectors[stay]))
     else:
@@ -78,12 +89,21 @@ def related(word: str, meant: Synset | None) -> dict[int, Relation]:
     return found
 
 
-def _alike(phrase: str, vectors: Vectors, texts: Texts) -> set[int]:
+def _alike(phrases: Sequence[str], vectors: Vectors, texts: Texts) -> set[int]:
+    """Rows of the bank's `vectors` (M, D) that are near to any of the phrases."""
+    if not phrases:
+        return set()
     centre = vectors.mean(axis=0)
     away = vectors - centre
-    mine = texts([PLAIN.format(phrase)])[0] - centre
-    cosines = away @ mine / (np.linalg.norm(away, axis=1) * np.linalg.norm(mine) + 1e-9)
-    return {int(row) for row in np.flatnonzero(cosines >= ALIKE)}
+    lengths = np.linalg.norm(away, axis=1)
+    asked_as = texts([PLAIN.format(phrase) for phrase in phrases])
+    near = np.zeros(len(vectors), bool)
+    for start in range(0, len(phrases), BLOCK):
+        mine = asked_as[start : start + BLOCK] - centre
+        products = away @ mine.T
+        cosines = products / (lengths[:, None] * np.linalg.norm(mine, axis=1) + 1e-9)
+        near |= (cosines >= ALIKE).any(axis=1)
+    return {int(row) for row in np.flatnonzero(near)}
 
 
 class _Index:

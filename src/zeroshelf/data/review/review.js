@@ -5,7 +5,7 @@ import * as cells from "./grid.js";
 import * as panels from "./panels.js";
 import * as shelves from "./shelves.js";
 import { ALL, PERSON, UNSURE, ask, edit, load, news, place, run, unsureBelow } from "./state.js";
-import { $, baseName, make, number, plural, visible } from "./words.js";
+import { $, baseName, make, number, plural, slashes, visible } from "./words.js";
 
 const { grid } = cells;
 
@@ -264,7 +264,7 @@ news.addEventListener("saved", () => {
 news.addEventListener("trouble", ({ detail: text }) => say(text));
 
 await load();
-const folder = visible(baseName(run.facts.folder.replace(/\/+$/, "")) || run.facts.folder);
+const folder = visible(baseName(slashes(run.facts.folder).replace(/\/+$/, "")) || run.facts.folder);
 document.title = `${folder} \u00b7 zeroshelf review`;
 $("headline").textContent = folder;
 $("facts").append(

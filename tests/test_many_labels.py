@@ -1,0 +1,285 @@
+"""A thousand labels: the work grows with their number and not with its square, the model is asked
+in few calls, the screen tells how far it is, and the answers are those of the plain formulas."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import test_guard
+from tests.colours import COLOURS, ColourEncoder
+from tests.counting import growth
+from tests.test_doctor import texts
+from zeroshelf import doctor, embeddings, likeness
+from zeroshelf.decisions import decide
+from zeroshelf.labels import parse, spoken
+from zeroshelf.records import Embeddings, Label, LabelSet, Likeness, Picture
+from zeroshelf.run import classify
+from zeroshelf.scores import score
+from zeroshelf.words import negatives
+from zeroshelf.words.bank import bank
+from zeroshelf.words.prompts import PLAIN, asked, label_prompts
+from zeroshelf.words.resolve import resolve
+from zeroshelf.words.senses import Beside, context, meanings, visible_senses
+from zeroshelf.words.wordnet import Synset, wordnet
+
+
+def nouns(count: int, skip: int = 0) -> list[str]:
+    """The commonest nouns of several senses, plurals of others, and phrases of none."""
+    net = wordnet()
+    words = [word for word in negatives._index().gloss if word.isalpha() and len(word) > 2]
+    known = sorted(word for word in words if len(net.senses(word)) > 1)
+    made = (
+        word + ("s" if at % 5 == 1 else "") if at % 7 else f"my {word} {at}"
+        for at, word in enumerate(known)
+    )
+    unlike = (word for word in dict.fromkeys(made) if word not in ("rest", "other"))
+    return list(itertools.islice(unlike, skip, skip + count))
+
+
+def of_many_kinds(count: int) -> LabelSet:
+    """Labels with shelves above, synonyms, thresholds and the user's own negatives among them."""
+    words = nouns(count)
+    written = [
+        f"{('animal', 'tool', 'plant')[at % 3]}/{word}" if at % 11 == 3 else
+        f"{word}={words[-at]} thing" if at % 13 == 5 else word
+        for at, word in enumerate(words)
+    ]  # fmt: skip
+    return parse([*written, "!cartoon", "!an old map"])
+
+
+def two_pictures() -> Embeddings:
+    pictures = tuple(Picture(f"/{n}.jpg", f"/{n}.jpg", 1, 1, 1) for n in range(2))
+    vectors = texts(["a red picture", "a blue one"]).astype(np.float16)
+    return Embeddings(pictures, (b"a", b"b"), vectors, (), COLOURS)
+
+
+def test_twice_as_many_labels_are_twice_the_work() -> None:
+    found = two_pictures()
+
+    def judged(count: int) -> None:
+        labels = parse(nouns(count, 500))
+        scores = score(found, labels, texts)
+        doctor.serious(labels, COLOURS, texts)
+        doctor.check(labels, COLOURS, texts)
+        doctor.after(decide(scores))
+
+    assert 1.6 < growth(judged, 100) < 2.4
+
+
+def test_each_word_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, looked = wordnet(), Counter[str]()
+    whole = type(net)._found
+
+    def found(self: object, word: str) -> list[tuple[int, int, int]]:
+        looked[word] += 1
+        return whole(net, word)
+
+    labels = of_many_kinds(150)
+    resolve(labels, texts)
+    monkeypatch.setattr(type(net), "_found", found)
+    net._words.clear()
+    visible_senses.cache_clear()
+    resolve(labels, texts)
+    senses = sum(len(net.senses(word)) for word in list(looked))
+    assert looked.total() < 3 * len(looked) + 2 * senses  # and once for each sense's count
+
+
+def test_the_model_is_asked_in_few_calls(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    class Counting(ColourEncoder):
+        def embed_texts(self, wanted: Sequence[str]) -> np.ndarray:
+            calls.append(len(wanted))
+            self.texts += wanted
+            return texts(wanted)
+
+    encoder = Counting()
+    with embeddings.Store.open(str(tmp_path / "cache.sqlite")) as store:
+        wanted = embeddings.text_embedder(encoder, store)
+        labels = parse(nouns(300))
+        score(two_pictures(), labels, wanted)
+        doctor.serious(labels, COLOURS, wanted)
+        most = math.ceil(len(encoder.texts) / embeddings.FLUSH_TEXTS) + 5
+        assert len(encoder.texts) == len(set(encoder.texts))
+        assert len(calls) <= most
+        asked_for = len(calls)
+        score(two_pictures(), labels, wanted)
+        assert len(calls) == asked_for
+
+
+def test_glosses_that_could_not_win_are_not_embedded() -> None:
+    """The gloss of "dog", the andiron, would have to be nearer than any gloss can be."""
+    wanted: list[str] = []
+
+    def noting(some: Sequence[str]) -> np.ndarray:
+        wanted.extend(some)
+        return test_guard.texts(some)
+
+    labels = parse(["dog", "car"])
+    (dog,) = meanings([("dog", labels.labels[0])], labels, noting)
+    assert dog is not None and dog.lexname == "animal"
+    glosses = [text for text in wanted if text.startswith("dog: ")]
+    assert 1 <= len(glosses) < len(visible_senses("dog"))
+
+
+def test_the_screen_tells_how_far_it_is(folder: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    labels = nouns(120)
+    classify(folder, labels, encoder=ColourEncoder(), progress=lambda *at: told.append(at))
+    stages = list(dict.fromkeys(stage for stage, _, _ in told))
+    assert {"labels", "texts"} < set(stages[: stages.index("scoring")])
+    assert told[-1] == ("scoring", 4, 4)
+    assert [at for name, at, _ in told if name == "labels"] == [0, 50, 100, 120]
+    assert ("texts", 0) in [(name, at) for name, at, _ in told]
+
+
+# --- the plain formulas -------------------------------------------------------------------------
+
+
+def plain_sense(word: str, label: Label, labels: LabelSet) -> Synset | None:
+    """Every gloss compared, every label asked for what it may be: K x K."""
+    senses = visible_senses(word)
+    if not senses:
+        return None
+    above = context(label, labels)
+    others = [other for one in labels if (other := asked(one.name, labels)) != word]
+    sorts = []
+    for other in others:
+        found: dict[str, float] = {}
+        for rank, one in enumerate(visible_senses(other)):
+            found.setdefault(one.lexname, 0.5**rank)
+        if found:
+            sorts.append(found)
+    prompt, glosses = texts([PLAIN.format(word)])[0], texts([f"{word}: {s.gloss}" for s in senses])
+    fits = [
+        float(gloss @ prompt)
+        + 0.15 * math.log1p(wordnet().often(word, one.row))
+        + 1.0 * bool(above & wordnet().above(one.row))
+        + 0.5 * sum(found.get(one.lexname, 0) for found in sorts) / max(len(sorts), 1)
+        for one, gloss in zip(senses, glosses, strict=True)
+    ]
+    return senses[int(np.argmax(fits))]
+
+
+def test_senses_are_those_of_the_plain_formula() -> None:
+    labels = of_many_kinds(120)
+    pairs = [
+        (asked(word, labels), label) for label in labels for word in (label.name, *label.words)
+    ]
+    found = meanings(pairs, labels, texts)
+    assert found == [plain_sense(word, label, labels) for word, label in pairs]
+    assert sum(len(visible_senses(word)) > 2 for word, _ in pairs) > 30
+    by_kind = replace(labels, kind="animal")
+    assert meanings(pairs, by_kind, texts) == [
+        plain_sense(word, label, by_kind) for word, label in pairs
+    ]
+
+
+def test_what_the_other_labels_are_is_counted_without_the_word_itself() -> None:
+    labels = parse(["dog", "a/cat", "b/cat", "car", "zzyzx"])
+    beside = Beside.of(labels)
+    assert beside.share("dog", "animal") == pytest.approx(2 / 3, abs=0.1)
+    assert beside.share("cat", "animal") == pytest.approx(1 / 2, abs=0.1)
+    assert beside.share("zzyzx", "animal") == beside.share("lion", "animal")
+    assert Beside.of(parse(["dog"])).share("dog", "animal") == 0
+
+
+def test_labels_that_ask_for_the_same_are_found_as_by_comparing_each_with_each() -> None:
+    words = nouns(60)
+    labels = parse([*words, *(f"x/{word}" for word in words[::3]), "dogs", "a dog", "animals/dog"])
+
+    def one(a: Label, b: Label) -> bool:
+        alike = label_prompts(a, labels) == label_prompts(b, labels)
+        return alike and context(a, labels) == context(b, labels)
+
+    rows = labels.labels
+    plain = [
+        next((other for other in rows[:at] if one(other, label)), None)
+        for at, label in enumerate(rows)
+    ]
+    assert doctor._same_as(labels) == plain
+    assert any(plain)
+
+
+def test_kinds_of_another_label_are_found_as_by_comparing_each_with_each() -> None:
+    labels = parse(["dog", "animal", "kitten", "cat", "poodle", "dog/puppy", "church", "building",
+                    "lion", "vehicle", "car", "sports car", *nouns(40)])  # fmt: skip
+    meant = dict(
+        zip(
+            labels.names,
+            meanings([(asked(one.name, labels), one) for one in labels], labels, texts),
+            strict=True,
+        )
+    )
+    plain: dict[int, tuple[str, str]] = {}
+    for at, label in enumerate(labels):
+        mine = meant[label.name]
+        if mine is None:
+            continue
+        first = doctor._END.split(mine.gloss.lower(), maxsplit=1)[0].split()
+        for other in labels:
+            theirs = meant[other.name] or mine
+            if theirs == mine or label.name.startswith(f"{other.name}/"):
+                continue
+            named = asked(other.name, labels).lower() in first
+            if theirs.row in wordnet().above(mine.row) or named:
+                plain[at] = (label.name, other.name)
+                break
+    assert {at: one.labels for at, one in doctor._kinds(labels, texts).items()} == plain
+    assert len(plain) > 5
+
+
+def test_phrases_that_no_dictionary_knows_are_compared_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(1)
+    axes = rng.normal(size=(len(bank()), 12)).astype(np.float32)
+    vectors = axes / np.linalg.norm(axes, axis=1, keepdims=True)
+    known = {f"a photo of a phrase {n}.": vectors[n * 7] for n in range(20)}
+
+    def near(some: Sequence[str]) -> np.ndarray:
+        return np.stack([known[text] for text in some])
+
+    phrases = [f"phrase {n}" for n in range(20)]
+    centre, gone = vectors.mean(axis=0), set()
+    away = vectors - centre
+    for phrase in phrases:
+        mine = near([PLAIN.format(phrase)])[0] - centre
+        cosines = away @ mine / (np.linalg.norm(away, axis=1) * np.linalg.norm(mine) + 1e-9)
+        gone |= set(np.flatnonzero(cosines >= negatives.ALIKE).tolist())
+    assert negatives._alike(phrases, vectors, near) == gone
+    monkeypatch.setattr(negatives, "BLOCK", 3)
+    assert negatives._alike(phrases, vectors, near) == gone
+    assert 20 <= len(gone) < len(vectors)
+
+
+def test_neighbours_are_weighed_in_blocks_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(50, 7)).astype(np.float32)
+    alike = Likeness(
+        rng.integers(0, 50, (50, 5)).astype(np.int32),
+        rng.uniform(0, 1, (50, 5)).astype(np.float32),
+        np.zeros((50, 1), np.float16),
+    )
+    weights = likeness.PULL * np.exp((alike.cosines - 1) / likeness.WIDTH)[:, :, None]
+    plain = (values + (weights * values[alike.neighbours]).sum(axis=1)) / (1 + weights.sum(axis=1))
+    monkeypatch.setattr(likeness, "BLOCK", 8)
+    np.testing.assert_array_equal(likeness.near_by(values, alike), plain)
+
+
+def test_a_resolved_label_is_asked_as_it_is_by_itself() -> None:
+    """The first group of prompts is that of the name, and each word of the user's has one."""
+    labels = of_many_kinds(60)
+    for one in resolve(labels, texts):
+        assert one.words[0] == asked(spoken(one.label.name), labels)
+        assert len(one.words) == len(one.senses) == 1 + len(one.label.words)
+        plain = [tuple(group) for group in label_prompts(one.label, labels)]
+        assert [group[: len(plain[0])] for group in one.prompts[: len(plain)]] == plain

@@ -1,0 +1,311 @@
+"""What Windows does otherwise, tried on any system: its paths through `ntpath`, its refusals by
+calls that refuse as it does."""
+
+from __future__ import annotations
+
+import ntpath
+import os
+import socket
+import stat
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.making import put
+from zeroshelf import edits, folder, plan, results, system
+from zeroshelf.cli import main
+from zeroshelf.errors import UserError
+from zeroshelf.files import names, planfile, transfer
+from zeroshelf.records import Action, Plan
+from zeroshelf.review import session
+
+
+class Windows(ModuleType):
+    """`os` with the paths of Windows. Nothing here lies on a disk, so that nothing is found."""
+
+    path = ntpath
+    sep, altsep = "\\", "/"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Windows("os")
+    for module in (edits, folder, names, plan, planfile, session, system, transfer):
+        if hasattr(module, "os"):
+            monkeypatch.setattr(module, "os", fake)
+    monkeypatch.setattr(system, "WINDOWS", True)
+
+
+@pytest.mark.usefixtures("windows")
+def test_a_label_with_a_slash_makes_nested_folders_and_no_label_leads_elsewhere() -> None:
+    assert names.shelf("animals/cat") == "animals\\cat"
+    for label in ("..\\..\\x", "C:\\x", "\\\\server\\share", "a\\b", "C:x", "nul", "a:b"):
+        shelf = names.shelf(label)
+        assert "\\" not in shelf and ":" not in shelf and shelf.lower() != "nul"
+        there = ntpath.normpath(ntpath.join("D:\\Sorted", shelf))
+        assert names.inside(there, "D:\\Sorted")
+        assert plan._as_on_disk(shelf, "D:\\Sorted") == there
+
+
+@pytest.mark.usefixtures("windows")
+@pytest.mark.parametrize(
+    ("path", "base", "inside"),
+    [
+        ("C:\\Photos\\a.jpg", "C:\\Photos", True),
+        ("C:\\a.jpg", "C:\\", True),
+        ("C:\\Photos 2\\a.jpg", "C:\\Photos", False),
+        ("D:\\Photos\\a.jpg", "C:\\Photos", False),
+        ("C:\\Photos", "C:\\Photos", False),
+        ("\\\\server\\share\\a.jpg", "\\\\server\\share", True),
+        ("\\\\server\\share2\\a.jpg", "\\\\server\\share", False),
+    ],
+)
+def test_what_lies_in_a_folder(path: str, base: str, inside: bool) -> None:
+    assert names.inside(path, base) is inside
+
+
+def planned(*actions: Action) -> Plan:
+    return Plan("C:\\Photos", "D:\\Sorted", "copy", actions, ())
+
+
+@pytest.mark.usefixtures("windows")
+def test_a_plan_survives_its_file(tmp_path: Path) -> None:
+    made = planned(
+        Action("copy", "C:\\Photos\\deep\\a.jpg", "D:\\Sorted\\cat\\a.jpg", "cat", 1, 2, b"x" * 32)
+    )
+    planfile.save(made, str(tmp_path / "plan.jsonl"))
+    assert planfile.load(str(tmp_path / "plan.jsonl")) == made
+
+
+@pytest.mark.usefixtures("windows")
+@pytest.mark.parametrize("written", ["cat/b.jpg", "cat\\b.jpg", "x\\..\\cat\\b.jpg"])
+def test_a_plan_may_be_edited_with_either_slash(tmp_path: Path, written: str) -> None:
+    assert planfile._below("D:\\Sorted", written) == "D:\\Sorted\\cat\\b.jpg"
+
+
+@pytest.mark.usefixtures("windows")
+@pytest.mark.parametrize(
+    "written",
+    ["..\\b.jpg", "../b.jpg", "E:\\b.jpg", "E:b.jpg", "\\b.jpg", "\\\\server\\share\\b.jpg",
+     "a.jpg:stream", "cat\\a.jpg::$DATA", "\\\\?\\C:\\b.jpg", "."],
+)  # fmt: skip
+def test_no_line_of_a_plan_leads_out_of_its_folder(written: str) -> None:
+    with pytest.raises(UserError, match=r"leads out|is no path"):
+        planfile._below("D:\\Sorted", written)
+
+
+@pytest.mark.usefixtures("windows")
+def test_two_drives() -> None:
+    assert system.relative("D:\\a\\b.jpg", "C:\\a") == "D:\\a\\b.jpg"
+    assert system.relative("C:\\a\\b.jpg", "C:\\a\\c") == "..\\b.jpg"
+    assert system.has_relative("c:\\a", "C:\\b") and not system.has_relative("C:\\a", "D:\\a")
+    link = Action("relative-symlink", "C:\\P\\a.jpg", "D:\\S\\a.jpg", "cat", 1, 2)
+    assert transfer.link_text(link, link.target).endswith("C:\\P\\a.jpg")
+    with pytest.raises(UserError, match="they lie on two drives"):
+        plan._check_symlinks("C:\\P", "D:\\S", "relative-symlink")
+    plan._check_symlinks("C:\\P", "D:\\S", "symlink")
+
+
+@pytest.mark.usefixtures("windows")
+def test_a_drive_that_is_not_there_ends_every_walk_up() -> None:
+    assert transfer.existing_parent("Z:\\a\\b") == "Z:\\"
+    with pytest.raises(UserError, match="is no folder: give one with --to"):
+        plan.check_destination("C:\\P", "Z:\\a\\b", "copy")
+
+
+@pytest.mark.usefixtures("windows")
+def test_paths_in_the_edit_log_and_on_the_page_have_one_slash_on_every_system() -> None:
+    assert session._relative("C:\\P\\deep\\a.jpg", "C:\\P") == "deep/a.jpg"
+    for spelling in ("deep/a.jpg", "deep\\a.jpg", "C:\\P\\deep\\a.jpg", "C:/P/deep/a.jpg"):
+        assert system.below("C:\\P", spelling) == "C:\\P\\deep\\a.jpg"
+
+
+@pytest.mark.usefixtures("windows")
+@pytest.mark.parametrize(
+    ("pattern", "path", "found"),
+    [
+        ("*.PNG", "deep\\a.png", True),
+        ("deep\\*.png", "deep\\a.png", True),
+        ("deep/*.png", "deep\\a.png", True),
+        ("deep", "deep", True),
+        ("deep\\", "deep", True),
+        ("a.png", "deep\\b.png", False),
+        ("deep/*.png", "other\\a.png", False),
+    ],
+)
+def test_patterns_of_what_is_left_out(pattern: str, path: str, found: bool) -> None:
+    assert folder._Excluder([pattern])(path) is found
+
+
+def test_elsewhere_a_backslash_is_part_of_a_name() -> None:
+    if os.sep == "\\":
+        pytest.skip("this is Windows")
+    assert system.slashed("a\\b.jpg") == "a\\b.jpg"
+    assert planfile._below("/s", "a\\b:c.jpg") == "/s/a\\b:c.jpg"
+    assert folder._Excluder(["a\\b"])("a/b") is False
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def read_only_stays(path: str) -> None:
+    """As Windows: what is read-only can't be removed, nor replaced."""
+    if os.path.exists(path) and not os.stat(path).st_mode & stat.S_IWRITE:
+        raise PermissionError(13, "Access is denied", path)
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_unlink, real_replace, real_open = os.unlink, os.replace, os.open
+    writable: set[int] = set()
+
+    def unlink(path: str, **more: Any) -> None:
+        read_only_stays(path)
+        real_unlink(path, **more)
+
+    def replace(source: str, target: str) -> None:
+        read_only_stays(target)
+        real_replace(source, target)
+
+    def open_(path: str, flags: int, *mode: int, **more: Any) -> int:
+        if os.path.isdir(path):
+            raise PermissionError(13, "Permission denied", path)
+        if flags & (os.O_RDWR | os.O_WRONLY) and not flags & os.O_CREAT:
+            read_only_stays(path)
+        opened = real_open(path, flags, *mode, **more)
+        if flags & (os.O_RDWR | os.O_WRONLY):
+            writable.add(opened)
+        else:
+            writable.discard(opened)
+        return opened
+
+    def fsync(descriptor: int) -> None:
+        if descriptor not in writable:
+            raise OSError(9, "Bad file descriptor")
+
+    for name, call in (("unlink", unlink), ("replace", replace), ("open", open_)):
+        monkeypatch.setattr(os, name, call)
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(system, "WINDOWS", True)
+    monkeypatch.setattr(system, "_SYNCFS", None)
+
+
+@pytest.mark.usefixtures("refusing")
+def test_read_only_files_of_ours_are_removed_and_replaced(tmp_path: Path) -> None:
+    for name in ("gone", "old", "new"):
+        put(tmp_path / name, name.encode())
+    for name in ("gone", "old"):
+        (tmp_path / name).chmod(0o444)
+    system.remove(str(tmp_path / "gone"))
+    system.replace(str(tmp_path / "new"), str(tmp_path / "old"))
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old").read_bytes() == b"new"
+
+
+@pytest.mark.usefixtures("refusing")
+def test_a_file_that_stays_for_another_reason_stays_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "a", b"a")
+    (tmp_path / "a").chmod(0o444)
+
+    def in_use(path: str) -> None:
+        raise PermissionError(13, "The process cannot access the file", path)
+
+    monkeypatch.setattr(os, "unlink", in_use)
+    with pytest.raises(PermissionError):
+        system.remove(str(tmp_path / "a"))
+    assert not (tmp_path / "a").stat().st_mode & stat.S_IWRITE
+
+
+@pytest.mark.usefixtures("refusing")
+@pytest.mark.parametrize("mode", [0o644, 0o444])
+def test_a_copy_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, mode: int) -> None:
+    """Windows syncs what is open for writing alone, and no folder."""
+    put(tmp_path / "a.jpg", b"a")
+    (tmp_path / "a.jpg").chmod(mode)
+    part = transfer.stage(str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"))
+    system.sync([part])
+    transfer.publish(part, str(tmp_path / "b.jpg"), str(tmp_path / "a.jpg"))
+    transfer.remove_original(str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"))
+    assert [path.name for path in tmp_path.iterdir()] == ["b.jpg"]
+
+
+def denied(*_: Any, **__: Any) -> None:
+    error = OSError(22, "A required privilege is not held by the client")
+    error.winerror = 1314  # type: ignore[attr-defined, unused-ignore]
+    raise error
+
+
+def test_symbolic_links_without_the_right_are_refused_before_a_picture_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "P").mkdir()
+    monkeypatch.setattr(os, "symlink", denied)
+    monkeypatch.setattr("zeroshelf.run.classify", lambda *_, **__: pytest.fail("read pictures"))
+    command = ["sort", str(tmp_path / "P"), "-l", "cat", "--to", str(tmp_path / "S"), "-y"]
+    for kind in ("symlink", "relative-symlink"):
+        assert main([*command, "--as", kind]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        assert "turn on Developer Mode, or use --as copy" in told
+    assert not (tmp_path / "S").exists()
+
+
+def test_a_link_that_can_be_made_nowhere_else_is_told_at_the_link(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        system.symlink("x", str(tmp_path / "missing" / "link"))
+
+
+def test_symbolic_links_without_the_right_say_so_in_apply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "symlink", denied)
+    with pytest.raises(PermissionError) as refused:
+        system.symlink("x", str(tmp_path / "link"))
+    assert refused.value.strerror and "Developer Mode" in refused.value.strerror
+
+
+def test_a_path_that_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = FileNotFoundError(2, "The system cannot find the path specified")
+    assert system.reason(error, "x" * 300) == error.strerror
+    monkeypatch.setattr(system, "WINDOWS", True)
+    assert "its path has 300 characters" in system.reason(error, "x" * 300)
+    assert system.reason(error, "x" * 200) == error.strerror
+
+
+def test_a_rename_to_another_drive_is_known_as_one() -> None:
+    error = OSError(13, "The system cannot move the file to a different disk drive")
+    assert not system.is_other_device(error)
+    error.winerror = 17  # type: ignore[attr-defined, unused-ignore]
+    assert system.is_other_device(error)
+
+
+def test_no_other_program_may_share_the_page_s_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SO_REUSEADDR would let one in on Windows."""
+    asked: list[tuple[int, int, int]] = []
+
+    class Listening:
+        def setsockopt(self, *option: int) -> None:
+            asked.append(option)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", -5, raising=False)
+    system.exclusive_port(Listening())  # type: ignore[arg-type]
+    assert asked == [(socket.SOL_SOCKET, -5, 1)]
+
+
+def test_names_with_a_lone_half_of_a_pair_reach_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name on Windows may hold one; no bytes stand behind it, as behind Linux's."""
+    monkeypatch.setattr("sys.getfilesystemencodeerrors", lambda: "surrogatepass")
+    row = results.Row("C:\\P\\\ud83d.jpg", "cat", "cat", 0.9, 0.8, "sure", "")
+    results.write_csv([row], str(tmp_path / "results.csv"))
+    results.write_jsonl([row], str(tmp_path / "results.jsonl"))
+    assert list(results.read_jsonl(str(tmp_path / "results.jsonl"))) == [row]
+    assert b"\xed\xa0\xbd.jpg" in (tmp_path / "results.csv").read_bytes()
