@@ -82,6 +82,22 @@ def test_two_pictures_that_share_a_file_and_part(tmp_path: Path) -> None:
     said = "1 file is about two pictures that part, and goes with the first of them: a.txt"
     assert note == said
     assert not plan.make(together, *where).notes  # type: ignore[arg-type]
+    put_deep(tmp_path / "s" / "cat" / "a.png", b"of another")  # it gets a number: they part too
+    assert said in plan.make(together, *where).notes  # type: ignore[arg-type]
+
+
+def test_a_run_that_sorted_a_library_still_opens(tmp_path: Path, encoder: ColourEncoder) -> None:
+    """zeroshelf 0.1.0 took any folder."""
+    paint(tmp_path / "p" / "a.jpg", RED)
+    run = classify(tmp_path / "p", ["red"], encoder=encoder)
+    run.save(run.plan(action="tag"))
+    library = tmp_path / "p.photoslibrary"
+    (tmp_path / "p").rename(library)
+    assert run.record is not None
+    for name in ("plan.jsonl", "question.json", "results.jsonl"):
+        path = Path(run.record) / name
+        path.write_text(path.read_text().replace(str(tmp_path / "p"), str(library)))
+    assert reopen(run.id, encoder=encoder).counts == run.counts
 
 
 # --- the same name from two folders ---------------------------------------------------------------

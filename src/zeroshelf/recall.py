@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -24,8 +25,9 @@ def embeddings(rows: Sequence[Row], planned: Plan, model: Model, store: Store) -
     # Actions of tags name no sidecars, and a picture that was to stay where it lies has no action.
     without = planned.kind == "tag" or any(row.label and row.path not in actions for row in rows)
     if without and os.path.isdir(planned.folder):
-        for picture in folder.scan(planned.folder).pictures:
-            companions.setdefault(picture.path, list(picture.companions))
+        with contextlib.suppress(UserError):  # a library, which 0.1.0 did sort
+            for picture in folder.scan(planned.folder).pictures:
+                companions.setdefault(picture.path, list(picture.companions))
     pictures, digests = [], []
     for row in rows:
         if row.label is None or row.digest is None:  # it was skipped: neither or both

@@ -55,13 +55,15 @@ def notes(left: Sequence[str]) -> list[str]:
 
 
 def shared_notes(pictures: Sequence[Picture], actions: Sequence[Action]) -> list[str]:
-    """A line where files are about two pictures that part: each goes with the first of the two."""
+    """A line where files are about two pictures that part, by their place or by a number that one
+    of them gets: each goes with the first of the two."""
     target = {action.source: action.target for action in actions}
     parted: dict[str, None] = {}
     for picture in pictures:
-        place = os.path.dirname(target.get(picture.path, picture.path))
+        place, name = os.path.split(target.get(picture.path, picture.path))
+        numbered = name != os.path.basename(picture.path)
         for path in picture.shared:
-            if os.path.dirname(target.get(path, path)) != place:
+            if numbered or os.path.dirname(target.get(path, path)) != place:
                 parted[path] = None
     if not parted:
         return []
