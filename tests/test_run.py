@@ -202,7 +202,7 @@ def test_a_long_wait_has_a_sign_of_life(folder: Path, encoder: ColourEncoder) ->
     run = zeroshelf.classify(folder, ["red"], encoder=encoder, progress=tell)
     run.save(run.plan(folder / "sorted"), tell)
     assert [stage for stage in stages if stage not in ("texts", "grouping")] == [
-        "looking", "embedding", "deciding", "comparing", "writing",
+        "looking", "embedding", "deciding", "labels", "scoring", "comparing", "writing",
     ]  # fmt: skip
 
 
