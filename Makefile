@@ -13,7 +13,7 @@ demo: .venv/run
 
 # The checks and the tests.
 test: .venv/dev check
-	$(BIN)/pytest -n auto --nbmake tests notebooks
+	$(BIN)/pytest -n auto --dist worksteal --nbmake tests notebooks
 
 check: .venv/dev
 	$(BIN)/ruff check .

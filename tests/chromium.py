@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import itertools
 import json
@@ -10,7 +11,7 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,36 +35,22 @@ OPTIONS = (
 
 
 class Chromium:
-    """One browser with one page. `requests` are the addresses asked for, other than data: ones."""
+    """A page in a window of its own: cookies, storage and cache are no other window's.
+
+    All windows of this process belong to one browser, which is begun for the first of them.
+    `requests` are the addresses asked for, other than data: ones.
+    """
 
     def __init__(self, width: int = 1280, height: int = 800, dark: bool = False) -> None:
-        assert PROGRAM
         self.requests: list[str] = []
         self.errors: list[str] = []
-        self._numbers = itertools.count(1)
-        self._buffer = b""
-        self._home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        to_read, self._write = os.pipe()
-        self._read, to_write = os.pipe()
-
-        self.process = os.posix_spawn(
-            PROGRAM,
-            [PROGRAM, *OPTIONS, f"--user-data-dir={self._home.name}", "about:blank"],
-            os.environ,
-            file_actions=[  # the protocol reads descriptor 3 and writes descriptor 4
-                (os.POSIX_SPAWN_DUP2, to_read, 3),
-                (os.POSIX_SPAWN_DUP2, to_write, 4),
-                *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)),
-            ],
-        )
-        os.close(to_read)
-        os.close(to_write)
+        self._browser = _running()
         self._session = ""
-        targets = self._call("Target.getTargets")["targetInfos"]
-        target = next(t["targetId"] for t in targets if t["type"] == "page")
-        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)[
-            "sessionId"
-        ]
+        self._context = self._call("Target.createBrowserContext")["browserContextId"]
+        page = self._call("Target.createTarget", url="about:blank", browserContextId=self._context)
+        attached = self._call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
+        self._session = attached["sessionId"]
+        self._browser.heard[self._session] = self._hear
         for domain in ("Page", "Runtime", "Network", "Log"):
             self._call(f"{domain}.enable")
         self._call("Emulation.setFocusEmulationEnabled", enabled=True)
@@ -78,11 +65,13 @@ class Chromium:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.kill(self.process, signal.SIGKILL)
-        os.waitpid(self.process, 0)
-        os.close(self._write)
-        os.close(self._read)
-        self._home.cleanup()
+        del self._browser.heard[self._session]
+        if self._browser.runs:
+            self._browser.call("Target.disposeBrowserContext", browserContextId=self._context)
+
+    @property
+    def process(self) -> int:
+        return self._browser.process
 
     def resize(self, width: int, height: int, scale: float = 1) -> None:
         self._call(
@@ -154,10 +143,63 @@ class Chromium:
             file.write(base64.b64decode(data))
 
     def _call(self, method: str, **parameters: object) -> Any:
+        return self._browser.call(method, self._session, **parameters)
+
+    def _hear(self, method: str, parameters: dict[str, Any]) -> None:
+        match method:
+            case "Network.requestWillBeSent":
+                address = parameters["request"]["url"]
+                if not address.startswith("data:"):
+                    self.requests.append(address)
+            case "Runtime.exceptionThrown":
+                self.errors.append(json.dumps(parameters["exceptionDetails"]))
+            case "Runtime.consoleAPICalled":
+                self.errors.append(json.dumps(parameters["args"]))
+            case "Log.entryAdded":
+                self.errors.append(parameters["entry"]["text"])
+
+
+class _Browser:
+    """The program, until this process ends. `heard` takes a session's events."""
+
+    def __init__(self) -> None:
+        assert PROGRAM
+        self.runs = True
+        self.heard: dict[str, Callable[[str, dict[str, Any]], None]] = {}
+        self._numbers = itertools.count(1)
+        self._buffer = b""
+        self._home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        to_read, self._write = os.pipe()
+        self._read, to_write = os.pipe()
+        self.process = os.posix_spawn(
+            PROGRAM,
+            [PROGRAM, *OPTIONS, f"--user-data-dir={self._home.name}", "about:blank"],
+            os.environ,
+            file_actions=[  # the protocol reads descriptor 3 and writes descriptor 4
+                (os.POSIX_SPAWN_DUP2, to_read, 3),
+                (os.POSIX_SPAWN_DUP2, to_write, 4),
+                *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)),
+            ],
+        )
+        os.close(to_read)
+        os.close(to_write)
+        atexit.register(self.end, os.getpid())
+
+    def end(self, owner: int) -> None:
+        if os.getpid() != owner:  # a child that was forked
+            return
+        self.runs = False
+        os.kill(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+        os.close(self._write)
+        os.close(self._read)
+        self._home.cleanup()
+
+    def call(self, method: str, session: str = "", **parameters: object) -> Any:
         number = next(self._numbers)
         message: dict[str, object] = {"id": number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
+        if session:
+            message["sessionId"] = session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._receive()
@@ -170,23 +212,24 @@ class Chromium:
         while b"\0" not in self._buffer:
             more = os.read(self._read, 1 << 20)
             if not more:
+                self.runs = False
                 raise RuntimeError("Chromium ended")
             self._buffer += more
         message, _, self._buffer = self._buffer.partition(b"\0")
         event = json.loads(message)
-        parameters = event.get("params", {})
-        match event.get("method"):
-            case "Network.requestWillBeSent":
-                address = parameters["request"]["url"]
-                if not address.startswith("data:"):
-                    self.requests.append(address)
-            case "Runtime.exceptionThrown":
-                self.errors.append(json.dumps(parameters["exceptionDetails"]))
-            case "Runtime.consoleAPICalled":
-                self.errors.append(json.dumps(parameters["args"]))
-            case "Log.entryAdded":
-                self.errors.append(parameters["entry"]["text"])
+        hear = self.heard.get(event.get("sessionId", ""))
+        if hear and "method" in event:
+            hear(event["method"], event.get("params", {}))
         return event
+
+
+_browsers: list[_Browser] = []
+
+
+def _running() -> _Browser:
+    if not _browsers or not _browsers[-1].runs:
+        _browsers.append(_Browser())
+    return _browsers[-1]
 
 
 def _below(pid: int) -> Iterator[Path]:

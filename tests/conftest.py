@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Tests run side by side: threads of one that wait for the processors of others only cost time.
+# Before NumPy is imported, which reads it then; what the tests start inherits it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +15,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import known
 from tests.chromium import Chromium
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
+from zeroshelf import models
 
 # A busy machine makes no example fail.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,6 +30,19 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for a browser or another process."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First what forks, as long as the process is small: that costs half. Then what takes long, so
+    that no process is left alone with it."""
+    first = ["test_faults", "test_review_path", "test_main_job", "image_categorizer"]
+    place = {name: at for at, name in enumerate(first)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(first)))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path_factory.mktemp("home")
@@ -31,8 +52,22 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     return home
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is made once for all processes that run tests."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+
+
 @pytest.fixture
-def encoder() -> ColourEncoder:
+def known_demo(home: Path, shared: Path) -> None:
+    """The demo's pictures are in the cache."""
+    known.pictures(shared / "demo.sqlite", known.DEMO, list(models.starters()))
+
+
+@pytest.fixture
+def encoder(home: Path) -> ColourEncoder:
+    known.bank_texts()
     return ColourEncoder()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
+from tests import known
 from tests.chromium import Chromium
 from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
 from tests.waiting import until
@@ -30,6 +31,7 @@ TOKEN = "a-token-of-the-tests"
 
 def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
     """Red, green and blue pictures in equal numbers, under the labels red and green, saved."""
+    known.bank_texts()
     for index in range(each):
         for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
             shade = tuple(max(0, part - 2 * index) for part in colour)

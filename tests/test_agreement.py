@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,14 @@ SIZE = 48  # numbers in a made-up vector
 
 def texts(wanted: Sequence[str]) -> Vectors:
     """Each text in a direction of its own, near to what it begins with."""
-    made = np.empty((len(wanted), SIZE), np.float32)
-    for row, text in enumerate(wanted):
-        made[row] = np.random.default_rng(list(text.encode())).normal(size=SIZE)
-        made[row, 0] += 6
+    made = np.array([direction(text) for text in wanted], np.float32)
+    made[:, 0] += 6
     return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+@cache
+def direction(text: str) -> np.ndarray:
+    return np.random.default_rng(list(text.encode())).normal(size=SIZE)
 
 
 def showing(words: Sequence[str], model: Model) -> Embeddings:

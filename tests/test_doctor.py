@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests import test_guard
+from tests import known, test_guard
 from tests.colours import COLOURS
-from zeroshelf import doctor, models
+from zeroshelf import doctor
 from zeroshelf.decisions import decide
 from zeroshelf.doctor import after, check, serious, shelves_to_add
 from zeroshelf.embeddings import text_embedder
@@ -23,11 +24,13 @@ from zeroshelf.words.wordnet import Synset
 
 def texts(wanted: Sequence[str]) -> Vectors:
     """Each text in a direction of its own, except that sofa and couch are one."""
-    vectors = np.empty((len(wanted), 64), np.float32)
-    for at, text in enumerate(wanted):
-        same = text.replace("couch", "sofa")
-        vectors[at] = np.random.default_rng(list(same.encode())).normal(size=64)
+    vectors = np.array([direction(text.replace("couch", "sofa")) for text in wanted], np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@cache
+def direction(text: str) -> np.ndarray:
+    return np.random.default_rng(list(text.encode())).normal(size=64)
 
 
 def problems(*labels: str, language: str = "en") -> dict[tuple[str, ...], str]:
@@ -124,7 +127,7 @@ def test_a_sense_that_nearly_all_mean_stands_alone(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_starter_does_not_settle_what_nobody_said() -> None:
-    encoder = models.load(models.find("starter"))
+    encoder = known.shipped()
     with Store.open() as store:
         told = check(
             parse(["crane", "seal", "horse"]), encoder.model, text_embedder(encoder, store)

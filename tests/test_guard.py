@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tests import known
 from zeroshelf import models
 from zeroshelf.labels import parse, spoken
 from zeroshelf.records import LabelSet, Vectors
 from zeroshelf.words import negatives as module
-from zeroshelf.words.bank import Negative, bank
-from zeroshelf.words.negatives import kept, related
+from zeroshelf.words.bank import bank
+from zeroshelf.words.negatives import Kept, kept, related
 from zeroshelf.words.prompts import Texts
 from zeroshelf.words.resolve import resolve
 from zeroshelf.words.senses import sense, visible_senses
@@ -25,10 +26,10 @@ def texts(wanted: Sequence[str]) -> Vectors:
 
 
 def names(*labels: str) -> set[str]:
-    return {negative.name for negative in negatives(parse(labels), texts)[0]}
+    return {one.name for one in negatives(parse(labels), texts).negatives}
 
 
-def negatives(labels: LabelSet, texts: Texts) -> tuple[tuple[Negative, ...], Vectors]:
+def negatives(labels: LabelSet, texts: Texts) -> Kept:
     return kept(labels, resolve(labels, texts), texts)
 
 
@@ -105,8 +106,7 @@ def test_the_models_that_are_shipped_tell_the_sense(
     model: str, label: str, beside: str, lexname: str
 ) -> None:
     labels = parse([label, beside])
-    encoder = models.load(models.find(model))
-    found = sense(label, labels.labels[0], labels, encoder.embed_texts)
+    found = sense(label, labels.labels[0], labels, known.shipped(model).embed_texts)
     assert found is not None and found.lexname == lexname
 
 
@@ -118,10 +118,13 @@ def test_crane_the_bird_and_crane_the_machine_drop_their_own() -> None:
 
 
 def test_the_users_own_negative_is_never_dropped() -> None:
-    stay, vectors = negatives(parse(["cat", "!kitten"]), texts)
-    assert stay[0].name == "kitten"
-    assert stay[0].kind == "own"
-    assert len(vectors) == len(stay)
+    found = negatives(parse(["cat", "!kitten"]), texts)
+    assert found.negatives[0].name == "kitten"
+    assert found.negatives[0].kind == "own"
+    assert len(found.vectors) == len(found.negatives)
+    for one, place in zip(bank(), found.places, strict=True):
+        assert place == -1 or found.negatives[place] == one
+    assert sorted(found.places[found.places >= 0]) == [*range(1, len(found.negatives))]
 
 
 def test_a_phrase_that_no_dictionary_knows_is_compared_by_its_vector() -> None:
@@ -131,7 +134,7 @@ def test_a_phrase_that_no_dictionary_knows_is_compared_by_its_vector() -> None:
             vectors[at, 0 if "zzyzx" in text or text == "a photo of a teapot." else 1] = 1
         return vectors
 
-    left = {negative.name for negative in negatives(parse(["zzyzx"]), close)[0]}
+    left = {one.name for one in negatives(parse(["zzyzx"]), close).negatives}
     assert "teapot" not in left
     assert len(left) > 1000
 
@@ -140,10 +143,11 @@ def test_labels_that_take_the_whole_bank_leave_the_junk(monkeypatch: pytest.Monk
     """With nothing to compare a picture with, its probabilities would be no numbers."""
     everything = set(range(len(bank())))
     monkeypatch.setattr(module, "_alike", lambda *given: everything)
-    left, vectors = negatives(parse(["zzyzx"]), texts)
-    assert {one.kind for one in left} == {"junk"}
-    assert len(left) == len(vectors)
-    assert {one.kind for one in negatives(parse(["zzyzx", "!cartoon"]), texts)[0]} == {"own"}
+    left = negatives(parse(["zzyzx"]), texts)
+    assert {one.kind for one in left.negatives} == {"junk"}
+    assert len(left.negatives) == len(left.vectors)
+    own = negatives(parse(["zzyzx", "!cartoon"]), texts)
+    assert [one.kind for one in own.negatives] == ["own"]
 
 
 def test_the_bank_is_what_the_page_says() -> None:

@@ -30,7 +30,7 @@ CATS = {
 
 @needed
 @pytest.mark.parametrize("language", CATS)
-def test_the_demo_in_other_words(language: str, tmp_path: Path) -> None:
+def test_the_demo_in_other_words(language: str, tmp_path: Path, known_demo: None) -> None:
     """What is surest on the shelf of each label is what an English one would draw there."""
     labels = LabelSet(tuple(map(Label, CATS[language])), language=language)
     run = zeroshelf.classify(

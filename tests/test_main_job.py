@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import systems
+from tests import known, systems
 from tests.waiting import until
 
 DEMO = Path(str(resources.files("zeroshelf") / "data" / "demo" / "pictures"))
@@ -82,6 +82,12 @@ def album(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def known_album(album: Path, shared: Path) -> None:
+    """Its pictures are in the cache: they have the same contents in every test."""
+    known.pictures(shared / "album.sqlite", album, ["starter"])
+
+
 def test_every_picture_in_exactly_one_place_and_the_source_untouched(
     album: Path, tmp_path: Path
 ) -> None:
@@ -114,7 +120,9 @@ def test_every_picture_in_exactly_one_place_and_the_source_untouched(
         assert {os.fsencode(row["path"]) for row in csv.DictReader(file)} >= set(kept)
 
 
-def test_move_and_undo_leave_the_tree_byte_for_byte(album: Path, tmp_path: Path) -> None:
+def test_move_and_undo_leave_the_tree_byte_for_byte(
+    album: Path, tmp_path: Path, known_album: None
+) -> None:
     before = tree(tmp_path)
     done = zeroshelf("sort", album, "-l", "cat", "--to", tmp_path / "s", "--as", "move", "--yes")
     assert done.returncode == 1, done.stderr
@@ -125,7 +133,9 @@ def test_move_and_undo_leave_the_tree_byte_for_byte(album: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("then", ["apply", "undo"])
-def test_killed_in_the_middle_of_apply(album: Path, tmp_path: Path, then: str) -> None:
+def test_killed_in_the_middle_of_apply(
+    album: Path, tmp_path: Path, known_album: None, then: str
+) -> None:
     before = tree(tmp_path)
     assert zeroshelf("plan", album, "-l", "cat", "--to", tmp_path / "s", "--as", "move").returncode
     command = [sys.executable, "-m", "zeroshelf", "apply", "--yes"]

@@ -71,7 +71,7 @@ def test_twice_as_many_labels_are_twice_the_work() -> None:
         doctor.check(labels, COLOURS, texts)
         doctor.after(decide(scores))
 
-    assert 1.6 < growth(judged, 100) < 2.4
+    assert 1.6 < growth(judged, 60) < 2.4
 
 
 def test_each_word_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -293,10 +293,11 @@ def test_the_starter_reads_short_texts_at_their_own_length() -> None:
 
 def test_many_texts_are_embedded_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of like length together, several batches at once: each vector stays in its text's row."""
-    texts = [("a photo of a cat. " * (1 + 7 * at % 5))[: 5 + 3 * at] for at in range(40)]
+    texts = [("a photo of a cat. " * (1 + 7 * at % 5))[: 5 + 9 * at] for at in range(18)]
     alone, many = (models.load(models.find(), device="cpu", threads=3) for _ in range(2))
     one_by_one = np.concatenate([alone.embed_texts([text]) for text in texts])
     monkeypatch.setattr(towers, "MANY_TEXTS", 10)
+    monkeypatch.setattr(towers, "LEAST_BATCH", 4)
     np.testing.assert_allclose(many.embed_texts(texts), one_by_one, atol=1e-5)
     np.testing.assert_allclose(many.embed_texts(texts[:3]), one_by_one[:3], atol=1e-5)
 

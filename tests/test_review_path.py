@@ -17,6 +17,7 @@ import pytest
 from tests.waiting import HANG, until
 
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
+pytestmark = pytest.mark.usefixtures("known_demo")
 
 
 def zeroshelf(*arguments: str, where: Path) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
     found = said(*colours, labels=["red", "!green"])
     texts = ColourEncoder().embed_texts
     labels = parse(["red", "!green"])
-    _, bank = negatives.kept(labels, resolve(labels, texts), texts)
+    bank = negatives.kept(labels, resolve(labels, texts), texts).vectors
     factor, offset = module._normaliser(bank, bank, COLOURS.logit_scale)
     logits = embeddings(*colours).vectors @ (bank.T * factor) - offset
     assert found.common == pytest.approx(logits.mean(axis=1), abs=1e-3)

@@ -54,10 +54,9 @@ def score(
     resolved = resolve(labels, texts, progress)
     words = mean_vectors([group for one in resolved for group in one.prompts], texts)
     starts = np.cumsum([0, *(len(one.prompts) for one in resolved)])[:-1]
-    bank, against = negatives.kept(labels, resolved, texts)
+    kept = negatives.kept(labels, resolved, texts)
+    bank, against, places = kept.negatives, kept.vectors, kept.places
     factors, offsets = _normaliser(np.concatenate((words, against)), against, scale)
-    place = {one: at for at, one in enumerate(bank)}
-    places = np.array([place.get(one, -1) for one in whole_bank()], np.int32)
     own = len(labels.negatives)  # the first of the bank
     mean_text = (against.T * factors[len(words) :]).mean(axis=1)
 

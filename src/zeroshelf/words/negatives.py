@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from zeroshelf.records import LabelSet, Vectors
 from zeroshelf.words.bank import Negative, bank
@@ -34,10 +36,17 @@ BLOCK = 256  # phrases compared with the bank at once: 4 MB
 GLOSS_WORDS = 5  # how much of a definition tells what it is
 
 
-def kept(
-    labels: LabelSet, resolved: Sequence[ResolvedLabel], texts: Texts
-) -> tuple[tuple[Negative, ...], Vectors]:
-    """The user's own negatives, never dropped, and what stays of the bank; with (M, D) vectors.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The M negatives that stay, the user's own first, and where the whole bank's texts are now."""
+
+    negatives: tuple[Negative, ...]
+    vectors: Vectors  # (M, D)
+    places: npt.NDArray[np.int32]  # (B,): of each text of the bank its row above; -1: it went
+
+
+def kept(labels: LabelSet, resolved: Sequence[ResolvedLabel], texts: Texts) -> Kept:
+    """What stays of the bank beside these labels, and the user's own negatives, which always do.
 
     `resolved` are the labels of `labels`.
     """
@@ -58,11 +67,12 @@ def kept(
     stay = [row for row in range(len(whole)) if row not in gone]
     if not stay and not own:  # a picture is compared with something, whatever the labels are
         stay = [row for row, one in enumerate(whole) if one.kind == "junk"]
+    places = np.full(len(whole), -1, np.int32)
+    places[stay] = np.arange(len(own), len(own) + len(stay))
+    vectors = vectors[stay]
     if own:
-        vectors = np.concatenate((texts([negative.prompt for negative in own]), vectors[stay]))
-    else:
-        vectors = vectors[stay]
-    return (*own, *(whole[row] for row in stay)), vectors
+        vectors = np.concatenate((texts([negative.prompt for negative in own]), vectors))
+    return Kept((*own, *(whole[row] for row in stay)), vectors, places)
 
 
 def related(word: str, meant: Synset | None) -> dict[int, Relation]:
@@ -75,17 +85,17 @@ def related(word: str, meant: Synset | None) -> dict[int, Relation]:
         for row in rows:
             found.setdefault(row, why)
 
-    add(index.word[word], "same word")
-    add(index.head[head], "same head noun")
+    add(index.word.get(word, ()), "same word")
+    add(index.head.get(head, ()), "same head noun")
     if " " in word:
-        add(index.word[head], "same head noun")
+        add(index.word.get(head, ()), "same head noun")
     if meant is not None:
         above = wordnet().above(meant.row)
-        add(index.sense[meant.row], "same thing")
-        add(index.above[meant.row], "kind of it")
-        add((row for synset in above for row in index.sense[synset]), "above it")
-        add(index.whole[meant.row], "part of it")
-        add(index.gloss[word], "named in its gloss")
+        add(index.sense.get(meant.row, ()), "same thing")
+        add(index.above.get(meant.row, ()), "kind of it")
+        add((row for synset in above for row in index.sense.get(synset, ())), "above it")
+        add(index.whole.get(meant.row, ()), "part of it")
+        add(index.gloss.get(word, ()), "named in its gloss")
     return found
 
 
