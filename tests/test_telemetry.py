@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +21,22 @@ from tests import tiny
 from tests.hub import Hub
 from tests.tracing import DEAD, Traced, trace
 
-PATIENCE = 120  # seconds until a hang is one; nothing is asserted on time
+PATIENCE = 30  # seconds for onnxruntime to call home where it does; nothing is asserted on time
 # Keeps classify's process alive until its standard input is closed.
 CLASSIFY = (
     "import sys, zeroshelf\n"
     "print(len(zeroshelf.classify('pictures', ['cat', 'frog']).decisions), flush=True)\n"
     "sys.stdin.read()\n"
 )
-# What any program does that imports onnxruntime by itself.
+# What any program does that imports onnxruntime by itself: since version 1.29 it may call home, but
+# not on every machine, so nothing is asserted about it.
 CALLS_HOME = "import sys, onnxruntime; print('up', flush=True); sys.stdin.read()"
-CALLS_HOME_SINCE = (1, 29)  # of onnxruntime
+# What the trace has to see, or the test could not fail: a call out, and a file in the home folder.
+CONTROL = (
+    "import pathlib, socket\n"
+    "(pathlib.Path.home() / 'strange').write_text('')\n"
+    f"socket.socket().connect_ex(('127.0.0.1', {DEAD}))\n"
+)
 PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), f"http://127.0.0.1:{DEAD}")
 
 
@@ -38,6 +45,7 @@ class Seen:
     """Traced processes, all of them alive while `home` called home."""
 
     folder: Path
+    control: Traced
     home: Traced
     sort: Traced
     classify: Traced
@@ -56,8 +64,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
 
     elsewhere = environment | {"HOME": str(root / "other-home")} | PROXIES
     home = trace([sys.executable, "-c", CALLS_HOME], root / "home.log", elsewhere, root)
+    control = trace([*python, "-c", CONTROL], root / "control.log", elsewhere, root)
     sorted_ = trace([*python, *sort], root / "sort.log", environment, root)
-    started = [home, sorted_]
+    started = [home, control, sorted_]
     try:
         assert "puts everything back" in sorted_.end()
         classified = trace([*python, "-c", CLASSIFY], root / "classify.log", environment, root)
@@ -71,7 +80,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         while not home.network() and time.monotonic() - since < PATIENCE:
             time.sleep(0.2)
         time.sleep(time.monotonic() - since)  # they are younger, so they live as long again
-        yield Seen(root, home, sorted_, classified, reviewed)
+        yield Seen(root, control, home, sorted_, classified, reviewed)
     finally:
         for one in started:
             if one.process.poll() is None:
@@ -82,6 +91,7 @@ def _environment(root: Path) -> dict[str, str]:
     """A stranger's: a home and a folder for temporary files of its own, and no switch is set."""
     ours = ("ZEROSHELF_", "ORT_", "HF_", "XDG_", "DO_NOT_TRACK", "PYTEST_", "COV_")
     environment = {name: v for name, v in os.environ.items() if not name.startswith(ours)}
+    environment.pop("CI", None)  # where it is set, onnxruntime does not call home
     for name, folder in (("HOME", "home"), ("TMPDIR", "tmp")):
         (root / folder).mkdir()
         environment[name] = str(root / folder)
@@ -111,9 +121,11 @@ def test_nothing_calls_home_and_nothing_is_written_elsewhere(seen: Seen) -> None
     _interrupt(seen.review)
     seen.review.end()
     assert (seen.classify.process.returncode, seen.review.process.returncode) == (0, 0)
-    # without this the rest could not fail
-    assert _version() < CALLS_HOME_SINCE or seen.home.network()
-    assert _version() < CALLS_HOME_SINCE or "onnxruntime" in " ".join(seen.home.written())
+    seen.control.end()
+    assert seen.control.network()
+    assert str(seen.folder / "other-home" / "strange") in seen.control.written()
+    if not seen.home.network():
+        warnings.warn("onnxruntime by itself was not seen to call home here", stacklevel=1)
     home = seen.folder / "home"
     own = [home / place / "zeroshelf" for place in (".cache", ".local/state", ".local/share")]
     for name, shelves in (("sort", [seen.folder / "S"]), ("classify", []), ("review", [])):
@@ -128,16 +140,6 @@ def _is_scratch(path: str, temporary: Path) -> bool:
     with which Python's tempfile tries that folder itself. Both are gone at once."""
     name = os.path.relpath(path, temporary).split(os.sep)[0]
     return re.fullmatch(r"zeroshelf-\w{8}|[a-z0-9_]{8}", name) is not None
-
-
-def _version() -> tuple[int, ...]:
-    out = subprocess.run(
-        [sys.executable, "-c", "import zeroshelf, onnxruntime; print(onnxruntime.__version__)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return tuple(map(int, out.split(".")[:2]))
 
 
 def _is_below(path: str, folders: list[Path]) -> bool:
