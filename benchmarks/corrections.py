@@ -22,10 +22,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import ask, decisions, embeddings, folder, labels, models, scores, teach
-from zeroshelf.decisions import Decisions
+from zeroshelf.corrections import active_learning, few_shot
+from zeroshelf.decisions import decide, scores
+from zeroshelf.decisions.decide import Decisions
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Store
+from zeroshelf.images import scan
+from zeroshelf.labels import parse
+from zeroshelf.models import select
 from zeroshelf.records import Encoder
-from zeroshelf.store import Store
 
 LEAST = 10  # pictures a label, so that four marks leave some to be judged by
 JUNK = "junk"
@@ -51,7 +56,7 @@ class Set:
 
     def taught(self, rows: npt.NDArray[np.intp]) -> Decisions:
         """After these marks, what is said of the marked pictures left out: they are not judged."""
-        return teach.teach(self.vectors, self.decided, teach.Marks(rows, self.truth[rows]))
+        return few_shot.teach(self.vectors, self.decided, few_shot.Marks(rows, self.truth[rows]))
 
 
 def load(data: Path, encoder: Encoder, store: Store) -> list[Set]:
@@ -80,11 +85,11 @@ def _set(name: str, truth: dict[str, str], names: list[str], encoder: Encoder, s
                 Path(path).read_bytes()
             )
             real[link] = truth[path]
-        embedded = embeddings.embed(folder.scan(root), encoder, store)
-    scored = scores.score(embedded, labels.parse(names), embeddings.text_embedder(encoder, store))
+        embedded = compute.embed(scan.scan(root), encoder, store)
+    scored = scores.score(embedded, parse.parse(names), compute.text_embedder(encoder, store))
     columns = {label: column for column, label in enumerate((*names, "other"))}
     right = np.array([columns[real[picture.path]] for picture in embedded.pictures], np.intp)
-    return Set(name, embedded.vectors, decisions.decide(scored), right)
+    return Set(name, embedded.vectors, decide.decide(scored), right)
 
 
 def _same_disk(path: str, root: str) -> bool:
@@ -179,7 +184,9 @@ def asked(sets: list[Set], seeds: int) -> None:
                 "zero": shuffled[:0],
                 "20": shuffled[:20],
                 "35": shuffled[:35],
-                "asked": np.array(ask.ask(small.vectors, probabilities, [], 20), np.intp),
+                "asked": np.array(
+                    active_learning.ask(small.vectors, probabilities, [], 20), np.intp
+                ),
             }.items():
                 rest = np.ones(len(part), bool)
                 rest[rows] = False
@@ -252,7 +259,7 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--seeds", type=int, default=20)
     given = parser.parse_args()
-    encoder = models.load(models.find(given.model))
+    encoder = select.load(select.find(given.model))
     with Store.open() as store:
         sets = load(given.data, encoder, store)
     print(f"Model {encoder.model.id}, {given.seeds} seeds.")

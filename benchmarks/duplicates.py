@@ -16,8 +16,10 @@ from pathlib import Path
 from PIL import Image, ImageEnhance
 
 from benchmarks.accuracy import sets
-from zeroshelf import duplicates, embeddings, folder, models
-from zeroshelf.store import Store
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Store
+from zeroshelf.images import near_duplicates, scan
+from zeroshelf.models import select
 
 
 def halved(image: Image.Image) -> Image.Image:
@@ -52,9 +54,9 @@ def main() -> None:
             for name, (change, quality) in VARIANTS.items():
                 change(image).save(Path(work) / f"{number:05}-{name}.jpg", quality=quality)
         with Store.open(Path(work) / "cache") as store:
-            encoder = models.load(models.find("starter"))
-            made = embeddings.embed(folder.scan(work), encoder, store)
-            groups = duplicates.groups(made, store.thumbnails)
+            encoder = select.load(select.find("starter"))
+            made = compute.embed(scan.scan(work), encoder, store)
+            groups = near_duplicates.groups(made, store.thumbnails)
     names = [Path(picture.path).stem.split("-", 1) for picture in made.pictures]
     pairs = [pair for group in groups for pair in combinations(group, 2)]
     right = [(names[a], names[b]) for a, b in pairs if names[a][0] == names[b][0]]

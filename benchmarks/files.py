@@ -33,21 +33,23 @@ def main() -> None:
 
 
 def measure(source: str, to: str, files: int, kind: Any) -> None:
-    from zeroshelf import folder, plan, runs
-    from zeroshelf.apply import apply
-    from zeroshelf.undo import undo
+    from zeroshelf.actions import plan
+    from zeroshelf.actions.apply import apply
+    from zeroshelf.actions.undo import undo
+    from zeroshelf.images import scan
+    from zeroshelf.runs import registry
 
     make(source, files)
     before = dict(tree(source))
     start = peak()
     print(f"{files:,} files in {FOLDERS} folders, {kind}; {start:.0f} MB before the first step")
     with step("scan"):
-        found = folder.scan(source)
+        found = scan.scan(source)
     placed = ((p, LABELS[i % len(LABELS)], None) for i, p in enumerate(found.pictures))
     with step("plan"):
         planned = plan.make(placed, found.root, to, kind)
     with step("save the plan"):
-        record = runs.new(planned)[1]
+        record = registry.new(planned)[1]
     del planned, found
     with step("apply"):
         outcomes = apply(record)

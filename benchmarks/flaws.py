@@ -13,16 +13,16 @@ from dataclasses import replace
 
 from PIL import ImageFilter
 
-from zeroshelf import flaws, pictures
 from zeroshelf.errors import Unreadable
-from zeroshelf.folder import scan
+from zeroshelf.images import decode, quality
+from zeroshelf.images.scan import scan
 
 SHARES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08)
 SIDE = 256  # pixels that a picture is decoded at
 
 
-def flaw(decoded: pictures.Decoded) -> str | None:
-    return flaws.flaw(pictures.thumbnail(decoded))
+def flaw(decoded: decode.Decoded) -> str | None:
+    return quality.flaw(decode.thumbnail(decoded))
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     tried = 0
     for picture in scan(given.folder).pictures:
         try:
-            decoded = pictures.decode(pictures.read(picture.path), SIDE)
+            decoded = decode.decode(decode.read(picture.path), SIDE)
         except Unreadable:
             continue
         seen += 1
@@ -47,7 +47,7 @@ def main() -> None:
         for share in SHARES:
             radius = share * max(decoded.image.size)
             soft = decoded.image.filter(ImageFilter.GaussianBlur(radius))
-            blurred[share] += flaw(replace(decoded, image=soft)) == flaws.BLURRED
+            blurred[share] += flaw(replace(decoded, image=soft)) == quality.BLURRED
     print(f"{seen:,} pictures, {len(taken)} taken for dark or blurred", *taken, sep="\n  ")
     print(f"of {tried:,} blurred by")
     for share, count in blurred.items():

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
-from zeroshelf.labels import SAYS_OTHER, parse, write
-from zeroshelf.words.wordnet import wordnet
+from zeroshelf.labels.parse import SAYS_OTHER, parse, write
+from zeroshelf.labels.wordnet import wordnet
 
 
 def nouns(count: int, seed: int, common: bool) -> list[str]:

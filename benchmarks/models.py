@@ -95,12 +95,12 @@ def measure(work: Path, architecture: str, how: str) -> dict[str, float]:
             texts = _rate(lambda: model.encode_text(tokens), len(TEXTS))
         size = (work / f"{architecture}.safetensors").stat().st_size / 1e6
     else:
-        from zeroshelf import models
+        from zeroshelf.models import select
 
         shipped = how == "shipped"
         folder = work / f"{architecture}-{how}"
-        model = models.find(architecture) if shipped else models.describe(how, folder)
-        encoder = models.load(model, device="cpu", threads=1)
+        model = select.find(architecture) if shipped else select.describe(how, folder)
+        encoder = select.load(model, device="cpu", threads=1)
         noise = pixels(model.preprocessing.size)
         pictures = _rate(lambda: encoder.embed_pictures(noise), BATCH)
         peak = _peak_mb()

@@ -12,9 +12,12 @@ import time
 
 import numpy as np
 
-from zeroshelf import decisions, embeddings, labels, models, scores
+from zeroshelf.decisions import decide, scores
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Store
+from zeroshelf.labels import parse
+from zeroshelf.models import select
 from zeroshelf.records import Embeddings, Picture
-from zeroshelf.store import Store
 
 FIRST = ["cat", "dog", "car", "beach", "mountain", "birthday party", "food", "flower", "bicycle"]
 
@@ -23,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--pictures", type=int, default=100_000)
     given = parser.parse_args()
-    encoder = models.load(models.find(None))
+    encoder = select.load(select.find(None))
     vectors = np.random.default_rng(0).standard_normal(
         (given.pictures, encoder.model.dim), np.float32
     )
@@ -37,12 +40,12 @@ def main() -> None:
         encoder.model,
     )
     with Store.open() as store:
-        texts = embeddings.text_embedder(encoder, store)
+        texts = compute.text_embedder(encoder, store)
         made = None
         for name, words in (("first", FIRST), ("one more", [*FIRST, "frog"]), ("one less", FIRST)):
             start = time.perf_counter()
-            made = scores.score(pictures, labels.parse(words), texts, made)
-            decisions.decide(made)
+            made = scores.score(pictures, parse.parse(words), texts, made)
+            decide.decide(made)
             print(f"{name}: {time.perf_counter() - start:.1f} s")
     print(f"1-minute load of the machine at the end: {os.getloadavg()[0]:.1f}")
 

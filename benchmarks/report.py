@@ -25,8 +25,8 @@ from PIL import Image
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from tests.chromium import Chromium
-from zeroshelf import report
-from zeroshelf.results import Row
+from zeroshelf.output import report
+from zeroshelf.output.results import Row
 
 LABELS = (
     *("cat", "frog", "bicycle", "harbour", "receipt"),

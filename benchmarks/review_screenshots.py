@@ -18,7 +18,7 @@ from PIL import Image
 from tests.chromium import Chromium
 from tests.reviewing import serving
 from zeroshelf import classify
-from zeroshelf.demo import demo_labels, demo_pictures
+from zeroshelf.images.demo import demo_labels, demo_pictures
 
 HOME = "/home/anna"
 DOCS = Path(__file__).parent.parent / "docs"

@@ -20,7 +20,7 @@ sys.path.insert(0, ROOT)
 
 import zeroshelf  # noqa: E402
 from tests.chromium import Chromium  # noqa: E402
-from zeroshelf.demo import demo_labels, demo_pictures  # noqa: E402
+from zeroshelf.images.demo import demo_labels, demo_pictures  # noqa: E402
 
 HOME = "/home/anna"
 

@@ -25,9 +25,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zeroshelf import embeddings, folder, models, pictures, system
-from zeroshelf.preprocess import to_pixels
-from zeroshelf.store import Store
+from zeroshelf import system
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Store
+from zeroshelf.images import decode as pictures
+from zeroshelf.images import scan
+from zeroshelf.images.preprocess import to_pixels
+from zeroshelf.models import select
 
 CORES = system.processors()
 
@@ -55,9 +59,9 @@ def make(root: Path, count: int, size: tuple[int, int]) -> None:
 
 
 def limit(root: Path, rounds: int) -> None:
-    encoder = models.load(models.find("starter"))
+    encoder = select.load(select.find("starter"))
     preprocessing = encoder.model.preprocessing
-    found = folder.scan(str(root))
+    found = scan.scan(str(root))
     paths = [picture.path for picture in found.pictures]
     batch = np.random.default_rng(0).normal(size=(8, 3, preprocessing.size, preprocessing.size))
     pixels = batch.astype(np.float32)
@@ -74,7 +78,7 @@ def limit(root: Path, rounds: int) -> None:
     def whole() -> float:
         with tempfile.TemporaryDirectory() as cache, Store.open(f"{cache}/cache") as store:
             start = time.perf_counter()
-            embeddings.embed(folder.scan(str(root)), encoder, store)
+            compute.embed(scan.scan(str(root)), encoder, store)
             return len(paths) / (time.perf_counter() - start)
 
     encoder.embed_pictures(pixels)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from zeroshelf.cli import cli
+from zeroshelf.commands.cli import cli
 
 PAGE = Path(__file__).with_name("commands.md")
 HEAD = """\

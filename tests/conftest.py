@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from tests import known
 from tests.chromium import Chromium
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
-from zeroshelf import models
+from zeroshelf.models import select
 
 # A busy machine makes no example fail.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -62,7 +62,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def known_demo(home: Path, shared: Path) -> None:
     """The demo's pictures are in the cache."""
-    known.pictures(shared / "demo.sqlite", known.DEMO, list(models.starters()))
+    known.pictures(shared / "demo.sqlite", known.DEMO, list(select.starters()))
 
 
 @pytest.fixture

@@ -15,18 +15,20 @@ from pathlib import Path
 
 from tests.colours import ColourEncoder
 from tests.waiting import until
-from zeroshelf import embeddings, folder, models, store
-from zeroshelf.models import encoder as towers
-from zeroshelf.words.bank import bank
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Store, default_path
+from zeroshelf.images import scan
+from zeroshelf.labels.negative_labels import bank
+from zeroshelf.models import encoder, select
 
 DEMO = Path(str(resources.files("zeroshelf") / "data" / "demo" / "pictures"))
 
 
 @cache
-def shipped(model: str = "starter") -> towers.TwoTower:
+def shipped(model: str = "starter") -> encoder.TwoTower:
     """A model that comes with the program, opened once: for tests that only ask it."""
-    opened = models.load(models.find(model), device="cpu")
-    opened.embed_texts([f"{number}" for number in range(towers.MANY_TEXTS + 1)])  # as for many
+    opened = select.load(select.find(model), device="cpu")
+    opened.embed_texts([f"{number}" for number in range(encoder.MANY_TEXTS + 1)])  # as for many
     return opened
 
 
@@ -44,20 +46,20 @@ def bank_texts() -> None:
 @cache
 def _colours() -> Path:
     place = Path(tempfile.mkdtemp()) / "embeddings.sqlite"
-    with store.Store.open(str(place)) as cached:
-        embeddings.text_embedder(ColourEncoder(), cached)([one.prompt for one in bank()])
+    with Store.open(str(place)) as cached:
+        compute.text_embedder(ColourEncoder(), cached)([one.prompt for one in bank()])
     return place
 
 
 def _embed(place: Path, root: Path, ids: Sequence[str]) -> None:
-    with store.Store.open(str(place)) as cached:
+    with Store.open(str(place)) as cached:
         for model in ids:
-            embeddings.embed(folder.scan(str(root)), shipped(model), cached)
+            compute.embed(scan.scan(str(root)), shipped(model), cached)
 
 
 def _give(made: Path) -> None:
     """As this test's own cache, if it has none yet."""
-    place = store.default_path()
+    place = default_path()
     if not os.path.exists(place):
         os.makedirs(os.path.dirname(place), exist_ok=True)
         shutil.copyfile(made, place)

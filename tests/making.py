@@ -12,8 +12,10 @@ from pathlib import Path
 from PIL import Image
 
 from tests import systems
-from zeroshelf import folder, plan, runs
+from zeroshelf.actions import plan
+from zeroshelf.images import scan
 from zeroshelf.records import ActionKind, Outcome
+from zeroshelf.runs import registry
 
 JPEG = b"\xff\xd8\xff\xe0"  # enough to be taken for one
 
@@ -114,13 +116,13 @@ def planned(
     root: Path, to: Path, kind: ActionKind = "copy", labels: Sequence[str] = ("cat", "frog", "a/b")
 ) -> str:
     """Plan a sort of `root` that takes the labels in turn; the run's record."""
-    found = folder.scan(str(root), leave_out=[str(to)])
+    found = scan.scan(str(root), leave_out=[str(to)])
     placed = ((p, labels[i % len(labels)], None) for i, p in enumerate(found.pictures))
     if kind == "tag":
-        return runs.new(plan.tags(placed, found.root))[1]
+        return registry.new(plan.tags(placed, found.root))[1]
     if kind == "untag":
-        return runs.new(plan.untags(found.root))[1]
-    return runs.new(plan.make(placed, found.root, str(to), kind))[1]
+        return registry.new(plan.untags(found.root))[1]
+    return registry.new(plan.make(placed, found.root, str(to), kind))[1]
 
 
 def statuses(outcomes: Iterable[Outcome]) -> set[str]:

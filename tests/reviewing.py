@@ -17,14 +17,16 @@ from tests import known
 from tests.chromium import Chromium
 from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
 from tests.waiting import until
-from zeroshelf import decisions, labels, runs
-from zeroshelf.decisions import Decisions
+from zeroshelf.decisions import decide
+from zeroshelf.decisions.decide import Decisions
+from zeroshelf.embeddings.cache import Store
+from zeroshelf.labels import parse
 from zeroshelf.records import Embeddings, Picture, Plan, Progress, Question, Scores
 from zeroshelf.review.app import make
-from zeroshelf.review.carrying import Carrier
+from zeroshelf.review.jobs import Carrier
 from zeroshelf.review.session import Session
 from zeroshelf.run import Run, Saved, classify
-from zeroshelf.store import Store
+from zeroshelf.runs import registry
 
 TOKEN = "a-token-of-the-tests"
 
@@ -69,7 +71,7 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
     digests = tuple(random.bytes(32) for _ in range(count))
     vectors = random.standard_normal((count, COLOURS.dim)).astype(np.float16)
     embedded = Embeddings(pictures, digests, vectors, (), COLOURS)
-    wanted = labels.parse([f"shelf {chr(97 + i)}" for i in range(shelves)])
+    wanted = parse.parse([f"shelf {chr(97 + i)}" for i in range(shelves)])
     scores = Scores(
         pictures=pictures,
         labels=wanted,
@@ -79,10 +81,10 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
         negatives=("a wall",),
         model=COLOURS,
     )
-    decided: Decisions = decisions.decide(scores)
+    decided: Decisions = decide.decide(scores)
     question = Question(str(root), wanted, COLOURS.id)
     run = DrawnRun(question, embedded, decided, ColourEncoder(), Store.open())
-    run.saved = Saved(*runs.new(Plan(str(root), str(root.parent / "sorted"), "copy", ())))
+    run.saved = Saved(*registry.new(Plan(str(root), str(root.parent / "sorted"), "copy", ())))
     return run
 
 

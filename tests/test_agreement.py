@@ -13,13 +13,14 @@ import pytest
 
 from tests import tiny
 from tests.colours import COLOURS, ColourEncoder, paint
-from zeroshelf import classify, models
-from zeroshelf.decisions import decide
-from zeroshelf.labels import parse
-from zeroshelf.models import agreement
+from zeroshelf import classify
+from zeroshelf.decisions import calibration_transfer
+from zeroshelf.decisions.decide import decide
+from zeroshelf.decisions.scores import score
+from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.parse import parse
+from zeroshelf.models import select
 from zeroshelf.records import Embeddings, Model, OpenSet, Picture, Vectors
-from zeroshelf.scores import score
-from zeroshelf.words.bank import bank
 
 SIZE = 48  # numbers in a made-up vector
 
@@ -57,7 +58,7 @@ def test_as_many_pictures_stay_as_under_the_model_that_is_known() -> None:
     measured = OpenSet(delta=-2.0, t_open=1.0, t_labels=1.0, typical=0.0, source="measured")
     known = showing(words, replace(COLOURS, logit_scale=20.0, open_set=measured))
     other = replace(known, model=replace(COLOURS, logit_scale=60.0, open_set=OpenSet()))
-    agreed = agreement.agree(other, texts, known, texts)
+    agreed = calibration_transfer.agree(other, texts, known, texts)
     asked = words[:8]
     there = kept(known, asked, measured)
     assert 0.1 < there < 0.9
@@ -71,7 +72,7 @@ def test_as_many_pictures_stay_as_under_the_model_that_is_known() -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     noise = np.random.default_rng(0)
-    for number in range(agreement.LEAST):
+    for number in range(calibration_transfer.LEAST):
         colour = (int(noise.integers(256)), int(noise.integers(256)), int(noise.integers(256)))
         paint(tmp_path / "pictures" / f"{number}.png", colour)
     return tmp_path / "pictures"
@@ -81,14 +82,14 @@ def test_it_is_done_once_kept_and_said(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = str(tiny.immich(tmp_path / "model", logit_scale=20))
-    assert not models.find(model).open_set.measured
+    assert not select.find(model).open_set.measured
     run = classify(folder, ["red", "blue"], model=model)
     constants = run.model.open_set
-    assert constants.source == f"the answers of starter on {agreement.LEAST} pictures"
+    assert constants.source == f"the answers of starter on {calibration_transfer.LEAST} pictures"
     assert any('"other" begins where the answers of starter' in note for note in run.notes)
-    assert models.find(model).open_set == constants
+    assert select.find(model).open_set == constants
     assert np.isfinite(run.decisions.probabilities).all()  # to this model all pictures are alike
-    monkeypatch.setattr(agreement, "with_starter", None)  # nobody asks again
+    monkeypatch.setattr(calibration_transfer, "with_starter", None)  # nobody asks again
     assert classify(folder, ["red", "green"], model=model).model.open_set == constants
 
 

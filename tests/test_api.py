@@ -16,10 +16,10 @@ import zeroshelf
 from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import tree
 from zeroshelf import checks
+from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, Label, LabelSet, Plan
 from zeroshelf.run import Run, classify, reopen
-from zeroshelf.store import Store
 
 
 class Odd:

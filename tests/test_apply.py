@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
 from tests.systems import links, linux_names
-from zeroshelf import folder, plan, runs, system
-from zeroshelf.apply import apply
+from zeroshelf import system
+from zeroshelf.actions import names, plan, plan_file
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
-from zeroshelf.files import names, planfile
+from zeroshelf.images import scan
 from zeroshelf.records import ActionKind
-from zeroshelf.undo import undo
+from zeroshelf.runs import registry
+from zeroshelf.system import file_names
 
 KINDS: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
 
@@ -62,14 +65,14 @@ def test_plan_apply_undo_is_identity(
             put(shelf / name, JPEG + content)
         source.mkdir(parents=True, exist_ok=True)
         start, before = tree(here), contents(source)
-        occupied = {names.key(os.fsdecode(path)) for path in start}
+        occupied = {file_names.key(os.fsdecode(path)) for path in start}
 
         record = planned(source, to, kind, labels)
-        made = planfile.load(os.path.join(record, "plan.jsonl"))
-        targets = [names.key(action.target) for action in made.actions]
+        made = plan_file.load(os.path.join(record, "plan.jsonl"))
+        targets = [file_names.key(action.target) for action in made.actions]
         assert len(set(targets)) == len(targets), "two targets are one without case"
         assert not occupied.intersection(targets), "an existing name is a target"
-        assert all(names.inside(action.target, str(to)) for action in made.actions)
+        assert all(file_names.inside(action.target, str(to)) for action in made.actions)
 
         assert statuses(apply(record)) <= {"done"}
         moved = set(contents(source, to))
@@ -84,10 +87,10 @@ def test_second_sort_of_the_same_plans_nothing(tmp_path: Path, kind: ActionKind)
     source, to = photos(tmp_path / "photos", 12), tmp_path / "sorted"
     apply(planned(source, to, kind))
     if kind == "move":
-        assert not folder.scan(str(source)).pictures
+        assert not scan.scan(str(source)).pictures
         return
     again = planned(source, to, kind)
-    made = planfile.load(os.path.join(again, "plan.jsonl"))
+    made = plan_file.load(os.path.join(again, "plan.jsonl"))
     assert not made.actions
     assert made.notes == ("12 already lie on their shelf: nothing to do for them",)
 
@@ -106,7 +109,7 @@ def test_sort_in_place_leaves_what_lies_on_its_shelf(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     put(tmp_path / "cat" / "a.jpg", JPEG)
     put(tmp_path / "b.jpg", JPEG + b"b")
-    found = folder.scan(str(tmp_path))
+    found = scan.scan(str(tmp_path))
     made = plan.make([(p, "cat", None) for p in found.pictures], found.root, str(tmp_path), "move")
     assert [os.path.basename(action.source) for action in made.actions] == ["b.jpg"]
 
@@ -167,22 +170,22 @@ def test_ids_of_runs_sort_by_time(tmp_path: Path) -> None:
     source = photos(tmp_path / "photos", 1)
     made = [os.path.basename(planned(source, tmp_path / "to")) for _ in range(50)]
     assert made == sorted(made) and len(set(made)) == 50
-    assert [run.id for run in runs.all()] == made[::-1]
-    assert runs.find().id == made[-1]
-    assert runs.find(made[3]).id == made[3]
+    assert [run.id for run in registry.all()] == made[::-1]
+    assert registry.find().id == made[-1]
+    assert registry.find(made[3]).id == made[3]
     for wrong in (made[0][:8], "nope"):
         with pytest.raises(UserError, match="`zeroshelf runs` lists them"):
-            runs.find(wrong)
+            registry.find(wrong)
 
 
 def test_own_output_is_known_to_the_next_scan(tmp_path: Path) -> None:
     source = photos(tmp_path / "photos", 3)
     apply(planned(source, source / "sorted", "copy"))
     apply(planned(source / "one", source / "one", "tag", ["cat"]))
-    assert runs.destinations(str(tmp_path)) == {str(source / "sorted")}
-    undo(runs.newest_applied().record)
-    undo(runs.newest_applied().record)
-    assert runs.destinations(str(tmp_path)) == set()
+    assert registry.destinations(str(tmp_path)) == {str(source / "sorted")}
+    undo(registry.newest_applied().record)
+    undo(registry.newest_applied().record)
+    assert registry.destinations(str(tmp_path)) == set()
 
 
 def test_move_is_undone_newest_run_first(tmp_path: Path) -> None:
@@ -192,14 +195,14 @@ def test_move_is_undone_newest_run_first(tmp_path: Path) -> None:
     apply(first)
     second = planned(one, two, "move")
     apply(second)
-    assert runs.newest_applied().record == second
+    assert registry.newest_applied().record == second
     assert statuses(undo(second)) == {"done"}
-    assert runs.newest_applied().record == first
+    assert registry.newest_applied().record == first
     assert statuses(undo(first)) == {"done"}
     assert tree(source) == start
     with pytest.raises(UserError, match="isn't undone"):
-        runs.newest_applied()
-    assert [run.state for run in runs.all()] == ["undone", "undone"]
+        registry.newest_applied()
+    assert [run.state for run in registry.all()] == ["undone", "undone"]
 
 
 def test_reflink_where_the_file_system_can(tmp_path: Path) -> None:

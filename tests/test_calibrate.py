@@ -13,10 +13,9 @@ from PIL import Image
 
 from tests import tiny
 from tests.test_fetch import tree
-from zeroshelf import models
-from zeroshelf.cli import cli
+from zeroshelf.commands.cli import cli
 from zeroshelf.errors import UserError
-from zeroshelf.models import installed
+from zeroshelf.models import installed, select
 from zeroshelf.records import OpenSet
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "cat": (255, 255, 255)}
@@ -47,26 +46,26 @@ def test_constants_are_measured_kept_shown_and_forgotten(
 ) -> None:
     folder = tiny.immich(tmp_path / "model", logit_scale=20)
     before = tree(folder), tree(sorted_already)
-    generic = models.find(str(folder)).open_set
+    generic = select.find(str(folder)).open_set
     told = run("calibrate", sorted_already, "--model", folder)
     assert "60 pictures under 4 names" in told["source"]  # not those of "other"
-    kept = models.find(str(folder)).open_set
+    kept = select.find(str(folder)).open_set
     assert (kept.delta, kept.source) == (told["delta"], told["source"]) and kept != generic
     assert told["source"] in run("show", folder)["other"]
     assert (tree(folder), tree(sorted_already)) == before
     assert Path(told["file"]).is_relative_to(home)
-    assert models.find().open_set.source != kept.source  # another model's are its own
+    assert select.find().open_set.source != kept.source  # another model's are its own
     run("calibrate", "--model", folder, "--forget")
-    assert models.find(str(folder)).open_set == generic
+    assert select.find(str(folder)).open_set == generic
 
 
 @pytest.mark.parametrize("kept", [{"unheard": 1}, {"delta": "low"}])
 def test_kept_constants_that_are_damaged_are_named(tmp_path: Path, kept: dict[str, object]) -> None:
     folder = tiny.immich(tmp_path / "model", logit_scale=20)
-    file = installed.calibrate(models.find(str(folder)), OpenSet())
+    file = installed.calibrate(select.find(str(folder)), OpenSet())
     file.write_text(json.dumps(kept))
     with pytest.raises(UserError, match="open_set") as refused:
-        models.find(str(folder))
+        select.find(str(folder))
     assert str(file) in str(refused.value)
 
 

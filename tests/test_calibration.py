@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS, ColourEncoder
+from zeroshelf.decisions.calibrate import KEPT, Folder, calibrate, from_labelled, harmonic, outcome
 from zeroshelf.errors import UserError
-from zeroshelf.models.calibration import KEPT, Folder, calibrate, from_labelled, harmonic, outcome
 from zeroshelf.records import Embeddings, Picture
 
 

@@ -13,20 +13,21 @@ from typing import get_args
 import pytest
 
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
-from zeroshelf import cli, models, runs
-from zeroshelf.commands import options
-from zeroshelf.files import sidecars
+from zeroshelf.actions.tags import xmp
+from zeroshelf.commands import cli, options
+from zeroshelf.commands.terminal import printable
+from zeroshelf.models import select
 from zeroshelf.records import ActionKind, OpenSet
 from zeroshelf.review.session import Session
 from zeroshelf.run import reopen
-from zeroshelf.screen import printable
+from zeroshelf.runs import registry
 
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
     """The program with the model that can be computed by eye, where it would load the starter."""
-    monkeypatch.setattr(models, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(models, "load", lambda *_, **__: encoder)
+    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
 
 
 def command(*words: object) -> int:
@@ -157,7 +158,7 @@ def test_a_mistake_is_a_line_that_says_what_to_do(
     assert hint in complaint and "Traceback" not in complaint
     assert complaint.count("\n") <= 2
     assert sorted(tmp_path.rglob("*")) == before
-    assert not list(runs.all())
+    assert not list(registry.all())
 
 
 def test_a_bug_leaves_its_traceback_in_a_file(
@@ -197,7 +198,7 @@ def test_hostile_names_can_not_steer_the_terminal() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     probe = (
-        "import sys; from zeroshelf import cli; cli.main(['--help']); "
+        "import sys; from zeroshelf.commands import cli; cli.main(['--help']); "
         "heavy = {'numpy', 'PIL', 'onnxruntime', 'rich', 'blake3'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
@@ -303,7 +304,7 @@ def test_a_picture_goes_on_every_shelf_that_it_fits(tmp_path: Path, encoder: Col
     assert command(*sorted_, "--to", tmp_path / "s", "--as", "move") == 2
     assert command(*sorted_, "--as", "tag") == 0
     sidecar = (tmp_path / "F" / "red.png.xmp").read_bytes()
-    assert sidecars.tags(sidecar) == {"zeroshelf/red", "zeroshelf/red car"}
+    assert xmp.tags(sidecar) == {"zeroshelf/red", "zeroshelf/red car"}
     assert command(*sorted_, "--as", "tag") == 0  # they are there: nothing to do
     assert (tmp_path / "F" / "red.png.xmp").read_bytes() == sidecar
     assert command("undo", "--yes") == 0  # of the last run that did something
@@ -333,7 +334,7 @@ def test_labels_that_spoil_a_run_are_told_before_it(
     command(*words)
     said = capsys.readouterr()
     assert line in said.err and "tell them apart" not in said.out
-    assert "tell them apart" in Path(runs.find(None).record, "report.html").read_text()
+    assert "tell them apart" in Path(registry.find(None).record, "report.html").read_text()
     command(*words, "--json")
     said = capsys.readouterr()
     assert line in said.err and "tell them apart" not in said.out
@@ -399,7 +400,7 @@ def test_a_broken_record_is_no_bug(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("plan", folder, "-l", "red", "--to", tmp_path / "s")
-    record = Path(runs.find(None).record)
+    record = Path(registry.find(None).record)
     plan = (record / "plan.jsonl").read_text()
     (record / "plan.jsonl").write_text(plan.replace('"target": "', '"target": "\\u0000'))
     assert command("apply", "--yes") == 2
@@ -446,4 +447,4 @@ def test_where_nothing_can_be_suggested_no_file_is_written(
 
 
 def results_of_the_newest() -> str:
-    return Path(runs.find(None).record, "results.jsonl").read_text("ascii")
+    return Path(registry.find(None).record, "results.jsonl").read_text("ascii")

@@ -14,9 +14,9 @@ from PIL import Image, ImageCms
 from tests.making import encoded
 from tests.rarities import icon, imagecodecs, planes, psd, tiff
 from tests.test_pictures import BLUE, RED, WHITE, colour, halves, near
-from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
-from zeroshelf.files import extras, kinds
+from zeroshelf.images import decode, formats
+from zeroshelf.images.codecs import optional
 
 GREY_RED, GREY_BLUE = (RED[0],) * 3, (BLUE[0],) * 3  # of the red channel alone
 
@@ -25,16 +25,16 @@ def pixels() -> np.ndarray[Any, Any]:
     return np.asarray(halves())
 
 
-def shown(data: bytes, suffix: str = "") -> pictures.Decoded:
-    return pictures.decode(data, 64, suffix=suffix)
+def shown(data: bytes, suffix: str = "") -> decode.Decoded:
+    return decode.decode(data, 64, suffix=suffix)
 
 
-def ends(decoded: pictures.Decoded) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def ends(decoded: decode.Decoded) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The colours above and below."""
     return colour(decoded.image, 0.5, 0.1), colour(decoded.image, 0.5, 0.9)
 
 
-def is_red_above_blue(decoded: pictures.Decoded, by: int = 16) -> bool:
+def is_red_above_blue(decoded: decode.Decoded, by: int = 16) -> bool:
     above, below = ends(decoded)
     return decoded.image.mode == "RGB" and near(above, RED, by) and near(below, BLUE, by)
 
@@ -145,7 +145,7 @@ def test_netpbm_that_is_cut_short_or_no_picture() -> None:
         with pytest.raises(Unreadable, match="cut short"):
             shown(data)
     for text in (b"P3 was a good plan", b"P6", b"P5\n", b"Prose", b"PF "):
-        assert kinds.of(text, ".ppm") is None
+        assert formats.of(text, ".ppm") is None
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "LA", "RGBA"])
@@ -163,8 +163,8 @@ def test_tga_without_bits_of_alpha_is_not_transparent() -> None:
     assert near(ends(shown(bytes(data), ".tga"))[0], WHITE)
     data[17] &= 0xF0
     assert is_red_above_blue(shown(bytes(data), ".tga"))
-    assert kinds.of(bytes(data), ".dat") is None  # no magic number: only by its name
-    assert kinds.of(b"some text that is longer than the header of a TGA", ".tga") is None
+    assert formats.of(bytes(data), ".dat") is None  # no magic number: only by its name
+    assert formats.of(b"some text that is longer than the header of a TGA", ".tga") is None
 
 
 @pytest.mark.parametrize("side", [256, 64])
@@ -407,7 +407,7 @@ def test_rare_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
         encoded(halves(), "JPEG2000"),
         encoded(halves(), "QOI"),
     ]
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 1000)
     for data in files:
         with pytest.raises(Unreadable, match="more than the limit"):
             shown(data)
@@ -454,13 +454,13 @@ def test_without_the_extra_the_reason_says_what_it_is(
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
-    extras.has_codecs.cache_clear()
+    monkeypatch.setattr(optional, "find_spec", lambda name: None)
+    optional.has_codecs.cache_clear()
     try:
         with pytest.raises(Unreadable) as trouble:
             shown(data)
     finally:
-        extras.has_codecs.cache_clear()
+        optional.has_codecs.cache_clear()
     assert str(trouble.value) == f"{what}: `pip install 'zeroshelf[codecs]'` reads it"
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.making import JPEG, put
-from zeroshelf import folder
-from zeroshelf.files import companions, extras, films, kinds
+from zeroshelf.images import companions, formats, scan, video_length
+from zeroshelf.images.codecs import optional
 from zeroshelf.records import Picture
 
 FILM = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
@@ -30,7 +30,7 @@ def content(name: str) -> bytes:
     """As a camera or program would fill a file of that name."""
     low = name.lower()
     suffix = os.path.splitext(low)[1]
-    if suffix in kinds.RAW_SUFFIXES:
+    if suffix in formats.RAW_SUFFIXES:
         return HEADS["RAW"]
     if suffix in KINDS:
         return HEADS[KINDS[suffix]]
@@ -46,13 +46,13 @@ def units(root: Path, names: list[str]) -> dict[str, list[str]]:
         put(root / name, content(name))
     return {
         os.path.basename(picture.path): [os.path.basename(path) for path in picture.companions]
-        for picture in folder.scan(str(root)).pictures
+        for picture in scan.scan(str(root)).pictures
     }
 
 
 @pytest.fixture(autouse=True)
 def every_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras, "has", lambda kind: kind != kinds.FILM)
+    monkeypatch.setattr(optional, "has", lambda kind: kind != formats.FILM)
 
 
 UNITS = {
@@ -116,7 +116,7 @@ def test_it_is_found_again_under_a_new_name(name: str, tmp_path: Path) -> None:
         put(tmp_path / one, content(old))
     found = {
         os.path.basename(p.path): sorted(os.path.basename(c) for c in p.companions)
-        for p in folder.scan(str(tmp_path)).pictures
+        for p in scan.scan(str(tmp_path)).pictures
     }
     assert found == {new: sorted(renamed)}
 
@@ -153,7 +153,7 @@ def test_what_does_not_belong_to_a_picture(
         put(tmp_path / name, b"RIFF\0\0\0\0AVI LIST" if name.endswith("avi") else content(name))
     found = {
         os.path.basename(p.path): [os.path.basename(c) for c in p.companions]
-        for p in folder.scan(str(tmp_path)).pictures
+        for p in scan.scan(str(tmp_path)).pictures
     }
     assert found == wanted
 
@@ -164,7 +164,7 @@ def test_what_is_about_two_pictures_goes_with_one_and_is_known_to_the_other(
     names = "a.png a.jpg a.txt a.xmp IMG_1.jpg IMG_1-edited.jpg IMG_1.jpg.json"
     for name in names.split():
         put(tmp_path / name, content(name))
-    found = {os.path.basename(p.path): p for p in folder.scan(str(tmp_path)).pictures}
+    found = {os.path.basename(p.path): p for p in scan.scan(str(tmp_path)).pictures}
 
     def of(paths: tuple[str, ...]) -> list[str]:
         return [os.path.basename(path) for path in paths]
@@ -179,7 +179,7 @@ def test_a_raw_whose_content_is_broken_stays_with_its_picture(tmp_path: Path) ->
     put(tmp_path / "a.jpg", JPEG)
     put(tmp_path / "a.cr2", bytes(100))
     put(tmp_path / "b.cr2", bytes(100))
-    scanned = folder.scan(str(tmp_path))
+    scanned = scan.scan(str(tmp_path))
     assert [os.path.basename(c) for p in scanned.pictures for c in p.companions] == ["a.cr2"]
     assert [os.path.basename(s.path) for s in scanned.skipped] == ["b.cr2"]
 
@@ -188,10 +188,10 @@ def test_films_that_nothing_reads_keep_what_is_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thumbnail that the camera made for a film is no picture to be torn off."""
-    monkeypatch.setattr(extras, "has", lambda kind: kind not in (kinds.VIDEO, kinds.FILM))
+    monkeypatch.setattr(optional, "has", lambda kind: kind not in (formats.VIDEO, formats.FILM))
     for name in ("00001.MTS", "00001.THM", "b.mp4", "b.thm", "b.srt", "lone.thm"):
         put(tmp_path / name, content(name))
-    scanned = folder.scan(str(tmp_path))
+    scanned = scan.scan(str(tmp_path))
     assert [os.path.basename(p.path) for p in scanned.pictures] == ["lone.thm"]
     assert scanned.ignored.not_pictures == {"THM": 2, "MP4 film": 1, "MTS film": 1, "SRT": 1}
 
@@ -219,7 +219,7 @@ def movie(path: Path, seconds: int, **options: str) -> None:
 def test_how_long_a_film_is(tmp_path: Path, suffix: str, options: dict[str, str]) -> None:
     path = tmp_path / f"a{suffix}"
     movie(path, 7, **options)
-    assert films.seconds(str(path)) == pytest.approx(7, abs=0.3)
+    assert video_length.seconds(str(path)) == pytest.approx(7, abs=0.3)
 
 
 def box(name: bytes, content: bytes, large: bool = False) -> bytes:
@@ -244,21 +244,21 @@ def test_headers_that_say_how_long_or_don_t(tmp_path: Path) -> None:
     }
     for name, (data, wanted) in files.items():
         (tmp_path / name).write_bytes(data)
-        assert films.seconds(str(tmp_path / name)) == wanted, name
-    assert films.seconds(str(tmp_path / "gone")) is None
+        assert video_length.seconds(str(tmp_path / name)) == wanted, name
+    assert video_length.seconds(str(tmp_path / "gone")) is None
 
 
 @pytest.mark.parametrize("with_video", [True, False])
 def test_a_long_film_of_the_same_name_is_no_live_photo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_video: bool
 ) -> None:
-    unread = (kinds.FILM,) if with_video else (kinds.FILM, kinds.VIDEO)
-    monkeypatch.setattr(extras, "has", lambda kind: kind not in unread)
+    unread = (formats.FILM,) if with_video else (formats.FILM, formats.VIDEO)
+    monkeypatch.setattr(optional, "has", lambda kind: kind not in unread)
     for name in ("a.jpg", "b.heic"):
         put(tmp_path / name, content(name))
     movie(tmp_path / "a.mov", 600)
     movie(tmp_path / "b.mov", 3)
-    scanned = folder.scan(str(tmp_path))
+    scanned = scan.scan(str(tmp_path))
     found = {os.path.basename(p.path): p.companions for p in scanned.pictures}
     assert found.pop("a.jpg") == ()
     assert found.pop("b.heic") == (str(tmp_path / "b.mov"),)
@@ -268,9 +268,9 @@ def test_a_long_film_of_the_same_name_is_no_live_photo(
 
 def test_a_large_film_of_unknown_length_is_no_live_photo() -> None:
     still = Picture("/x/a.jpg", "JPEG", 10, 0, 0)
-    for size, along in ((films.LIVE_BYTES, 1), (films.LIVE_BYTES + 1, 0)):
+    for size, along in ((video_length.LIVE_BYTES, 1), (video_length.LIVE_BYTES + 1, 0)):
         film = Picture(
-            "/x/a.mov", kinds.VIDEO, size, 0, 0
+            "/x/a.mov", formats.VIDEO, size, 0, 0
         )  # no such file: nothing tells its length
         kept, _ = companions.gather([still, film], {})
         assert len(kept[0].companions) == along and len(kept) == 2 - along
@@ -284,7 +284,7 @@ def test_the_same_units_in_whatever_order_the_files_come() -> None:
         pictures, rest = [], {}
         for name in order:
             head = content(name)
-            kind = kinds.of(head, os.path.splitext(name)[1].lower())
+            kind = formats.of(head, os.path.splitext(name)[1].lower())
             if kind:
                 pictures.append(Picture(f"/x/{name}", kind, 9, 0, 0))
             else:

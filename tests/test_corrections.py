@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from tests.reviewing import colour_run
-from zeroshelf import marks, results
 from zeroshelf.commands.review import keep
+from zeroshelf.corrections.stored import kept, save
+from zeroshelf.output import results
 from zeroshelf.records import OTHER
-from zeroshelf.review import lessons
+from zeroshelf.review import suggestions
 from zeroshelf.review.session import Session
 from zeroshelf.run import Run, classify, reopen
 
@@ -93,8 +94,8 @@ def test_so_does_one_that_was_reviewed(tmp_path: Path) -> None:
         session.add_label("blue")
         session.bold(1.0)
         session.place([2, 8], OTHER)
-        learnt = lessons.lesson(session)
-        lessons.accept(session, learnt, range(len(learnt.moves)))
+        learnt = suggestions.lesson(session)
+        suggestions.accept(session, learnt, range(len(learnt.moves)))
         keep(session)
         shelves = [session.names[column] for column in session.shelves.columns]
     reopened = again(run)
@@ -139,7 +140,7 @@ def test_storing_one_session_keeps_what_another_run_stored(tmp_path: Path) -> No
         session.place([1], OTHER)
         session.rename_label("red", "warm")
         keep(session)
-        stored = marks.kept(session.edited.labels, run.model)
+        stored = kept(session.edited.labels, run.model)
     assert sorted(one.label for one in stored.values()) == [OTHER, "warm"]
 
 
@@ -147,6 +148,6 @@ def test_a_run_of_0_1_0_opens_with_what_it_followed(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=3)
     corrected = run.correct({"blue-00.png": "red"})
     assert run.record
-    marks.save(str(Path(run.record) / "marks.jsonl"), corrected.corrections.given, run.model)
+    save(str(Path(run.record) / "marks.jsonl"), corrected.corrections.given, run.model)
     (Path(run.record) / "corrections.jsonl").unlink(missing_ok=True)
     assert again(run).decisions.labels == corrected.decisions.labels

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.colours import GREY, RED, ColourEncoder, paint
-from zeroshelf import cli, counting, models
+from zeroshelf import counting
+from zeroshelf.commands import cli
+from zeroshelf.models import select
 from zeroshelf.run import classify
 
 SOURCE = Path(__file__).parent.parent / "src" / "zeroshelf"
@@ -39,17 +41,17 @@ def test_no_message_counts_by_itself(path: Path) -> None:
     found = re.findall(r"\{[^{}]*:,\} (?!more\b|of\b|x\b|MB\b)[a-z]+", text)
     found += re.findall(r"\{(?:len\([^{}]*\)|count|[a-z_.]*count)\} [a-z]+s\b", text)
     allowed = {
-        "files/space.py": ["{free:,} free"],
-        "doctor.py": ["{kept:,} pictures"],  # ENOUGH at the least
-        "models/calibration.py": ["{len(truth)} pictures", "{len(known)} names"],  # dozens
+        "actions/disk_space.py": ["{free:,} free"],
+        "decisions/diagnose.py": ["{kept:,} pictures"],  # ENOUGH at the least
+        "decisions/calibrate.py": ["{len(truth)} pictures", "{len(known)} names"],  # dozens
     }
     assert found == allowed.get(path.relative_to(SOURCE).as_posix(), [])
 
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
-    monkeypatch.setattr(models, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(models, "load", lambda *_, **__: encoder)
+    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
 
 
 def test_one_of_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS
-from zeroshelf.decisions import COMMON, CROWD, also, ambiguous, confidence, decide, shelves
-from zeroshelf.labels import parse
-from zeroshelf.likeness import PULL
+from zeroshelf.decisions.decide import COMMON, CROWD, also, ambiguous, confidence, decide, shelves
+from zeroshelf.decisions.smoothing import PULL
+from zeroshelf.labels.parse import parse
 from zeroshelf.records import Label, LabelSet, Likeness, OpenSet, Picture, Scores
 
 CONSTANTS = OpenSet(delta=-1.0, t_open=1.0, t_labels=1.0, source="test")

@@ -10,16 +10,17 @@ import pytest
 
 from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import tree
-from zeroshelf import cli, models, runs
+from zeroshelf.commands import cli
 from zeroshelf.errors import UserError
-from zeroshelf.models import installed, ort
+from zeroshelf.models import installed, ort, select
 from zeroshelf.run import classify
+from zeroshelf.runs import registry
 
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
-    monkeypatch.setattr(models, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(models, "load", lambda *_, **__: encoder)
+    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
 
 
 def command(*words: object) -> int:
@@ -143,7 +144,7 @@ def test_nothing_new_to_sort_is_no_mistake(
     given = json.loads(capsys.readouterr().out)
     assert given["skipped"] == 0 and set(given["counts"]) == {"red", "other", "skipped"}
     assert (given["run"] is None) == (kind == "move")
-    assert [run.state for run in runs.all()].count("applied") == 1
+    assert [run.state for run in registry.all()].count("applied") == 1
     if kind == "move":
         with pytest.raises(UserError, match="nothing new to sort"):
             classify(tmp_path / "in", ["red"], encoder=encoder)
@@ -198,10 +199,10 @@ def test_review_takes_the_options_of_plan(
     monkeypatch.chdir(place)
     words = ("review", "Q", "-l", "red", "-l", "blue", "--exclude", "a.png", "--no-open")
     assert command(*words) == 0
-    newest = runs.find(None)
+    newest = registry.find(None)
     assert (newest.destination, newest.pictures) == (str(place / "Q") + "-sorted", 1)
     assert command(*words, "--as", "tag", "--prefix", "auto") == 0
-    newest = runs.find(None)
+    newest = registry.find(None)
     assert (newest.kind, newest.destination) == ("tag", str(place / "Q"))
     assert command("review", "Q", "--no-open") == 2
     assert "no labels" in capsys.readouterr().err
@@ -216,12 +217,12 @@ def test_a_device_is_checked_before_any_picture(
     """Also where every embedding is cached, and so nothing would ever be opened on it."""
     monkeypatch.undo()
     monkeypatch.setattr(ort, "devices", lambda: ("cpu",))
-    starter = models.find("starter")
+    starter = select.find("starter")
     for device, says in (
         ("cuda", "has no cuda"),
         ("gpu0", "unknown device 'gpu0'"),
         ("", "unknown"),
     ):
         with pytest.raises(UserError, match=says):
-            models.load(starter, device)
-    assert models.load(starter, "cpu").device is None
+            select.load(starter, device)
+    assert select.load(starter, "cpu").device is None

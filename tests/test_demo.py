@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import zeroshelf
-from zeroshelf.demo import demo_labels, demo_pictures
+from zeroshelf.images.demo import demo_labels, demo_pictures
 
 SHIPPED = resources.files("zeroshelf") / "data" / "demo"
 

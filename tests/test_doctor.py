@@ -12,14 +12,15 @@ import pytest
 
 from tests import known, test_guard
 from tests.colours import COLOURS
-from zeroshelf import doctor
-from zeroshelf.decisions import decide
-from zeroshelf.doctor import after, check, serious, shelves_to_add
-from zeroshelf.embeddings import text_embedder
-from zeroshelf.labels import parse, read
+from zeroshelf.decisions.decide import decide
+from zeroshelf.decisions.diagnose import diagnose, shelves_to_add
+from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.compute import text_embedder
+from zeroshelf.labels import check as doctor
+from zeroshelf.labels.check import check, serious
+from zeroshelf.labels.parse import parse, read
+from zeroshelf.labels.wordnet import Synset
 from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores, Vectors
-from zeroshelf.store import Store
-from zeroshelf.words.wordnet import Synset
 
 
 def texts(wanted: Sequence[str]) -> Vectors:
@@ -205,16 +206,16 @@ def scores(chosen: list[int]) -> Scores:
 
 
 def test_after_a_run_labels_that_drew_nothing_or_everything() -> None:
-    found = {one.labels[0]: one.problem for one in after(decide(scores([0] * 30)))}
+    found = {one.labels[0]: one.problem for one in diagnose(decide(scores([0] * 30)))}
     assert found == {"dog": "drew no picture", "cat": "drew 30 of 30 pictures"}
-    assert after(decide(scores([0, 1] * 15))) == ()
+    assert diagnose(decide(scores([0, 1] * 15))) == ()
 
 
 def test_many_labels_that_drew_nothing_are_one_line() -> None:
     def drawn(*labels: str) -> list[str]:
         wanted = parse(labels)
         many = replace(scores([0]), labels=wanted, logits=np.full((1, len(wanted)), -20.0))
-        return [str(one) for one in after(decide(many))]
+        return [str(one) for one in diagnose(decide(many))]
 
     said = 'drew no picture; other words may help: car = ["word"]'
     assert drawn("car") == [f"car: {said}"]
@@ -250,7 +251,7 @@ def test_a_label_that_drew_nothing_is_told_why() -> None:
     def drawn(*labels: str) -> list[str]:
         two = scores([0] * 30)
         wanted = replace(two, labels=parse(labels), model=replace(two.model, languages=("en",)))
-        return [str(one) for one in after(decide(wanted))]
+        return [str(one) for one in diagnose(decide(wanted))]
 
     assert drawn("cat", "cats")[0] == "cat and cats: ask for the same; make them one label"
     assert "not among WordNet's English nouns" in drawn("cat", "Hund")[0]

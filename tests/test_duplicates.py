@@ -9,7 +9,7 @@ from PIL import Image
 
 import zeroshelf
 from tests.colours import COLOURS, ColourEncoder
-from zeroshelf import duplicates
+from zeroshelf.images import near_duplicates
 from zeroshelf.records import Embeddings, Picture
 
 
@@ -45,20 +45,20 @@ def test_a_chain_of_small_steps_joins_only_what_is_near_to_all() -> None:
         COLOURS,
     )
     white = _jpeg()
-    groups = duplicates.groups(embeddings, lambda wanted: dict.fromkeys(wanted, white))
+    groups = near_duplicates.groups(embeddings, lambda wanted: dict.fromkeys(wanted, white))
     assert groups == ((0, 1), (2, 3))
 
 
 def test_a_large_folder_is_compared_within_a_window(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(duplicates, "ALL_PAIRS", 5)
-    monkeypatch.setattr(duplicates, "WINDOW", 2)
-    monkeypatch.setattr(duplicates, "BLOCK", 3)
+    monkeypatch.setattr(near_duplicates, "ALL_PAIRS", 5)
+    monkeypatch.setattr(near_duplicates, "WINDOW", 2)
+    monkeypatch.setattr(near_duplicates, "BLOCK", 3)
     turns = np.array([0, 1, 2, 0, 1, 3, 3, 3]) * np.pi / 4  # 0 and 3 are alike, but too far apart
     vectors = np.stack([np.cos(turns), np.sin(turns)], axis=1).astype(np.float16)
     pictures = tuple(Picture(f"/{i}.jpg", "JPEG", 1, 1, 1) for i in range(8))
     digests = tuple(bytes([i]) * 32 for i in range(8))
     white = _jpeg()
-    found = duplicates.groups(
+    found = near_duplicates.groups(
         Embeddings(pictures, digests, vectors, (), COLOURS),
         lambda wanted: dict.fromkeys(wanted, white),
     )
@@ -69,7 +69,7 @@ def test_many_copies_of_one_picture_are_one_group() -> None:
     vectors = np.tile(np.array([[1, 0, 0, 0]], np.float16), (3000, 1))
     pictures = tuple(Picture(f"/{i}.jpg", "JPEG", 1, 1, 1) for i in range(3000))
     embeddings = Embeddings(pictures, (b"x" * 32,) * 3000, vectors, (), COLOURS)
-    (group,) = duplicates.groups(embeddings, lambda wanted: {})
+    (group,) = near_duplicates.groups(embeddings, lambda wanted: {})
     assert group == tuple(range(3000))
 
 

@@ -15,70 +15,76 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.waiting import HANG
-from zeroshelf import edits, labels
 from zeroshelf.errors import UserError
+from zeroshelf.labels import parse
+from zeroshelf.runs import edit_log
 
-CATS = labels.parse(["cat", "dog"])
+CATS = parse.parse(["cat", "dog"])
 
 
 def test_the_last_word_about_a_picture_counts() -> None:
-    events = [edits.place("cat", ["a", "b"]), edits.place("other", ["b"])]
-    assert edits.replay(CATS, events).placed == {"a": "cat", "b": "other"}
+    events = [edit_log.place("cat", ["a", "b"]), edit_log.place("other", ["b"])]
+    assert edit_log.replay(CATS, events).placed == {"a": "cat", "b": "other"}
 
 
 def test_a_name_is_followed_through_all_its_changes() -> None:
-    first, second = labels.parse(["tom", "dog"]), labels.parse(["pet"])
-    events = [edits.label(first, {"cat": "tom"}), edits.label(second, {"tom": "pet", "dog": "pet"})]
-    assert edits.replay(CATS, events).renamed == {"cat": "pet", "dog": "pet"}
-    assert edits.replay(CATS, [*events, edits.undo(1)]).renamed == {"cat": "tom"}
+    first, second = parse.parse(["tom", "dog"]), parse.parse(["pet"])
+    events = [
+        edit_log.label(first, {"cat": "tom"}),
+        edit_log.label(second, {"tom": "pet", "dog": "pet"}),
+    ]
+    assert edit_log.replay(CATS, events).renamed == {"cat": "pet", "dog": "pet"}
+    assert edit_log.replay(CATS, [*events, edit_log.undo(1)]).renamed == {"cat": "tom"}
 
 
 def test_an_undone_edit_never_was() -> None:
-    events = [edits.place("cat", ["a"]), edits.place("dog", ["a"]), edits.undo(1)]
-    edited = edits.replay(CATS, events)
+    events = [edit_log.place("cat", ["a"]), edit_log.place("dog", ["a"]), edit_log.undo(1)]
+    edited = edit_log.replay(CATS, events)
     assert edited.placed == {"a": "cat"} and edited.last == 0
-    assert edits.replay(CATS, [*events, edits.undo(0)]) == edits.Edited(CATS)
+    assert edit_log.replay(CATS, [*events, edit_log.undo(0)]) == edit_log.Edited(CATS)
 
 
 def test_what_was_learnt_gives_way_to_a_persons_word_and_never_the_reverse() -> None:
-    events = [edits.learn({"dog": ["a", "b"]}), edits.place("cat", ["a"])]
-    edited = edits.replay(CATS, events)
+    events = [edit_log.learn({"dog": ["a", "b"]}), edit_log.place("cat", ["a"])]
+    edited = edit_log.replay(CATS, events)
     assert edited.placed == {"a": "cat"} and edited.learnt == {"b": "dog"}
 
 
 def test_pictures_follow_a_renamed_label_and_leave_a_dropped_one() -> None:
     events = [
-        edits.place("cat", ["a"]),
-        edits.place("dog", ["b"]),
-        edits.label(labels.parse(["kitty"]), {"cat": "kitty"}),
+        edit_log.place("cat", ["a"]),
+        edit_log.place("dog", ["b"]),
+        edit_log.label(parse.parse(["kitty"]), {"cat": "kitty"}),
     ]
-    edited = edits.replay(CATS, events)
+    edited = edit_log.replay(CATS, events)
     assert edited.labels.names == ("kitty",) and edited.placed == {"a": "kitty"}
-    assert edits.replay(CATS, [*events, edits.undo(2)]).placed == {"a": "cat", "b": "dog"}
+    assert edit_log.replay(CATS, [*events, edit_log.undo(2)]).placed == {"a": "cat", "b": "dog"}
 
 
-PLACES = st.builds(edits.place, st.sampled_from(["cat", "dog", "other"]), st.lists(st.text("ab")))
-EVENTS = st.lists(st.one_of(PLACES, st.builds(edits.bold, st.floats(-5, 5))), max_size=8)
+PLACES = st.builds(
+    edit_log.place, st.sampled_from(["cat", "dog", "other"]), st.lists(st.text("ab"))
+)
+EVENTS = st.lists(st.one_of(PLACES, st.builds(edit_log.bold, st.floats(-5, 5))), max_size=8)
 
 
 @given(EVENTS)
-def test_undoing_everything_leaves_nothing(events: list[edits.Event]) -> None:
+def test_undoing_everything_leaves_nothing(events: list[edit_log.Event]) -> None:
     history = list(events)
-    while (last := edits.replay(CATS, history).last) is not None:
-        history.append(edits.undo(last))
-    assert edits.replay(CATS, history) == edits.Edited(CATS)
+    while (last := edit_log.replay(CATS, history).last) is not None:
+        history.append(edit_log.undo(last))
+    assert edit_log.replay(CATS, history) == edit_log.Edited(CATS)
 
 
 @given(EVENTS)
-def test_a_log_is_read_as_it_was_written(events: list[edits.Event]) -> None:
+def test_a_log_is_read_as_it_was_written(events: list[edit_log.Event]) -> None:
     assert [json.loads(json.dumps(event)) for event in events] == events
 
 
 def test_names_that_are_no_utf8_come_back(tmp_path: Path) -> None:
-    log = edits.Log(str(tmp_path))
-    log.add(edits.place("cat", ["caf\udce9\n.jpg"]))
+    log = edit_log.Log(str(tmp_path))
+    log.add(edit_log.place("cat", ["caf\udce9\n.jpg"]))
     log.close()
-    assert edits.read(str(tmp_path))[0]["pictures"] == ["caf\udce9\n.jpg"]
+    assert edit_log.read(str(tmp_path))[0]["pictures"] == ["caf\udce9\n.jpg"]
 
 
 def test_edits_are_on_the_disk_in_their_order_before_they_are_confirmed(
@@ -89,41 +95,45 @@ def test_edits_are_on_the_disk_in_their_order_before_they_are_confirmed(
 
     def fsync(number: int) -> None:
         sync(number)
-        synced.append((tmp_path / edits.NAME).read_text("ascii"))
+        synced.append((tmp_path / edit_log.NAME).read_text("ascii"))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    log = edits.Log(str(tmp_path))
-    events = [edits.place("cat", ["a"]), edits.place("dog", ["a"]), edits.place("cat", ["b"])]
+    log = edit_log.Log(str(tmp_path))
+    events = [
+        edit_log.place("cat", ["a"]),
+        edit_log.place("dog", ["a"]),
+        edit_log.place("cat", ["b"]),
+    ]
     assert log.add(*events) == 2 and log.events == events
     log.close()
     assert [[json.loads(line) for line in text.splitlines()] for text in synced] == [events]
 
 
 def test_half_a_line_never_was_an_edit(tmp_path: Path) -> None:
-    log = edits.Log(str(tmp_path))
-    log.add(edits.place("cat", ["a"]))
+    log = edit_log.Log(str(tmp_path))
+    log.add(edit_log.place("cat", ["a"]))
     log.close()
-    path = tmp_path / edits.NAME
+    path = tmp_path / edit_log.NAME
     path.write_bytes(path.read_bytes() + b'{"do": "place", "sh')
-    again = edits.Log(str(tmp_path))
-    assert len(again.events) == 1 and again.add(edits.place("dog", ["b"])) == 1
+    again = edit_log.Log(str(tmp_path))
+    assert len(again.events) == 1 and again.add(edit_log.place("dog", ["b"])) == 1
     again.close()
-    assert [event["shelf"] for event in edits.read(str(tmp_path))] == ["cat", "dog"]
+    assert [event["shelf"] for event in edit_log.read(str(tmp_path))] == ["cat", "dog"]
 
 
 def test_a_damaged_log_is_told_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / edits.NAME).write_text('{"do": "bold", "by": 1}\nnonsense\n')
+    (tmp_path / edit_log.NAME).write_text('{"do": "bold", "by": 1}\nnonsense\n')
     with pytest.raises(UserError, match="line 2"):
-        edits.read(str(tmp_path))
+        edit_log.read(str(tmp_path))
 
 
 def test_unsettled_is_what_the_plan_does_not_hold(tmp_path: Path) -> None:
-    assert not edits.unsettled(str(tmp_path))
-    log = edits.Log(str(tmp_path))
-    log.add(edits.place("cat", ["a"]))
-    assert edits.unsettled(str(tmp_path))
-    edits.note_settled(str(tmp_path), 1)
-    assert not edits.unsettled(str(tmp_path))
+    assert not edit_log.unsettled(str(tmp_path))
+    log = edit_log.Log(str(tmp_path))
+    log.add(edit_log.place("cat", ["a"]))
+    assert edit_log.unsettled(str(tmp_path))
+    edit_log.note_settled(str(tmp_path), 1)
+    assert not edit_log.unsettled(str(tmp_path))
     log.close()
 
 
@@ -173,7 +183,7 @@ def test_every_confirmed_edit_survives_kill_9(tmp_path: Path, after: int, togeth
             server.send_signal(signal.SIGKILL)
     server.wait()
     assert server.returncode == -signal.SIGKILL
-    kept = edits.read(record)
+    kept = edit_log.read(record)
     assert len(kept) >= confirmed >= after
     assert [event["shelf"] for event in kept] == [
         ("red", "green")[number % 2] for number in range(len(kept))

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder
-from zeroshelf import models
-from zeroshelf.embeddings import embed_batch, shipped_texts, text_embedder
+from zeroshelf.embeddings.cache import Embedded, Store
+from zeroshelf.embeddings.compute import embed_batch, shipped_texts, text_embedder
 from zeroshelf.errors import Unreadable
-from zeroshelf.flaws import DARK
-from zeroshelf.store import Embedded, Store
-from zeroshelf.words.bank import bank
+from zeroshelf.images.quality import DARK
+from zeroshelf.labels.negative_labels import bank
+from zeroshelf.models import select
 
 
 def png(colour: tuple[int, int, int]) -> bytes:
@@ -95,12 +95,12 @@ def test_many_texts_tell_how_far_they_are_and_are_kept_on_the_way(
 
 
 def test_the_starter_brings_the_banks_vectors_along() -> None:
-    model = models.find("starter")
+    model = select.find("starter")
     shipped = shipped_texts(model)
     wanted = [negative.prompt for negative in bank()]
     assert shipped.keys() == set(wanted), "run `python -m benchmarks.accuracy.make_texts`"
     some = wanted[:: len(wanted) // 8]
-    made = models.load(model).embed_texts(some)
+    made = select.load(model).embed_texts(some)
     for text, vector in zip(some, made, strict=True):
         assert vector @ shipped[text] > 0.9999
     assert shipped_texts(replace(model, digest="another")) == {}

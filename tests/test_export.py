@@ -29,15 +29,15 @@ except ImportError as missing:  # said aloud: these tests are what the export is
 
 from tests import checkpoints
 from tests.hub import Hub
-from zeroshelf import models, pictures
-from zeroshelf.cli import cli
+from zeroshelf.commands.cli import cli
 from zeroshelf.errors import UserError
-from zeroshelf.models import golden
+from zeroshelf.images import decode
+from zeroshelf.images.preprocess import to_pixels
+from zeroshelf.models import golden, select
 from zeroshelf.models.export import check, export
 from zeroshelf.models.export.towers import Towers
 from zeroshelf.models.layout import TextSettings
 from zeroshelf.models.text import Tokenizer
-from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Vectors
 
 FAMILIES: dict[str, Callable[[Path], Path]] = {
@@ -141,12 +141,12 @@ def near(ours: Vectors, theirs: Vectors) -> None:
 
 def test_a_family_sees_files_and_reads_texts_as_its_library_does(family: Path) -> None:
     see, read, scale = reference(family / "checkpoint")
-    model = models.describe("exported", family / "model")
-    encoder = models.load(model, device="cpu")
+    model = select.describe("exported", family / "model")
+    encoder = select.load(model, device="cpu")
     found, how = files(), model.preprocessing
 
     def seen(short_side: int) -> np.ndarray:
-        decoded = [pictures.decode(content, short_side) for content in found.values()]
+        decoded = [decode.decode(content, short_side) for content in found.values()]
         return np.stack([to_pixels(picture, how) for picture in decoded])
 
     pixels = seen(10_000)  # larger than any: every picture is decoded whole
@@ -187,7 +187,7 @@ def test_the_multilingual_text_tower_stands_beside_its_pictures(tmp_path: Path) 
     assert written.pictures.holds and written.texts.holds
     library = sentence_transformers.SentenceTransformer(str(tmp_path / "texts"))
     theirs = library.encode(list(golden.TEXTS), normalize_embeddings=True)
-    encoder = models.load(models.describe("multilingual", tmp_path / "model"), device="cpu")
+    encoder = select.load(select.describe("multilingual", tmp_path / "model"), device="cpu")
     seen, texts = golden.embed(encoder)
     near(texts, theirs)
     see, _, scale = reference(tmp_path / "clip")
@@ -250,8 +250,8 @@ def test_a_hub_id_is_exported_by_the_command_under_a_name(
         result = CliRunner().invoke(cli, ["models", "export", source, "--to", "notebook", "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["id"] == "notebook"
-    assert models.find().id == "notebook"
-    assert models.find("notebook").licence == "not stated"
+    assert select.find().id == "notebook"
+    assert select.find("notebook").licence == "not stated"
 
 
 NASTY = (
@@ -397,9 +397,9 @@ def test_transformers_js_layout(tmp_path: Path, kind: str) -> None:
 def _agrees(folder: Path, source: Path) -> None:
     """Pictures of odd shapes and of odd files, texts, batches and probabilities."""
     see, read, _ = reference(source)
-    encoder = models.load(models.describe("published", folder), device="cpu")
+    encoder = select.load(select.describe("published", folder), device="cpu")
     how, found = encoder.model.preprocessing, files()
-    decoded = [pictures.decode(content, 10_000) for content in found.values()]
+    decoded = [decode.decode(content, 10_000) for content in found.values()]
     shapes = golden._pixels(golden.pictures(), how)
     pixels = np.concatenate((shapes, [to_pixels(picture, how) for picture in decoded]))
     images = [*golden.pictures(), *(opened(name, content) for name, content in found.items())]

@@ -22,14 +22,17 @@ from typing import TypeVar, get_args
 import pytest
 
 from tests.making import contents, photos, planned, put, statuses, tree, xmp
-from zeroshelf import apply as application
-from zeroshelf import folder, plan, runs, system
-from zeroshelf import undo as undoing
-from zeroshelf.apply import apply
+from zeroshelf import system
+from zeroshelf.actions import apply as application
+from zeroshelf.actions import journal, plan, plan_file, transfer
+from zeroshelf.actions import undo as undoing
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.tags.xmp import add
+from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
-from zeroshelf.files import journal, planfile, sidecars, transfer
+from zeroshelf.images import scan
 from zeroshelf.records import ActionKind, Outcome
-from zeroshelf.undo import undo
+from zeroshelf.runs import registry
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by fork")
 
@@ -72,7 +75,7 @@ def pictures(root: Path, kind: str, count: int = 6) -> Path:
     if kind == "untag":
         apply(planned(root, root, "tag"))
         for edited in root.rglob("Caf*.xmp"):  # it stays without its tag, others go
-            edited.write_bytes(sidecars.add(edited.read_bytes(), "mine/too"))
+            edited.write_bytes(add(edited.read_bytes(), "mine/too"))
     return root
 
 
@@ -179,7 +182,7 @@ def test_apply_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool
             assert not [path for path in tree(to) if b".zeroshelf-" in path]
         assert statuses(undo(record)) <= {"done", "already"}
         assert tree(source.parent, to.parent) == start
-        assert runs.find(os.path.basename(record)).state in ("undone", "planned")
+        assert registry.find(os.path.basename(record)).state in ("undone", "planned")
         if lived:
             break
     assert number > 20
@@ -377,9 +380,9 @@ def test_room_is_asked_before_a_move_across_is_undone(small_disk: Path, place: P
     put(small_disk / "inner" / "a.jpg", b"\xff\xd8\xff" + bytes(150_000))
     put(source / "b.jpg", b"\xff\xd8\xff" + bytes(150_000))
     (source / "linked").symlink_to(small_disk / "inner")
-    found = folder.scan(str(source), follow=True)
+    found = scan.scan(str(source), follow=True)
     placed = ((picture, "cat", None) for picture in found.pictures)
-    record = runs.new(plan.make(placed, found.root, str(to), "move"))[1]
+    record = registry.new(plan.make(placed, found.root, str(to), "move"))[1]
     start = tree(source, small_disk)
     assert statuses(apply(record)) == {"done"}
     ballast = fill(small_disk, pages=20, names=9)
@@ -557,7 +560,7 @@ def test_strangers_meet_every_kind_of_action(place: Path, kind: ActionKind) -> N
     is replaced, one is removed, and a file is put beside them."""
     source, to = pictures(place / "photos", kind, 12), place / "sorted"
     record = planned(source, to, kind)
-    actions = {a.source: a for a in planfile.load(os.path.join(record, "plan.jsonl")).actions}
+    actions = {a.source: a for a in plan_file.load(os.path.join(record, "plan.jsonl")).actions}
     edited, removed, taken, *others = [a for a in actions.values() if a.companion_of is None][1:]
     put(Path(edited.source), b"\xff\xd8\xffedited since")
     Path(removed.source).unlink()
@@ -649,7 +652,7 @@ def test_undo_leaves_what_changed_since(place: Path) -> None:
     assert sorted(os.listdir(to / "cat")) == sorted(
         ["mine.txt", *(os.path.basename(target) for target in left)]
     )
-    assert runs.find(os.path.basename(record)).state == "partly"
+    assert registry.find(os.path.basename(record)).state == "partly"
     os.unlink(first.target)
     assert {o.status for o in undo(record)} == {"already", "refused"}
 
@@ -678,7 +681,7 @@ def test_undo_needs_the_journal_alone_and_apply_the_folder(place: Path) -> None:
     start = tree(source)
     record = planned(source, to, "move")
     assert undo(record) == []
-    assert runs.find().state == "planned"
+    assert registry.find().state == "planned"
     apply(record)
     os.unlink(os.path.join(record, "plan.jsonl"))
     assert statuses(undo(record)) == {"done"}

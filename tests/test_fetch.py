@@ -17,10 +17,9 @@ from click.testing import CliRunner
 
 from tests import tiny
 from tests.hub import COMMIT, Hub
-from zeroshelf import models
-from zeroshelf.cli import cli, main
+from zeroshelf.commands.cli import cli, main
 from zeroshelf.errors import UserError
-from zeroshelf.models import catalogue, fetch, installed
+from zeroshelf.models import catalogue, fetch, installed, select
 from zeroshelf.records import OpenSet
 
 REPO = "someone/tiny"
@@ -60,7 +59,7 @@ def test_a_model_arrives_with_what_it_needs_and_speaks(hub: Hub, home: Path) -> 
     record = json.loads((folder / "zeroshelf.json").read_text())
     assert (record["repo"], record["revision"]) == (REPO, COMMIT)
     assert installed.ids() == (REPO,)
-    assert models.find().id == REPO  # the best that is installed
+    assert select.find().id == REPO  # the best that is installed
     agreements = installed.verify(REPO, folder)
     assert agreements and all(agreement.holds for agreement in agreements)
     installed.remove(REPO)
@@ -99,7 +98,7 @@ def test_a_catalogue_row_says_what_the_files_leave_out(
     config.write_text(json.dumps(values))
     monkeypatch.setattr(catalogue, "rows", lambda: {row.id: row})
     install("tiny-siglip")
-    model = models.find("tiny-siglip")
+    model = select.find("tiny-siglip")
     assert (model.logit_scale, model.logit_bias, model.languages) == (112.5, -16, ("de",))
     assert (model.licence, model.activation) == ("MIT", "sigmoid")
 
@@ -108,7 +107,7 @@ def test_a_cut_connection_resumes(hub: Hub) -> None:
     """Cut once: the library goes on by itself. Cut for good: the next `get` goes on."""
     visual = "visual/model.onnx"
     hub.cut, hub.cuts = {visual: 100}, 1
-    assert np.allclose(models.describe("x", install()).logit_scale, 20)
+    assert np.allclose(select.describe("x", install()).logit_scale, 20)
     assert (visual, "bytes=100-") in hub.requests
 
 
@@ -263,7 +262,7 @@ def test_a_place_that_cannot_hold_models_is_named(
         installed.install(offer)
     assert str(home / "file") in str(refused.value)
     with pytest.raises(UserError, match="ZEROSHELF_MODELS"):
-        installed.calibrate(models.find("starter"), OpenSet())
+        installed.calibrate(select.find("starter"), OpenSet())
 
 
 def test_what_the_hub_does_not_have(hub: Hub, home: Path) -> None:
@@ -356,8 +355,8 @@ def test_what_came_with_a_package_need_not_be_got(
     said = capsys.readouterr()
     assert said.out.startswith("starter is here already: ") and said.out.count("\n") == 1
     assert main(["models", "get", "starter", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["folder"] == str(models.STARTER)
-    monkeypatch.setattr(models, "starters", lambda: {"starter": models.STARTER})
+    assert json.loads(capsys.readouterr().out)["folder"] == str(select.STARTER)
+    monkeypatch.setattr(select, "starters", lambda: {"starter": select.STARTER})
     assert main(["models", "get", "starter-multilingual"]) == 2
     assert "pip install ./languages" in capsys.readouterr().err
 

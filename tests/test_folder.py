@@ -11,20 +11,20 @@ import pytest
 
 from tests.making import JPEG, put
 from tests.systems import linux_names, posix
-from zeroshelf import folder, system
+from zeroshelf import system
 from zeroshelf.errors import UserError
-from zeroshelf.files import companions, kinds
+from zeroshelf.images import companions, formats, scan
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def found(root: Path, **options: object) -> list[str]:
-    scanned = folder.scan(str(root), **options)  # type: ignore[arg-type]
+    scanned = scan.scan(str(root), **options)  # type: ignore[arg-type]
     return [os.path.relpath(picture.path, root) for picture in scanned.pictures]
 
 
 def reasons(root: Path, **options: object) -> dict[str, str]:
-    scanned = folder.scan(str(root), **options)  # type: ignore[arg-type]
+    scanned = scan.scan(str(root), **options)  # type: ignore[arg-type]
     return {os.path.relpath(s.path, root): s.reason for s in scanned.skipped}
 
 
@@ -53,7 +53,7 @@ def reasons(root: Path, **options: object) -> dict[str, str]:
     ],
 )
 def test_kind_is_told_by_content(head: bytes, suffix: str, format: str | None) -> None:
-    assert kinds.of(head, suffix) == format
+    assert formats.of(head, suffix) == format
 
 
 @linux_names
@@ -73,7 +73,7 @@ def test_named_like_a_picture_but_none(tmp_path: Path) -> None:
     put(tmp_path / "notes.txt", b"hello")
     with open(tmp_path / "hole.jpg", "wb") as file:
         file.truncate(10_000_000)
-    scanned = folder.scan(str(tmp_path))
+    scanned = scan.scan(str(tmp_path))
     assert not scanned.pictures
     assert scanned.not_pictures == 1
     assert reasons(tmp_path) == {
@@ -94,7 +94,7 @@ def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
     for name in (".c.heic.icloud", "d.jpg.nextcloud", ".notes.txt.icloud", "e.txt.nextcloud"):
         put(tmp_path / name, b"")
     monkeypatch.setattr(system, "is_placeholder", lambda at: at.st_size == len(away))
-    scanned = folder.scan(str(tmp_path))
+    scanned = scan.scan(str(tmp_path))
     assert reasons(tmp_path) == dict.fromkeys(
         (".c.heic.icloud", "alone.heic", "d.jpg.nextcloud", "film.mov"),
         "only a placeholder: the picture itself is in the cloud",
@@ -131,7 +131,7 @@ def test_hidden_excluded_own_output_and_libraries_are_left_out(tmp_path: Path) -
         "leave_out": [str(tmp_path / "sorted")],
     }
     assert found(tmp_path, **options) == ["x/keep.jpg"]
-    assert folder.scan(str(tmp_path), **options).left_out == 8  # type: ignore[arg-type]
+    assert scan.scan(str(tmp_path), **options).left_out == 8  # type: ignore[arg-type]
 
 
 @posix
@@ -182,9 +182,9 @@ def test_folder_that_can_not_be_read_is_listed(
 def test_a_user_s_mistake_is_one_line(tmp_path: Path) -> None:
     put(tmp_path / "a.jpg", JPEG)
     with pytest.raises(UserError, match="doesn't exist"):
-        folder.scan(str(tmp_path / "nope"))
+        scan.scan(str(tmp_path / "nope"))
     with pytest.raises(UserError, match="is a file"):
-        folder.scan(str(tmp_path / "a.jpg"))
+        scan.scan(str(tmp_path / "a.jpg"))
 
 
 MOV = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
@@ -229,28 +229,28 @@ def test_companions_stay_with_their_picture(
     units: dict[str, list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(folder.extras, "has", lambda kind: kind != kinds.VIDEO)
+    monkeypatch.setattr(scan.extras, "has", lambda kind: kind != formats.VIDEO)
     for name, content in files.items():
         put(tmp_path / name, content)
-    scanned = folder.scan(str(tmp_path))
+    scanned = scan.scan(str(tmp_path))
     seen = {
         os.path.basename(p.path): [os.path.basename(c) for c in p.companions]
         for p in scanned.pictures
     }
     assert seen == units
-    monkeypatch.setattr(folder.extras, "has", lambda kind: True)
-    with_films = {os.path.basename(p.path) for p in folder.scan(str(tmp_path)).pictures}
+    monkeypatch.setattr(scan.extras, "has", lambda kind: True)
+    with_films = {os.path.basename(p.path) for p in scan.scan(str(tmp_path)).pictures}
     assert with_films >= set(units)
 
 
 def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder.extras, "has", lambda kind: kind != kinds.RAW)
+    monkeypatch.setattr(scan.extras, "has", lambda kind: kind != formats.RAW)
     put(tmp_path / "a.jpg", JPEG)
     for name in ("a.cr2", "b.cr2"):
         put(tmp_path / name, RAW)
-    scanned = folder.scan(str(tmp_path))
+    scanned = scan.scan(str(tmp_path))
     assert [os.path.basename(c) for p in scanned.pictures for c in p.companions] == ["a.cr2"]
     assert reasons(tmp_path) == {"b.cr2": "RAW: `pip install 'zeroshelf[raw]'` reads it"}
 

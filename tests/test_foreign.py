@@ -17,10 +17,11 @@ from PIL import Image
 from tests.colours import ColourEncoder
 from tests.making import encoded
 from tests.test_pictures import BLUE, RED, colour, halves, near
-from zeroshelf import embeddings, folder, pictures
+from zeroshelf.actions import transfer
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Embedded, Store
 from zeroshelf.errors import Unreadable
-from zeroshelf.files import kinds, transfer
-from zeroshelf.store import Embedded, Store
+from zeroshelf.images import decode, formats, scan
 
 
 def heic(image: Image.Image, **options: Any) -> bytes:
@@ -80,7 +81,7 @@ def film(*colours: tuple[int, int, int], codec: str = "libx264", seconds: int = 
 
 @pytest.mark.parametrize("size", [(640, 400), (401, 641)])
 def test_heic(size: tuple[int, int]) -> None:
-    decoded = pictures.decode(heic(halves(*size)), 64)
+    decoded = decode.decode(heic(halves(*size)), 64)
     assert (decoded.width, decoded.height) == size == decoded.image.size
     assert near(colour(decoded.image, 0.5, 0.1), RED)
     assert near(colour(decoded.image, 0.5, 0.9), BLUE)
@@ -90,7 +91,7 @@ def test_heic_is_turned_once() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = halves().transpose(Image.Transpose.ROTATE_90)
-    decoded = pictures.decode(heic(turned, exif=exif.tobytes()), 64)
+    decoded = decode.decode(heic(turned, exif=exif.tobytes()), 64)
     assert (decoded.width, decoded.height) == (640, 400)
     assert near(colour(decoded.image, 0.5, 0.1), RED)
 
@@ -98,14 +99,14 @@ def test_heic_is_turned_once() -> None:
 def test_raw_shows_its_preview_upright() -> None:
     for flip, size in ((1, (640, 400)), (6, (400, 640))):
         data = dng(halves(), flip)
-        assert kinds.of(data[: kinds.HEAD], ".dng") == kinds.RAW
-        decoded = pictures.decode(data, 64, suffix=".dng")
+        assert formats.of(data[: formats.HEAD], ".dng") == formats.RAW
+        decoded = decode.decode(data, 64, suffix=".dng")
         assert (decoded.width, decoded.height) == size
         assert near(colour(decoded.image, 0.1, 0.1), BLUE if flip == 6 else RED)
 
 
 def test_raw_without_a_preview_is_developed() -> None:
-    decoded = pictures.decode(dng(None), 64, suffix=".dng")
+    decoded = decode.decode(dng(None), 64, suffix=".dng")
     assert decoded.image.mode == "RGB"
     assert (decoded.width, decoded.height) == (160, 100)
     assert max(colour(decoded.image, 0.5, 0.5)) > 40
@@ -114,7 +115,7 @@ def test_raw_without_a_preview_is_developed() -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "I;16"])
 def test_jxl(mode: str) -> None:
     grey = Image.fromarray(np.full((400, 640), 40_000, np.uint16))
-    decoded = pictures.decode(jxl(grey if mode == "I;16" else halves().convert(mode)), 64)
+    decoded = decode.decode(jxl(grey if mode == "I;16" else halves().convert(mode)), 64)
     assert (decoded.width, decoded.height) == (640, 400)
     if mode.startswith("RGB"):
         assert near(colour(decoded.image, 0.5, 0.1), RED)
@@ -124,26 +125,26 @@ def test_jxl(mode: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (640, 400), (1600, 900), (300, 300), (9000, 17)])
 def test_size_of_a_jxl_is_known_before_it_is_decoded(size: tuple[int, int]) -> None:
-    from zeroshelf.files.foreign import _jxl_size
+    from zeroshelf.images.codecs.heif_raw_jxl_video import _jxl_size
 
     assert _jxl_size(jxl(Image.new("RGB", size))) == size
 
 
 def test_bombs_in_every_foreign_format(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [heic(halves()), jxl(halves()), film(RED), dng(None)]
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 1000)
     for data, suffix in zip(files, ("", "", "", ".dng"), strict=True):
         with pytest.raises(Unreadable, match="more than the limit"):
-            pictures.decode(data, 64, suffix=suffix)
+            decode.decode(data, 64, suffix=suffix)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
 def test_video_gives_frames_over_its_length(codec: str) -> None:
-    frames = list(pictures.frames(film(RED, BLUE, codec=codec), 64))
+    frames = list(decode.frames(film(RED, BLUE, codec=codec), 64))
     assert 4 <= len(frames) <= 5
     assert near(colour(frames[0].image, 0.5, 0.5), RED)
     assert near(colour(frames[-1].image, 0.5, 0.5), BLUE)
-    assert near(colour(pictures.decode(film(RED), 64).image, 0.5, 0.5), RED)
+    assert near(colour(decode.decode(film(RED), 64).image, 0.5, 0.5), RED)
 
 
 def test_a_film_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) -> None:
@@ -156,19 +157,17 @@ def test_a_film_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) ->
             file.write(bytes(1 << 20))
     tracemalloc.start()
     try:
-        found = embeddings.embed(
-            folder.scan(str(tmp_path)), encoder, Store.open(str(tmp_path / "c"))
-        )
+        found = compute.embed(scan.scan(str(tmp_path)), encoder, Store.open(str(tmp_path / "c")))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    (small,) = embeddings.embed_batch([(".mp4", content)], encoder)
+    (small,) = compute.embed_batch([(".mp4", content)], encoder)
     assert isinstance(small, Embedded) and np.array_equal(found.vectors[0], small.vector)
     assert found.digests == (transfer.digest(str(path)),)
     assert peak < 32 << 20
-    held = pictures.read(str(path))
+    held = decode.read(str(path))
     os.utime(path, ns=(1, 1))
-    for use in (pictures.digest, lambda content: pictures.decode(content, 64)):
+    for use in (decode.digest, lambda content: decode.decode(content, 64)):
         with pytest.raises(Unreadable, match="changed while it was read"):
             use(held)
 
@@ -180,28 +179,28 @@ def test_a_film_that_is_mostly_a_hole_is_not_read_for_hours(tmp_path: Path) -> N
     if not 0 < os.stat(path).st_blocks * 512 < 1 << 30:
         pytest.skip("this file system has no holes")
     with pytest.raises(Unreadable, match="a hole"):
-        pictures.read(str(path))
+        decode.read(str(path))
 
 
 def test_a_broken_video_gives_what_it_has_or_a_reason() -> None:
     data = film(RED, BLUE)
     with pytest.raises(Unreadable):
-        pictures.decode(data[: len(data) // 3], 64)
+        decode.decode(data[: len(data) // 3], 64)
 
 
 def test_pages_of_a_tiff_and_not_their_reduced_copies() -> None:
     tifffile = pytest.importorskip("tifffile", reason="no page encoder: pip install '.[dev]'")
     pages = [Image.new("RGB", (64, 48 + i), RED if i < 4 else BLUE) for i in range(8)]
     many = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
-    frames = list(pictures.frames(many, 32))
+    frames = list(decode.frames(many, 32))
     assert [frame.height for frame in frames] == [48, 49, 51, 52, 54]
     assert near(colour(frames[-1].image, 0.5, 0.5), BLUE)
-    assert [f.height for f in pictures.frames(encoded(pages[0], "TIFF"), 32)] == [48]
+    assert [f.height for f in decode.frames(encoded(pages[0], "TIFF"), 32)] == [48]
     out = io.BytesIO()
     with tifffile.TiffWriter(out) as file:
         file.write(np.asarray(pages[0]), photometric="rgb")
         file.write(np.zeros((12, 16, 3), np.uint8), photometric="rgb", subfiletype=1)
-    assert [f.height for f in pictures.frames(out.getvalue(), 32)] == [48]
+    assert [f.height for f in decode.frames(out.getvalue(), 32)] == [48]
 
 
 @pytest.mark.parametrize(
@@ -224,4 +223,4 @@ def test_without_its_extra_the_reason_says_which(
 
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(Unreadable, match=rf"pip install 'zeroshelf\[{extra}\]'"):
-        pictures.decode(head + bytes(100), 64, suffix=suffix)
+        decode.decode(head + bytes(100), 64, suffix=suffix)

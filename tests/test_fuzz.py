@@ -21,8 +21,8 @@ from PIL import Image
 from tests.making import encoded
 from tests.rarities import imagecodecs, planes, psd, tiff
 from tests.test_foreign import dng, film, heic, jxl
-from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
+from zeroshelf.images import decode
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits and alarms are POSIX")
 
@@ -129,7 +129,7 @@ def broken(seed: bytes, chance: random.Random, count: int) -> Iterator[bytes]:
 def test_broken_files_never_crash_hang_or_eat_the_memory(name: str) -> None:
     seed = SEEDS[name]()
     suffix = os.path.splitext(name)[1]
-    assert pictures.decode(seed, 64, suffix=suffix).image.mode == "RGB"
+    assert decode.decode(seed, 64, suffix=suffix).image.mode == "RGB"
     corpus = list(broken(seed, random.Random(name), EACH))
     assert len(set(corpus)) > EACH * 0.9
     answers, answer = CLEAN.Pipe(duplex=False)
@@ -157,7 +157,7 @@ def decode_all(corpus: list[bytes], suffix: str, answer: Connection) -> None:
     for data in corpus:
         signal.alarm(SECONDS)
         try:
-            frames = list(pictures.frames(data, 64, suffix=suffix))
+            frames = list(decode.frames(data, 64, suffix=suffix))
             assert all(frame.image.mode == "RGB" for frame in frames)
             answer.send_bytes(b"p")
         except Unreadable as trouble:

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from tests import known
-from zeroshelf import models
-from zeroshelf.labels import parse, spoken
+from zeroshelf.labels import negative_filter
+from zeroshelf.labels.negative_filter import Kept, kept, related
+from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.parse import parse, spoken
+from zeroshelf.labels.prompts import Texts
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.labels.senses import sense, visible_senses
+from zeroshelf.labels.wordnet import wordnet
+from zeroshelf.models import select
 from zeroshelf.records import LabelSet, Vectors
-from zeroshelf.words import negatives as module
-from zeroshelf.words.bank import bank
-from zeroshelf.words.negatives import Kept, kept, related
-from zeroshelf.words.prompts import Texts
-from zeroshelf.words.resolve import resolve
-from zeroshelf.words.senses import sense, visible_senses
-from zeroshelf.words.wordnet import wordnet
 
 
 def texts(wanted: Sequence[str]) -> Vectors:
@@ -83,7 +83,7 @@ def test_the_sense_is_told_by_what_stands_around(labels: list[str], lexname: str
     assert meant.lexname == lexname
 
 
-@pytest.mark.parametrize("model", models.starters())
+@pytest.mark.parametrize("model", select.starters())
 @pytest.mark.parametrize(
     ("label", "beside", "lexname"),
     [
@@ -142,7 +142,7 @@ def test_a_phrase_that_no_dictionary_knows_is_compared_by_its_vector() -> None:
 def test_labels_that_take_the_whole_bank_leave_the_junk(monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing to compare a picture with, its probabilities would be no numbers."""
     everything = set(range(len(bank())))
-    monkeypatch.setattr(module, "_alike", lambda *given: everything)
+    monkeypatch.setattr(negative_filter, "_alike", lambda *given: everything)
     left = negatives(parse(["zzyzx"]), texts)
     assert {one.kind for one in left.negatives} == {"junk"}
     assert len(left.negatives) == len(left.vectors)

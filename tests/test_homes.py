@@ -12,11 +12,12 @@ import pytest
 
 import zeroshelf
 from tests.test_house import MODULES, SOURCE
-from zeroshelf import homes, runs
-from zeroshelf.cli import main
+from zeroshelf.commands.cli import main
+from zeroshelf.embeddings.cache import Store, default_path
 from zeroshelf.errors import UserError
 from zeroshelf.models import digest, installed
-from zeroshelf.store import Store, default_path
+from zeroshelf.runs import registry
+from zeroshelf.system import homes
 
 VARIABLES = ("ZEROSHELF_RUNS", "ZEROSHELF_CACHE", "ZEROSHELF_MODELS")
 
@@ -165,7 +166,7 @@ def test_a_home_is_expanded_in_every_variable(
         monkeypatch.setenv(name, str(tmp_path))
     for name in VARIABLES:
         monkeypatch.setenv(name, f"~/{name}")
-    assert runs.root() == str(tmp_path / "ZEROSHELF_RUNS")
+    assert registry.root() == str(tmp_path / "ZEROSHELF_RUNS")
     assert default_path() == str(tmp_path / "ZEROSHELF_CACHE" / "embeddings.sqlite")
     assert installed.home() == tmp_path / "ZEROSHELF_MODELS"
     assert digest._Memory()._file.parent == tmp_path / "ZEROSHELF_CACHE"
@@ -190,7 +191,7 @@ def test_a_home_that_nobody_has_is_one_line(
 def test_only_one_module_asks_for_these_folders() -> None:
     for path in MODULES:
         here, code = path.relative_to(SOURCE).as_posix(), path.read_text(encoding="utf-8")
-        if here == "homes.py":
+        if here == "system/homes.py":
             assert "platformdirs" in code
             continue
         assert "platformdirs" not in code, here

@@ -26,28 +26,23 @@ from tests.making import Node, encoded, put, statuses, tree, xmp
 from tests.systems import linux_names
 from tests.test_faults import dies_at, fill, much, place, small_disk
 from tests.waiting import HANG, until
-from zeroshelf import (
-    Run,
-    classify,
-    cli,
-    folder,
-    marks,
-    models,
-    originals,
-    plan,
-    reopen,
-    runs,
-    system,
-)
-from zeroshelf.apply import apply
+from zeroshelf import Run, classify, reopen, system
+from zeroshelf.actions import originals, plan
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.tags import exiftool, metadata, picture_files
+from zeroshelf.actions.tags.exiftool import ExifTool, Job
+from zeroshelf.actions.tags.picture_files import ORIGINALS
+from zeroshelf.actions.tags.xmp import keywords, tags
+from zeroshelf.actions.undo import undo
+from zeroshelf.commands import cli
+from zeroshelf.corrections import stored
+from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import exiftool, metadata, picture_tags, sidecars
-from zeroshelf.files.exiftool import ExifTool, Job
-from zeroshelf.files.picture_tags import ORIGINALS
-from zeroshelf.review.carrying import Carrier
+from zeroshelf.images import scan
+from zeroshelf.models import select
+from zeroshelf.review.jobs import Carrier
 from zeroshelf.review.session import Session
-from zeroshelf.store import Store
-from zeroshelf.undo import undo
+from zeroshelf.runs import registry
 
 __all__ = ["much", "place", "small_disk"]  # fixtures
 
@@ -81,11 +76,11 @@ def photos(root: Path) -> Path:
 
 def planned(root: Path, labels: Sequence[str] = ("cat",), kind: str = "tag") -> str:
     """The record of a plan that tags every picture below `root` in its file."""
-    found = folder.scan(str(root))
+    found = scan.scan(str(root))
     placed = ((p, labels[i % len(labels)], None) for i, p in enumerate(found.pictures))
     if kind == "untag":
-        return runs.new(plan.untags(found.root, in_files=True))[1]
-    return runs.new(plan.tags(placed, found.root, in_files=True))[1]
+        return registry.new(plan.untags(found.root, in_files=True))[1]
+    return registry.new(plan.tags(placed, found.root, in_files=True))[1]
 
 
 def seen(*paths: Path) -> list[dict[str, object]]:
@@ -137,7 +132,7 @@ def test_tags_are_written_into_the_files_and_undone_to_the_byte(tmp_path: Path) 
         assert stat.S_IMODE((source / name).stat().st_mode) == 0o640
         assert not (source / (name + ".xmp")).exists(), "in the file, so not beside it"
     assert (source / "d.webp.xmp").exists(), "what isn't written gets a sidecar"
-    assert sidecars.tags((source / "e.xmp").read_bytes()), "one that is there gets the tag too"
+    assert tags((source / "e.xmp").read_bytes()), "one that is there gets the tag too"
     kept = source / ORIGINALS / os.path.basename(record)
     assert {path.name for path in kept.iterdir()} == {
         f"{name}.original" for name in (*FORMATS, "e.jpg")
@@ -150,14 +145,14 @@ def test_tags_are_written_into_the_files_and_undone_to_the_byte(tmp_path: Path) 
 
 def test_the_folder_is_not_scanned_twice_and_a_second_sort_plans_nothing(tmp_path: Path) -> None:
     source = photos(tmp_path / "photos")
-    count = len(folder.scan(str(source)).pictures)
+    count = len(scan.scan(str(source)).pictures)
     apply(planned(source))
-    assert len(folder.scan(str(source)).pictures) == count
-    found = folder.scan(str(source))
+    assert len(scan.scan(str(source)).pictures) == count
+    found = scan.scan(str(source))
     again = plan.tags(((p, "cat", None) for p in found.pictures), found.root, in_files=True)
     assert not again.actions
     dog = plan.tags(((p, "dog", None) for p in found.pictures), found.root, in_files=True)
-    second = runs.new(dog)[1]
+    second = registry.new(dog)[1]
     now = tree(source)
     assert statuses(apply(second)) == {"done"}
     (one,) = seen(source / "a.jpg")
@@ -364,7 +359,7 @@ def test_an_unfit_exiftool_is_refused_before_anything_is_touched(
     with pytest.raises(UserError, match=why):
         apply(record)
     assert tree(tmp_path / "photos") == start
-    assert runs.find(os.path.basename(record)).state == "planned"
+    assert registry.find(os.path.basename(record)).state == "planned"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for the program")
@@ -679,19 +674,19 @@ def test_a_new_sidecar_holds_the_keywords_of_the_file_that_it_would_hide(tmp_pat
     exiftool_writes(tmp_path / "c.png", "-XMP-lr:HierarchicalSubject=People|grandma")
     put(tmp_path / "d.jpg", picture("JPEG"))
     exiftool_writes(tmp_path / "d.jpg", "-IPTC:Keywords=family")
-    found = folder.scan(str(tmp_path))
-    record = runs.new(plan.tags(((p, "cat", None) for p in found.pictures), found.root))[1]
+    found = scan.scan(str(tmp_path))
+    record = registry.new(plan.tags(((p, "cat", None) for p in found.pictures), found.root))[1]
     start = tree(tmp_path)
     assert statuses(apply(record)) == {"done"}
     for name in ("a.jpg", "b.webp", "d.jpg"):
-        found_in = sidecars.keywords((tmp_path / f"{name}.xmp").read_bytes())
+        found_in = keywords((tmp_path / f"{name}.xmp").read_bytes())
         assert found_in.flat == ("family", "zeroshelf/cat")
-        assert sidecars.tags((tmp_path / f"{name}.xmp").read_bytes()) == {"family", "zeroshelf/cat"}
-    assert sidecars.tags((tmp_path / "c.png.xmp").read_bytes()) == {
+        assert tags((tmp_path / f"{name}.xmp").read_bytes()) == {"family", "zeroshelf/cat"}
+    assert tags((tmp_path / "c.png.xmp").read_bytes()) == {
         "People/grandma",
         "zeroshelf/cat",
     }
-    apply(runs.new(plan.untags(str(tmp_path)))[1])
+    apply(registry.new(plan.untags(str(tmp_path)))[1])
     assert {p: n.content for p, n in tree(tmp_path).items()} == {
         p: n.content for p, n in start.items()
     }
@@ -708,18 +703,18 @@ def test_a_name_that_leaves_no_room_for_a_sidecars(tmp_path: Path) -> None:
             put(tmp_path / f"{stem}.{suffix}", picture({"jpg": "JPEG", "png": "PNG"}[suffix]))
     put(tmp_path / ("z" * 250 + ".XMP"), xmp())
     start = tree(tmp_path)
-    found = folder.scan(str(tmp_path))
+    found = scan.scan(str(tmp_path))
     made = plan.tags(((p, "cat", None) for p in found.pictures), found.root)
     left = [note for note in made.notes if "too long" in note]
     assert len(left) == 2 and all("yyy" in note for note in left)
-    record = runs.new(made)[1]
+    record = registry.new(made)[1]
     assert statuses(apply(record)) == {"done"}
     assert sorted(path.name[0] for path in tmp_path.glob("*.[xX][mM][pP]")) == ["x", "z"]
     assert statuses(undo(record)) == {"done"}
     assert tree(tmp_path) == start
     in_files = plan.tags(((p, "cat", None) for p in found.pictures), found.root, in_files=True)
     assert not [note for note in in_files.notes if "too long" in note]
-    assert statuses(apply(runs.new(in_files)[1])) == {"done"}
+    assert statuses(apply(registry.new(in_files)[1])) == {"done"}
 
 
 def test_a_disk_that_fills_up_costs_no_picture(small_disk: Path, place: Path, much: None) -> None:
@@ -762,7 +757,7 @@ def test_untag_takes_tags_out_of_the_files_too_and_is_undone_to_the_byte(tmp_pat
     source = photos(tmp_path / "photos")
     start = {p: n.content for p, n in tree(source).items()}
     apply(planned(source))
-    originals.drop(runs.newest_applied().record)
+    originals.drop(registry.newest_applied().record)
     tagged = tree(source)
     assert statuses(apply(planned(source, kind="untag"))) == {"done"}
     now = {p: n.content for p, n in outside(source).items()}
@@ -771,7 +766,7 @@ def test_untag_takes_tags_out_of_the_files_too_and_is_undone_to_the_byte(tmp_pat
         assert now[path] == start[path] or name != "a.jpg", "a JPEG is what it was"
         assert not [value for value in seen(source / name)[0].values() if value]
     assert not planfile_actions(planned(source, kind="untag"))
-    assert statuses(undo(runs.newest_applied().record)) == {"done"}
+    assert statuses(undo(registry.newest_applied().record)) == {"done"}
     assert tree(source) == tagged
 
 
@@ -783,8 +778,8 @@ def planfile_actions(record: str) -> int:
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> Callable[..., int]:
     """The program with the model that can be computed by eye."""
-    monkeypatch.setattr(models, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(models, "load", lambda *_, **__: encoder)
+    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
     return lambda *words: cli.main([str(word) for word in words])
 
 
@@ -799,9 +794,9 @@ def test_on_the_command_line(
     said = capsys.readouterr()
     assert "2 pictures are rewritten" in said.out + said.err
     assert seen(tmp_path / "F" / "red.jpg")[0]["Subject"] == ["zeroshelf/red"]
-    record = runs.find().record
+    record = registry.find().record
     assert command("originals") == 0
-    assert runs.find().id in capsys.readouterr().out
+    assert registry.find().id in capsys.readouterr().out
     assert command("originals", "--json") == 0
     (row,) = json.loads(capsys.readouterr().out)["runs"]
     assert row["files"] == 2 and row["bytes"] > 100
@@ -886,12 +881,12 @@ def test_stored_corrections_hold_for_a_picture_that_was_tagged_and_after_undo(
     tagged.apply(tagged.plan(action="tag", in_files=True))
     again = classify(*asked, encoder=encoder)
     assert again.embeddings.digests != run.embeddings.digests
-    known = marks.kept(again.labels, again.model)
+    known = stored.kept(again.labels, again.model)
     row = [p.path for p in again.embeddings.pictures].index(str(tmp_path / "F" / "red1.jpg"))
     assert again.embeddings.digests[row].hex() in known and len(known) == 1
     assert label_of(again, "red1.jpg") == "blue"
     tagged.undo()
-    assert run.embeddings.digests[row].hex() in marks.kept(again.labels, again.model)
+    assert run.embeddings.digests[row].hex() in stored.kept(again.labels, again.model)
 
 
 def label_of(run: Run, name: str) -> str:
@@ -999,7 +994,7 @@ def test_damaged_files_are_refused_and_never_crash(tmp_path: Path, format: str) 
                 found = metadata.read(str(path), format, whole=all_of_it)
             except Unreadable:
                 continue
-            picture_tags.untagged(metadata.Metadata(None, found.iptc, None, None), "zs")
+            picture_files.untagged(metadata.Metadata(None, found.iptc, None, None), "zs")
 
 
 @pytest.mark.parametrize("format", metadata.FORMATS)
@@ -1021,7 +1016,7 @@ def test_a_process_that_was_killed_leaves_no_exiftool_behind(tmp_path: Path) -> 
     put(tmp_path / "a.jpg", picture("JPEG"))
     script = (
         "import os, subprocess\n"
-        "from zeroshelf.files.exiftool import ExifTool, Job\n"
+        "from zeroshelf.actions.tags.exiftool import ExifTool, Job\n"
         "start = subprocess.Popen.communicate\n"
         "def communicate(self, input=None, **options):\n"
         "    if input is None: return start(self, input, **options)\n"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from zeroshelf.errors import UserError
-from zeroshelf.labels import parse, read, spoken, write
+from zeroshelf.labels.parse import parse, read, spoken, write
+from zeroshelf.labels.prompts import NATIVE, TEMPLATES, label_prompts, mean_vectors
 from zeroshelf.records import Label, LabelSet
-from zeroshelf.words.prompts import NATIVE, TEMPLATES, label_prompts, mean_vectors
 
 
 def test_words_of_the_command_line() -> None:

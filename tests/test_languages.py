@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import zeroshelf
-from zeroshelf import models
-from zeroshelf.demo import demo_pictures
 from zeroshelf.errors import UserError
-from zeroshelf.labels import parse
+from zeroshelf.images.demo import demo_pictures
+from zeroshelf.labels.parse import parse
+from zeroshelf.models import select
 from zeroshelf.records import Label, LabelSet
 
-HERE = models.MULTILINGUAL in models.starters()
+HERE = select.MULTILINGUAL in select.starters()
 if not HERE:
     warnings.warn("labels in other languages are NOT tested: pip install ./languages", stacklevel=1)
 needed = pytest.mark.skipif(not HERE, reason="pip install ./languages")
@@ -34,7 +34,7 @@ def test_the_demo_in_other_words(language: str, tmp_path: Path, known_demo: None
     """What is surest on the shelf of each label is what an English one would draw there."""
     labels = LabelSet(tuple(map(Label, CATS[language])), language=language)
     run = zeroshelf.classify(
-        demo_pictures(tmp_path / "pictures"), labels, model=models.MULTILINGUAL
+        demo_pictures(tmp_path / "pictures"), labels, model=select.MULTILINGUAL
     )
     assert not [note for note in run.notes if "language" in note]
     cat, fish, coffee = (
@@ -48,17 +48,17 @@ def test_the_demo_in_other_words(language: str, tmp_path: Path, known_demo: None
 
 @needed
 def test_it_shares_the_image_tower() -> None:
-    one, other = (models.starters()[id] / "visual" / "model.onnx" for id in models.starters())
+    one, other = (select.starters()[id] / "visual" / "model.onnx" for id in select.starters())
     assert one.read_bytes() == other.read_bytes()
-    assert set(models.find(models.MULTILINGUAL).languages) == set(models.LANGUAGES)
+    assert set(select.find(select.MULTILINGUAL).languages) == set(select.LANGUAGES)
 
 
 def test_without_it_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install \./languages"):
-        models.find(models.MULTILINGUAL)
+        select.find(select.MULTILINGUAL)
 
 
 def test_labels_that_the_starter_does_not_know_are_told_of_it() -> None:
-    (told,) = models.notes(models.find("starter"), parse(["кошка"]))[1:2]
-    assert "ru" in told and models.MULTILINGUAL in told
+    (told,) = select.notes(select.find("starter"), parse(["кошка"]))[1:2]
+    assert "ru" in told and select.MULTILINGUAL in told

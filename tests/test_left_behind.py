@@ -13,16 +13,18 @@ import pytest
 
 from tests.colours import RED, ColourEncoder, paint
 from tests.making import JPEG, contents, put, xmp
-from zeroshelf import cli, folder, models, plan
-from zeroshelf.files import planfile
-from zeroshelf.files.kin import Kin
+from zeroshelf.actions import plan, plan_file
+from zeroshelf.actions.alike_names import Kin
+from zeroshelf.commands import cli
+from zeroshelf.embeddings.cache import Store
+from zeroshelf.images import scan
+from zeroshelf.models import select
 from zeroshelf.records import ActionKind, Plan
 from zeroshelf.run import classify, reopen
-from zeroshelf.store import Store
 
 
 def planned(root: Path, to: Path, kind: ActionKind = "move", label: str = "cat") -> Plan:
-    found = folder.scan(str(root), leave_out=[str(to)])
+    found = scan.scan(str(root), leave_out=[str(to)])
     return plan.make(((p, label, None) for p in found.pictures), str(root), str(to), kind)
 
 
@@ -52,8 +54,8 @@ def test_files_that_share_a_name_are_named_where_they_stay(tmp_path: Path) -> No
     (note,) = made.notes
     assert note.startswith("6 files share their name with a picture that moves, and stay: ")
     assert note.endswith(", ...")
-    planfile.save(made, str(tmp_path / "plan.jsonl"))
-    assert planfile.load(str(tmp_path / "plan.jsonl")) == made
+    plan_file.save(made, str(tmp_path / "plan.jsonl"))
+    assert plan_file.load(str(tmp_path / "plan.jsonl")) == made
 
 
 def test_a_copy_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -74,7 +76,7 @@ def test_a_picture_without_more_is_moved_without_a_word(tmp_path: Path) -> None:
 def test_two_pictures_that_share_a_file_and_part(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.png", "a.txt"):
         put_deep(tmp_path / "p" / name, JPEG if name != "a.txt" else b"x")
-    found = folder.scan(str(tmp_path / "p")).pictures
+    found = scan.scan(str(tmp_path / "p")).pictures
     parted = [(p, p.path[-3:], None) for p in found]
     together = [(p, "cat", None) for p in found]
     where = str(tmp_path / "p"), str(tmp_path / "s"), "move"
@@ -154,12 +156,13 @@ def test_exiftool_restores_the_right_picture(tmp_path: Path) -> None:
         before[number] = path.read_bytes()
         subprocess.run([exiftool, "-q", "-XMP-dc:Title=new", str(path)], check=True)
     assert (tmp_path / "p" / "1" / "a.jpg_original").exists()
-    from zeroshelf import apply, runs
+    from zeroshelf.actions import apply
+    from zeroshelf.runs import registry
 
     made = planned(tmp_path / "p", tmp_path / "s")
     wanted = ["a (2).jpg", "a (2).jpg_original", "a.jpg", "a.jpg_original"]
     assert targets(made) == [f"cat/{name}" for name in wanted]
-    apply.apply(runs.new(made)[1])
+    apply.apply(registry.new(made)[1])
     shelf = tmp_path / "s" / "cat"
     everything = [exiftool, "-q", "-restore_original", str(shelf)]
     subprocess.run(everything, check=True)
@@ -175,8 +178,8 @@ def test_it_is_said_on_the_screen_in_json_in_the_report_and_after_reopening(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(models, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(models, "load", lambda *_, **__: encoder)
+    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
     paint(tmp_path / "p" / "a.jpg", RED)
     put(tmp_path / "p" / "a.html", b"x")
     words = ["sort", tmp_path / "p", "-l", "red", "--to", tmp_path / "s", "--as", "move"]
@@ -197,7 +200,7 @@ def test_what_was_refused_by_older_decoders_is_tried_again(
     tmp_path: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By zeroshelf 0.1.0, which kept the bare reason, or before an extra was installed."""
-    from zeroshelf.files import extras
+    from zeroshelf.images.codecs import optional
 
     paint(tmp_path / "p" / "a.jpg", RED)
     (tmp_path / "p" / "b.jpg").write_bytes((tmp_path / "p" / "a.jpg").read_bytes()[:200])
@@ -210,7 +213,7 @@ def test_what_was_refused_by_older_decoders_is_tried_again(
                 "SELECT digest FROM unreadable").fetchall(), [])
         ]  # fmt: skip
         assert store.unreadable(digests) == {digests[0]: skipped.reason}
-        monkeypatch.setattr(extras, "installed", lambda: "more than before")
+        monkeypatch.setattr(optional, "installed", lambda: "more than before")
         assert store.unreadable(digests) == {}
         monkeypatch.undo()
         store._file.write(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zeroshelf import likeness as module
-from zeroshelf.likeness import far_and_wide, likeness, near_by
+from zeroshelf.decisions import smoothing
+from zeroshelf.decisions.smoothing import far_and_wide, likeness, near_by
 
 RNG = np.random.default_rng(5)
 
@@ -42,15 +42,15 @@ def test_equal_pictures_change_nothing() -> None:
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = heaps(23, of=4)
     whole = likeness(rows)
-    monkeypatch.setattr(module, "BLOCK", 4)
+    monkeypatch.setattr(smoothing, "BLOCK", 4)
     parts = likeness(rows)
     assert np.allclose(np.sort(whole.cosines), np.sort(parts.cosines), atol=1e-6)
     assert np.allclose(whole.along, parts.along, atol=1e-3)
 
 
 def test_a_large_folder_is_known_by_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ANCHORS", 8)
-    monkeypatch.setattr(module, "SEEN", 8)
+    monkeypatch.setattr(smoothing, "ANCHORS", 8)
+    monkeypatch.setattr(smoothing, "SEEN", 8)
     found = likeness(heaps(40))
     assert len(np.unique(found.neighbours)) <= 8
     assert (found.neighbours != np.arange(40)[:, None]).all()
@@ -69,5 +69,5 @@ def test_a_noisy_score_follows_its_part_of_the_folder() -> None:
 def test_the_two_squares_have_the_same_axes() -> None:
     rows = heaps(24, of=5, dim=24).astype(np.float32)
     rows -= rows.mean(axis=0)
-    narrow, wide = module._axes(rows), module._axes(np.vstack((rows, rows)))
+    narrow, wide = smoothing._axes(rows), smoothing._axes(np.vstack((rows, rows)))
     assert np.allclose(np.abs((narrow * wide).sum(axis=0))[-4:], 1, atol=1e-3)

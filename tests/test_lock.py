@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from zeroshelf.actions import lock
 from zeroshelf.errors import UserError
-from zeroshelf.files import lock
 
 WITHOUT_FCNTL = "import sys; sys.modules['fcntl'] = None\n"
 HOLD = (

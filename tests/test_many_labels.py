@@ -17,24 +17,25 @@ from tests import test_guard
 from tests.colours import COLOURS, ColourEncoder
 from tests.counting import growth
 from tests.test_doctor import texts
-from zeroshelf import doctor, embeddings, likeness
-from zeroshelf.decisions import decide
-from zeroshelf.labels import parse, spoken
+from zeroshelf.decisions import diagnose, smoothing
+from zeroshelf.decisions.decide import decide
+from zeroshelf.decisions.scores import score
+from zeroshelf.embeddings import compute
+from zeroshelf.labels import check, negative_filter
+from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.parse import parse, spoken
+from zeroshelf.labels.prompts import PLAIN, asked, label_prompts
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.labels.senses import Beside, context, meanings, visible_senses
+from zeroshelf.labels.wordnet import Synset, wordnet
 from zeroshelf.records import Embeddings, Label, LabelSet, Likeness, Picture
 from zeroshelf.run import classify
-from zeroshelf.scores import score
-from zeroshelf.words import negatives
-from zeroshelf.words.bank import bank
-from zeroshelf.words.prompts import PLAIN, asked, label_prompts
-from zeroshelf.words.resolve import resolve
-from zeroshelf.words.senses import Beside, context, meanings, visible_senses
-from zeroshelf.words.wordnet import Synset, wordnet
 
 
 def nouns(count: int, skip: int = 0) -> list[str]:
     """The commonest nouns of several senses, plurals of others, and phrases of none."""
     net = wordnet()
-    words = [word for word in negatives._index().gloss if word.isalpha() and len(word) > 2]
+    words = [word for word in negative_filter._index().gloss if word.isalpha() and len(word) > 2]
     known = sorted(word for word in words if len(net.senses(word)) > 1)
     made = (
         word + ("s" if at % 5 == 1 else "") if at % 7 else f"my {word} {at}"
@@ -67,9 +68,9 @@ def test_twice_as_many_labels_are_twice_the_work() -> None:
     def judged(count: int) -> None:
         labels = parse(nouns(count, 500))
         scores = score(found, labels, texts)
-        doctor.serious(labels, COLOURS, texts)
-        doctor.check(labels, COLOURS, texts)
-        doctor.after(decide(scores))
+        check.serious(labels, COLOURS, texts)
+        check.check(labels, COLOURS, texts)
+        diagnose.diagnose(decide(scores))
 
     assert 1.6 < growth(judged, 60) < 2.4
 
@@ -102,12 +103,12 @@ def test_the_model_is_asked_in_few_calls(tmp_path: Path) -> None:
             return texts(wanted)
 
     encoder = Counting()
-    with embeddings.Store.open(str(tmp_path / "cache.sqlite")) as store:
-        wanted = embeddings.text_embedder(encoder, store)
+    with compute.Store.open(str(tmp_path / "cache.sqlite")) as store:
+        wanted = compute.text_embedder(encoder, store)
         labels = parse(nouns(300))
         score(two_pictures(), labels, wanted)
-        doctor.serious(labels, COLOURS, wanted)
-        most = math.ceil(len(encoder.texts) / embeddings.FLUSH_TEXTS) + 5
+        check.serious(labels, COLOURS, wanted)
+        most = math.ceil(len(encoder.texts) / compute.FLUSH_TEXTS) + 5
         assert len(encoder.texts) == len(set(encoder.texts))
         assert len(calls) <= most
         asked_for = len(calls)
@@ -205,7 +206,7 @@ def test_labels_that_ask_for_the_same_are_found_as_by_comparing_each_with_each()
         next((other for other in rows[:at] if one(other, label)), None)
         for at, label in enumerate(rows)
     ]
-    assert doctor._same_as(labels) == plain
+    assert check._same_as(labels) == plain
     assert any(plain)
 
 
@@ -224,7 +225,7 @@ def test_kinds_of_another_label_are_found_as_by_comparing_each_with_each() -> No
         mine = meant[label.name]
         if mine is None:
             continue
-        first = doctor._END.split(mine.gloss.lower(), maxsplit=1)[0].split()
+        first = check._END.split(mine.gloss.lower(), maxsplit=1)[0].split()
         for other in labels:
             theirs = meant[other.name] or mine
             if theirs == mine or label.name.startswith(f"{other.name}/"):
@@ -233,7 +234,7 @@ def test_kinds_of_another_label_are_found_as_by_comparing_each_with_each() -> No
             if theirs.row in wordnet().above(mine.row) or named:
                 plain[at] = (label.name, other.name)
                 break
-    assert {at: one.labels for at, one in doctor._kinds(labels, texts).items()} == plain
+    assert {at: one.labels for at, one in check._kinds(labels, texts).items()} == plain
     assert len(plain) > 5
 
 
@@ -254,10 +255,10 @@ def test_phrases_that_no_dictionary_knows_are_compared_as_one_by_one(
     for phrase in phrases:
         mine = near([PLAIN.format(phrase)])[0] - centre
         cosines = away @ mine / (np.linalg.norm(away, axis=1) * np.linalg.norm(mine) + 1e-9)
-        gone |= set(np.flatnonzero(cosines >= negatives.ALIKE).tolist())
-    assert negatives._alike(phrases, vectors, near) == gone
-    monkeypatch.setattr(negatives, "BLOCK", 3)
-    assert negatives._alike(phrases, vectors, near) == gone
+        gone |= set(np.flatnonzero(cosines >= negative_filter.ALIKE).tolist())
+    assert negative_filter._alike(phrases, vectors, near) == gone
+    monkeypatch.setattr(negative_filter, "BLOCK", 3)
+    assert negative_filter._alike(phrases, vectors, near) == gone
     assert 20 <= len(gone) < len(vectors)
 
 
@@ -269,10 +270,10 @@ def test_neighbours_are_weighed_in_blocks_as_at_once(monkeypatch: pytest.MonkeyP
         rng.uniform(0, 1, (50, 5)).astype(np.float32),
         np.zeros((50, 1), np.float16),
     )
-    weights = likeness.PULL * np.exp((alike.cosines - 1) / likeness.WIDTH)[:, :, None]
+    weights = smoothing.PULL * np.exp((alike.cosines - 1) / smoothing.WIDTH)[:, :, None]
     plain = (values + (weights * values[alike.neighbours]).sum(axis=1)) / (1 + weights.sum(axis=1))
-    monkeypatch.setattr(likeness, "BLOCK", 8)
-    np.testing.assert_array_equal(likeness.near_by(values, alike), plain)
+    monkeypatch.setattr(smoothing, "BLOCK", 8)
+    np.testing.assert_array_equal(smoothing.near_by(values, alike), plain)
 
 
 def test_a_resolved_label_is_asked_as_it_is_by_itself() -> None:

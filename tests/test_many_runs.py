@@ -15,12 +15,14 @@ import pytest
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
 from tests.systems import links
-from zeroshelf import folder, plan, runs
-from zeroshelf.apply import apply
+from zeroshelf.actions import handover, journal, lock, plan
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
-from zeroshelf.files import handover, journal, lock, places
+from zeroshelf.images import scan
 from zeroshelf.records import ActionKind
-from zeroshelf.undo import undo
+from zeroshelf.runs import registry
+from zeroshelf.system import places
 
 # --- undone in any order -----------------------------------------------------------------------
 
@@ -34,9 +36,9 @@ def here() -> Iterator[Path]:
 
 def some(root: Path, first: int, kind: ActionKind, to: Path, labels: list[str]) -> str:
     """A run over every third picture of `root`."""
-    found = folder.scan(str(root), leave_out=[str(to)]).pictures[first::3]
+    found = scan.scan(str(root), leave_out=[str(to)]).pictures[first::3]
     placed = [(p, labels[i % len(labels)], None) for i, p in enumerate(found)]
-    return runs.new(plan.make(placed, str(root), str(to), kind))[1]
+    return registry.new(plan.make(placed, str(root), str(to), kind))[1]
 
 
 def aged(*roots: Path) -> None:
@@ -205,11 +207,11 @@ def test_ids_sort_whatever_the_clock_says(tmp_path: Path, monkeypatch: pytest.Mo
     ids = []
     for number, clock in enumerate([now, now, now - 3600, 86_400.0, now + 1, -5.0, now]):
         with monkeypatch.context() as patch:
-            patch.setattr(runs.time, "time", lambda clock=clock: clock)
+            patch.setattr(registry.time, "time", lambda clock=clock: clock)
             ids.append(made(source, number))
     assert ids == sorted(set(ids))
-    assert [run.id for run in runs.all()] == ids[::-1]
-    assert runs.find().id == ids[-1]
+    assert [run.id for run in registry.all()] == ids[::-1]
+    assert registry.find().id == ids[-1]
 
 
 def test_runs_of_local_time_sort_and_are_found(tmp_path: Path) -> None:
@@ -220,16 +222,16 @@ def test_runs_of_local_time_sort_and_are_found(tmp_path: Path) -> None:
     for number, hour in enumerate(hours):
         record = planned(source, tmp_path / f"old{number}")
         name = f"{hour}-00{number}f"
-        os.rename(record, os.path.join(runs.root(), name))
+        os.rename(record, os.path.join(registry.root(), name))
         old.append(name)
-    Path(runs.root(), "99999999-999999-ffff").mkdir()  # no time, and no run
+    Path(registry.root(), "99999999-999999-ffff").mkdir()  # no time, and no run
     new = [made(source, number) for number in range(3)]
-    assert [run.id for run in runs.all()] == [*new[::-1], *old[::-1]]
-    assert runs.find().id == new[-1]
-    assert runs.find(old[0][:17]).id == old[0]
-    apply(runs.find(old[1]).record)
-    apply(runs.find(new[0]).record)
-    assert runs.newest_applied().id == new[0]
+    assert [run.id for run in registry.all()] == [*new[::-1], *old[::-1]]
+    assert registry.find().id == new[-1]
+    assert registry.find(old[0][:17]).id == old[0]
+    apply(registry.find(old[1]).record)
+    apply(registry.find(new[0]).record)
+    assert registry.newest_applied().id == new[0]
 
 
 def test_an_id_is_the_time_in_utc(tmp_path: Path) -> None:
@@ -248,9 +250,9 @@ def test_a_run_is_found_without_its_list_entry(tmp_path: Path) -> None:
     for damage in (b"", b"[1]", None):
         path = Path(record, "run.json")
         path.unlink() if damage is None else path.write_bytes(damage)
-        run = runs.find()
+        run = registry.find()
         assert (run.record, run.destination, run.kind, run.pictures) == (record, str(to), "move", 6)
-    assert statuses(undo(runs.newest_applied().record)) == {"done"}
+    assert statuses(undo(registry.newest_applied().record)) == {"done"}
     assert tree(source) == start
 
 
@@ -268,7 +270,7 @@ def test_a_record_that_goes_while_a_run_works_stops_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What can't be written down isn't done."""
-    from zeroshelf import apply as application
+    from zeroshelf.actions import apply as application
 
     monkeypatch.setattr(application, "BATCH", 3)
     source, to = photos(tmp_path / "photos", 12), tmp_path / "sorted"
@@ -290,8 +292,8 @@ def test_a_record_that_goes_while_a_run_works_stops_it(
 
 def tried(source: Path, to: Path) -> tuple[int, int]:
     """How many pictures a sort of `source` finds, and how many actions it plans."""
-    found = folder.scan(str(source), leave_out={str(to), *runs.destinations(str(source))})
-    record = runs.new(
+    found = scan.scan(str(source), leave_out={str(to), *registry.destinations(str(source))})
+    record = registry.new(
         plan.make([(p, "cat", None) for p in found.pictures], found.root, str(to), "copy")
     )
     statuses(apply(record[1]))
@@ -324,7 +326,7 @@ def test_sort_in_place_through_a_link_leaves_what_lies_on_its_shelf(tmp_path: Pa
     link.symlink_to(real)
     kinds: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
     for kind in kinds:
-        found = folder.scan(str(link))
+        found = scan.scan(str(link))
         made = plan.make([(p, "cat", None) for p in found.pictures], str(link), str(real), kind)
         assert not made.actions
 
@@ -400,7 +402,7 @@ def test_a_network_drive_that_is_away_is_not_asked(
 ) -> None:
     """A drive that doesn't answer keeps a call waiting for minutes: an old run there is no reason
     to make one."""
-    from zeroshelf.files import mounts
+    from zeroshelf.system import mounts
 
     source, away = photos(tmp_path / "photos"), tmp_path / "nas"
     apply(planned(source, away / "sorted", "copy"))
@@ -419,7 +421,7 @@ def test_a_network_drive_that_is_away_is_not_asked(
 
     monkeypatch.setattr(os, "stat", watched(stat))
     monkeypatch.setattr(os, "lstat", watched(lstat))
-    assert runs.destinations(str(source)) == set()
+    assert registry.destinations(str(source)) == set()
     record = planned(photos(tmp_path / "others", 3), tmp_path / "to", kind)
     apply(record)
     (tmp_path / "to" / "cat" / "mine").touch()

@@ -21,13 +21,13 @@ from PIL import Image
 from tokenizers import Tokenizer as FastTokenizer
 
 from tests import tiny
-from zeroshelf import cli, models
+from zeroshelf.commands import cli
 from zeroshelf.errors import UserError
+from zeroshelf.images.decode import Decoded
+from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.models import encoder as towers
-from zeroshelf.models import golden, layout, ort
+from zeroshelf.models import golden, layout, ort, select
 from zeroshelf.models.text import CLEANING, Tokenizer
-from zeroshelf.pictures import Decoded
-from zeroshelf.preprocess import to_pixels
 from zeroshelf.records import Label, LabelSet, Model, Vectors
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
@@ -42,8 +42,8 @@ def picture(model: Model, colour: tuple[int, int, int]) -> np.ndarray:
 
 def speak(folder: Path) -> tuple[Vectors, Vectors]:
     """A red, a green and a red picture; "red" and "green" among other texts."""
-    model = models.describe("tiny", folder)
-    encoder = models.load(model, device="cpu")
+    model = select.describe("tiny", folder)
+    encoder = select.load(model, device="cpu")
     pixels = np.stack([picture(model, colour) for colour in (RED, GREEN, RED)])
     return encoder.embed_pictures(pixels), encoder.embed_texts(["RED", "green"])
 
@@ -76,28 +76,28 @@ def test_a_short_text_is_padded_where_the_graph_takes_one_length_only(tmp_path: 
         folder / "onnx" / "text_model.onnx", name="input_ids", output="text_embeds",
         kind=TensorProto.INT64,
     )  # fmt: skip
-    encoder = models.load(models.describe("tiny", folder), device="cpu")
+    encoder = select.load(select.describe("tiny", folder), device="cpu")
     np.testing.assert_allclose(encoder.embed_texts(["red"]), [RED_VECTOR], atol=1e-6)
 
 
 def test_rclips_layout_is_read_without_settings(tmp_path: Path) -> None:
     """Its one model has 512 numbers a row; the tiny one's 4 are refused, and right but for that."""
-    model = models.describe("rclip", rclip(tmp_path))
+    model = select.describe("rclip", rclip(tmp_path))
     assert (model.preprocessing.size, model.context_length, model.logit_scale) == (256, 77, 100)
     with pytest.raises(UserError, match="rows have the shape"):
-        models.load(model, device="cpu").embed_texts(["Red"])
-    texts = models.load(replace(model, dim=tiny.DIM), device="cpu").embed_texts(["Red", "green"])
+        select.load(model, device="cpu").embed_texts(["Red"])
+    texts = select.load(replace(model, dim=tiny.DIM), device="cpu").embed_texts(["Red", "green"])
     np.testing.assert_allclose(texts, [RED_VECTOR, GREEN_VECTOR], atol=1e-6)
 
 
 def test_settings_come_from_the_models_own_files(tmp_path: Path) -> None:
-    immich = models.describe("a", tiny.immich(tmp_path / "a", logit_scale=50, licence="MIT"))
+    immich = select.describe("a", tiny.immich(tmp_path / "a", logit_scale=50, licence="MIT"))
     assert (immich.logit_scale, immich.activation, immich.licence) == (50, "softmax", "MIT")
     assert (immich.preprocessing.resize_mode, immich.preprocessing.crop) == ("shortest", "round")
-    siglip = models.describe("b", tiny.transformers_js(tmp_path / "b", "siglip"))
+    siglip = select.describe("b", tiny.transformers_js(tmp_path / "b", "siglip"))
     assert (siglip.logit_bias, siglip.activation) == (-10, "sigmoid")
     assert (siglip.preprocessing.resize_mode, siglip.preprocessing.crop) == ("squash", "floor")
-    clip = models.describe("c", tiny.transformers_js(tmp_path / "c"))
+    clip = select.describe("c", tiny.transformers_js(tmp_path / "c"))
     assert (clip.logit_scale, clip.preprocessing.resize_mode) == (100, "shortest")
 
 
@@ -109,8 +109,8 @@ def test_a_graph_of_bytes_is_given_bytes(tmp_path: Path) -> None:
 
 
 def test_threads_share_an_encoder(tmp_path: Path) -> None:
-    model = models.describe("tiny", tiny.immich(tmp_path))
-    encoder = models.load(model, device="cpu")
+    model = select.describe("tiny", tiny.immich(tmp_path))
+    encoder = select.load(model, device="cpu")
     pixels = np.stack([picture(model, RED)] * 3)
     answers: list[Vectors] = []
     threads = [
@@ -159,7 +159,7 @@ def test_an_unknown_value_is_refused_with_file_and_key(
         del config[key]
     tiny.write(folder / file, config)
     with pytest.raises(UserError, match=key) as refused:
-        models.describe("tiny", folder)
+        select.describe("tiny", folder)
     assert str(folder / file) in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -170,7 +170,7 @@ def test_a_sigmoid_model_without_its_scale_is_refused(tmp_path: Path) -> None:
     del config["logit_scale"]
     tiny.write(folder / "config.json", config)
     with pytest.raises(UserError, match="logit_scale"):
-        models.describe("tiny", folder)
+        select.describe("tiny", folder)
 
 
 @pytest.mark.parametrize("part", ["textual/tokenizer.json", "textual/model.onnx", "config.json"])
@@ -178,7 +178,7 @@ def test_a_missing_file_is_named(tmp_path: Path, part: str) -> None:
     folder = tiny.immich(tmp_path)
     (folder / part).unlink()
     with pytest.raises(UserError, match=part.rsplit("/", maxsplit=1)[-1]):
-        models.describe("tiny", folder)
+        select.describe("tiny", folder)
 
 
 @pytest.mark.parametrize(
@@ -206,34 +206,34 @@ def test_an_unknown_input_is_refused(tmp_path: Path) -> None:
 
 def test_the_digest_follows_whatever_shapes_an_embedding(tmp_path: Path) -> None:
     folder = tiny.immich(tmp_path)
-    before = models.describe("tiny", folder).digest
-    assert models.describe("another name", folder).digest == before
+    before = select.describe("tiny", folder).digest
+    assert select.describe("another name", folder).digest == before
     tiny.write(folder / "README.json", {})
-    assert models.describe("tiny", folder).digest == before
+    assert select.describe("tiny", folder).digest == before
     config = json.loads((folder / "visual" / "preprocess_cfg.json").read_text())
     tiny.write(folder / "visual" / "preprocess_cfg.json", config | {"resize_mode": "squash"})
-    squashed = models.describe("tiny", folder).digest
+    squashed = select.describe("tiny", folder).digest
     assert squashed != before
     tiny.visual(folder / "visual" / "model.onnx", external="weights.bin")
-    kept = models.describe("tiny", folder).digest
+    kept = select.describe("tiny", folder).digest
     weights = folder / "visual" / "weights.bin"
     weights.write_bytes(weights.read_bytes()[::-1])
-    assert len({before, squashed, kept, models.describe("tiny", folder).digest}) == 4
+    assert len({before, squashed, kept, select.describe("tiny", folder).digest}) == 4
 
 
 def test_which_model_is_used(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert models.find().id == "starter"
+    assert select.find().id == "starter"
     for id in ("clip-b-32", "siglip2-b-16"):
         folder = tiny.immich(home / "models" / id, logit_scale=100)
         tiny.write(folder / "zeroshelf.json", {"id": id, "settings": {}, "sha256": {}})
-    assert models.find().id == "siglip2-b-16"  # 78.2 against 63.3
-    assert models.find("clip-ViT-B-32").id == "clip-b-32"
+    assert select.find().id == "siglip2-b-16"  # 78.2 against 63.3
+    assert select.find("clip-ViT-B-32").id == "clip-b-32"
     monkeypatch.setenv("ZEROSHELF_MODEL", "clip-b-32")
-    assert models.find().id == "clip-b-32"
-    assert models.find("starter").id == "starter"
-    assert models.find(str(home / "models" / "clip-b-32")).folder == folder.parent / "clip-b-32"
+    assert select.find().id == "clip-b-32"
+    assert select.find("starter").id == "starter"
+    assert select.find(str(home / "models" / "clip-b-32")).folder == folder.parent / "clip-b-32"
     with pytest.raises(UserError, match="models get clip-l-14"):
-        models.find("clip-l-14")
+        select.find("clip-l-14")
 
 
 def test_a_wrong_name_in_the_environment_is_told_as_such(
@@ -241,48 +241,48 @@ def test_a_wrong_name_in_the_environment_is_told_as_such(
 ) -> None:
     monkeypatch.setenv("ZEROSHELF_MODEL", "clip-l-14")
     with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .*models get clip-l-14` brings it"):
-        models.find()
+        select.find()
     monkeypatch.setenv("ZEROSHELF_MODEL", str(tmp_path))  # a folder without a model
     with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .* holds no model"):
-        models.find()
+        select.find()
     with pytest.raises(UserError, match=r"^there is no model 'nonsense'"):  # typed: --model
-        models.find("nonsense")
+        select.find("nonsense")
 
 
 def test_only_a_model_that_a_hub_has_is_said_to_come_from_one() -> None:
     with pytest.raises(UserError, match="models get clip-l-14` brings it"):
-        models.find("clip-l-14")
+        select.find("clip-l-14")
     for name in ("./modles/clip", "nonsense", "/no/such/folder"):
         with pytest.raises(UserError, match="nor a folder of that name") as refused:
-            models.find(name)
+            select.find(name)
         assert "models get" not in str(refused.value)
 
 
 def test_the_starter_is_verified_against_its_golden_dozen(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert (models.STARTER / golden.FILE).stat().st_size < 200_000
+    assert (select.STARTER / golden.FILE).stat().st_size < 200_000
     assert cli.main(["models", "verify", "starter"]) == 0
     assert capsys.readouterr().out.count("starter on CPU: ") == 2
 
 
 def test_the_starter_says_how_to_get_better_and_what_it_cannot_read() -> None:
-    starter = models.find()
-    (better,) = models.notes(starter)
+    starter = select.find()
+    (better,) = select.notes(starter)
     assert "zeroshelf models get" in better
     german = LabelSet((Label("Katze"),), language="de")
-    foreign = models.notes(starter, german)[1]
+    foreign = select.notes(starter, german)[1]
     assert "(de)" in foreign and "siglip2-b-16" in foreign
-    assert models.notes(starter, LabelSet((Label("cat"), Label("caf\xe9")))) == (better,)
+    assert select.notes(starter, LabelSet((Label("cat"), Label("caf\xe9")))) == (better,)
     chinese = LabelSet((Label("cat"), Label("dog", words=("\u72d7",))))
-    assert "(zh)" in models.notes(starter, chinese)[1]
+    assert "(zh)" in select.notes(starter, chinese)[1]
     japanese = LabelSet((Label("\u732b\u3068\u72ac"),))
-    assert "(ja)" in models.notes(starter, japanese)[1]
+    assert "(ja)" in select.notes(starter, japanese)[1]
 
 
 def test_the_starter_reads_short_texts_at_their_own_length() -> None:
     """Its tokenizer.json pads to 128 tokens, which is ten times slower and changes nothing."""
-    encoder = models.load(models.find(), device="cpu")
+    encoder = select.load(select.find(), device="cpu")
     alone = encoder.embed_texts(["a photo of a cat"])
     among = encoder.embed_texts(["a photo of a cat", "word " * 60])[:1]
     assert float((alone @ among.T)[0, 0]) > 0.99
@@ -294,7 +294,7 @@ def test_the_starter_reads_short_texts_at_their_own_length() -> None:
 def test_many_texts_are_embedded_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of like length together, several batches at once: each vector stays in its text's row."""
     texts = [("a photo of a cat. " * (1 + 7 * at % 5))[: 5 + 9 * at] for at in range(18)]
-    alone, many = (models.load(models.find(), device="cpu", threads=3) for _ in range(2))
+    alone, many = (select.load(select.find(), device="cpu", threads=3) for _ in range(2))
     one_by_one = np.concatenate([alone.embed_texts([text]) for text in texts])
     monkeypatch.setattr(towers, "MANY_TEXTS", 10)
     monkeypatch.setattr(towers, "LEAST_BATCH", 4)
@@ -313,7 +313,7 @@ def test_the_text_tower_is_opened_again_for_many_texts_and_not_for_more(
         return open_graph(*given, **options)
 
     monkeypatch.setattr(ort, "open_graph", noting)
-    encoder = models.load(models.describe("tiny", tiny.immich(tmp_path)), device="cpu")
+    encoder = select.load(select.describe("tiny", tiny.immich(tmp_path)), device="cpu")
     for count in (1, 3, 200, 300, 2):
         np.testing.assert_allclose(
             encoder.embed_texts(["red", "green"] * count),
@@ -326,7 +326,7 @@ def test_the_text_tower_is_opened_again_for_many_texts_and_not_for_more(
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("length", [None, 128])
 def test_texts_are_padded_as_the_tokenizer_pads_them(side: str, length: int | None) -> None:
-    settings = layout.read(models.find().folder).text
+    settings = layout.read(select.find().folder).text
     ours = Tokenizer(replace(settings, padding_side=side), length is not None)
     theirs = FastTokenizer.from_file(str(settings.tokenizer))
     theirs.enable_truncation(settings.context_length)
@@ -354,7 +354,7 @@ def test_and_so_is_ascii_alone(text: str) -> None:
 
 
 def test_pictures_release_the_text_tower() -> None:
-    encoder = models.load(models.find(), device="cpu")
+    encoder = select.load(select.find(), device="cpu")
     texts = encoder.embed_texts(golden.TEXTS)
     pictures, again = golden.embed(encoder)
     assert pictures.shape == (12, encoder.model.dim)
@@ -364,7 +364,7 @@ def test_pictures_release_the_text_tower() -> None:
 
 
 def test_a_batch_of_one_is_a_batch_of_many() -> None:
-    encoder = models.load(models.find(), device="cpu")
+    encoder = select.load(select.find(), device="cpu")
     pixels = golden._pixels(golden.pictures(), encoder.model.preprocessing)
     many = encoder.embed_pictures(pixels)
     one = np.concatenate([encoder.embed_pictures(pixels[i : i + 1]) for i in range(len(pixels))])
@@ -372,8 +372,8 @@ def test_a_batch_of_one_is_a_batch_of_many() -> None:
 
 
 def test_out_of_memory_halves_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = models.describe("tiny", tiny.transformers_js(tmp_path))
-    encoder = models.load(model, device="cpu")
+    model = select.describe("tiny", tiny.transformers_js(tmp_path))
+    encoder = select.load(model, device="cpu")
     run, sizes = ort.Graph.run, []
 
     def small_device(graph: ort.Graph, feeds: dict[str, np.ndarray], output: str) -> np.ndarray:
@@ -393,10 +393,10 @@ def test_out_of_memory_halves_the_batch(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_device_that_is_not_there_is_refused_by_name() -> None:
     with pytest.raises(UserError, match="unknown device 'gpu'"):
-        models.load(models.find(), device="gpu").embed_texts(["x"])
+        select.load(select.find(), device="gpu").embed_texts(["x"])
     missing = next(name for name in ("directml", "coreml", "cuda") if name not in ort.devices())
     with pytest.raises(UserError, match=missing):
-        models.load(models.find(), device=missing).embed_texts(["x"])
+        select.load(select.find(), device=missing).embed_texts(["x"])
 
 
 def test_a_build_that_another_one_hides_is_named_with_its_cure(
@@ -409,7 +409,7 @@ def test_a_build_that_another_one_hides_is_named_with_its_cure(
     )
     monkeypatch.setattr(ort, "devices", lambda: ("cpu",))
     cure = "pip install --force-reinstall --no-deps onnxruntime-gpu"
-    assert cure in str(ort.hidden_package()) and cure in models.notes(models.find())[-1]
+    assert cure in str(ort.hidden_package()) and cure in select.notes(select.find())[-1]
     monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu"))
     assert ort.hidden_package() is None
 
@@ -421,7 +421,7 @@ def test_a_device_that_fails_is_told_and_the_next_one_runs(
     """ONNX Runtime itself would fall back without a word."""
     monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu"))
     heard: list[str] = []
-    encoder = models.load(models.find(), warn=heard.append)
+    encoder = select.load(select.find(), warn=heard.append)
     assert encoder.device is None
     assert encoder.open() == encoder.device == "cpu"
     assert len(heard) == 1 and "cuda" in heard[0]

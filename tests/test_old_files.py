@@ -16,13 +16,15 @@ import pytest
 
 from tests.colours import ColourEncoder
 from tests.making import statuses
-from zeroshelf import marks, results, runs
-from zeroshelf.apply import apply
-from zeroshelf.files import planfile
+from zeroshelf.actions import plan_file
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.undo import undo
+from zeroshelf.corrections.stored import kept
+from zeroshelf.embeddings.cache import Store
+from zeroshelf.output import results
 from zeroshelf.review.session import Session
 from zeroshelf.run import reopen
-from zeroshelf.store import Store
-from zeroshelf.undo import undo
+from zeroshelf.runs import registry
 
 FIXTURE = Path(__file__).parent / "fixtures" / "written-by-0.1.0.zip"
 COPIED, TAGGED, REVIEWED, MOVED = (
@@ -58,28 +60,28 @@ PICTURES = {f"{colour}-{i}.png" for colour in ("red", "green", "blue") for i in 
 
 
 def test_its_runs_are_listed(root: Path) -> None:
-    assert {run.id: run.state for run in runs.all()} == {
+    assert {run.id: run.state for run in registry.all()} == {
         MOVED: "applied",
         REVIEWED: "planned",
         TAGGED: "applied",
         COPIED: "applied",
     }
-    assert runs.find(REVIEWED[:-2]).id == REVIEWED
-    assert runs.find().id == MOVED
+    assert registry.find(REVIEWED[:-2]).id == REVIEWED
+    assert registry.find().id == MOVED
 
 
 def test_its_runs_are_undone(root: Path) -> None:
     for run in (MOVED, TAGGED, COPIED):
-        assert statuses(undo(runs.find(run).record)) <= {"done"}, run
+        assert statuses(undo(registry.find(run).record)) <= {"done"}, run
     assert names(root / "P") == PICTURES | {"red-0.png.xmp"}
     assert b"zeroshelf" not in (root / "P" / "red-0.png.xmp").read_bytes()
     assert not (root / "copied").exists() and not (root / "moved").exists()
 
 
 def test_its_plan_is_carried_out(root: Path) -> None:
-    undo(runs.find(MOVED).record)
-    record = runs.find(REVIEWED).record
-    planned = planfile.load(os.path.join(record, "plan.jsonl"))
+    undo(registry.find(MOVED).record)
+    record = registry.find(REVIEWED).record
+    planned = plan_file.load(os.path.join(record, "plan.jsonl"))
     assert planned.kind == "copy" and len(planned.actions) >= 9
     assert statuses(apply(record)) <= {"done"}
     rows = list(results.read_jsonl(os.path.join(record, "results.jsonl")))
@@ -102,5 +104,5 @@ def test_its_run_opens_with_its_edits_and_from_its_cache(root: Path) -> None:
 
 def test_its_stored_corrections_are_followed(root: Path) -> None:
     run = reopen(REVIEWED, encoder=ColourEncoder(), store=Store.open())
-    stored = marks.kept(run.labels, run.model)
+    stored = kept(run.labels, run.model)
     assert sorted(one.label for one in stored.values()) == ["other", "warm"]

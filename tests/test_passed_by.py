@@ -13,15 +13,17 @@ import pytest
 from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import JPEG, put
 from tests.systems import links
-from zeroshelf import cli, folder, ignored, models
+from zeroshelf.commands import cli
 from zeroshelf.errors import UserError
-from zeroshelf.files import extras, kinds, left_out, others
+from zeroshelf.images import formats, ignored, left_out, other_files, scan
+from zeroshelf.images.codecs import optional
+from zeroshelf.models import select
 from zeroshelf.records import Ignored
 from zeroshelf.run import classify, reopen
 
 
 def found(root: Path, **options: object) -> list[str]:
-    scanned = folder.scan(str(root), **options)  # type: ignore[arg-type]
+    scanned = scan.scan(str(root), **options)  # type: ignore[arg-type]
     return [os.path.relpath(picture.path, root) for picture in scanned.pictures]
 
 
@@ -50,7 +52,7 @@ def test_folders_that_are_not_for_sorting(tmp_path: Path, name: str) -> None:
     for other in (name, name.upper()):
         put_deep(tmp_path / "x" / other / "deep" / "a.jpg")
     put_deep(tmp_path / "x" / "keep.jpg")
-    scanned = folder.scan(str(tmp_path))
+    scanned = scan.scan(str(tmp_path))
     assert found(tmp_path) == ["x/keep.jpg"]
     assert scanned.left_out == len(os.listdir(tmp_path / "x")) - 1
 
@@ -88,7 +90,7 @@ def test_the_inside_of_a_capture_one_catalogue_on_windows(tmp_path: Path) -> Non
 def test_files_that_are_half_there_or_the_system_s(tmp_path: Path, name: str) -> None:
     put(tmp_path / name, JPEG)
     put(tmp_path / "b.jpg", JPEG)
-    scanned = folder.scan(str(tmp_path))
+    scanned = scan.scan(str(tmp_path))
     assert [os.path.basename(p.path) for p in scanned.pictures] == ["b.jpg"]
     assert scanned.left_out == 1 and not scanned.not_pictures and not scanned.skipped
     assert not scanned.pictures[0].companions
@@ -98,7 +100,7 @@ def test_a_download_that_a_file_beside_it_tells_of(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.jpg.aria2", "b.jpg"):
         put(tmp_path / name, JPEG)
     assert found(tmp_path) == ["b.jpg"]
-    assert folder.scan(str(tmp_path)).ignored.left_out == {left_out.UNFINISHED: 2}
+    assert scan.scan(str(tmp_path)).ignored.left_out == {left_out.UNFINISHED: 2}
 
 
 @links
@@ -110,7 +112,7 @@ def test_counts_by_reason(tmp_path: Path) -> None:
         put_deep(tmp_path / name)
     (tmp_path / "link.jpg").symlink_to("keep.jpg")
     (tmp_path / "link").symlink_to("keep.jpg")
-    scanned = folder.scan(str(tmp_path), exclude=["no"], leave_out=[str(tmp_path / "out")])
+    scanned = scan.scan(str(tmp_path), exclude=["no"], leave_out=[str(tmp_path / "out")])
     assert scanned.ignored.left_out == {
         left_out.HIDDEN: 2,
         left_out.LINK: 2,
@@ -131,37 +133,42 @@ def test_counts_by_kind(tmp_path: Path) -> None:
         n.heic.txt o.JP no.suffix-that-is-long"""
     for name in names.split():
         put(tmp_path / name, b"G@\0")
-    counts = folder.scan(str(tmp_path)).ignored.not_pictures
+    counts = scan.scan(str(tmp_path)).ignored.not_pictures
     assert counts == {
         "MTS film": 2, "DOC": 1, "DOCX": 1, "HTML": 1, "JP": 1, "M2TS film": 1, "MPG film": 1,
         "PDF": 1, "PY": 1, "SVG": 1, "TXT": 1, "WMV film": 1, "ZIP": 1, "other": 2,
     }  # fmt: skip
     assert next(iter(counts)) == "MTS film" and list(counts)[-1] == "other"
-    line = others.line(counts)
+    line = other_files.line(counts)
     assert line is not None and line.startswith("Not pictures, left where they are: 2 MTS films, ")
     assert line.endswith(", 9 other")
 
 
 def test_a_kind_by_its_name() -> None:
-    assert others.kind_of("a.ts", b"G@\0\x10") == "TS film"
-    assert others.kind_of("a.ts", b"import x") == "TS"
-    assert others.kind_of("a.\x1b[31m") == others.kind_of("a. x") == others.kind_of("a") == "other"
-    assert others.line({}) is None and others.left_out_line({}) is None
+    assert other_files.kind_of("a.ts", b"G@\0\x10") == "TS film"
+    assert other_files.kind_of("a.ts", b"import x") == "TS"
+    assert (
+        other_files.kind_of("a.\x1b[31m")
+        == other_files.kind_of("a. x")
+        == other_files.kind_of("a")
+        == "other"
+    )
+    assert other_files.line({}) is None and other_files.left_out_line({}) is None
 
 
 def test_thousands_of_suffixes_are_not_thousands_of_kinds(tmp_path: Path) -> None:
     for number in range(300):
         put(tmp_path / f"a.x{number}", b"x")
-    counts = folder.scan(str(tmp_path)).ignored.not_pictures
+    counts = scan.scan(str(tmp_path)).ignored.not_pictures
     assert len(counts) <= 51 and sum(counts.values()) == 300
 
 
 def test_films_that_an_extra_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = {"MOV film": 2, "MTS film": 1}
-    monkeypatch.setattr(extras, "has", lambda kind: True)
-    assert others.line(counts) == "Not pictures, left where they are: 2 MOV films, 1 MTS film"
-    monkeypatch.setattr(extras, "has", lambda kind: kind != kinds.VIDEO)
-    line = others.line(counts)
+    monkeypatch.setattr(optional, "has", lambda kind: True)
+    assert other_files.line(counts) == "Not pictures, left where they are: 2 MOV films, 1 MTS film"
+    monkeypatch.setattr(optional, "has", lambda kind: kind != formats.VIDEO)
+    line = other_files.line(counts)
     assert line is not None and line.endswith(" (MOV: `pip install 'zeroshelf[video]'` reads it)")
 
 
@@ -172,17 +179,17 @@ def test_patterns_that_match_nothing_are_told(tmp_path: Path) -> None:
     for name in ("x/a.jpg", "tmp/b.jpg", ".git/c.jpg"):
         put_deep(tmp_path / name)
     patterns = ["tmp/", "*.nef", "x/nothing/*", ".git", "[", "X"]
-    scanned = folder.scan(str(tmp_path), exclude=patterns)
+    scanned = scan.scan(str(tmp_path), exclude=patterns)
     assert scanned.warnings == tuple(
         f"exclude {pattern!r} matches nothing" for pattern in ("*.nef", "x/nothing/*", "[", "X")
     )
-    assert not folder.scan(str(tmp_path), exclude=["*.jpg"]).warnings
+    assert not scan.scan(str(tmp_path), exclude=["*.jpg"]).warnings
 
 
 def test_one_pattern_is_no_row_of_letters(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg", "x/c.jpg"):
         put_deep(tmp_path / name)
-    scanned = folder.scan(str(tmp_path), exclude="x")
+    scanned = scan.scan(str(tmp_path), exclude="x")
     assert found(tmp_path, exclude="x") == ["a.jpg", "b.jpg"] and not scanned.warnings
 
 
@@ -204,9 +211,9 @@ def test_a_library_is_no_folder_to_sort(tmp_path: Path, name: str) -> None:
         if path.name == "link":
             path.symlink_to(tmp_path / name)
         with pytest.raises(UserError, match="the library of a photo program") as trouble:
-            folder.scan(str(path))
+            scan.scan(str(path))
         assert "export" in str(trouble.value)
-    inside = folder.scan(str(tmp_path / name / "originals"))
+    inside = scan.scan(str(tmp_path / name / "originals"))
     assert len(inside.pictures) == 1
     (warning,) = inside.warnings
     assert "copy, never move" in warning
@@ -214,8 +221,8 @@ def test_a_library_is_no_folder_to_sort(tmp_path: Path, name: str) -> None:
 
 @pytest.fixture
 def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
-    monkeypatch.setattr(models, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(models, "load", lambda *_, **__: encoder)
+    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
 
 
 def command(*words: object) -> int:

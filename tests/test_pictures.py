@@ -14,8 +14,8 @@ from PIL import Image, ImageCms, ImageFilter
 
 from tests.making import encoded
 from tests.systems import posix
-from zeroshelf import flaws, pictures
 from zeroshelf.errors import Unreadable
+from zeroshelf.images import decode, quality
 
 RED, BLUE, WHITE = (200, 30, 30), (30, 30, 200), (255, 255, 255)
 
@@ -39,7 +39,7 @@ def near(found: tuple[int, ...], wanted: tuple[int, ...], by: int = 16) -> bool:
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"])
 def test_formats(format: str) -> None:
-    decoded = pictures.decode(encoded(halves(), format), 64)
+    decoded = decode.decode(encoded(halves(), format), 64)
     assert decoded.image.mode == "RGB"
     assert (decoded.width, decoded.height) == (640, 400)
     assert near(colour(decoded.image, 0.5, 0.1), RED)
@@ -52,11 +52,11 @@ def test_formats(format: str) -> None:
 def test_every_orientation_comes_out_upright(format: str, orientation: int) -> None:
     turned = halves()
     inverse = {5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, orientation)
-    if inverse in pictures._TRANSPOSE:
-        turned = turned.transpose(pictures._TRANSPOSE[inverse])
+    if inverse in decode._TRANSPOSE:
+        turned = turned.transpose(decode._TRANSPOSE[inverse])
     exif = Image.Exif()
     exif[0x0112] = orientation
-    decoded = pictures.decode(encoded(turned, format, exif=exif), 64)
+    decoded = decode.decode(encoded(turned, format, exif=exif), 64)
     assert (decoded.width, decoded.height) == (640, 400)
     assert near(colour(decoded.image, 0.5, 0.1), RED)
     assert near(colour(decoded.image, 0.5, 0.9), BLUE)
@@ -66,7 +66,7 @@ def test_every_orientation_comes_out_upright(format: str, orientation: int) -> N
 def test_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
     size: tuple[int, int], scale: int
 ) -> None:
-    decoded = pictures.decode(encoded(halves(*size), "JPEG"), 128)
+    decoded = decode.decode(encoded(halves(*size), "JPEG"), 128)
     assert decoded.scale == scale
     assert (decoded.width, decoded.height) == size
     assert decoded.image.size == tuple(-(-side // scale) for side in size)
@@ -79,24 +79,24 @@ def test_deep_grey_is_scaled_not_clipped() -> None:
         Image.fromarray(ramp.astype(np.int32)),
         Image.fromarray((ramp / 65535).astype(np.float32)),
     ):
-        decoded = pictures.decode(encoded(image, "TIFF"), 32).image
+        decoded = decode.decode(encoded(image, "TIFF"), 32).image
         grey = [colour(decoded, 0.5, y)[0] for y in (0, 0.5, 1)]
         assert near(tuple(grey), (1, 126, 254), 4)
     twelve_bits = Image.fromarray((ramp / 16).astype(np.uint16))
-    assert colour(pictures.decode(encoded(twelve_bits, "PNG"), 32).image, 1, 1)[0] > 250
+    assert colour(decode.decode(encoded(twelve_bits, "PNG"), 32).image, 1, 1)[0] > 250
 
 
 def test_what_is_transparent_lies_on_white() -> None:
     hidden = Image.new("RGBA", (64, 64), (*RED, 0))
     for format in ("PNG", "WEBP", "TIFF", "GIF"):
-        image = pictures.decode(encoded(hidden, format), 32).image
+        image = decode.decode(encoded(hidden, format), 32).image
         assert near(colour(image, 0.5, 0.5), WHITE)
     palette = Image.new("P", (64, 64), 0)
     palette.putpalette([*RED, *BLUE])
-    image = pictures.decode(encoded(palette, "PNG", transparency=0), 32).image
+    image = decode.decode(encoded(palette, "PNG", transparency=0), 32).image
     assert near(colour(image, 0.5, 0.5), WHITE)
     rgb = Image.new("RGB", (64, 64), RED)
-    image = pictures.decode(encoded(rgb, "PNG", transparency=RED), 32).image
+    image = decode.decode(encoded(rgb, "PNG", transparency=RED), 32).image
     assert near(colour(image, 0.5, 0.5), WHITE)
 
 
@@ -111,7 +111,7 @@ def test_modes(mode: str) -> None:
     else:
         image = image.quantize(16) if mode == "P" else image.convert(mode)
     formats = {"1": "PNG", "L": "JPEG", "LA": "PNG", "P": "GIF", "CMYK": "JPEG"}
-    decoded = pictures.decode(encoded(image, formats.get(mode, "TIFF")), 64).image
+    decoded = decode.decode(encoded(image, formats.get(mode, "TIFF")), 64).image
     assert decoded.mode == "RGB"
     if mode in ("P", "CMYK", "YCbCr"):
         assert near(colour(decoded, 0.5, 0.1), RED, 24)
@@ -122,7 +122,7 @@ def test_animated_shows_its_first_frame() -> None:
     frames = [Image.new("RGB", (64, 64), RED), Image.new("RGB", (64, 64), BLUE)]
     for format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF"):
         data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
-        assert near(colour(pictures.decode(data, 32).image, 0.5, 0.5), RED)
+        assert near(colour(decode.decode(data, 32).image, 0.5, 0.5), RED)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "BMP", "GIF"])
@@ -131,14 +131,14 @@ def test_truncated_is_used_if_most_is_there(format: str, progressive: bool) -> N
     noise = np.random.default_rng(7).integers(0, 255, (400, 640, 3), np.uint8)
     options = {"progressive": True} if progressive and format == "JPEG" else {}
     data = encoded(Image.fromarray(noise), format, **options)
-    decoded = pictures.decode(data[: int(len(data) * 0.96)], 100)
+    decoded = decode.decode(data[: int(len(data) * 0.96)], 100)
     assert decoded.note == "cut short: the end is missing"
     assert (decoded.width, decoded.height) == (640, 400)
     if not options and format != "GIF":  # interlaced and progressive files begin with the whole
         with pytest.raises(Unreadable, match="cut short"):
-            pictures.decode(data[: len(data) // 2], 100)
+            decode.decode(data[: len(data) // 2], 100)
     with pytest.raises(Unreadable):
-        pictures.decode(data[:30], 100)
+        decode.decode(data[:30], 100)
 
 
 def test_bombs_are_refused_before_they_are_decoded() -> None:
@@ -148,41 +148,41 @@ def test_bombs_are_refused_before_they_are_decoded() -> None:
         for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
     )
     with pytest.raises(Unreadable, match="more than the limit"):
-        pictures.decode(b"\x89PNG\r\n\x1a\n" + chunks, 100)
+        decode.decode(b"\x89PNG\r\n\x1a\n" + chunks, 100)
 
 
 def test_the_limit_counts_what_is_really_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Baseline JPEG is decoded at an eighth; progressive keeps every coefficient in memory."""
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 1_000_000)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 1_000_000)
     wide = Image.new("L", (4000, 3000), 80)
-    assert pictures.decode(encoded(wide, "JPEG"), 100).image.size == (500, 375)
+    assert decode.decode(encoded(wide, "JPEG"), 100).image.size == (500, 375)
     with pytest.raises(Unreadable, match="more than the limit"):
-        pictures.decode(encoded(wide, "JPEG", progressive=True), 100)
+        decode.decode(encoded(wide, "JPEG", progressive=True), 100)
 
 
 @posix
 def test_read_refuses_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(Unreadable, match="not a regular file"):
-        pictures.read(str(tmp_path / "fifo"))
+        decode.read(str(tmp_path / "fifo"))
     with pytest.raises(Unreadable, match="No such file"):
-        pictures.read(str(tmp_path / "gone"))
+        decode.read(str(tmp_path / "gone"))
     with open(tmp_path / "huge", "wb") as file:
-        file.truncate(pictures.MAX_BYTES + 1)
+        file.truncate(decode.MAX_BYTES + 1)
     with pytest.raises(Unreadable, match="larger than"):
-        pictures.read(str(tmp_path / "huge"))
+        decode.read(str(tmp_path / "huge"))
 
 
 def test_thumbnail_keeps_the_shape() -> None:
-    decoded = pictures.decode(encoded(halves(640, 320), "JPEG"), 100)
-    small = Image.open(io.BytesIO(pictures.jpeg(pictures.thumbnail(decoded))))
+    decoded = decode.decode(encoded(halves(640, 320), "JPEG"), 100)
+    small = Image.open(io.BytesIO(decode.jpeg(decode.thumbnail(decoded))))
     assert (small.format, small.size) == ("JPEG", (160, 80))
-    tiny = pictures.decode(encoded(halves(20, 10), "PNG"), 100)
-    assert pictures.thumbnail(tiny).size == (20, 10)
+    tiny = decode.decode(encoded(halves(20, 10), "PNG"), 100)
+    assert decode.thumbnail(tiny).size == (20, 10)
 
 
 def flaw(image: Image.Image) -> str | None:
-    return flaws.flaw(pictures.thumbnail(pictures.Decoded(image, *image.size)))
+    return quality.flaw(decode.thumbnail(decode.Decoded(image, *image.size)))
 
 
 def test_what_shows_next_to_nothing_is_noted() -> None:
@@ -191,13 +191,13 @@ def test_what_shows_next_to_nothing_is_noted() -> None:
         scene.paste((at // 4, 60, 30), (at, 100, at + 90, 500 - at // 4))
     assert flaw(scene) is None
     assert flaw(scene.filter(ImageFilter.GaussianBlur(4))) is None  # a hand that was not still
-    assert flaw(scene.filter(ImageFilter.GaussianBlur(40))) == flaws.BLURRED
+    assert flaw(scene.filter(ImageFilter.GaussianBlur(40))) == quality.BLURRED
     noise = np.random.default_rng(0)
     dark = Image.fromarray(noise.integers(0, 12, (600, 800, 3), np.uint8))
-    assert flaw(dark) == flaws.DARK
+    assert flaw(dark) == quality.DARK
     for at in range(0, 800, 80):
         dark.paste((255, 255, 255), (at, at // 2, at + 6, at // 2 + 6))
     assert flaw(dark) is None  # stars
     assert flaw(Image.new("RGB", (800, 600), (200, 20, 20))) is None  # a colour is something
-    assert flaw(Image.new("RGB", (4, 4), (0, 0, 0))) == flaws.DARK
+    assert flaw(Image.new("RGB", (4, 4), (0, 0, 0))) == quality.DARK
     assert flaw(Image.new("RGB", (4, 400), (99, 0, 0))) is None

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from tests.counting import growth
 from tests.making import JPEG, photos, planned, put, statuses, tree
 from tests.systems import links
-from zeroshelf import folder, plan
-from zeroshelf.apply import apply
+from zeroshelf.actions import names, plan, plan_file
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
-from zeroshelf.files import names, planfile
+from zeroshelf.images import scan
 from zeroshelf.records import ActionKind, Picture, Plan
-from zeroshelf.undo import undo
+from zeroshelf.system import file_names
 
 # --- names -------------------------------------------------------------------------------------
 
@@ -62,27 +63,27 @@ def test_label_becomes_a_safe_folder(label: str, shelf: str) -> None:
 def test_any_label_stays_inside_and_is_its_own_safe_name(label: str) -> None:
     shelf = names.shelf(label)
     to = "/somewhere/sorted"
-    assert names.inside(os.path.normpath(os.path.join(to, shelf)), to)
+    assert file_names.inside(os.path.normpath(os.path.join(to, shelf)), to)
     assert names.shelf(shelf) == shelf
     for part in shelf.split(os.sep):
-        assert 0 < len(os.fsencode(part)) <= names.MAX_BYTES
+        assert 0 < len(os.fsencode(part)) <= file_names.MAX_BYTES
         assert part[-1] not in ". " and part not in (".", "..")
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(min_size=1, max_size=300).filter(lambda t: "/" not in t and "\0" not in t))
 def test_numbered_names_differ_and_fit(name: str) -> None:
-    tried = [text for (number, text), _ in zip(names.numbered(name), range(4), strict=False)]
+    tried = [text for (number, text), _ in zip(file_names.numbered(name), range(4), strict=False)]
     assert len(set(tried)) == 4
-    assert all(len(os.fsencode(t)) <= names.MAX_BYTES for t in tried[1:])
-    assert all(names.is_numbered(t, name) for t in tried)
+    assert all(len(os.fsencode(t)) <= file_names.MAX_BYTES for t in tried[1:])
+    assert all(file_names.is_numbered(t, name) for t in tried)
 
 
 # --- collisions --------------------------------------------------------------------------------
 
 
 def targets(root: Path, to: Path, labels: list[str], kind: ActionKind = "copy") -> list[str]:
-    found = folder.scan(str(root))
+    found = scan.scan(str(root))
     placed = [(p, labels[i % len(labels)], None) for i, p in enumerate(found.pictures)]
     made = plan.make(placed, found.root, str(to), kind)
     again = plan.make(reversed(placed), found.root, str(to), kind)
@@ -160,9 +161,9 @@ def test_destination_that_can_not_be(tmp_path: Path, what: str) -> None:
 def test_plan_survives_its_file(tmp_path: Path) -> None:
     record = planned(photos(tmp_path / "in"), tmp_path / "to")
     path = os.path.join(record, "plan.jsonl")
-    made = planfile.load(path)
-    planfile.save(made, str(tmp_path / "again"))
-    assert planfile.load(str(tmp_path / "again")) == made
+    made = plan_file.load(path)
+    plan_file.save(made, str(tmp_path / "again"))
+    assert plan_file.load(str(tmp_path / "again")) == made
     assert (tmp_path / "again").read_bytes().isascii()
     assert any("\udcff" in action.source for action in made.actions)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zeroshelf.images.decode import Decoded
+from zeroshelf.images.preprocess import crop_box, to_pixels
 from zeroshelf.models import golden
-from zeroshelf.pictures import Decoded
-from zeroshelf.preprocess import crop_box, to_pixels
 from zeroshelf.records import Preprocessing
 
 MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)

@@ -17,12 +17,12 @@ from tests.making import JPEG, contents, photos, planned, put, statuses, tree
 from tests.systems import posix
 from tests.test_faults import as_nobody, dies_at, place, staged
 from tests.test_shares import Share, library, said
-from zeroshelf import plan, system
-from zeroshelf.apply import apply
+from zeroshelf import system
+from zeroshelf.actions import plan, plan_file
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
-from zeroshelf.files import planfile
 from zeroshelf.records import ActionKind
-from zeroshelf.undo import undo
 
 pytestmark = posix
 
@@ -134,7 +134,7 @@ def test_a_plan_to_move_says_which_folders_may_not_be_changed(
             path.chmod(0o666)
 
         def notes(kind: ActionKind) -> tuple[str, ...]:
-            return planfile.load(os.path.join(planned(source, shelves, kind), "plan.jsonl")).notes
+            return plan_file.load(os.path.join(planned(source, shelves, kind), "plan.jsonl")).notes
 
         said = as_nobody(lambda: notes("move"))
         assert any("4 lie in folders that may not be changed" in note for note in said)
@@ -334,7 +334,7 @@ def test_the_destination_turns_read_only_midway(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Staged copies that can't even be removed: all is listed, and a later undo clears up."""
-    from zeroshelf import apply as application
+    from zeroshelf.actions import apply as application
 
     monkeypatch.setattr(application, "BATCH", 3)
     source, to = photos(tmp_path / "photos", 12), tmp_path / "to"
@@ -366,7 +366,7 @@ def test_runs_record_turns_read_only_midway(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing more is done than what can be written down, and with the disk back all goes on."""
-    from zeroshelf import apply as application
+    from zeroshelf.actions import apply as application
 
     monkeypatch.setattr(application, "BATCH", 3)
     disk = tmp_path / "disk"

@@ -13,9 +13,9 @@ from tests.making import encoded
 from tests.rarities import chunk, segment
 from tests.test_codecs import is_red_above_blue
 from tests.test_pictures import BLUE, RED, colour, halves, near
-from zeroshelf import pictures
 from zeroshelf.errors import Unreadable
-from zeroshelf.files import repairs
+from zeroshelf.images import decode
+from zeroshelf.images.codecs import repairs
 
 BIG = zlib.compress(bytes(2 << 20))
 TURNED = halves().transpose(Image.Transpose.ROTATE_90)  # orientation 6 makes it upright again
@@ -56,17 +56,17 @@ PNG_CHUNKS = {
 @pytest.mark.parametrize("at_end", [False, True])
 @pytest.mark.parametrize("name", PNG_CHUNKS)
 def test_chunks_of_a_png(name: str, at_end: bool) -> None:
-    decoded = pictures.decode(png(chunk(*PNG_CHUNKS[name]), at_end=at_end), 64)
+    decoded = decode.decode(png(chunk(*PNG_CHUNKS[name]), at_end=at_end), 64)
     assert is_red_above_blue(decoded) and decoded.note is None
 
 
 def test_wrong_checksums_of_a_png() -> None:
-    assert is_red_above_blue(pictures.decode(png(chunk(b"tEXt", b"a\0b", crc=1)), 64))
+    assert is_red_above_blue(decode.decode(png(chunk(b"tEXt", b"a\0b", crc=1)), 64))
     data = bytearray(png())
     data[29:33] = b"\0\0\0\0"  # the header's own
-    assert is_red_above_blue(pictures.decode(bytes(data), 64))
+    assert is_red_above_blue(decode.decode(bytes(data), 64))
     many = [chunk(b"zTXt", b"k%d\0\0" % i + zlib.compress(bytes(1 << 20))) for i in range(70)]
-    assert is_red_above_blue(pictures.decode(png(*many), 64))
+    assert is_red_above_blue(decode.decode(png(*many), 64))
 
 
 def test_a_png_keeps_its_transparency_and_its_orientation() -> None:
@@ -74,10 +74,10 @@ def test_a_png_keeps_its_transparency_and_its_orientation() -> None:
     hidden = Image.new("P", (64, 64), 0)
     hidden.putpalette([*RED, *BLUE])
     data = encoded(hidden, "PNG", transparency=0)
-    seen = pictures.decode(data[:33] + bad + data[33:], 32).image
+    seen = decode.decode(data[:33] + bad + data[33:], 32).image
     assert near(colour(seen, 0.5, 0.5), (255, 255, 255))
     turned = chunk(b"eXIf", exif().removeprefix(b"Exif\0\0"))
-    decoded = pictures.decode(png(bad, turned, image=TURNED), 64)
+    decoded = decode.decode(png(bad, turned, image=TURNED), 64)
     assert (decoded.width, decoded.height) == (640, 400) and is_red_above_blue(decoded)
 
 
@@ -87,14 +87,14 @@ def test_a_png_that_is_really_broken_is_refused() -> None:
     with_profile = whole[:33] + chunk(*PNG_CHUNKS["huge profile"]) + whole[33:]
     for data in (with_profile[: -len(whole) // 2], whole[: len(whole) // 2], whole[:40]):
         with pytest.raises(Unreadable):
-            pictures.decode(data, 64)
+            decode.decode(data, 64)
 
 
 def test_the_limit_holds_for_what_is_repaired() -> None:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
     bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(*PNG_CHUNKS["empty profile"])
     with pytest.raises(Unreadable, match="more than the limit"):
-        pictures.decode(bomb + chunk(b"IDAT", BIG) + chunk(b"IEND", b""), 64)
+        decode.decode(bomb + chunk(b"IDAT", BIG) + chunk(b"IEND", b""), 64)
 
 
 JPEG_SEGMENTS = {
@@ -115,7 +115,7 @@ def test_segments_of_a_jpeg(name: str) -> None:
     data = encoded(TURNED, "JPEG", exif=exif(), quality=90)
     bad = segment(*JPEG_SEGMENTS[name])
     for place in (2, data.index(b"\xff\xdb")):
-        decoded = pictures.decode(data[:place] + bad + data[place:], 64)
+        decoded = decode.decode(data[:place] + bad + data[place:], 64)
         assert decoded.note is None
         if name != "broken EXIF" or place > 2:  # else the broken one comes first, and counts
             assert (decoded.width, decoded.height) == (640, 400) and is_red_above_blue(decoded)
@@ -124,13 +124,13 @@ def test_segments_of_a_jpeg(name: str) -> None:
 def test_a_jpeg_of_20_mb_of_metadata() -> None:
     data = encoded(halves(), "JPEG", quality=90)
     filling = b"".join(segment(0xE5, bytes(65_000)) for _ in range(300))
-    assert is_red_above_blue(pictures.decode(data[:2] + filling + data[2:], 64))
+    assert is_red_above_blue(decode.decode(data[:2] + filling + data[2:], 64))
 
 
 def test_cmyk_jpeg_keeps_its_colours_without_its_metadata() -> None:
     data = encoded(halves().convert("CMYK"), "JPEG", quality=95)
     broken = data[:2] + segment(*JPEG_SEGMENTS["profile without numbers"]) + data[2:]
-    assert is_red_above_blue(pictures.decode(broken, 64), 24)
+    assert is_red_above_blue(decode.decode(broken, 64), 24)
 
 
 @pytest.mark.parametrize("lossless", [False, True])
@@ -142,14 +142,14 @@ def test_metadata_of_a_webp_that_is_longer_than_the_file(lossless: bool) -> None
         data = bytearray(whole)
         at = whole.index(b"EXIF" if option == "exif" else b"ICCP")
         data[at + 4 : at + 8] = struct.pack("<I", 1 << 30)
-        decoded = pictures.decode(bytes(data), 64)
+        decoded = decode.decode(bytes(data), 64)
         assert sorted((decoded.width, decoded.height)) == [400, 640]
         if option == "icc_profile":
             assert is_red_above_blue(decoded)
     cut = whole[:-8]  # the metadata at the end is not all there, the picture is
-    assert sorted(pictures.decode(cut, 64).image.size) == [400, 640]
+    assert sorted(decode.decode(cut, 64).image.size) == [400, 640]
     wrong_size = whole[:4] + struct.pack("<I", 1 << 24) + whole[8:]
-    decoded = pictures.decode(wrong_size, 64)
+    decoded = decode.decode(wrong_size, 64)
     assert (decoded.width, decoded.height) == (640, 400) and is_red_above_blue(decoded)
 
 
@@ -157,13 +157,13 @@ def test_metadata_of_a_webp_that_is_longer_than_the_file(lossless: bool) -> None
 def test_blocks_of_a_gif(block: bytes) -> None:
     data = encoded(halves(), "GIF")
     at = data.index(b",", 13 + 3 * 2)
-    assert is_red_above_blue(pictures.decode(data[:at] + block + data[at:], 64))
+    assert is_red_above_blue(decode.decode(data[:at] + block + data[at:], 64))
 
 
 @pytest.mark.parametrize("value", [0, 9, 255, 65535])
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_an_orientation_that_is_none_turns_nothing(format: str, value: int) -> None:
-    decoded = pictures.decode(encoded(halves(), format, exif=exif(value)), 64)
+    decoded = decode.decode(encoded(halves(), format, exif=exif(value)), 64)
     assert (decoded.width, decoded.height) == (640, 400) and is_red_above_blue(decoded)
 
 

@@ -19,9 +19,9 @@ from PIL import Image
 
 from tests.chromium import PROGRAM, Chromium
 from tests.systems import linux_names
-from zeroshelf import report
-from zeroshelf.report import Facts
-from zeroshelf.results import Row
+from zeroshelf.output import report
+from zeroshelf.output.report import Facts
+from zeroshelf.output.results import Row
 
 EVIL = (
     "</script><script>window.broken=1</script>",

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from tests.systems import linux_names
-from zeroshelf import results
+from zeroshelf.output import results
+from zeroshelf.output.results import Row
 from zeroshelf.records import Decision, Picture, Skipped
-from zeroshelf.results import Row
 
 HOSTILE = '/pics/caf\udce9 \udcff\udcfe,"quoted"\nnew line \U0001f438.jpg'
 

@@ -22,9 +22,9 @@ from tests.reviewing import (
     shelf,
     shown,
 )
-from zeroshelf import runs
+from zeroshelf.actions.tags import xmp
 from zeroshelf.commands.options import KINDS
-from zeroshelf.files import sidecars
+from zeroshelf.runs import registry
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")
 
@@ -75,7 +75,7 @@ def test_each_kind_is_applied_and_undone_from_the_page(
             made = {f"pictures/{name}.xmp": label for name, label in shelves.items()}
             assert after.keys() - before.keys() == made.keys()
             for name, label in made.items():
-                assert sidecars.tags((tmp_path / name).read_bytes()) == {f"zeroshelf/{label}"}
+                assert xmp.tags((tmp_path / name).read_bytes()) == {f"zeroshelf/{label}"}
         else:
             stay = {name for name in shelves if f"pictures/{name}" in after}
             assert stay == (set() if kind == "move" else shelves.keys())
@@ -111,7 +111,7 @@ def test_how_is_chosen_beside_apply_and_kept_with_the_plan(
         assert len(list((tmp_path / "sorted" / "green").iterdir())) == 6  # with the edit
         assert "move to" in chromium.run("document.getElementById('facts').textContent")
         assert chromium.run("fetch('picture/0').then((answer) => answer.status)") == 200
-        assert runs.find(run.id).kind == "move"
+        assert registry.find(run.id).kind == "move"
         carry(chromium, "unapply", "undone")
         assert tree(tmp_path) == before
         chromium.run("document.getElementById('apply').close()")

@@ -21,15 +21,15 @@ pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.reviewing import TOKEN, colour_run, serving
 from tests.waiting import HANG
-from zeroshelf import apply as application
-from zeroshelf import edits, marks, runs
-from zeroshelf.cli import cli
+from zeroshelf.actions import apply, journal, plan_file
+from zeroshelf.commands.cli import cli
 from zeroshelf.commands.review import keep
+from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
-from zeroshelf.files import journal, planfile
-from zeroshelf.review import app, carrying
+from zeroshelf.review import app, jobs
 from zeroshelf.review.session import MODEL, PERSON, Session
 from zeroshelf.run import classify, reopen
+from zeroshelf.runs import edit_log, registry
 
 SECRET = b"no picture: a secret"
 
@@ -201,7 +201,7 @@ def test_several_placements_in_one_request_are_as_many_edits(
     ]
     status, answer = client.edit(*several)
     assert status == 200 and (answer["edits"], answer["version"]) == (3, 1)
-    kept = [(event["pictures"], event["shelf"]) for event in edits.read(session.record)]
+    kept = [(event["pictures"], event["shelf"]) for event in edit_log.read(session.record)]
     three, four = session.paths[3:5]
     assert kept == [([three], "red"), ([four], "red"), ([three], "green")]
     client.edit(do="undo")
@@ -213,7 +213,7 @@ def test_of_several_placements_all_are_kept_or_none(served: tuple[Session, Clien
     several = [{"do": "place", "rows": [3], "shelf": shelf} for shelf in ("red", "nowhere")]
     status, answer = client.edit(*several)
     assert status == 409 and "nowhere" in answer["error"]
-    assert not edits.read(session.record) and not session.edited.placed
+    assert not edit_log.read(session.record) and not session.edited.placed
 
 
 def test_too_much_at_once_is_refused(served: tuple[Session, Client]) -> None:
@@ -261,7 +261,7 @@ def test_a_review_that_ends_while_it_applies_says_so_and_waits(
 ) -> None:
     waited_for = threading.Event()
 
-    class AtWork(carrying.Carrier):
+    class AtWork(jobs.Carrier):
         def __init__(self, session: Session) -> None:
             super().__init__(session)
             self.apply()
@@ -272,12 +272,12 @@ def test_a_review_that_ends_while_it_applies_says_so_and_waits(
 
     def slowly(record: str, tell: Any) -> Any:
         assert waited_for.wait(HANG)
-        return application.apply(record, tell)
+        return apply.apply(record, tell)
 
     run = colour_run(tmp_path)
     monkeypatch.setattr("zeroshelf.commands.review._run", lambda *_: run)
-    monkeypatch.setattr(carrying, "application", SimpleNamespace(apply=slowly))
-    monkeypatch.setattr(carrying, "Carrier", AtWork)
+    monkeypatch.setattr(jobs, "application", SimpleNamespace(apply=slowly))
+    monkeypatch.setattr(jobs, "Carrier", AtWork)
     monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # Ctrl-C at once
     ended = CliRunner().invoke(cli, ["review", "--no-open"])
     assert "Still applying: this ends when that is done." in ended.output
@@ -302,7 +302,7 @@ def test_what_was_begun_in_one_way_goes_on_in_it(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=2)
     (tmp_path / "pictures" / "red-00.png").unlink()
     with Session(run) as session:
-        carrier = carrying.Carrier(session)
+        carrier = jobs.Carrier(session)
         carrier.apply("copy")
         carrier.wait()
         assert carrier.progress.state == "partly"
@@ -310,7 +310,7 @@ def test_what_was_begun_in_one_way_goes_on_in_it(tmp_path: Path) -> None:
             carrier.apply("move")
         carrier.apply("copy")
         carrier.wait()
-        assert runs.find(run.id).kind == "copy"
+        assert registry.find(run.id).kind == "copy"
 
 
 def test_what_a_person_placed_is_never_moved(served: tuple[Session, Client]) -> None:
@@ -335,7 +335,7 @@ def test_a_reopened_run_has_its_edits_and_its_plan(tmp_path: Path) -> None:
     again = reopen(run.id, encoder=run._encoder, store=run._store)
     with Session(again) as session:
         assert np.array(session.names)[session.shelves.columns].tolist() == names
-        planned = planfile.load(str(Path(session.record) / "plan.jsonl"))
+        planned = plan_file.load(str(Path(session.record) / "plan.jsonl"))
     assert [action.label for action in planned.actions] == names
 
 
@@ -373,7 +373,7 @@ def test_kept_marks_can_be_left_out_and_dropped(tmp_path: Path) -> None:
         tmp_path / "pictures", ["red"], encoder=run._encoder, store=run._store
     ).counts == {"red": 4, "other": 8}
     assert followed.correct({blue[0]: "green"}).counts == {"green": 5, "red": 7, "other": 0}
-    marks.save(marks.home(run.labels, run.model), {}, run.model)
+    stored.save(stored.home(run.labels, run.model), {}, run.model)
     assert again().counts == run.counts
 
 
@@ -383,12 +383,12 @@ def test_a_mark_that_is_taken_back_is_not_kept(tmp_path: Path) -> None:
         session.place([0], "red")
         session.place([1], "red")
         keep(session)
-    assert len(marks.kept(run.labels, run.model)) == 2
+    assert len(stored.kept(run.labels, run.model)) == 2
     with Session(reopen(run.id, encoder=run._encoder, store=run._store)) as session:
         session.undo()
         keep(session)
-    assert len(marks.kept(run.labels, run.model)) == 1
-    assert marks.kept(run.labels, run.model)
+    assert len(stored.kept(run.labels, run.model)) == 1
+    assert stored.kept(run.labels, run.model)
 
 
 def test_python_has_the_same(tmp_path: Path) -> None:

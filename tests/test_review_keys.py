@@ -23,7 +23,7 @@ from tests.reviewing import (
     shelf,
     shown,
 )
-from zeroshelf import edits
+from zeroshelf.runs import edit_log
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")
 
@@ -44,10 +44,10 @@ def test_keys_pressed_fast_are_kept_in_their_order_by_one_request(
             "0",
         ]
         assert chromium.run("document.getElementById('saved').textContent") == "Saving …"
-        assert not edits.read(session.record)
+        assert not edit_log.read(session.record)
         let_go(chromium)
         kept(chromium, 21)
-        on_disk = edits.read(session.record)
+        on_disk = edit_log.read(session.record)
         assert [event["shelf"] for event in on_disk] == ["red", "green", "other"] * 7
         assert len({path for event in on_disk for path in event["pictures"]}) == 21
         assert sum(asked.endswith("/edit") for asked in chromium.requests) == 2  # the first at once
@@ -68,7 +68,7 @@ def test_a_key_that_is_refused_takes_no_other_with_it(tmp_path: Path, chromium: 
         session.drop_label("green")
         let_go(chromium)
         kept(chromium, 4)
-        assert [event["shelf"] for event in edits.read(session.record)[1:]] == ["red"] * 3
+        assert [event["shelf"] for event in edit_log.read(session.record)[1:]] == ["red"] * 3
         says = chromium.run("document.getElementById('says').textContent")
         assert says == "there is no shelf 'green' any more"
         agree(chromium, session)
@@ -249,4 +249,4 @@ def test_what_could_not_be_sent_is_said(tmp_path: Path, chromium: Chromium) -> N
     kept(chromium, 0)
     stays = "document.getElementById('saved').textContent.startsWith('The server is gone.')"
     assert chromium.run(stays)
-    assert not edits.read(session.record)
+    assert not edit_log.read(session.record)

@@ -20,9 +20,9 @@ from tests.reviewing import (
     shelf,
     shown,
 )
-from zeroshelf import edits
-from zeroshelf.files import planfile
+from zeroshelf.actions import plan_file
 from zeroshelf.review.session import Session
+from zeroshelf.runs import edit_log as edits
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")
 
@@ -244,7 +244,7 @@ def test_apply_does_what_the_page_showed_and_undo_restores_the_tree(
         chromium.wait("document.body.dataset.state === 'undone'")
         assert tree() == before
         assert session.settle()
-    planned = planfile.load(str(Path(session.record) / "plan.jsonl"))
+    planned = plan_file.load(str(Path(session.record) / "plan.jsonl"))
     assert {a.label for a in planned.actions if a.source.endswith(placed)} == {"red"}
     assert not edits.unsettled(session.record)
 

@@ -40,8 +40,9 @@ def tree(where: Path) -> dict[str, bytes]:
 PROGRAM = ("-m", "zeroshelf")
 SLOW = """
 import os, sys, time
-from zeroshelf import apply, cli
-from zeroshelf.review.carrying import Carrier
+from zeroshelf.actions import apply
+from zeroshelf.commands import cli
+from zeroshelf.review.jobs import Carrier
 apply.BATCH = 1
 stage, staged, wait = apply.transfer.stage, [], Carrier.wait
 

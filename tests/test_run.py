@@ -10,8 +10,8 @@ import pytest
 
 import zeroshelf
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
+from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import UserError
-from zeroshelf.store import Store
 
 
 def classify(folder: Path, labels: list[str], encoder: ColourEncoder) -> zeroshelf.Run:

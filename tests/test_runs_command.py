@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.colours import RED, ColourEncoder, paint
-from zeroshelf import cli, models, runs
-from zeroshelf.files import lock
+from zeroshelf.actions import lock
+from zeroshelf.commands import cli
+from zeroshelf.models import select
 from zeroshelf.review.session import Session
 from zeroshelf.run import reopen
+from zeroshelf.runs import registry
 
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
-    monkeypatch.setattr(models, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(models, "load", lambda *_, **__: encoder)
+    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
 
 
 def command(*words: object) -> int:
@@ -43,13 +45,13 @@ def three(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 
 def listed() -> list[str]:
-    return [run.id for run in runs.all()]
+    return [run.id for run in registry.all()]
 
 
 def aged(id: str, days: int) -> str:
     """Make a run as old as that."""
     old = (datetime.now() - timedelta(days=days)).strftime("%Y%m%d-%H%M%S") + id[15:]
-    os.rename(os.path.join(runs.root(), id), os.path.join(runs.root(), old))
+    os.rename(os.path.join(registry.root(), id), os.path.join(registry.root(), old))
     return old
 
 
@@ -100,7 +102,7 @@ def test_only_old_records_that_undo_does_without_are_removed(
 def test_all_spares_what_can_be_undone(three: dict[str, str], tmp_path: Path) -> None:
     assert command("runs", "prune", "--all", "-y") == 0
     assert listed() == [three["applied"]]
-    left = sorted(path.name for path in Path(runs.root()).iterdir())
+    left = sorted(path.name for path in Path(registry.root()).iterdir())
     assert left == [three["applied"], "locks", "reviews"]
     assert command("undo", "-y") == 0
     assert not (tmp_path / "A").exists()
@@ -150,7 +152,7 @@ def test_nothing_is_removed_while_somebody_works_on_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     prune = ("runs", "prune", "--all", "-y")
-    with lock.hold(os.path.join(runs.root(), "locks"), "other", str(tmp_path / "P" / "deep")):
+    with lock.hold(os.path.join(registry.root(), "locks"), "other", str(tmp_path / "P" / "deep")):
         assert command(*prune) == 2
     assert "another run is at work" in capsys.readouterr().err
     with Session(reopen(three["planned"], encoder=encoder)):
@@ -161,9 +163,9 @@ def test_nothing_is_removed_while_somebody_works_on_it(
 
 
 def test_a_run_that_was_carried_out_meanwhile_stays(three: dict[str, str]) -> None:
-    found = runs.removable(0)
+    found = registry.removable(0)
     assert command("apply", three["planned"], "-y") == 0
-    left = runs.remove(found)
+    left = registry.remove(found)
     assert [run.id for run, _ in left] == [three["planned"]]
     assert listed() == [three["planned"], three["applied"]]
 
@@ -175,14 +177,14 @@ def test_what_an_interrupted_removal_left_goes_with_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as stopped:
-        stopped.setattr(runs.shutil, "rmtree", stop)
+        stopped.setattr(registry.shutil, "rmtree", stop)
         assert command("runs", "prune", "--all", "-y") == 130
     assert listed() == [three["applied"]]  # none is half there
     command("sort", "--help")
-    assert [p for p in os.listdir(runs.root()) if p.startswith(".removed-")]
+    assert [p for p in os.listdir(registry.root()) if p.startswith(".removed-")]
     assert command("undo", "-y") == 0
     assert command("runs", "prune", "--all", "-y") == 0
-    assert not [p for p in os.listdir(runs.root()) if p.startswith(".removed-")]
+    assert not [p for p in os.listdir(registry.root()) if p.startswith(".removed-")]
 
 
 def test_a_record_that_can_not_be_removed_is_named(

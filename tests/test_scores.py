@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS, ColourEncoder
-from zeroshelf import scores as module
-from zeroshelf.labels import parse
+from zeroshelf.decisions import scores
+from zeroshelf.decisions.scores import score
+from zeroshelf.labels import negative_filter
+from zeroshelf.labels.parse import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Embeddings, Picture, Scores, Vectors
-from zeroshelf.scores import score
-from zeroshelf.words import negatives
-from zeroshelf.words.resolve import resolve
 
 
 def embeddings(*colours: tuple[float, float, float, float]) -> Embeddings:
@@ -51,8 +51,8 @@ def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
     found = said(*colours, labels=["red", "!green"])
     texts = ColourEncoder().embed_texts
     labels = parse(["red", "!green"])
-    bank = negatives.kept(labels, resolve(labels, texts), texts).vectors
-    factor, offset = module._normaliser(bank, bank, COLOURS.logit_scale)
+    bank = negative_filter.kept(labels, resolve(labels, texts), texts).vectors
+    factor, offset = scores._normaliser(bank, bank, COLOURS.logit_scale)
     logits = embeddings(*colours).vectors @ (bank.T * factor) - offset
     assert found.common == pytest.approx(logits.mean(axis=1), abs=1e-3)
 
@@ -62,7 +62,7 @@ def test_what_shows_next_to_nothing_must_fit_better_and_is_named() -> None:
     dark = replace(clear, notes={1: "dark picture"})
     texts = ColourEncoder().embed_texts
     was, is_now = (score(one, parse(["red"]), texts) for one in (clear, dark))
-    assert is_now.negative - was.negative == pytest.approx([0, module.FLAWED])
+    assert is_now.negative - was.negative == pytest.approx([0, scores.FLAWED])
     assert is_now.negatives[is_now.nearest[1, 0]] == "dark picture"
     assert is_now.negatives[is_now.nearest[0, 0]] != "dark picture"
     asked_for = [score(one, parse(["red", "dark picture"]), texts) for one in (clear, dark)]
@@ -80,7 +80,7 @@ def test_small_folders(count: int) -> None:
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     colours = [(RED, GREEN, BLUE, GREY)[at % 4] for at in range(23)]
     whole = said(*colours, labels=["red", "blue"])
-    monkeypatch.setattr(module, "BLOCK", 4)
+    monkeypatch.setattr(scores, "BLOCK", 4)
     parts = said(*colours, labels=["red", "blue"])
     assert np.allclose(whole.logits, parts.logits)
     assert np.allclose(whole.negative, parts.negative)
@@ -97,7 +97,7 @@ def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
     bank /= np.linalg.norm(bank, axis=1, keepdims=True)
     near, far = np.eye(8, dtype=np.float32)[:2]
     vectors = np.concatenate((np.stack((near, far)), bank))
-    factor, offset = module._normaliser(vectors, bank, 10.0)
+    factor, offset = scores._normaliser(vectors, bank, 10.0)
     logits = 0.5 * factor[:2] - offset[:2]
     assert logits[1] > logits[0]
 
@@ -117,10 +117,10 @@ def test_what_the_guard_takes_is_made_up_for(monkeypatch: pytest.MonkeyPatch) ->
     """The nearest texts are kept before the guard; where it takes too many, the bank is asked."""
     colours = [(RED, GREEN, BLUE, GREY)[at % 4] for at in range(9)]
     whole = said(*colours, labels=["red", "blue", "!green"])
-    monkeypatch.setattr(module, "NEAR", 5)  # the least that is needed
+    monkeypatch.setattr(scores, "NEAR", 5)  # the least that is needed
     few = said(*colours, labels=["red", "blue", "!green"])
     assert np.allclose(whole.negative, few.negative, atol=1e-5)
     assert np.allclose(whole.logits, few.logits)
-    monkeypatch.setattr(module, "NEAR", 10_000)
+    monkeypatch.setattr(scores, "NEAR", 10_000)
     every = said(*colours, labels=["red", "blue", "!green"])
     assert np.allclose(whole.negative, every.negative, atol=1e-5)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from zeroshelf.screen import Screen
+from zeroshelf.commands.terminal import Screen
 
 PATHS = [
     "/home/someone/a rather long name/of pictures",

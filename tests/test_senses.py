@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.test_guard import texts
-from zeroshelf.labels import parse
+from zeroshelf.labels.parse import parse
+from zeroshelf.labels.prompts import TEMPLATES, asked, label_prompts
+from zeroshelf.labels.senses import described, sense, taken_by
 from zeroshelf.records import Label, LabelSet
-from zeroshelf.words.prompts import TEMPLATES, asked, label_prompts
-from zeroshelf.words.senses import described, sense, taken_by
 
 
 def told(label: Label, labels: LabelSet) -> tuple[Label, tuple[str, ...]]:

@@ -20,19 +20,22 @@ import pytest
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree, xmp
 from tests.test_faults import check_nothing_lost, dies_at, place, staged
-from zeroshelf import apply as application
-from zeroshelf import folder, plan, runs, system
-from zeroshelf.apply import apply
-from zeroshelf.files import journal, mounts, names, planfile, transfer
+from zeroshelf import system
+from zeroshelf.actions import apply as application
+from zeroshelf.actions import journal, names, plan, plan_file, transfer
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.undo import undo
+from zeroshelf.images import scan as folder
 from zeroshelf.records import Action, ActionKind, Outcome, Picture
-from zeroshelf.undo import undo
+from zeroshelf.runs import registry
+from zeroshelf.system import file_names, mounts
 
 __all__ = ["place"]  # a fixture
 KINDS: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
 ACT = """
 import json, sys
-from zeroshelf.apply import apply
-from zeroshelf.undo import undo
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.undo import undo
 outcomes = {"apply": apply, "undo": undo}[sys.argv[1]](sys.argv[2])
 rows = [[o.action.source, o.action.target, o.status, o.reason, o.notes] for o in outcomes]
 print(json.dumps(rows))
@@ -216,8 +219,8 @@ def hashed(root: Path, to: Path, kind: ActionKind, labels: tuple[str, ...] = ("c
         (p, labels[i % len(labels)], transfer.digest(p.path)) for i, p in enumerate(found.pictures)
     ]
     if kind == "tag":
-        return runs.new(plan.tags(placed, found.root))[1]
-    return runs.new(plan.make(placed, found.root, str(to), kind))[1]
+        return registry.new(plan.tags(placed, found.root))[1]
+    return registry.new(plan.make(placed, found.root, str(to), kind))[1]
 
 
 def edit(path: str) -> bytes:
@@ -374,7 +377,7 @@ def test_names_that_the_shelf_refuses(
     assert not [name for name in there if set(name) & set(CHARACTERS)]
     assert len(there) == len(ODD) and not staged(source, to)
     assert [source for source, *_ in outcomes] == [
-        action.source for action in planfile.load(os.path.join(record, "plan.jsonl")).actions
+        action.source for action in plan_file.load(os.path.join(record, "plan.jsonl")).actions
     ]
     at = {source: os.path.basename(target) for source, target, *_ in outcomes}
     for name, beside in [
@@ -395,7 +398,7 @@ def test_names_that_the_shelf_refuses(
     assert said(share("apply", record)) == {"already"}
     if kind != "move":
         again = planned(source, to, kind, ["cat"])  # type: ignore[arg-type]
-        assert not planfile.load(os.path.join(again, "plan.jsonl")).actions
+        assert not plan_file.load(os.path.join(again, "plan.jsonl")).actions
     assert said(share("undo", record)) == {"done"}
     assert tree(source) == start and contents(source) == before
     assert not to.exists()
@@ -452,7 +455,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, to: Path, counted: list[str]) -> N
     def watch(call: Callable[..., Any]) -> Callable[..., Any]:
         def checked(one: Any, other: Any, *args: Any, **options: Any) -> Any:
             name = os.fsdecode(other)
-            if names.inside(name, str(to)) and set(os.path.basename(name)) & set(CHARACTERS):
+            if file_names.inside(name, str(to)) and set(os.path.basename(name)) & set(CHARACTERS):
                 counted.append(name)
                 raise OSError(errno.EINVAL, "Invalid argument", name)
             return call(one, other, *args, **options)
@@ -510,7 +513,7 @@ def test_a_name_that_is_not_to_blame_stays(place: Path, monkeypatch: pytest.Monk
         patch.setattr(system, "_RENAME", refuse)
         outcomes = apply(record)
     assert statuses(outcomes) == {"failed"}
-    made = planfile.load(os.path.join(record, "plan.jsonl")).actions
+    made = plan_file.load(os.path.join(record, "plan.jsonl")).actions
     assert [outcome.action for outcome in outcomes] == list(made)
     assert not staged(source, to) and not contents(to)
     assert statuses(undo(record)) <= {"done", "already"}
@@ -524,17 +527,17 @@ def test_the_plan_knows_what_fat_refuses(
     monkeypatch.setattr(mounts, "kind", lambda folder: type_)
     source, to = odd(tmp_path / "photos"), tmp_path / "to"
     record = planned(source, to, "copy", ["cat"])
-    made = planfile.load(os.path.join(record, "plan.jsonl"))
+    made = plan_file.load(os.path.join(record, "plan.jsonl"))
     for action in made.actions:
         name = os.path.basename(action.target)
         assert (
             not set(name) & set(CHARACTERS)
-            and names.portable(name, names.Rules(names.FAULTS)) == name
+            and file_names.portable(name, file_names.Rules(file_names.FAULTS)) == name
         )
     assert any("file system there refuses theirs" in note for note in made.notes)
     assert statuses(apply(record)) == {"done"}
     again = planned(source, to, "copy", ["cat"])
-    assert not planfile.load(os.path.join(again, "plan.jsonl")).actions
+    assert not plan_file.load(os.path.join(again, "plan.jsonl")).actions
     for kind in ("symlink", "hardlink"):
         with pytest.raises(Exception, match="has no links: use --as copy"):
             planned(source, tmp_path / "new", kind)  # type: ignore[arg-type]
@@ -562,7 +565,7 @@ def test_long_names_with_companions(tmp_path: Path, kind: ActionKind, stem: str)
             assert all(os.path.basename(path).startswith(new + ".") for path in along)
         assert len(os.listdir(to / "cat")) == len(outcomes)
     if kind != "move":
-        assert not planfile.load(
+        assert not plan_file.load(
             os.path.join(planned(source, to, kind, ["cat"]), "plan.jsonl")
         ).actions
     assert statuses(undo(record)) == {"done"}
@@ -575,16 +578,16 @@ def test_a_companion_whose_name_does_not_follow_never_hangs(
     monkeypatch.setattr(names.companions, "renamed", lambda companion, old, new: companion)
     taken = {"a.jpg", "a.txt", "a (2).txt"}
     found = names.free_for_unit(
-        ["a.jpg", "a.txt"], "a.jpg", lambda name: name not in taken, names.Rules()
+        ["a.jpg", "a.txt"], "a.jpg", lambda name: name not in taken, file_names.Rules()
     )
     assert found == (2, ["a (2).jpg", "a (3).txt"])
 
 
 def test_a_very_long_suffix_never_hangs() -> None:
     name = "a." + "x" * 253
-    tried = [n for (_, n), _ in zip(names.numbered(name), range(4), strict=False)]
+    tried = [n for (_, n), _ in zip(file_names.numbered(name), range(4), strict=False)]
     assert len(set(tried)) == 4 and tried[0] == name
-    assert all(len(n) <= 255 and names.is_numbered(n, name) for n in tried)
+    assert all(len(n) <= 255 and file_names.is_numbered(n, name) for n in tried)
 
 
 def test_a_picture_alone_is_refused_for_its_long_name(library: Path, tmp_path: Path) -> None:
@@ -655,7 +658,7 @@ def test_hard_links_out_of_a_mounted_folder_inside(
     odd(elsewhere, ["b.jpg", "b.xmp"])
     bound(elsewhere, source / "mounted")
     record = planned(source, to, "hardlink", ["cat", "dog"])
-    made = planfile.load(os.path.join(record, "plan.jsonl"))
+    made = plan_file.load(os.path.join(record, "plan.jsonl"))
     assert any("1 lies on another file system than its shelf" in note for note in made.notes)
     outcomes = {os.path.basename(o.action.source): o for o in apply(record)}
     assert {name: o.status for name, o in outcomes.items()} == {

@@ -9,9 +9,9 @@ import weakref
 import pytest
 from PIL import Image
 
-from zeroshelf import sheet
-from zeroshelf.results import Row
-from zeroshelf.sheet import CELL, GAP, HEADING, MARGIN, PAPER, Group
+from zeroshelf.output import contact_sheet
+from zeroshelf.output.contact_sheet import CELL, GAP, HEADING, MARGIN, PAPER, Group
+from zeroshelf.output.results import Row
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (30, 60, 200)}
 
@@ -40,7 +40,7 @@ def near(colour, other):
 def test_groups_are_the_labels_in_order_and_the_best_pictures_first():
     rows = [row("frog", i / 10, f"f{i}") for i in range(10)]
     rows += [row("other", 0.9, "o"), Row("/broken", None, None, None, None, None, "no picture")]
-    cat, frog, other = sheet.groups(rows, ["cat", "frog"], most=3)
+    cat, frog, other = contact_sheet.groups(rows, ["cat", "frog"], most=3)
     assert cat == Group("cat", 0, ())
     assert frog == Group("frog", 10, (("f9", 0.9), ("f8", 0.8), ("f7", 0.7)))
     assert other == Group("other", 1, (("o", 0.9),))
@@ -62,7 +62,7 @@ def test_groups_keep_no_more_rows_than_they_show():
             yield row("cat", 0.5, digest)
             del digest
 
-    (cat, _) = sheet.groups(many(), ["cat"])
+    (cat, _) = contact_sheet.groups(many(), ["cat"])
     assert (cat.count, len(cat.pictures)) == (20_000, 8)
     assert [digest for digest, _ in cat.pictures] == [str(i) for i in range(8)]  # ties: the first
     assert most < 8 + 5
@@ -73,7 +73,7 @@ def test_each_picture_lies_under_its_label():
         Group("cat", 2, (("red", 0.9), ("green", 0.5))),
         Group("other", 1, (("blue", 0.8),)),
     ]
-    drawn = sheet.draw(groups, thumbnails)
+    drawn = contact_sheet.draw(groups, thumbnails)
     middle = MARGIN - 12 + HEADING + CELL // 2
     for column, name in enumerate(("red", "green", "blue")):  # both groups fit one line
         x = MARGIN + column * (CELL + GAP) + CELL // 2
@@ -81,8 +81,10 @@ def test_each_picture_lies_under_its_label():
 
 
 def test_groups_that_do_not_fit_beside_each_other_go_below():
-    one = sheet.draw([Group("cat", 5, (("red", 0.9),) * 5)], thumbnails)
-    two = sheet.draw([Group(name, 5, (("red", 0.9),) * 5) for name in ("a", "b")], thumbnails)
+    one = contact_sheet.draw([Group("cat", 5, (("red", 0.9),) * 5)], thumbnails)
+    two = contact_sheet.draw(
+        [Group(name, 5, (("red", 0.9),) * 5) for name in ("a", "b")], thumbnails
+    )
     assert two.height > one.height
     assert two.width == one.width
 
@@ -106,7 +108,7 @@ def test_groups_that_do_not_fit_beside_each_other_go_below():
 )
 def test_any_label_can_be_drawn(label):
     groups = [Group(label, 1, (("red", 0.9),)), Group("other", 0, ())]
-    drawn = sheet.draw(groups, thumbnails)
+    drawn = contact_sheet.draw(groups, thumbnails)
     heading = drawn.crop((MARGIN, MARGIN - 8, drawn.width - MARGIN, MARGIN + HEADING - 16))
     assert len(heading.getcolors(100_000)) > 1  # something is written there
     margin = drawn.crop((drawn.width - MARGIN + 2, 0, drawn.width, drawn.height))
@@ -116,7 +118,7 @@ def test_any_label_can_be_drawn(label):
 
 
 def test_a_missing_thumbnail_leaves_an_empty_frame():
-    drawn = sheet.draw([Group("cat", 1, (("gone", 0.9),))], thumbnails)
+    drawn = contact_sheet.draw([Group("cat", 1, (("gone", 0.9),))], thumbnails)
     frame = drawn.getpixel((MARGIN + CELL // 2, MARGIN - 12 + HEADING + CELL // 2))
     assert near(frame, (0xEC, 0xE9, 0xE1))
 
@@ -134,7 +136,7 @@ def test_each_thumbnail_is_asked_for_decoded_and_drawn_once(tmp_path, monkeypatc
 
     groups = [Group(str(i), 100, (("red", 0.5),) * 10) for i in range(6)]
     path = str(tmp_path / "sheet.png")
-    sheet.write([*groups, Group("none", 0, ())], noting, path)
+    contact_sheet.write([*groups, Group("none", 0, ())], noting, path)
     assert asked == [10] * 6  # a call for each label, and none for one without pictures
     assert len(opened) == 60
     assert not looked  # for fonts: Pillow's own has these letters
@@ -146,10 +148,10 @@ def test_of_many_labels_those_with_the_most_pictures_are_shown():
     """1,000 labels with eight pictures each would be an image of 800 MB."""
     groups = [Group(f"label {i}", i % 7 * i, (("red", 0.5),) * (i % 7 and 8)) for i in range(400)]
     asked = []
-    drawn = sheet.draw(groups, lambda digests: asked.append(1) or thumbnails(digests))
-    assert len(asked) == sheet.MOST
-    assert drawn.height < (sheet.MOST + 1) * (HEADING + CELL + 60)
-    shown, line = sheet._shown(groups)
+    drawn = contact_sheet.draw(groups, lambda digests: asked.append(1) or thumbnails(digests))
+    assert len(asked) == contact_sheet.MOST
+    assert drawn.height < (contact_sheet.MOST + 1) * (HEADING + CELL + 60)
+    shown, line = contact_sheet._shown(groups)
     assert [group.label for group in shown] == sorted(
         (group.label for group in shown), key=lambda label: int(label.split()[1])
     )
@@ -159,9 +161,9 @@ def test_of_many_labels_those_with_the_most_pictures_are_shown():
     assert line == (
         f"not shown: 300 more labels, pictures with them: {sum(one.count for one in left):,}"
     )
-    html = sheet.html(groups, thumbnails)
-    assert html.count("<bdi>") == sheet.MOST and line in html
-    sheet.draw([Group(str(i), 0, ()) for i in range(400)], thumbnails)  # and none has any
+    html = contact_sheet.html(groups, thumbnails)
+    assert html.count("<bdi>") == contact_sheet.MOST and line in html
+    contact_sheet.draw([Group(str(i), 0, ()) for i in range(400)], thumbnails)  # and none has any
 
 
 @pytest.mark.parametrize(
@@ -169,12 +171,12 @@ def test_of_many_labels_those_with_the_most_pictures_are_shown():
     [(0, "0 %"), (0.004, "< 1 %"), (0.5, "50 %"), (0.996, "> 99 %"), (1, "100 %")],
 )
 def test_percent_never_rounds_to_a_certainty(probability, text):
-    assert sheet.percent(probability) == text
+    assert contact_sheet.percent(probability) == text
 
 
 def test_html_is_whole_in_itself_and_small():
     groups = [Group("cat", 8, (("red", 0.9),) * 8), Group("other", 0, ())]
-    html = sheet.html(groups, thumbnails)
+    html = contact_sheet.html(groups, thumbnails)
     pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
     assert len(pictures) == 8
     assert Image.open(io.BytesIO(base64.b64decode(pictures[0]))).format == "JPEG"
@@ -183,7 +185,7 @@ def test_html_is_whole_in_itself_and_small():
 
 
 def test_html_makes_text_of_a_hostile_label():
-    html = sheet.html([Group('<script>alert(1)</script>"&', 0, ())], thumbnails)
+    html = contact_sheet.html([Group('<script>alert(1)</script>"&', 0, ())], thumbnails)
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&amp;" in html
-    sheet.html([Group("\udcff", 0, ())], thumbnails).encode("utf-8")
+    contact_sheet.html([Group("\udcff", 0, ())], thumbnails).encode("utf-8")

@@ -19,15 +19,17 @@ from tests.colours import ColourEncoder
 from tests.making import JPEG, photos, planned, put, statuses, tree, xmp
 from tests.reviewing import colour_run
 from tests.systems import posix
-from zeroshelf import classify, folder, reopen
-from zeroshelf.apply import apply
+from zeroshelf import classify, reopen
+from zeroshelf.actions import plan_file
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.tags import xmp as sidecars
+from zeroshelf.actions.tags.xmp import Keywords
+from zeroshelf.actions.undo import undo
 from zeroshelf.errors import Unreadable
-from zeroshelf.files import planfile, sidecars
-from zeroshelf.files.sidecars import Keywords
+from zeroshelf.images import scan
 from zeroshelf.records import Picture
-from zeroshelf.review.carrying import Carrier
+from zeroshelf.review.jobs import Carrier
 from zeroshelf.review.session import Session
-from zeroshelf.undo import undo
 
 
 def read_back(*paths: Path) -> list[dict[str, object]]:
@@ -181,7 +183,7 @@ def test_tagging_is_undone_to_the_byte(tmp_path: Path) -> None:
     source = photos(tmp_path / "photos", 12)
     start = tree(source)
     record = planned(source, source, "tag", ["cat", "animals/dog", "other"])
-    made = planfile.load(os.path.join(record, "plan.jsonl"))
+    made = plan_file.load(os.path.join(record, "plan.jsonl"))
     assert len(made.actions) == 8
     assert statuses(apply(record)) == {"done"}
     assert statuses(apply(record)) == {"already"}
@@ -190,7 +192,7 @@ def test_tagging_is_undone_to_the_byte(tmp_path: Path) -> None:
         p for p in start if start[p].content is None
     }
     record_again = planned(source, source, "tag", ["cat", "animals/dog", "other"])
-    again = planfile.load(os.path.join(record_again, "plan.jsonl"))
+    again = plan_file.load(os.path.join(record_again, "plan.jsonl"))
     assert not again.actions
     assert "8 have their tag already" in again.notes[0]
     if shutil.which("exiftool"):
@@ -229,7 +231,7 @@ def test_untagging_takes_what_was_added_and_is_undone_to_the_byte(tmp_path: Path
             assert b"Rating" in node.content and node.mode == start[path].mode
         elif node.content is not None:
             assert node == start[path], "a picture was touched"
-    again = planfile.load(os.path.join(planned(source, source, "untag"), "plan.jsonl"))
+    again = plan_file.load(os.path.join(planned(source, source, "untag"), "plan.jsonl"))
     assert not again.actions
     assert statuses(undo(record)) == {"done"}
     assert tree(source) == tagged
@@ -289,7 +291,7 @@ def test_undo_leaves_a_sidecar_that_was_edited_since(tmp_path: Path) -> None:
     (outcome,) = undo(record)
     assert (outcome.status, outcome.reason) == ("refused", "the sidecar has changed since")
     assert (tmp_path / "a.jpg.xmp").read_bytes() == edited
-    assert folder.scan(str(tmp_path)).pictures[0].companions == (str(tmp_path / "a.jpg.xmp"),)
+    assert scan.scan(str(tmp_path)).pictures[0].companions == (str(tmp_path / "a.jpg.xmp"),)
 
 
 HIERARCHIES = {

@@ -11,13 +11,14 @@ import pytest
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.making import statuses, tree, xmp
 from tests.test_shares import refusing
-from zeroshelf import runs
-from zeroshelf.apply import apply
-from zeroshelf.files import earlier, planfile, sidecars, transfer
+from zeroshelf.actions import earlier_runs, plan_file, transfer
+from zeroshelf.actions.apply import apply
+from zeroshelf.actions.tags.xmp import add, tags
+from zeroshelf.actions.undo import undo
+from zeroshelf.embeddings.cache import Store
 from zeroshelf.records import OTHER, ActionKind, Plan
 from zeroshelf.run import Run, classify
-from zeroshelf.store import Store
-from zeroshelf.undo import undo
+from zeroshelf.runs import registry
 
 LABELS = ["red", "green"]
 KINDS: tuple[ActionKind, ...] = ("copy", "symlink", "relative-symlink", "hardlink")
@@ -190,7 +191,7 @@ def test_killed_in_between_it_is_finished_or_undone(
         if len(calls) > killed // 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(earlier.os, "unlink", dies)
+    monkeypatch.setattr(earlier_runs.os, "unlink", dies)
     with pytest.raises(KeyboardInterrupt):
         apply(corrected.record)
     monkeypatch.undo()
@@ -209,7 +210,7 @@ def test_a_tag_is_replaced_in_one_step(folder: Path, tmp_path: Path) -> None:
     after_first = contents_of(tree(folder))
     corrected = run.correct({"red-0.png": "green", "red-1.png": OTHER})
     second = carried_out(corrected, None, "tag")
-    assert sidecars.tags((folder / "red-0.png.xmp").read_bytes()) == {"zeroshelf/green"}
+    assert tags((folder / "red-0.png.xmp").read_bytes()) == {"zeroshelf/green"}
     assert not (folder / "red-1.png.xmp").exists(), "nothing but the tag was in it"
     assert statuses(undo(second)) <= {"done"}
     assert contents_of(tree(folder)) == after_first
@@ -219,11 +220,11 @@ def test_a_tag_is_replaced_in_one_step(folder: Path, tmp_path: Path) -> None:
 
 def test_a_tag_of_the_user_under_the_same_prefix_stays(folder: Path) -> None:
     path = folder / "red-0.png.xmp"
-    path.write_bytes(sidecars.add(path.read_bytes(), "zeroshelf/mine"))
+    path.write_bytes(add(path.read_bytes(), "zeroshelf/mine"))
     run = answers(folder)
     carried_out(run, None, "tag")
     carried_out(run.correct({"red-0.png": "green"}), None, "tag")
-    assert sidecars.tags(path.read_bytes()) == {"zeroshelf/green", "zeroshelf/mine"}
+    assert tags(path.read_bytes()) == {"zeroshelf/green", "zeroshelf/mine"}
 
 
 def test_a_plan_with_removals_is_read_as_it_was_written(folder: Path, tmp_path: Path) -> None:
@@ -231,9 +232,9 @@ def test_a_plan_with_removals_is_read_as_it_was_written(folder: Path, tmp_path: 
     carried_out(run, to)
     planned = run.correct({"red-1.png": "green"}).plan(to)
     path = str(tmp_path / "plan.jsonl")
-    planfile.save(planned, path)
-    assert planfile.load(path) == planned
-    assert isinstance(planned, Plan) and len(list(runs.all())) == 1
+    plan_file.save(planned, path)
+    assert plan_file.load(path) == planned
+    assert isinstance(planned, Plan) and len(list(registry.all())) == 1
 
 
 def test_nothing_is_removed_where_the_new_copy_fails(

@@ -14,8 +14,8 @@ import pytest
 
 from tests.systems import posix
 from tests.waiting import until
+from zeroshelf.embeddings.cache import Embedded, Store
 from zeroshelf.records import Picture
-from zeroshelf.store import Embedded, Store
 
 MODEL = "model-digest"
 

@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.colours import RED, ColourEncoder, paint
-from zeroshelf import cli, models, runs, streams
-from zeroshelf.screen import Screen
+from zeroshelf.commands import cli
+from zeroshelf.commands.terminal import Screen
+from zeroshelf.models import select
+from zeroshelf.runs import registry
+from zeroshelf.system import streams
 
 LABEL = "blue \u2615"
 NAME = "\u65e5\u672c \u00e9.png"
@@ -52,8 +55,8 @@ def closed() -> io.TextIOWrapper:
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
-    monkeypatch.setattr(models, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(models, "load", lambda *_, **__: encoder)
+    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
 
 
 def sort(to: Path, *words: str) -> int:
@@ -64,7 +67,7 @@ def sort(to: Path, *words: str) -> int:
 
 def check_sorted(to: Path) -> None:
     assert [path.name for path in (to / "red").iterdir()] == [NAME]
-    assert runs.find(None).state == "applied"
+    assert registry.find(None).state == "applied"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -124,7 +127,7 @@ def test_a_run_goes_on_where_nobody_hears_it(
         assert "a bug" not in said.err and "Traceback" not in said.err
     monkeypatch.setattr(sys, broken, stream())
     assert cli.main(["undo", "--yes"]) in {0, code}  # its one line may still find room
-    assert runs.find(None).state == "undone"
+    assert registry.find(None).state == "undone"
 
 
 def test_a_mistake_stays_a_mistake_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +160,7 @@ def test_closed_descriptors_are_no_place_for_files(redirect: str, tmp_path: Path
     if "full" in redirect and not os.path.exists("/dev/full"):
         pytest.skip("this system has no full device")
     probe = (
-        "import os, sys; from zeroshelf import cli, streams\n"
+        "import os, sys; from zeroshelf.commands import cli; from zeroshelf.system import streams\n"
         "with streams.guarded():\n"
         f"    file = open({str(tmp_path / 'file')!r}, 'w'); low = file.fileno() < 3\n"
         "    file.close()\n"

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from tests.colours import COLOURS
-from zeroshelf import duplicates
-from zeroshelf.labels import write
+from zeroshelf.images import near_duplicates
+from zeroshelf.labels.parse import write
+from zeroshelf.labels.suggest import label_set, suggest
 from zeroshelf.records import Embeddings, Picture, Vectors
-from zeroshelf.suggest import label_set, suggest
 
 AXES = {"dog": 0, "bridge": 1, "pizza": 2}
 
@@ -74,13 +74,13 @@ def test_a_copy_in_another_size_is_a_near_duplicate_and_a_stranger_is_not() -> N
     pictures = folder(0, 0, 0, 1, noise=0.0)
     known = dict(zip(pictures.digests, drawn, strict=True))
     # 0 and 1 are one picture; 2 shares their vector only, and 3 shares 2's thumbnail only
-    assert duplicates.groups(pictures, lambda digests: known) == ((0, 1),)
+    assert near_duplicates.groups(pictures, lambda digests: known) == ((0, 1),)
 
 
 def test_a_file_that_is_there_twice() -> None:
     one = folder(0, 1, 0, noise=0.0)
     twice = Embeddings(one.pictures, (b"a", b"b", b"a"), one.vectors, (), COLOURS)
-    assert duplicates.groups(twice, lambda digests: {}) == ((0, 2),)
+    assert near_duplicates.groups(twice, lambda digests: {}) == ((0, 2),)
 
 
 def test_a_chain_of_small_steps_is_no_group() -> None:
@@ -89,5 +89,5 @@ def test_a_chain_of_small_steps_is_no_group() -> None:
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(12))
     chain = Embeddings(pictures, tuple(bytes([at]) for at in range(12)), vectors, (), COLOURS)
     known = dict.fromkeys(chain.digests, thumbnail(1))
-    for group in duplicates.groups(chain, lambda digests: known):
-        assert vectors[group[0]] @ vectors[group[-1]] >= duplicates.COPY[0]
+    for group in near_duplicates.groups(chain, lambda digests: known):
+        assert vectors[group[0]] @ vectors[group[-1]] >= near_duplicates.COPY[0]

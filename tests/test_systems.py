@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 import zeroshelf
-from zeroshelf import demo
+from zeroshelf.images import demo
 
 JOB = """
 import sys, warnings
 warnings.simplefilter("error")
 {lacks}
 import zeroshelf
-from zeroshelf.cli import main
+from zeroshelf.commands.cli import main
 
 counts = zeroshelf.classify("P", ["cat", "boat"]).counts
 assert counts["cat"] > 1 and counts["other"] > 1, counts

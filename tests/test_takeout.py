@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zeroshelf.files.takeout import matches, original_of
+from zeroshelf.images.google_takeout import matches, original_of
 
 LONG = "a name that is longer than what google has room"  # 47 characters, as of a picture
 CUT = LONG[:46]  # as of its JSON

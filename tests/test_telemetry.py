@@ -167,7 +167,7 @@ def test_bringing_a_model_asks_the_hub_alone_and_leaves_nothing_elsewhere(tmp_pa
 def test_children_inherit_the_switches() -> None:
     code = (
         "import subprocess, sys, zeroshelf\n"
-        "from zeroshelf.telemetry import SWITCHES\n"
+        "from zeroshelf.system.telemetry import SWITCHES\n"
         "child = f'import os; print(*[os.environ[name] for name in {SWITCHES}])'\n"
         "subprocess.run([sys.executable, '-c', child], check=True)"
     )
@@ -183,7 +183,7 @@ def test_who_imports_onnxruntime_first_is_told_and_later_events_are_off() -> Non
         "import onnxruntime, warnings\n"
         "off = []\n"
         "onnxruntime.disable_telemetry_events = lambda: off.append(1)\n"
-        "from zeroshelf import telemetry\n"
+        "from zeroshelf.system import telemetry\n"
         "with warnings.catch_warnings(record=True) as told:\n"
         "    warnings.simplefilter('always')\n"
         "    telemetry.onnxruntime(); telemetry.onnxruntime()\n"

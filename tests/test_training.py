@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 import zeroshelf
-from zeroshelf import pictures, preprocess, telemetry
+from zeroshelf.images import decode, preprocess
 from zeroshelf.records import Preprocessing
+from zeroshelf.system import telemetry
 
 torch = pytest.importorskip("torch", reason="torch isn't installed: the recipe is not tested")
 pytest.importorskip("onnx", reason="onnx isn't installed: the recipe is not tested")
@@ -47,7 +48,7 @@ def test_the_package_makes_the_same_pixels(size: tuple[int, int], tmp_path: Path
         mean=(pixels.MEAN,) * 3,
         std=(pixels.STD,) * 3,
     )
-    theirs = preprocess.to_pixels(pictures.decode(file.read_bytes(), pixels.SIZE), settings)
+    theirs = preprocess.to_pixels(decode.decode(file.read_bytes(), pixels.SIZE), settings)
     ours = pixels.to_array(pixels.square(pixels.load(file)))
     assert np.abs(ours - theirs).max() < 1e-3
     session = ort.InferenceSession(STARTER, providers=["CPUExecutionProvider"])

@@ -14,12 +14,16 @@ from typing import Any
 import pytest
 
 from tests.making import put
-from zeroshelf import edits, folder, plan, results, system
-from zeroshelf.cli import main
+from zeroshelf import system
+from zeroshelf.actions import names, plan, plan_file, transfer
+from zeroshelf.commands.cli import main
 from zeroshelf.errors import UserError
-from zeroshelf.files import names, planfile, transfer
+from zeroshelf.images import scan
+from zeroshelf.output import results
 from zeroshelf.records import Action, Plan
 from zeroshelf.review import session
+from zeroshelf.runs import edit_log
+from zeroshelf.system import file_names
 
 
 class Windows(ModuleType):
@@ -35,7 +39,7 @@ class Windows(ModuleType):
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Windows("os")
-    for module in (edits, folder, names, plan, planfile, session, system, transfer):
+    for module in (edit_log, scan, names, plan, plan_file, session, system, transfer):
         if hasattr(module, "os"):
             monkeypatch.setattr(module, "os", fake)
     monkeypatch.setattr(system, "WINDOWS", True)
@@ -48,7 +52,7 @@ def test_a_label_with_a_slash_makes_nested_folders_and_no_label_leads_elsewhere(
         shelf = names.shelf(label)
         assert "\\" not in shelf and ":" not in shelf and shelf.lower() != "nul"
         there = ntpath.normpath(ntpath.join("D:\\Sorted", shelf))
-        assert names.inside(there, "D:\\Sorted")
+        assert file_names.inside(there, "D:\\Sorted")
         assert plan._as_on_disk(shelf, "D:\\Sorted") == there
 
 
@@ -66,7 +70,7 @@ def test_a_label_with_a_slash_makes_nested_folders_and_no_label_leads_elsewhere(
     ],
 )
 def test_what_lies_in_a_folder(path: str, base: str, inside: bool) -> None:
-    assert names.inside(path, base) is inside
+    assert file_names.inside(path, base) is inside
 
 
 def planned(*actions: Action) -> Plan:
@@ -78,14 +82,14 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     made = planned(
         Action("copy", "C:\\Photos\\deep\\a.jpg", "D:\\Sorted\\cat\\a.jpg", "cat", 1, 2, b"x" * 32)
     )
-    planfile.save(made, str(tmp_path / "plan.jsonl"))
-    assert planfile.load(str(tmp_path / "plan.jsonl")) == made
+    plan_file.save(made, str(tmp_path / "plan.jsonl"))
+    assert plan_file.load(str(tmp_path / "plan.jsonl")) == made
 
 
 @pytest.mark.usefixtures("windows")
 @pytest.mark.parametrize("written", ["cat/b.jpg", "cat\\b.jpg", "x\\..\\cat\\b.jpg"])
 def test_a_plan_may_be_edited_with_either_slash(tmp_path: Path, written: str) -> None:
-    assert planfile._below("D:\\Sorted", written) == "D:\\Sorted\\cat\\b.jpg"
+    assert plan_file._below("D:\\Sorted", written) == "D:\\Sorted\\cat\\b.jpg"
 
 
 @pytest.mark.usefixtures("windows")
@@ -96,7 +100,7 @@ def test_a_plan_may_be_edited_with_either_slash(tmp_path: Path, written: str) ->
 )  # fmt: skip
 def test_no_line_of_a_plan_leads_out_of_its_folder(written: str) -> None:
     with pytest.raises(UserError, match=r"leads out|is no path"):
-        planfile._below("D:\\Sorted", written)
+        plan_file._below("D:\\Sorted", written)
 
 
 @pytest.mark.usefixtures("windows")
@@ -139,15 +143,15 @@ def test_paths_in_the_edit_log_and_on_the_page_have_one_slash_on_every_system() 
     ],
 )
 def test_patterns_of_what_is_left_out(pattern: str, path: str, found: bool) -> None:
-    assert folder._Excluder([pattern])(path) is found
+    assert scan._Excluder([pattern])(path) is found
 
 
 def test_elsewhere_a_backslash_is_part_of_a_name() -> None:
     if os.sep == "\\":
         pytest.skip("this is Windows")
     assert system.slashed("a\\b.jpg") == "a\\b.jpg"
-    assert planfile._below("/s", "a\\b:c.jpg") == "/s/a\\b:c.jpg"
-    assert folder._Excluder(["a\\b"])("a/b") is False
+    assert plan_file._below("/s", "a\\b:c.jpg") == "/s/a\\b:c.jpg"
+    assert scan._Excluder(["a\\b"])("a/b") is False
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from training.backbone import Trunk
 from training.graph import write_graph
 from training.index import Picture
 from training.pixels import SIZE, load, to_array, view_of
-from zeroshelf.telemetry import onnxruntime
+from zeroshelf.system.telemetry import onnxruntime
 
 BATCH = 32
 

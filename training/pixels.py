@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 
-from zeroshelf.preprocess import crop_box
+from zeroshelf.images.preprocess import crop_box
 from zeroshelf.records import Preprocessing
 
 SIZE = 260  # the side at which EfficientNet-lite2 was trained

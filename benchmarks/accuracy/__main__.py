@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.accuracy import calibrate, episodes, rules, sets
 from benchmarks.accuracy.episodes import Episode
-from zeroshelf import decisions
-from zeroshelf.models import calibration
+from zeroshelf.decisions import calibrate as calibration
+from zeroshelf.decisions import decide
 
 SEED = 7  # not calibrate's
 KEPT = 0.95
@@ -126,12 +126,12 @@ def honesty(seen: list[rules.Seen]) -> list[str]:
     """Expected calibration error (15 bins) of the answers, and how often each word is right."""
     probability, right, words = [], [], []
     for one in seen:
-        decided = decisions.decide(one.scores)
+        decided = decide.decide(one.scores)
         truth = np.where(one.episode.truth < 0, len(one.episode.labels), one.episode.truth)
         given = decided.probabilities[np.arange(len(truth)), decided.chosen]
         probability.append(given)
         right.append(decided.chosen == truth)
-        words += [decisions.confidence(float(p)) for p in given]
+        words += [decide.confidence(float(p)) for p in given]
     p, r, w = np.concatenate(probability), np.concatenate(right), np.array(words)
     edges = np.minimum((p * 15).astype(int), 14)
     ece = sum(

@@ -14,9 +14,9 @@ import numpy as np
 
 from benchmarks.accuracy import episodes, rules, sets
 from benchmarks.accuracy.__main__ import SEED
-from zeroshelf import models
-from zeroshelf.decisions import fit
-from zeroshelf.models import agreement, calibration
+from zeroshelf.decisions import calibrate, calibration_transfer
+from zeroshelf.decisions.decide import fit
+from zeroshelf.models import select
 from zeroshelf.records import Embeddings, OpenSet
 
 
@@ -27,7 +27,7 @@ def some(pool: sets.Pool, rows: np.ndarray) -> Embeddings:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--model", default=models.MULTILINGUAL, help="a model's id or folder")
+    parser.add_argument("--model", default=select.MULTILINGUAL, help="a model's id or folder")
     parser.add_argument("--episodes", type=int, default=150)
     given = parser.parse_args()
     pool, known = sets.load(given.model), sets.load("starter")
@@ -35,8 +35,8 @@ def main() -> None:
     tried = {"generic": OpenSet(), "the model's own": pool.model.open_set}
     for name in ("all sets", *map(str, np.unique(pool.sets))):
         rows = np.flatnonzero((pool.sets == name) | (name == "all sets"))
-        rows = rng.choice(rows, min(agreement.MOST, len(rows)), replace=False)
-        tried[f"agreement on {len(rows)} of {name}"] = agreement.agree(
+        rows = rng.choice(rows, min(calibration_transfer.MOST, len(rows)), replace=False)
+        tried[f"agreement on {len(rows)} of {name}"] = calibration_transfer.agree(
             some(pool, rows), pool.texts, some(known, rows), known.texts
         )
     drawn = episodes.draw(pool, given.episodes, SEED)
@@ -45,11 +45,11 @@ def main() -> None:
     for name, constants in tried.items():
         harmonic, kept = [], []
         for episode, said in zip(drawn, scores, strict=True):
-            d, logits = fit(calibration.with_constants(said, constants))
-            folder = calibration.Folder(d, logits, episode.truth, constants.typical or 0.0)
+            d, logits = fit(calibrate.with_constants(said, constants))
+            folder = calibrate.Folder(d, logits, episode.truth, constants.typical or 0.0)
             if folder.garbage.any():
-                outcome = calibration.outcome(folder, constants.delta)
-                harmonic.append(calibration.harmonic(*outcome))
+                outcome = calibrate.outcome(folder, constants.delta)
+                harmonic.append(calibrate.harmonic(*outcome))
             else:
                 kept.append((d >= constants.delta).mean())
         print(

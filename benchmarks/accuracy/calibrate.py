@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import episodes, rules, sets
-from zeroshelf import models
-from zeroshelf.models import calibration
+from zeroshelf.decisions import calibrate
+from zeroshelf.models import select
 from zeroshelf.records import OpenSet, Scores
 
 EPISODES, SEED = 300, 20
@@ -34,7 +34,7 @@ def constants(
 ) -> OpenSet:
     """Those of all episodes but the ones of a set."""
     rest = [(scores, one.truth) for one, scores in made if one.set != without]
-    return calibration.calibrate(calibration.folders(rest), source)
+    return calibrate.calibrate(calibrate.folders(rest), source)
 
 
 def source(pool: sets.Pool, count: int) -> str:
@@ -55,12 +55,12 @@ def main() -> None:
     for name in sorted({one.set for one, _ in made}):
         found = constants(made, without=name)
         mine = [
-            calibration.folder(scores, one.truth, found.typical or 0.0)
+            calibrate.folder(scores, one.truth, found.typical or 0.0)
             for one, scores in made
             if one.set == name
         ]
-        pairs = [calibration.outcome(folder, found.delta) for folder in mine]
-        mixed = [calibration.harmonic(*pair) for pair in pairs if pair[1] == pair[1]]
+        pairs = [calibrate.outcome(folder, found.delta) for folder in mine]
+        mixed = [calibrate.harmonic(*pair) for pair in pairs if pair[1] == pair[1]]
         kept = [float((f.d >= found.delta).mean()) for f in mine if not f.garbage.any()]
         print(
             f"without {name:12s} delta {found.delta:6.2f} t_open {found.t_open:.2f} "
@@ -72,7 +72,7 @@ def main() -> None:
     if given.out:
         given.out.write_text(json.dumps(asdict(found), indent=1) + "\n")
     else:
-        path = models.find(given.model).folder / "config.json"
+        path = select.find(given.model).folder / "config.json"
         config = json.loads(path.read_text())
         path.write_text(json.dumps(config | {"open_set": asdict(found)}, indent=2) + "\n")
     print(f"{time.perf_counter() - started:.0f} s")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.accuracy.sets import Pool
-from zeroshelf.words.wordnet import wordnet
+from zeroshelf.labels.wordnet import wordnet
 
 SHARES = (0.0, 0.1, 0.3, 0.7, 0.95)
 KINDS = ("near", "far", "junk")

@@ -12,18 +12,17 @@ import argparse
 
 import numpy as np
 
-from zeroshelf import models
-from zeroshelf.embeddings import BANK_TEXTS
-from zeroshelf.models import golden
-from zeroshelf.words.bank import bank
+from zeroshelf.embeddings.compute import BANK_TEXTS
+from zeroshelf.labels.negative_labels import bank
+from zeroshelf.models import golden, select
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", default="starter", help="its folder")
-    model = models.find(parser.parse_args().model)
+    model = select.find(parser.parse_args().model)
     texts = list(dict.fromkeys(negative.prompt for negative in bank()))
-    encoder = models.load(model, device="cpu")
+    encoder = select.load(model, device="cpu")
     vectors = encoder.embed_texts(texts)
     np.savez(
         model.folder / BANK_TEXTS,

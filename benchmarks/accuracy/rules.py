@@ -12,13 +12,13 @@ import numpy as np
 
 from benchmarks.accuracy.episodes import Episode
 from benchmarks.accuracy.sets import Pool
-from zeroshelf.decisions import fit, softmax
-from zeroshelf.labels import parse
-from zeroshelf.models import calibration
+from zeroshelf.decisions import calibrate
+from zeroshelf.decisions.decide import fit, softmax
+from zeroshelf.decisions.scores import score
+from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.parse import parse
+from zeroshelf.labels.prompts import PLAIN
 from zeroshelf.records import Embeddings, OpenSet, Picture, Scores
-from zeroshelf.scores import score
-from zeroshelf.words.bank import bank
-from zeroshelf.words.prompts import PLAIN
 
 NOWHERE = Picture("", "JPEG", 0, 0, 0)
 NEGLABEL_SCALE = 100.0  # NegLabel (ICLR 2024) takes the softmax of cosines / 0.01
@@ -48,7 +48,7 @@ def see(pool: Pool, episode: Episode, constants: OpenSet) -> Seen:
         vectors @ labels.T,
         vectors @ pool.texts(others).T,
         pool.model.logit_scale,
-        calibration.with_constants(scores(pool, episode), constants),
+        calibrate.with_constants(scores(pool, episode), constants),
     )
 
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from zeroshelf import embeddings, models
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Store
+from zeroshelf.models import select
 from zeroshelf.records import OTHER, Encoder, Folder, Model, Picture, Vectors
-from zeroshelf.store import Store
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 LAYOUTS = "ROOT/NAME/picture, ROOT/SET/NAME/picture or ROOT/index.jsonl; else ../shared/data"
@@ -80,7 +81,7 @@ def _pool(
         kind = "JPEG"
         pictures.append(Picture(path, kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     store = Store.open(Path(platformdirs.user_cache_dir("zeroshelf-benchmarks")))
-    embedded = embeddings.embed(Folder(os.sep, tuple(pictures)), encoder, store)
+    embedded = compute.embed(Folder(os.sep, tuple(pictures)), encoder, store)
     row = {path: at for at, path in enumerate(paths)}
     kept = [row[picture.path] for picture in embedded.pictures]
     return Pool(
@@ -113,7 +114,7 @@ def remembered(encoder: Encoder) -> Callable[[Sequence[str]], Vectors]:
 
 
 def load(model: str | None = None, root: Path | None = None) -> Pool:
-    encoder = models.load(models.find(model))
+    encoder = select.load(select.find(model))
     if root is None:
         return indexed(encoder, SHARED, "dev")
     return (indexed if (root / "index.jsonl").is_file() else folders)(encoder, root)

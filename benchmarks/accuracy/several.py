@@ -11,10 +11,10 @@ import argparse
 import numpy as np
 
 from benchmarks.accuracy import rules, sets
-from zeroshelf import decisions
-from zeroshelf.labels import parse
+from zeroshelf.decisions import decide
+from zeroshelf.decisions.scores import score
+from zeroshelf.labels.parse import parse
 from zeroshelf.records import Embeddings
-from zeroshelf.scores import score
 
 TOLD_BY = {
     "dog": "dog dogs puppy",
@@ -40,10 +40,10 @@ def main() -> None:
     embeddings = Embeddings(
         (rules.NOWHERE,) * len(rows), (b"",) * len(rows), pool.vectors[rows], (), pool.model
     )
-    decided = decisions.decide(score(embeddings, parse(list(TOLD_BY)), pool.texts))
+    decided = decide.decide(score(embeddings, parse(list(TOLD_BY)), pool.texts))
     on_shelf = decided.chosen < len(TOLD_BY)
     best = np.arange(len(TOLD_BY)) == decided.chosen[:, None]
-    further = decisions.also(decided)
+    further = decide.also(decided)
     true = truth & ~best & on_shelf[:, None]
     print(
         f"{len(rows)} pictures, {100 * on_shelf.mean():.0f} % on a shelf; "

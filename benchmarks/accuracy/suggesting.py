@@ -18,9 +18,9 @@ import numpy as np
 from benchmarks.accuracy import sets
 from benchmarks.accuracy.episodes import JUNK
 from benchmarks.accuracy.rules import NOWHERE
+from zeroshelf.labels.suggest import suggest
+from zeroshelf.labels.wordnet import wordnet
 from zeroshelf.records import Embeddings
-from zeroshelf.suggest import suggest
-from zeroshelf.words.wordnet import wordnet
 
 SENSES, LEVELS = 3, 3
 

@@ -23,7 +23,7 @@ from training.evaluate import UNSEEN, words_left_out
 from training.index import Picture
 from training.train import train
 from training.words import WORDNET, WordNet
-from zeroshelf import models
+from zeroshelf.models import select
 from zeroshelf.records import Encoder
 
 FOLDS = 4
@@ -76,7 +76,7 @@ def main() -> None:
     words, texts = Words(WordNet(WORDNET)), recipe.text_cache(given)
     pictures = recipe.read(given)[0]
     data = assemble(pictures, given.cache, recipe.VIEWS, words, texts)
-    encoder = models.load(models.find("starter"))
+    encoder = select.load(select.find("starter"))
     seen: list[rules.Seen] = []
     for fold in range(FOLDS):
         left_out = words_left_out(pictures, words.names, fold, FOLDS)

@@ -16,12 +16,12 @@ import numpy as np
 from benchmarks.accuracy import sets
 from benchmarks.accuracy.episodes import JUNK
 from benchmarks.accuracy.rules import NOWHERE
-from zeroshelf.decisions import fit
-from zeroshelf.labels import parse
+from zeroshelf.decisions.decide import fit
+from zeroshelf.decisions.scores import score
+from zeroshelf.labels.parse import parse
+from zeroshelf.labels.prompts import PLAIN
+from zeroshelf.labels.senses import sense
 from zeroshelf.records import Embeddings
-from zeroshelf.scores import score
-from zeroshelf.words.prompts import PLAIN
-from zeroshelf.words.senses import sense
 
 PARAPHRASES = ("{}", "a {}", "{}s", "an image showing the {}", "there is a {} in the picture")
 

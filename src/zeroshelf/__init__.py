@@ -11,11 +11,11 @@
 
 from typing import TYPE_CHECKING
 
-from zeroshelf import telemetry
+from zeroshelf.system import telemetry
 
 if TYPE_CHECKING:
-    from zeroshelf.demo import demo_pictures
     from zeroshelf.errors import UserError
+    from zeroshelf.images.demo import demo_pictures
     from zeroshelf.records import Action, Decision, Label, LabelSet, Outcome, Picture, Plan, Skipped
     from zeroshelf.run import Run, classify, reopen
 

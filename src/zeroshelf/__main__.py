@@ -2,7 +2,7 @@
 
 import sys
 
-from zeroshelf.cli import main as run
+from zeroshelf.commands.cli import main as run
 
 
 def main() -> None:

@@ -234,7 +234,7 @@ class Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """What looks alike in one folder, whatever is asked of it (likeness.py)."""
+    """What looks alike in one folder, whatever is asked of it (decisions/smoothing.py)."""
 
     neighbours: npt.NDArray[np.int32]  # (N, S), rows of the pictures that look most alike
     cosines: npt.NDArray[np.float32]  # (N, S), centred on the folder's mean
@@ -252,7 +252,7 @@ class Nearest:
 @dataclass(frozen=True, slots=True)
 class Scores:
     """What the model says, before anything is decided. Logits: logit scale times cosine, made alike
-    for all texts (scores.py says how)."""
+    for all texts (decisions/scores.py says how)."""
 
     pictures: tuple[Picture, ...]
     labels: LabelSet
@@ -322,7 +322,7 @@ class Action:
     Of a "tag" the target is the picture's sidecar, or the picture itself, and the label is the
     whole tag, a line each where there are several. Of an "untag" source and target are the sidecar
     or the picture, and the label is the prefix of the tags that go. Of a "remove" the target is
-    what an earlier run made of the source, and goes (files/earlier.py).
+    what an earlier run made of the source, and goes (actions/earlier_runs.py).
     """
 
     kind: ActionKind | Literal["remove"]

@@ -18,35 +18,24 @@ from typing import get_args
 
 import numpy as np
 
-from zeroshelf import apply as application
-from zeroshelf import (
-    checks,
-    corrections,
-    duplicates,
-    edits,
-    ignored,
-    models,
-    plan,
-    recall,
-    report,
-    results,
-    runs,
-    sheet,
-    system,
-)
-from zeroshelf import decisions as deciding
-from zeroshelf import embeddings as embedding
-from zeroshelf import folder as scanning
-from zeroshelf import labels as labelling
-from zeroshelf import marks as remembered
-from zeroshelf import question as asked
-from zeroshelf import undo as undoing
+from zeroshelf import checks, system
+from zeroshelf.actions import apply, plan, plan_file, undo
+from zeroshelf.corrections import follow as corrections
+from zeroshelf.corrections import stored as remembered
 from zeroshelf.counting import counted
-from zeroshelf.decisions import Decisions
-from zeroshelf.doctor import Advice, serious, told
+from zeroshelf.decisions import decide
+from zeroshelf.decisions.decide import Decisions
+from zeroshelf.decisions.scores import score
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import NothingToSort, UserError
-from zeroshelf.files import planfile
-from zeroshelf.flaws import FLAWS
+from zeroshelf.images import ignored, scan
+from zeroshelf.images.near_duplicates import groups
+from zeroshelf.images.quality import FLAWS
+from zeroshelf.labels import parse
+from zeroshelf.labels.check import Advice, serious, told
+from zeroshelf.models import select
+from zeroshelf.output import contact_sheet, report, results
 from zeroshelf.records import (
     OTHER,
     ActionKind,
@@ -66,8 +55,8 @@ from zeroshelf.records import (
     Skipped,
     Vectors,
 )
-from zeroshelf.scores import score
-from zeroshelf.store import Store
+from zeroshelf.runs import edit_log, registry, request
+from zeroshelf.runs import reopen as recall
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -100,35 +89,35 @@ def classify(
     `errors.NothingToSort` where earlier runs have sorted every picture of the folder.
     """
     start = time.monotonic()
-    wanted = labelling.parse(labels)
+    wanted = parse.parse(labels)
     threshold = _threshold(threshold)
-    root = scanning.root_of(folder)
+    root = scan.root_of(folder)
     model = None if model is None else checks.path(model, "model")
     device = None if device is None else checks.text(device, "device")
     exclude = checks.texts(exclude, "exclude")
     leave_out = checks.paths(leave_out, "leave_out")
     checks.flag(marks, "marks")
     _check_helpers(encoder, store, progress, warn)
-    given, encoder = encoder, encoder or models.load(models.find(model), device, warn=warn)
+    given, encoder = encoder, encoder or select.load(select.find(model), device, warn=warn)
     if progress:
         progress("looking", 0, 0)
-    found = scanning.scan(root, exclude=exclude, leave_out={*leave_out, *runs.destinations(root)})
+    found = scan.scan(root, exclude=exclude, leave_out={*leave_out, *registry.destinations(root)})
     for warning in found.warnings:
         (warn or warnings.warn)(warning)
     if not found.pictures and not found.skipped:
         passed_by = ignored.lines(found.ignored)
         left_out = "".join(f"; {line[0].lower()}{line[1:]}" for line in passed_by)
-        if runs.has_sorted(root):
+        if registry.has_sorted(root):
             raise NothingToSort(
                 f"nothing new to sort in {folder}: earlier runs sorted it{left_out}"
             )
         raise UserError(f"no pictures in {folder}: give a folder that holds some{left_out}")
     store = store or Store.open()
-    embedded = embedding.embed(found, encoder, store, progress=progress)
+    embedded = compute.embed(found, encoder, store, progress=progress)
     if given is None and not embedded.model.open_set.measured:
-        from zeroshelf.models import agreement
+        from zeroshelf.decisions import calibration_transfer
 
-        embedded = agreement.settle(embedded, encoder, store, progress)
+        embedded = calibration_transfer.settle(embedded, encoder, store, progress)
     question = Question(root, wanted, encoder.model.id, threshold)
     stored = remembered.kept(wanted, encoder.model) if marks else {}
     return _answer(
@@ -155,17 +144,17 @@ def reopen(
     checks.flag(edited, "edited")
     if progress:
         progress("opening", 0, 0)
-    found = runs.find(run)
-    question = asked.load(found.record)
-    encoder = encoder or models.load(models.find(question.model))
+    found = registry.find(run)
+    question = request.load(found.record)
+    encoder = encoder or select.load(select.find(question.model))
     store = store or Store.open()
-    planned = planfile.load(os.path.join(found.record, "plan.jsonl"))
+    planned = plan_file.load(os.path.join(found.record, "plan.jsonl"))
     rows = list(results.read_jsonl(os.path.join(found.record, "results.jsonl")))
     embedded = recall.embeddings(rows, planned, encoder.model, store)
     embedded = replace(embedded, ignored=ignored.load(found.record))
     said = remembered.load_run(found.record, encoder.model)
     if edited:
-        changed = edits.replay(question.labels, edits.read(found.record))
+        changed = edit_log.replay(question.labels, edit_log.read(found.record))
         question = changed.question(question)
         said = changed.corrections(said, question.folder)
     return _answer(
@@ -285,7 +274,7 @@ class Run:
         dark = "picture is dark or blurred: it", "pictures are dark or blurred: they"
         dim = f"{counted(flawed, *dark)} must fit a label better than others"
         return (
-            *models.notes(self.model, self.labels),
+            *select.notes(self.model, self.labels),
             *told(self.advice),
             *([cut] if short else []),
             *([dim] if flawed else []),
@@ -302,16 +291,14 @@ class Run:
         """The same, looked for once: a minute and more where there are many pictures."""
         checks.function(progress, "progress")
         if self._near_duplicates is None:
-            self._near_duplicates = duplicates.groups(
-                self.embeddings, self._store.thumbnails, progress
-            )
+            self._near_duplicates = groups(self.embeddings, self._store.thumbnails, progress)
         return self._near_duplicates
 
     @cached_property
     def also(self) -> list[tuple[str, ...]]:
         """Of each picture the labels that fit it too, beside that of its shelf."""
         found: list[list[str]] = [[] for _ in self.embeddings.pictures]
-        for row, column in np.argwhere(deciding.also(self.decisions)):
+        for row, column in np.argwhere(decide.also(self.decisions)):
             found[row].append(self.labels.names[column])
         return [tuple(names) for names in found]
 
@@ -330,7 +317,7 @@ class Run:
         chosen = self.decisions.chosen[:, None]
         given = np.take_along_axis(self.decisions.probabilities, chosen, axis=1)[:, 0]
         for label, probability in zip(self.decisions.labels, given, strict=True):
-            tally[label][deciding.confidence(probability)] += 1
+            tally[label][decide.confidence(probability)] += 1
         return tally
 
     def shelf(self, label: str) -> list[Decision]:
@@ -347,7 +334,7 @@ class Run:
         Corrections stay: those under a label that is gone wait until there is that label again.
         """
         threshold = _threshold(threshold)
-        question = replace(self.question, labels=labelling.parse(labels), threshold=threshold)
+        question = replace(self.question, labels=parse.parse(labels), threshold=threshold)
         return self.again(question, self.corrections)
 
     def correct(self, marks: Mapping[str, str]) -> Run:
@@ -395,7 +382,7 @@ class Run:
     def uncorrected(self) -> Decisions:
         """What the model says without any correction."""
         question = self.question
-        return deciding.decide(
+        return decide.decide(
             self.decisions.scores, threshold=question.threshold, offset=question.offset
         )
 
@@ -419,12 +406,12 @@ class Run:
 
     def ask(self, count: int = 20) -> list[Decision]:
         """The pictures about which a person's word would help most."""
-        from zeroshelf import ask
+        from zeroshelf.corrections import active_learning
 
         count = checks.count(count, "count")
         decided = self.decisions
         marked = sorted(decided.placed)
-        rows = ask.ask(self.embeddings.vectors, decided.probabilities, marked, count)
+        rows = active_learning.ask(self.embeddings.vectors, decided.probabilities, marked, count)
         return [decided[row] for row in rows]
 
     def _rows_of(self, paths: Iterable[str]) -> list[int]:
@@ -442,7 +429,7 @@ class Run:
         texts = checks.texts(texts, "texts")
         if not texts:
             return np.empty((0, self.model.dim), np.float32)
-        return embedding.text_embedder(self._encoder, self._store)(texts)
+        return compute.text_embedder(self._encoder, self._store)(texts)
 
     def plan(
         self,
@@ -478,9 +465,9 @@ class Run:
         if several and action == "move":
             raise UserError("one file can't be moved onto several shelves: copy, link or tag it")
         folder = self.question.folder
-        destination = folder if to is None else scanning.root_of(to)
+        destination = folder if to is None else scan.root_of(to)
         if ambiguous is not None:
-            ambiguous = labelling.shelf_beside(self.labels, ambiguous)
+            ambiguous = parse.shelf_beside(self.labels, ambiguous)
         wanted = Plan(
             folder,
             destination,
@@ -492,16 +479,16 @@ class Run:
             replace=replace_earlier,
             in_files=in_files,
         )
-        earlier = runs.earlier(wanted, self.labels) if replace_earlier else None
+        earlier = registry.earlier(wanted, self.labels) if replace_earlier else None
         return plan.like(wanted, self.embeddings, self.decisions, earlier=earlier)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""
         checks.plan(planned)
         checks.function(progress, "progress")
-        self.saved = saved = Saved(*runs.new(planned), planned)
-        with runs.writing(saved.record):
-            asked.save(saved.record, self.question)
+        self.saved = saved = Saved(*registry.new(planned), planned)
+        with registry.writing(saved.record):
+            request.save(saved.record, self.question)
             ignored.save(saved.record, self.ignored)
             remembered.save_run(saved.record, self.corrections, self.model)
         return self.write(saved.record, planned, progress)
@@ -514,14 +501,14 @@ class Run:
         if self.saved is None or planned != self.saved.plan:
             self.save(planned)
         assert self.record is not None
-        return application.apply(self.record, progress)
+        return apply.apply(self.record, progress)
 
     def undo(self, progress: Progress | None = None) -> list[Outcome]:
         """Put everything back that `apply` did, but what has changed since."""
         checks.function(progress, "progress")
         if self.record is None:
             raise UserError("this run has done nothing yet, so there is nothing to undo")
-        return undoing.undo(self.record, progress)
+        return undo.undo(self.record, progress)
 
     def write(
         self,
@@ -531,13 +518,13 @@ class Run:
     ) -> Written:
         """Write the report, the contact sheet and the results into the folder `to`. Raises
         `UserError` where it can't be written."""
-        folder = scanning.root_of(to)
+        folder = scan.root_of(to)
         if planned is not None:
             checks.plan(planned)
         self.find_near_duplicates(progress)
         if progress:
             progress("writing", 0, 0)
-        with runs.writing(folder):
+        with registry.writing(folder):
             return self._write(folder, planned)
 
     def _write(self, folder: str, planned: Plan | None) -> Written:
@@ -556,12 +543,12 @@ class Run:
         results.write_jsonl(self._rows(targets), paths.results)
         results.write_csv(self._rows(targets), paths.table)
         report.write(self._rows(targets), self.thumbnails, paths.report, self._facts(planned))
-        sheet.write(self._groups(), self.thumbnails, paths.contact_sheet)
+        contact_sheet.write(self._groups(), self.thumbnails, paths.contact_sheet)
         return paths
 
     def show(self, each: int = 12) -> str:
         """The figure as HTML: up to `each` pictures under their label, the most probable first."""
-        return sheet.html(self._groups(checks.count(each, "each")), self.thumbnails)
+        return contact_sheet.html(self._groups(checks.count(each, "each")), self.thumbnails)
 
     def _repr_html_(self) -> str:
         return self.show()
@@ -579,8 +566,8 @@ class Run:
     def _paths(self) -> list[str]:
         return [picture.path for picture in self.embeddings.pictures]
 
-    def _groups(self, each: int = 8) -> list[sheet.Group]:
-        return sheet.groups(self._rows({}), self.labels.names, each)
+    def _groups(self, each: int = 8) -> list[contact_sheet.Group]:
+        return contact_sheet.groups(self._rows({}), self.labels.names, each)
 
     def _facts(self, planned: Plan | None) -> report.Facts:
         return report.Facts(
@@ -615,7 +602,7 @@ def _threshold(given: object) -> float | None:
 def _check_helpers(encoder: object, store: object, *functions: object) -> None:
     checks.encoder(encoder)
     if store is not None and not isinstance(store, Store):
-        raise checks.refuse("store", "a Store (zeroshelf.store) or None", store)
+        raise checks.refuse("store", "a Store (zeroshelf.embeddings.cache) or None", store)
     for one in functions:
         checks.function(one, "progress or warn")
 
@@ -636,7 +623,7 @@ def _answer(
     """The one place where a run is made: the same question, embeddings and corrections give the
     same decisions. `before` is a run of the same embeddings, whose scores are used again."""
     start = time.monotonic() if start is None else start
-    texts = embedding.text_embedder(encoder, store, progress)
+    texts = compute.text_embedder(encoder, store, progress)
     if progress:
         progress("deciding", 0, 0)
     if before is not None and before.labels == question.labels:
@@ -645,7 +632,7 @@ def _answer(
         known = None if before is None else before.decisions.scores
         scores = score(embedded, question.labels, texts, known, progress)
         advice = serious(question.labels, encoder.model, texts)
-    decided = deciding.decide(scores, threshold=question.threshold, offset=question.offset)
+    decided = decide.decide(scores, threshold=question.threshold, offset=question.offset)
     decided = corrections.follow(
         embedded,
         decided,

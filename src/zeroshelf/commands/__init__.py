@@ -1,1 +1,1 @@
-"""One module a family of commands; each imports what is heavy when it runs."""
+"""The command line: one module a command, and the terminal."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from zeroshelf.commands import options
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
-from zeroshelf.screen import Screen
 
 
 @click.group(invoke_without_command=True)
@@ -27,7 +27,7 @@ def group(context: click.Context) -> None:
 @options.showing
 def size(screen: Screen) -> None:
     """Show where the cache is, and how large."""
-    from zeroshelf.store import Store
+    from zeroshelf.embeddings.cache import Store
 
     with Store.open() as store:
         now = store.size()
@@ -58,7 +58,7 @@ def size(screen: Screen) -> None:
 @options.showing
 def prune(screen: Screen, days: int, everything: bool) -> None:
     """Remove what is not used any more, to free the space. No picture is touched."""
-    from zeroshelf.store import Store
+    from zeroshelf.embeddings.cache import Store
 
     with Store.open() as store:
         before = store.size()

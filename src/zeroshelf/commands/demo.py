@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zeroshelf.commands.options import showing
-from zeroshelf.screen import Screen
+from zeroshelf.commands.terminal import Screen
 
 
 @click.command()
@@ -25,7 +25,7 @@ from zeroshelf.screen import Screen
 def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> int:
     """Sort the pictures that come with the program: offline, in a few seconds."""
     from zeroshelf.commands.sort import sort_folder
-    from zeroshelf.demo import BROKEN, demo_labels, demo_pictures
+    from zeroshelf.images.demo import BROKEN, demo_labels, demo_pictures
 
     folder = pictures or demo_pictures(os.path.join(to, "pictures"))
     words = labels.split(",") if labels else demo_labels()

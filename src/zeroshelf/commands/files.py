@@ -16,13 +16,13 @@ from zeroshelf.commands.options import (
     showing,
     yes,
 )
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
-from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
     from zeroshelf.records import Outcome
-    from zeroshelf.runs import RunRecord
+    from zeroshelf.runs.registry import RunRecord
 
 
 @click.command()
@@ -34,11 +34,11 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
 
     An interrupted run is resumed; what is done already is not done again.
     """
-    from zeroshelf import apply as application
-    from zeroshelf import runs
+    from zeroshelf.actions import apply as application
     from zeroshelf.commands.review import catch_up
+    from zeroshelf.runs import registry
 
-    found = runs.find(run)
+    found = registry.find(run)
     catch_up(found.id, screen)
     if not confirmed(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?"):
         return _declined(screen, found)
@@ -57,10 +57,10 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
 
     What has changed since the run is left as it is and listed.
     """
-    from zeroshelf import runs
-    from zeroshelf import undo as undoing
+    from zeroshelf.actions import undo as undoing
+    from zeroshelf.runs import registry
 
-    found = runs.newest_applied() if run is None else runs.find(run)
+    found = registry.newest_applied() if run is None else registry.find(run)
     if not confirmed(screen, yes, f"Undo run {found.id} in {found.destination}?"):
         return _declined(screen, found)
     with screen.progress() as progress:
@@ -88,9 +88,10 @@ def untag(
     Only tags below the prefix go. A sidecar that was made for them and holds nothing else goes with
     them. `zeroshelf undo` brings everything back.
     """
-    from zeroshelf import apply as application
-    from zeroshelf import plan, runs
-    from zeroshelf.files import exiftool
+    from zeroshelf.actions import apply as application
+    from zeroshelf.actions import plan
+    from zeroshelf.actions.tags import exiftool
+    from zeroshelf.runs import registry
 
     check_confirmable(yes or dry_run, ", or --dry-run to look first")
     if in_files:
@@ -109,7 +110,7 @@ def untag(
         screen.say(f"Would take {what}: nothing was written.")
         screen.data({"run": None, "record": None, "counts": {}, "trouble": []})
         return 1 if planned.notes else 0
-    name, record = runs.new(planned)
+    name, record = registry.new(planned)
     if not confirmed(screen, yes, f"Take {what} in {planned.folder}?"):
         screen.say(f"{DECLINED} `zeroshelf apply {name}` carries out the plan later.")
         screen.data({"run": name, "record": record, "counts": {}, "trouble": []})
@@ -133,8 +134,8 @@ def originals(run: str | None, drop: bool, yes: bool, screen: Screen) -> int:
     With --drop those of RUN are removed: then its tags can't be undone any more. An original whose
     picture is gone stays.
     """
-    from zeroshelf import originals as kept
-    from zeroshelf import runs as registry
+    from zeroshelf.actions import originals as kept
+    from zeroshelf.runs import registry
 
     if drop and run is None:
         raise UserError("say whose originals are to go: zeroshelf originals RUN --drop")
@@ -181,7 +182,7 @@ def report(run: str | None, show: bool, screen: Screen) -> None:
     import os
     from pathlib import Path
 
-    from zeroshelf import runs as registry
+    from zeroshelf.runs import registry
 
     found = registry.find(run)
     path = os.path.join(found.record, "report.html")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from zeroshelf.commands import options
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.errors import UserError
-from zeroshelf.screen import Screen
 
 
 @click.group()
@@ -30,15 +30,18 @@ def check(
       zeroshelf labels check crane "no people"
       zeroshelf labels check --labels labels.toml
     """
-    from zeroshelf import doctor, embeddings, labels, models
-    from zeroshelf.store import Store
+    from zeroshelf.embeddings import compute
+    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.labels import check as doctor
+    from zeroshelf.labels import parse
+    from zeroshelf.models import select
 
     if bool(words) == bool(labels_file):
         raise UserError("give labels, or a labels file with --labels")
-    wanted = labels.read(labels_file) if labels_file else labels.parse(words)
-    encoder = models.load(models.find(model), warn=screen.warn)
+    wanted = parse.read(labels_file) if labels_file else parse.parse(words)
+    encoder = select.load(select.find(model), warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
-        texts = embeddings.text_embedder(encoder, store, progress)
+        texts = compute.text_embedder(encoder, store, progress)
         found = doctor.check(wanted, encoder.model, texts)
     screen.data(
         {

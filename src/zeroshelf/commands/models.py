@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zeroshelf import homes
 from zeroshelf.commands import options
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.errors import UserError
-from zeroshelf.screen import Screen
+from zeroshelf.system import homes
 
 if TYPE_CHECKING:
     from zeroshelf.records import OpenSet
@@ -42,14 +42,13 @@ def list_(screen: Screen) -> None:
 
 
 def _list(screen: Screen) -> None:
-    from zeroshelf import models
-    from zeroshelf.models import catalogue, installed
+    from zeroshelf.models import catalogue, installed, select
     from zeroshelf.models.layout import read_json
 
     here = installed.ids()
-    speed = models.gflops()
+    speed = select.gflops()
     rows: list[list[str | int]] = []
-    for id, folder in models.starters().items():
+    for id, folder in select.starters().items():
         languages = read_json(folder / "config.json")["languages"]
         size = sum(file.stat().st_size for file in folder.rglob("*.onnx")) // 1_000_000
         rows.append([id, "yes", "", size, "", _spoken(languages), "MIT"])
@@ -74,10 +73,10 @@ def _list(screen: Screen) -> None:
             f"Of {id} {size / 1e6:,.0f} MB are here: `zeroshelf models get {id}` resumes, "
             f"`zeroshelf models remove {id}` frees the space"
         )
-    best = catalogue.recommend(speed, models.memory_mb(), installed=here)
+    best = catalogue.recommend(speed, select.memory_mb(), installed=here)
     if best:
         screen.say(f"For this machine: zeroshelf models get {best.id}")
-    default = homes.variable("ZEROSHELF_MODEL") or models.best_installed() or "starter"
+    default = homes.variable("ZEROSHELF_MODEL") or select.best_installed() or "starter"
     screen.say(f"Used where --model names none: {default}")
     screen.data(
         {
@@ -85,7 +84,7 @@ def _list(screen: Screen) -> None:
             "recommended": best.id if best else None,
             "installed": list(here),
             "begun": begun,  # bytes of each
-            "starters": list(models.starters()),
+            "starters": list(select.starters()),
             "models": [
                 {
                     "id": row.id, "name": row.name, "installed": row.id in here, "top1": row.top1,
@@ -110,11 +109,10 @@ def _spoken(languages: Sequence[str]) -> str:
 @options.showing
 def get(screen: Screen, id: str, revision: str | None) -> None:
     """Download a model from a hub: a catalogue id, or OWNER/NAME of any repository."""
-    from zeroshelf import models
-    from zeroshelf.models import installed
+    from zeroshelf.models import installed, select
 
-    if id in (*models.starters(), models.MULTILINGUAL):
-        model = models.find(id)
+    if id in (*select.starters(), select.MULTILINGUAL):
+        model = select.find(id)
         screen.say(f"{id} is here already: it came with its package ({model.folder})")
         screen.data({"id": id, "folder": str(model.folder), "licence": model.licence})
         return
@@ -138,12 +136,11 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
 @options.showing
 def show(screen: Screen, id: str | None) -> None:
     """Show everything that is known about a model; without ID, about the one that would be used."""
-    from zeroshelf import models
-    from zeroshelf.models import catalogue, installed
+    from zeroshelf.models import catalogue, installed, select
 
     row = catalogue.by_source(id) if id else None
     try:
-        model = models.find(id)
+        model = select.find(id)
     except UserError:
         if row is None:
             raise
@@ -162,7 +159,7 @@ def show(screen: Screen, id: str | None) -> None:
             + (f" {model.logit_bias:+g}" if model.logit_bias is not None else "")
             + f", {model.activation}",
             "other": _constants(model.open_set),
-            "device": models.load(model, warn=screen.warn).open().upper(),
+            "device": select.load(model, warn=screen.warn).open().upper(),
             "digest": model.digest,
         }
         here = installed.record(model.folder)
@@ -199,10 +196,9 @@ def remove(screen: Screen, id: str, yes: bool) -> None:
 @options.showing
 def verify(screen: Screen, id: str | None, device: str) -> None:
     """Check an installed model: checksums, and its embeddings of a dozen pictures and texts."""
-    from zeroshelf import models
-    from zeroshelf.models import installed
+    from zeroshelf.models import installed, select
 
-    model = models.find(id)
+    model = select.find(id)
     with screen.progress() as progress:
         agreements = installed.verify(model.id, model.folder, device, screen.warn, progress)
     if agreements is None:
@@ -236,27 +232,28 @@ def calibrate(
     of the rest should be "other": the constants that do best are kept with zeroshelf's own data.
     The pictures and the model's folder stay as they are.
     """
-    from zeroshelf import embeddings, models
-    from zeroshelf.models import calibration, installed
-    from zeroshelf.store import Store
+    from zeroshelf.decisions.calibrate import from_labelled, sorted_already
+    from zeroshelf.embeddings import compute
+    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.models import installed, select
 
-    found = models.find(model)
+    found = select.find(model)
     if bool(folders) == forget:
         raise UserError("name folders of sorted pictures to measure, or --forget to go back")
     if forget:
         installed.calibrate(found, None)
-        found = models.find(model)
+        found = select.find(model)
         screen.say(f"{found.id}: {_constants(found.open_set)}")
         screen.data({"id": found.id, "file": None} | asdict(found.open_set))
         return 0
-    pictures, names = calibration.sorted_already(folders)
-    encoder = models.load(found, device, warn=screen.warn)
+    pictures, names = sorted_already(folders)
+    encoder = select.load(found, device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
-        embedded = embeddings.embed(pictures, encoder, store, progress=progress)
-        constants = calibration.from_labelled(
+        embedded = compute.embed(pictures, encoder, store, progress=progress)
+        constants = from_labelled(
             embedded,
             [names[picture.path] for picture in embedded.pictures],
-            embeddings.text_embedder(encoder, store, progress),
+            compute.text_embedder(encoder, store, progress),
         )
     file = installed.calibrate(found, constants)
     for skipped in embedded.skipped:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.errors import UserError
-from zeroshelf.screen import Screen
-from zeroshelf.streams import interactive
+from zeroshelf.system.streams import interactive
 
 if TYPE_CHECKING:
     from zeroshelf.records import LabelSet
@@ -26,7 +26,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def check_homes(screen: Screen) -> None:
     """Say where runs and the cache are kept, if not in the usual folders. Raises `UserError` where
     a run couldn't be recorded: called before any picture is read."""
-    from zeroshelf import homes
+    from zeroshelf.system import homes
 
     if notice := homes.notice():
         screen.complain(notice)
@@ -76,14 +76,14 @@ def classifying(command: Command) -> Command:
 
 def given_labels(given: Mapping[str, Any]) -> LabelSet:
     """The labels that -l or --labels give. Raises `UserError` where none or both do."""
-    from zeroshelf import labels
+    from zeroshelf.labels import parse
 
     words, file = given["labels"], given["labels_file"]
     if words and file:
         raise UserError("--label and --labels both name labels: give one of the two")
     if not words and not file:
         raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
-    return labels.read(file) if file else labels.parse(words)
+    return parse.read(file) if file else parse.parse(words)
 
 
 def placing(command: Command) -> Command:

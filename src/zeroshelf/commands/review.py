@@ -13,13 +13,13 @@ import click
 from zeroshelf import system
 from zeroshelf.commands.options import check_homes, classifying, placing, showing
 from zeroshelf.commands.sort import plan_folder
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
 from zeroshelf.errors import NothingToSort, UserError
-from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
     from zeroshelf.records import Progress
-    from zeroshelf.review.carrying import Carrier
+    from zeroshelf.review.jobs import Carrier
     from zeroshelf.review.session import Session
     from zeroshelf.run import Run
 
@@ -56,7 +56,7 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
             "the review page needs two more packages: pip install 'zeroshelf[review]'"
         ) from None
     from zeroshelf.review.app import make
-    from zeroshelf.review.carrying import Carrier
+    from zeroshelf.review.jobs import Carrier
     from zeroshelf.review.session import Session
 
     try:
@@ -116,13 +116,13 @@ def keep(session: Session, progress: Progress | None = None) -> bool:
 def catch_up(run: str, screen: Screen) -> None:
     """Before an apply: edits that a review could not put into the plan any more, because it was
     killed, go there now. Raises `UserError` where the run was carried out before them."""
-    from zeroshelf import edits, runs
-    from zeroshelf.files import journal
+    from zeroshelf.actions import journal
     from zeroshelf.review.session import Session
     from zeroshelf.run import reopen
+    from zeroshelf.runs import edit_log, registry
 
-    found = runs.find(run)
-    if not edits.unsettled(found.record):
+    found = registry.find(run)
+    if not edit_log.unsettled(found.record):
         return
     if journal.state(found.record) == "applied":
         raise UserError(

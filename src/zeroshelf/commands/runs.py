@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from zeroshelf.commands import options
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
-from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
-    from zeroshelf.runs import RunRecord
+    from zeroshelf.runs.registry import RunRecord
 
 
 @click.group(invoke_without_command=True)
@@ -27,9 +27,9 @@ def group(context: click.Context, screen: Screen) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from zeroshelf import runs
+    from zeroshelf.runs import registry
 
-    found = list(runs.all())
+    found = list(registry.all())
     screen.data({"runs": [_facts(run) for run in found]})
     if screen.as_json:
         return
@@ -72,21 +72,21 @@ def prune(
     whose files are in place keeps its record, because undo needs it; --applied removes that too.
     No picture is touched, and what your corrections taught for later sorts stays.
     """
-    from zeroshelf import runs
+    from zeroshelf.runs import registry
 
     options.check_confirmable(yes or dry_run, ", or --dry-run to look first")
-    found = runs.removable(0 if everything else days, keep=keep or 0, applied=applied)
-    size = sum(runs.size(run) for run in found)
+    found = registry.removable(0 if everything else days, keep=keep or 0, applied=applied)
+    size = sum(registry.size(run) for run in found)
     facts = {"runs": [_facts(run) for run in found], "bytes": size, "removed": 0}
     if not found:
         screen.say("No record to remove: see --older-than, --all and --applied.")
         screen.data(facts)
         return 0
     _table(screen, found)
-    reviewed = sum(runs.has_edits(run) for run in found)
+    reviewed = sum(registry.has_edits(run) for run in found)
     if reviewed:
         screen.warn(f"{counted(reviewed, 'record holds', 'records hold')} edits of a review")
-    if in_place := sum(run.state in runs.IN_PLACE for run in found):
+    if in_place := sum(run.state in registry.IN_PLACE for run in found):
         screen.complain(
             f"{counted(in_place, 'run', 'runs')} can't be undone afterwards, and the next sort "
             "takes what is on those shelves for new pictures"
@@ -100,7 +100,7 @@ def prune(
         screen.say(options.DECLINED)
         screen.data(facts)
         return 0
-    left = runs.remove(found)
+    left = registry.remove(found)
     for run, reason in left:
         screen.complain(f"left alone: {run.record}: {reason}")
     screen.say(f"{counted(len(found) - len(left), 'record')} removed.")

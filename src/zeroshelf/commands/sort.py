@@ -20,9 +20,9 @@ from zeroshelf.commands.options import (
     showing,
     yes,
 )
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
 from zeroshelf.errors import NothingToSort, UserError
-from zeroshelf.screen import Screen
 
 if TYPE_CHECKING:
     from zeroshelf.records import Plan, Skipped
@@ -147,10 +147,10 @@ def _nothing(screen: Screen, given: dict[str, Any], nothing: NothingToSort) -> i
 
 def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     """Classify and plan, by the options of `classifying` and `placing`, and show both."""
-    from zeroshelf import labels as labelling
-    from zeroshelf.files import exiftool
-    from zeroshelf.folder import root_of
-    from zeroshelf.plan import check_destination, check_prefix
+    from zeroshelf.actions.plan import check_destination, check_prefix
+    from zeroshelf.actions.tags import exiftool
+    from zeroshelf.images.scan import root_of
+    from zeroshelf.labels import parse
     from zeroshelf.run import classify
 
     what = {name: value for name, value in given.items() if name not in PLACING}
@@ -158,7 +158,7 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     wanted = given_labels(given)
     del what["labels"], what["labels_file"]
     if ambiguous is not None:
-        ambiguous = labelling.shelf_beside(wanted, ambiguous)
+        ambiguous = parse.shelf_beside(wanted, ambiguous)
     folder, leave_out = what.pop("folder"), set()
     if prefix is not None and kind != "tag":
         raise UserError("--prefix is of the tags that --as tag writes: add that, or leave it out")
@@ -199,7 +199,8 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
 
 def show(screen: Screen, run: Run, planned: Plan) -> None:
     """The plan as a table, what was skipped, and what a person should know."""
-    from zeroshelf import doctor, ignored
+    from zeroshelf.decisions import diagnose
+    from zeroshelf.images import ignored
 
     decisions = run.decisions
     for one in decisions if screen.level > 0 else ():
@@ -217,11 +218,11 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     show_skipped(screen, run.skipped, planned.folder)
     for line in ignored.lines(run.ignored):
         screen.say(line)
-    for name, count in doctor.shelves_to_add(decisions)[:3]:
+    for name, count in diagnose.shelves_to_add(decisions)[:3]:
         found = counted(count, "picture that looks", "pictures that look")
         screen.say(f'"other" holds {found} like "{name}": make it a label?')
     warned = {(name, one.problem) for one in run.advice for name in one.labels}  # in the notes
-    for advice in doctor.after(decisions):
+    for advice in diagnose.diagnose(decisions):
         if not warned.issuperset((name, advice.problem) for name in advice.labels):
             screen.say(str(advice))
     where = f"on {run.device.upper()}" if run.device else "every picture was known already"

@@ -8,8 +8,8 @@ import click
 
 from zeroshelf.commands import options
 from zeroshelf.commands.sort import show_skipped
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.errors import UserError
-from zeroshelf.screen import Screen
 
 
 @click.command()
@@ -35,9 +35,12 @@ def command(
       zeroshelf suggest Photos --to labels.toml     then look at the file and change it
       zeroshelf sort Photos --labels labels.toml --to Sorted
     """
-    from zeroshelf import duplicates, embeddings, ignored, labels, models, suggest
-    from zeroshelf.folder import root_of, scan
-    from zeroshelf.store import Store
+    from zeroshelf.embeddings import compute
+    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.images import ignored, near_duplicates
+    from zeroshelf.images.scan import root_of, scan
+    from zeroshelf.labels import parse, suggest
+    from zeroshelf.models import select
 
     if to and os.path.lexists(to):
         raise UserError(f"{to} is there already; name another file")
@@ -46,14 +49,14 @@ def command(
     found = scan(root_of(folder), exclude=exclude)
     for warning in found.warnings:
         screen.warn(warning)
-    encoder = models.load(models.find(model), device, warn=screen.warn)
+    encoder = select.load(select.find(model), device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
-        embedded = embeddings.embed(found, encoder, store, progress=progress)
+        embedded = compute.embed(found, encoder, store, progress=progress)
         if not len(embedded):
             passed_by = "; ".join(("give a folder that holds some", *ignored.lines(found.ignored)))
             raise UserError(f"no pictures in {folder}: {passed_by}")
-        once = duplicates.groups(embedded, store.thumbnails, progress)
-        texts = embeddings.text_embedder(encoder, store, progress)
+        once = near_duplicates.groups(embedded, store.thumbnails, progress)
+        texts = compute.text_embedder(encoder, store, progress)
         shelves = suggest.suggest(embedded, texts, count=count, once=once)
     names = [os.path.relpath(picture.path, found.root) for picture in embedded.pictures]
     if shelves:
@@ -73,7 +76,7 @@ def command(
         screen.say("No groups can be told apart in so few pictures: name labels yourself.")
     elif to:
         with open(to, "x", encoding="utf-8") as file:
-            file.write(labels.write(proposed))
+            file.write(parse.write(proposed))
         screen.say(f"{to}: change it as you like, then `zeroshelf sort --labels {to} ...`")
     screen.data(
         {

@@ -9,14 +9,14 @@ import click
 
 from zeroshelf import system
 from zeroshelf.commands.options import DECLINED, showing, yes
+from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
-from zeroshelf.screen import Screen
-from zeroshelf.streams import interactive
+from zeroshelf.system.streams import interactive
 
 if TYPE_CHECKING:
-    from zeroshelf.review.lessons import Lesson
     from zeroshelf.review.session import Session
+    from zeroshelf.review.suggestions import Lesson
 
 
 @click.command()
@@ -60,9 +60,9 @@ def command(
     What would change is shown first. What you marked is never moved by what is learnt. Marks are
     kept for their labels and model, and teach in every other run with the same.
     """
-    from zeroshelf import marks
     from zeroshelf.commands.review import keep
-    from zeroshelf.review import lessons
+    from zeroshelf.corrections import stored
+    from zeroshelf.review import suggestions
     from zeroshelf.review.session import Session
     from zeroshelf.run import reopen
 
@@ -73,29 +73,29 @@ def command(
     with Session(opened) as session:
         labels, model = session.edited.labels, session.run.model
         if forget:
-            marks.save(marks.home(labels, model), {}, model)
+            stored.save(stored.home(labels, model), {}, model)
             screen.data({"run": session.run.id, "marks": 0, "file": None})
             screen.say("The marks kept for these labels and this model are dropped.")
             return
         if source:
-            session.use(marks.load(source, labels, model))
+            session.use(stored.load(source, labels, model))
         for picture, label in marked:
             session.place([_row(session, picture)], label)
         if export:
             if session.all_marks():
-                marks.save(export, session.all_marks(), model)
+                stored.save(export, session.all_marks(), model)
             count = len(session.all_marks())
             screen.data({"run": session.run.id, "marks": count, "file": export if count else None})
             written = export if count else "nothing is marked yet, so no file was written"
             screen.say(f"{counted(count, 'mark')}: {written}")
             return
         if asked:
-            paths = [session.paths[row] for row in lessons.ask(session, asked)]
+            paths = [session.paths[row] for row in suggestions.ask(session, asked)]
             screen.data({"run": session.run.id, "ask": paths})
             for path in () if screen.as_json else paths:
                 screen.say(path)
             return
-        learnt = lessons.lesson(session)
+        learnt = suggestions.lesson(session)
         _show(screen, session, learnt)
         if learnt.moves:
             _offer(screen, session, learnt, yes)
@@ -110,12 +110,12 @@ def command(
 
 def _offer(screen: Screen, session: Session, learnt: Lesson, yes: bool) -> None:
     """Move what would move, if a person agrees."""
-    from zeroshelf.review import lessons
+    from zeroshelf.review import suggestions
 
     if not yes and not interactive():
         screen.warn("not running in a terminal, so this is not accepted: pass --yes to accept")
     elif yes or screen.ask("Accept?"):
-        moved = lessons.accept(session, learnt, range(len(learnt.moves)))
+        moved = suggestions.accept(session, learnt, range(len(learnt.moves)))
         screen.say(f"{counted(moved, 'picture')} moved to another shelf of the plan.")
     elif session.edit_count:
         screen.say("Your corrections are kept; nothing else was changed.")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from zeroshelf import homes
+from zeroshelf.system import homes
 
 LARGE = 50_000_000  # bytes; smaller files are hashed each time, in milliseconds
 FILE = "model-digests.json"

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from zeroshelf import homes, system
+from zeroshelf import system
 from zeroshelf.errors import UserError
-from zeroshelf.telemetry import huggingface_hub
+from zeroshelf.system import homes
+from zeroshelf.system.telemetry import huggingface_hub
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy")
 ROOM = 100_000_000  # bytes to be left free on the disk

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from zeroshelf.errors import UserError
-from zeroshelf.pictures import Decoded
-from zeroshelf.preprocess import to_pixels
+from zeroshelf.images.decode import Decoded
+from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.records import Encoder, Pixels, Preprocessing, Vectors
 
 FILE = "golden.npz"  # in a model's folder: what its makers' own library gives, or a first run's

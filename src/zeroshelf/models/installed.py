@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from zeroshelf import homes
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, golden, graph
 from zeroshelf.models.fetch import Remote, RemoteFile
@@ -22,6 +21,7 @@ from zeroshelf.models.golden import Agreement
 from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, open_set, read_json
 from zeroshelf.models.ort import Warn
 from zeroshelf.records import Model, OpenSet, Progress
+from zeroshelf.system import homes
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -129,7 +129,7 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
 
     The settings come first: they tell of many a model that it can't be used, and cost nothing.
     """
-    from zeroshelf import models
+    from zeroshelf.models import select
 
     target = folder_of(offer.id)
     if target.exists():
@@ -139,7 +139,7 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
     settings = [file for file in offer.files if file not in graphs]
     fetch.download(offer.remote, settings, partial)
     with _kept_if_usable(partial):
-        models.describe(offer.id, partial, coming={partial / file.path for file in graphs})
+        select.describe(offer.id, partial, coming={partial / file.path for file in graphs})
     fetch.download(offer.remote, graphs, partial)  # what is cut off here goes on next time
     with _kept_if_usable(partial):
         beside = tuple(_beside(offer, partial))
@@ -166,7 +166,7 @@ def _already(offer: Offer, folder: Path) -> str:
 
 def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
     """The record, and a first embedding of the golden dozen, kept for `verify`."""
-    from zeroshelf import models
+    from zeroshelf.models import select
 
     sums = {path: fetch.sha256(folder / path) for path in paths}
     for path, known in (offer.row.sha256 if offer.row else {}).items():
@@ -180,7 +180,7 @@ def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
         "sha256": sums,
     }
     (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
-    encoder = models.load(models.describe(offer.id, folder), device="cpu")
+    encoder = select.load(select.describe(offer.id, folder), device="cpu")
     golden.save(folder, *golden.embed(encoder))
 
 
@@ -223,10 +223,10 @@ def verify(
             raise UserError(f"{id}: {path} is missing or changed; remove it and get it again")
     if not (folder / golden.FILE).is_file():
         return None
-    from zeroshelf import models
+    from zeroshelf.models import select
 
     progress("checking", len(sums), len(sums) + 1)
-    return golden.compare(models.load(models.describe(id, folder), device, warn=warn), folder)
+    return golden.compare(select.load(select.describe(id, folder), device, warn=warn), folder)
 
 
 def record(folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.errors import UserError
-from zeroshelf.telemetry import onnxruntime
+from zeroshelf.system.telemetry import onnxruntime
 
 Array = npt.NDArray[Any]
 Warn = Callable[[str], None]

@@ -18,15 +18,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from zeroshelf import decisions as deciding
-from zeroshelf import ignored, pictures
+from zeroshelf.actions import plan_file
+from zeroshelf.decisions import decide
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.files import planfile
-from zeroshelf.review import lessons
-from zeroshelf.review.carrying import Carrier
-from zeroshelf.review.guard import Guard
+from zeroshelf.images import decode, ignored
+from zeroshelf.labels.prompts import PLAIN
+from zeroshelf.review import suggestions
+from zeroshelf.review.access import Guard
+from zeroshelf.review.jobs import Carrier
 from zeroshelf.review.session import PERSON, Session
-from zeroshelf.words.prompts import PLAIN
 
 _SCRIPTS = ("review", "state", "words", "grid", "shelves", "detail", "panels")
 FILES = {  # everything of the page; no address is ever made into a path
@@ -48,7 +48,7 @@ class _Page:
     def __init__(self, session: Session, carrier: Carrier) -> None:
         self.session = session
         self.carrier = carrier
-        self.lesson = lessons.Lesson(0, 0, ())
+        self.lesson = suggestions.Lesson(0, 0, ())
         self.known = self._known()
 
     def app(self) -> Starlette:
@@ -157,10 +157,10 @@ class _Page:
     def picture(self, request: Request) -> Response:
         """Decoded and encoded anew: a browser reads no HEIC, and gets no bytes of a stranger."""
         try:
-            decoded = pictures.decode(pictures.read(self._place(self._row(request))), LARGE // 4)
+            decoded = decode.decode(decode.read(self._place(self._row(request))), LARGE // 4)
         except Unreadable as trouble:
             return PlainTextResponse(f"{trouble}\n", 404)
-        large = pictures.jpeg(pictures.thumbnail(decoded, LARGE))
+        large = decode.jpeg(decode.thumbnail(decoded, LARGE))
         return Response(large, media_type="image/jpeg", headers=_KEEP)
 
     def about(self, request: Request) -> Response:
@@ -174,7 +174,7 @@ class _Page:
         about = {"path": where, "size": picture.size, "reason": reason, "top": decision.top}
         about["other"] = float(self.session.decisions.probabilities[row, -1])
         try:
-            decoded = pictures.decode(pictures.read(where), 32)
+            decoded = decode.decode(decode.read(where), 32)
             about |= {"width": decoded.width, "height": decoded.height, "note": decoded.note}
             about["changed"] = _day(os.stat(where).st_mtime)
         except (Unreadable, OSError) as trouble:
@@ -197,10 +197,10 @@ class _Page:
         return _ascii({"rows": best[np.argsort(-likeness[best], kind="stable")].tolist()})
 
     def bold(self, request: Request) -> Response:
-        return _ascii(lessons.bolder(self.session, float(request.query_params["by"])))
+        return _ascii(suggestions.bolder(self.session, float(request.query_params["by"])))
 
     def learn(self, _: Request) -> Response:
-        self.lesson = learnt = lessons.lesson(self.session)
+        self.lesson = learnt = suggestions.lesson(self.session)
         moves = [
             {"shelf": move.shelf, "to": move.to, "count": len(move.rows), "rows": move.rows[:60]}
             for move in learnt.moves
@@ -209,7 +209,7 @@ class _Page:
 
     def ask(self, request: Request) -> Response:
         count = min(200, max(1, int(request.query_params.get("count", 20))))
-        return _ascii({"rows": lessons.ask(self.session, count)})
+        return _ascii({"rows": suggestions.ask(self.session, count)})
 
     # --- edits ------------------------------------------------------------------------------
 
@@ -242,7 +242,7 @@ class _Page:
                 wanted = _numbers(moves)
                 if version != self.lesson.version:
                     raise UserError("this preview is an old one: look at it once more")
-                moved = lessons.accept(session, self.lesson, wanted)
+                moved = suggestions.accept(session, self.lesson, wanted)
             case {"do": "apply" | "unapply" as act}:
                 kind = given.get("kind")
                 self.carrier.apply(kind) if act == "apply" else self.carrier.undo()
@@ -263,7 +263,7 @@ class _Page:
         path = self.session.run.embeddings.pictures[row].path
         if os.path.exists(path) or self.session.planned.kind != "move":
             return path
-        planned = planfile.load(os.path.join(self.session.record, "plan.jsonl"))
+        planned = plan_file.load(os.path.join(self.session.record, "plan.jsonl"))
         return next((a.target for a in planned.actions if a.source == path), path)
 
     def _facts(self) -> dict[str, Any]:
@@ -276,8 +276,8 @@ class _Page:
             "model": run.model.id,
             "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
-            "sure": deciding.SURE,
-            "likely": deciding.LIKELY,
+            "sure": decide.SURE,
+            "likely": decide.LIKELY,
         }
 
 

@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import corrections, edits, labels, marks, runs, system
-from zeroshelf import plan as planning
-from zeroshelf.decisions import Decisions
+from zeroshelf import system
+from zeroshelf.actions import journal, lock, plan, plan_file
+from zeroshelf.corrections import follow
+from zeroshelf.corrections import stored as marks
+from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.files import journal, lock, planfile
+from zeroshelf.labels import parse as labels
 from zeroshelf.records import OTHER, ActionKind, Correction, Label, LabelSet, Plan, Progress
+from zeroshelf.runs import edit_log, registry
 
 if TYPE_CHECKING:
     from zeroshelf.run import Run
@@ -51,7 +54,7 @@ class Session:
         self._first = run
         self.run = run  # under the labels and the offset of by now
         self.record = run.record
-        self.planned = planfile.load(os.path.join(self.record, "plan.jsonl"))  # on the disk
+        self.planned = plan_file.load(os.path.join(self.record, "plan.jsonl"))  # on the disk
         self.root = run.question.folder
         self.paths = [_relative(p.path, self.root) for p in run.embeddings.pictures]
         self.row_of = {path: row for row, path in enumerate(self.paths)}
@@ -63,11 +66,11 @@ class Session:
             self._open.enter_context(lock.hold(locks, os.path.basename(self.record), self.record))
         except UserError:
             raise UserError("this run is under review already: close that one first") from None
-        self._log = edits.Log(self.record)
+        self._log = edit_log.Log(self.record)
         self._open.callback(self._log.close)
         self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=KEPT_CHANGES)
-        self._settled = -1 if edits.unsettled(self.record) else len(self._log.events)
-        self.edited = edits.replay(run.labels, self._log.events)
+        self._settled = -1 if edit_log.unsettled(self.record) else len(self._log.events)
+        self.edited = edit_log.replay(run.labels, self._log.events)
         self.run = self._asked()
         self.shelves = self._shelves()
         self._own_before = frozenset(self._own())  # may be taken back, so that it's stored no more
@@ -127,7 +130,7 @@ class Session:
             for rows, shelf in placements:
                 self._check(rows, shelf)
                 if rows:
-                    events.append(edits.place(shelf, [self.paths[row] for row in rows]))
+                    events.append(edit_log.place(shelf, [self.paths[row] for row in rows]))
             if events:
                 self._edit(*events)
 
@@ -139,25 +142,25 @@ class Session:
             for shelf, rows in moves.items():
                 self._check(rows, shelf)
                 kept[shelf] = [self.paths[row] for row in rows if row not in by_hand]
-            self._edit(edits.learn(kept))
+            self._edit(edit_log.learn(kept))
 
     def undo(self) -> bool:
         """Take the last edit back that still stands."""
         with self.lock:
             if self.edited.last is None:
                 return False
-            self._edit(edits.undo(self.edited.last))
+            self._edit(edit_log.undo(self.edited.last))
             return True
 
     def bold(self, by: float) -> None:
         check_offset(by)
         with self.lock:
             if by != self.edited.offset:
-                self._edit(edits.bold(by))
+                self._edit(edit_log.bold(by))
 
     def relabel(self, wanted: LabelSet, renamed: Mapping[str, str]) -> None:
         with self.lock:
-            self._edit(edits.label(wanted, renamed))
+            self._edit(edit_log.label(wanted, renamed))
 
     def add_label(self, text: str) -> None:
         """`text` as on the command line: "dog" or "dog=puppy, golden retriever"."""
@@ -200,16 +203,16 @@ class Session:
     @property
     def kinds(self) -> tuple[ActionKind, ...]:
         """What may be done with the pictures."""
-        return planning.kinds(self.planned)
+        return plan.kinds(self.planned)
 
     def plan(self, kind: ActionKind | None = None) -> Plan:
         """Where every picture would go as the shelves are now, and how: None as before."""
         with self.lock:
             before = replace(self.planned, kind=kind or self.planned.kind)
             by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
-            earlier = runs.earlier(before, self.edited.labels, own=self.run.id)
+            earlier = registry.earlier(before, self.edited.labels, own=self.run.id)
             decided = self.shown().decisions
-            return planning.like(before, self.run.embeddings, decided, by_hand, earlier)
+            return plan.like(before, self.run.embeddings, decided, by_hand, earlier)
 
     def shown(self) -> Run:
         """The run with every picture on the shelf that the page shows."""
@@ -228,14 +231,14 @@ class Session:
             if journal.state(self.record) in ("applied", "partly"):
                 return False
             planned = self.plan(kind)
-            runs.keep(self.record, planned)
-            edits.note_settled(self.record, self.edit_count)
+            registry.keep(self.record, planned)
+            edit_log.note_settled(self.record, self.edit_count)
             self._settled, self.planned = self.edit_count, planned
             return True
 
     def write(self, progress: Progress | None = None) -> None:
         """The report and the results again, as the shelves are now."""
-        planned = planfile.load(os.path.join(self.record, "plan.jsonl"))
+        planned = plan_file.load(os.path.join(self.record, "plan.jsonl"))
         self.shown().write(self.record, planned, progress)
 
     # --- marks ------------------------------------------------------------------------------
@@ -269,10 +272,10 @@ class Session:
 
     # --- inside -----------------------------------------------------------------------------
 
-    def _edit(self, *events: edits.Event) -> None:
+    def _edit(self, *events: edit_log.Event) -> None:
         self._log.add(*events)
         before, names = self.edited, self.names
-        self.edited = edits.replay(self._first.labels, self._log.events)
+        self.edited = edit_log.replay(self._first.labels, self._log.events)
         if (self.edited.labels, self.edited.offset) != (before.labels, before.offset):
             self.run = self._asked()
         old, self.shelves = self.shelves, self._shelves()
@@ -298,7 +301,7 @@ class Session:
         question = self.edited.question(self._first.question)
         if question == self.run.question:
             return self.run
-        said = corrections.renamed(self._first.corrections, self.edited.renamed)
+        said = follow.renamed(self._first.corrections, self.edited.renamed)
         return self.run.again(question, said, saved=self._first.saved)
 
     def _shelves(self) -> Shelves:

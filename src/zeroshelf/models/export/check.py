@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 
-from zeroshelf import models
-from zeroshelf.models import golden
+from zeroshelf.models import golden, select
 from zeroshelf.models.export.towers import Towers, Unit
 from zeroshelf.records import Vectors
 
@@ -23,4 +22,4 @@ def of_torch(towers: Towers) -> tuple[Vectors, Vectors]:
 
 def of_onnx(folder: Path) -> tuple[Vectors, Vectors]:
     """What zeroshelf makes of the same pictures and texts with the model in `folder`."""
-    return golden.embed(models.load(models.describe(str(folder), folder), device="cpu"))
+    return golden.embed(select.load(select.describe(str(folder), folder), device="cpu"))

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from zeroshelf.telemetry import onnxruntime
+from zeroshelf.system.telemetry import onnxruntime
 
 SMALL = 1024  # numbers: smaller tensors are not worth a conversion
 

@@ -1,0 +1,1 @@
+"""Decisions -> a plan -> files copied, moved, linked or tagged, and put back."""

@@ -1,0 +1,96 @@
+"""What a move leaves behind: files that share a name with a moved picture and don't go along.
+
+Nobody knows whether they belong to it: an `a.html` beside `a.jpg`, a film of ten minutes, settings
+that a program keeps in a folder of its own. So they stay, and are named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from zeroshelf.counting import counted
+from zeroshelf.images.companion_names import beginnings, key
+from zeroshelf.records import Action, Picture
+
+NAMED = 3  # files in a line
+
+# Folders beside the pictures in which programs keep what they know of each, by its name: Nikon,
+# Silkypix, Capture One, Exposure, ACDSee, Picasa.
+_SETTINGS = ("NKSC_PARAM", "SILKYPIX_DS", "CaptureOne", "Exposure Software", "[Originals]",
+             ".picasaoriginals")  # fmt: skip
+_MOST_DEEP = 2  # folders in those: CaptureOne/Settings/a.jpg.cos
+
+
+def find(pictures: Sequence[Picture], actions: Sequence[Action]) -> tuple[str, ...]:
+    """The paths of what stays, where `actions` move some of `pictures`."""
+    known = {path for picture in pictures for path in (picture.path, *picture.companions)}
+    known.update(action.source for action in actions)
+    names: dict[str, set[str]] = defaultdict(set)  # folder -> names and stems that go
+    for action in actions:
+        if action.kind == "move" and action.companion_of is None:
+            folder, name = os.path.split(action.source)
+            whole = key(name)
+            names[folder].update((whole, os.path.splitext(whole)[0]))
+    left = [
+        path
+        for folder, gone in names.items()
+        for name, path in _files(folder)
+        if path not in known and not gone.isdisjoint(beginnings(key(name)))
+    ]
+    return tuple(sorted(left, key=os.fsencode))
+
+
+def notes(left: Sequence[str]) -> list[str]:
+    """What `find` found, in a line."""
+    if not left:
+        return []
+    what = counted(
+        len(left),
+        "file shares its name with a picture that moves, and stays",
+        "files share their name with a picture that moves, and stay",
+    )
+    return [f"{what}: {_first(left)}"]
+
+
+def shared_notes(pictures: Sequence[Picture], actions: Sequence[Action]) -> list[str]:
+    """A line where files are about two pictures that part, by their place or by a number that one
+    of them gets: each goes with the first of the two."""
+    target = {action.source: action.target for action in actions}
+    parted: dict[str, None] = {}
+    for picture in pictures:
+        place, name = os.path.split(target.get(picture.path, picture.path))
+        numbered = name != os.path.basename(picture.path)
+        for path in picture.shared:
+            if numbered or os.path.dirname(target.get(path, path)) != place:
+                parted[path] = None
+    if not parted:
+        return []
+    what = counted(
+        len(parted),
+        "file is about two pictures that part, and goes with the first of them",
+        "files are about two pictures that part, and go with the first of them",
+    )
+    return [f"{what}: {_first(list(parted))}"]
+
+
+def _first(paths: Sequence[str]) -> str:
+    """The names of the first few."""
+    names = [os.path.basename(path) for path in paths[:NAMED]]
+    return ", ".join(names) + (", ..." if len(paths) > NAMED else "")
+
+
+def _files(folder: str, deep: int = 0) -> Iterator[tuple[str, str]]:
+    """(name, path) of the files of a folder, and of the settings in it. A folder that can't be read
+    holds none."""
+    try:
+        with os.scandir(folder) as entries:
+            listing = list(entries)
+    except OSError:
+        return
+    for entry in listing:
+        if entry.is_file(follow_symlinks=False):
+            yield entry.name.removeprefix("._"), entry.path  # macOS keeps "._a.jpg" for a.jpg
+        elif (deep or entry.name in _SETTINGS) and deep <= _MOST_DEEP and not entry.is_symlink():
+            yield from _files(entry.path, deep + 1)

@@ -1,0 +1,121 @@
+"""One run at a time on a folder, and on any folder inside it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import warnings
+from collections.abc import Iterator
+
+from zeroshelf import system
+from zeroshelf.errors import UserError
+from zeroshelf.system import places
+
+with warnings.catch_warnings():  # where a system has no locks of its own, a marker file serves
+    warnings.filterwarnings("ignore", "only soft file lock")
+    from filelock import BaseFileLock, FileLock, Timeout, has_fcntl
+
+# Marker files have names of their own: who makes them takes a file that a lock left for a lock.
+_MARKERS = not has_fcntl and not system.WINDOWS
+_LOCK, _GATE = (".marker", "gate.markers") if _MARKERS else (".lock", "gate")
+_LONGEST = 60  # seconds that a look at the locks may take
+
+
+@contextlib.contextmanager
+def hold(locks: str, run: str, *folders: str) -> Iterator[None]:
+    """Hold `folders` for the run `run` while the block is at work. Raises `UserError` while another
+    run holds one of them, or a folder above or below it.
+
+    Every run holds a lock file of its own in the folder `locks`, and its folders are listed in a
+    file beside that: Windows lets nobody read a file that is locked. The system lets go of a lock
+    when its process ends, however it ends; what a killed run left is removed here. Who looks at the
+    locks of others, or makes one, holds the file "gate" meanwhile.
+    """
+    os.makedirs(locks, exist_ok=True)
+    mine = [os.path.realpath(folder) for folder in folders]
+    path = os.path.join(locks, f"{run}-{os.getpid()}-{secrets.token_hex(4)}{_LOCK}")
+    own = _lock(path)
+    with _gate(os.path.join(locks, _GATE)):
+        for name in sorted(os.listdir(locks)):
+            other = os.path.join(locks, name)
+            busy = _busy_folder(other, mine) if name.endswith(_LOCK) else None
+            if busy:
+                raise UserError(f"another run is at work in {busy}: wait until it is done")
+        with open(_list_of(path), "w", encoding="ascii") as file:
+            json.dump(mine, file)
+        try:
+            own.acquire(timeout=0)
+        except BaseException:
+            _remove(path)
+            raise
+    try:
+        yield
+    finally:
+        own.release()
+        _remove(path)
+
+
+@contextlib.contextmanager
+def _gate(path: str) -> Iterator[None]:
+    gate = _lock(path)
+    try:
+        gate.acquire(timeout=_LONGEST)
+    except Timeout:
+        raise UserError(
+            f"another process holds {path}: wait until it is done, or remove that file if there is "
+            "none"
+        ) from None
+    try:
+        yield
+    finally:
+        gate.release()
+
+
+def _lock(path: str) -> BaseFileLock:
+    # not of one thread: a page may end in another thread than it began in
+    return FileLock(path, thread_local=False)
+
+
+def _list_of(path: str) -> str:
+    """The file that lists the folders of the lock at `path`."""
+    return path.removesuffix(_LOCK) + ".json"
+
+
+def _remove(path: str) -> None:
+    """A lock file that nobody holds, and its list."""
+    for gone in (path, _list_of(path)):
+        with contextlib.suppress(OSError):
+            os.unlink(gone)
+
+
+def _busy_folder(path: str, mine: list[str]) -> str | None:
+    """The folder of `path`'s lock that overlaps one of `mine`, while somebody holds that lock."""
+    for _ in range(2):
+        other = _lock(path)
+        try:
+            other.acquire(timeout=0)
+        except Timeout:
+            theirs = _folders(path)
+        except OSError:
+            return None
+        else:
+            other.release()
+            _remove(path)
+            return None
+        if theirs is not None:
+            return next((t for t in theirs for own in mine if places.overlap(t, own)), None)
+    return os.path.dirname(path)  # held, and nobody says for what: then for all
+
+
+def _folders(path: str) -> list[str] | None:
+    """Those that the lock at `path` is for; None where that can't be read, as when its holder has
+    just let go. Version 0.1.0 wrote them into the lock itself."""
+    for file in (_list_of(path), path):
+        try:
+            with open(file, encoding="ascii") as listed:
+                return [str(folder) for folder in json.load(listed)]
+        except (OSError, ValueError, TypeError):
+            continue
+    return None

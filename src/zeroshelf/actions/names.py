@@ -1,0 +1,60 @@
+"""What shelves, pictures and their companions are called: a label as a folder's name, and the next
+free names for a picture and the files that follow it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from zeroshelf.images import companions
+from zeroshelf.system.file_names import Rules, key, numbered, of_folder, portable
+
+
+def shelf(label: str) -> str:
+    """The folder of a label, below the destination. "/" in a label makes nested folders.
+
+    >>> shelf("animals/cat"), shelf("../../etc"), shelf("con"), shelf("a: b?")
+    ('animals/cat', '_/_/etc', 'con_', 'a_ b_')
+    """
+    parts = [of_folder(part) for part in label.split("/") if part.strip()]
+    return os.sep.join(parts) if parts else "_"
+
+
+def of_unit(sources: Sequence[str], name: str, rules: Rules) -> list[str]:
+    """The names of a picture and its companions once the picture is called `name`: each differs
+    from the others, and the rules hold for all. `sources`: their names now, the picture's first."""
+    made = [name]
+    taken = {key(name)}
+    for source in sources[1:]:
+        wanted = portable(companions.renamed(source, sources[0], name), rules)
+        free = (n for _, n in numbered(wanted, limit=rules.longest) if key(n) not in taken)
+        made.append(next(free))
+        taken.add(key(made[-1]))
+    return made
+
+
+def free_for_unit(
+    sources: Sequence[str],
+    wanted: str,
+    is_free: Callable[[str], bool],
+    rules: Rules,
+    first: int = 1,
+) -> tuple[int, list[str]]:
+    """The first number, from `first` on, under which a picture that shall be called `wanted` and
+    its companions all find free names; and those names. `sources` as in `of_unit`."""
+    length = len(os.fsencode(sources[0]))
+    longer = max(len(os.fsencode(source)) - length for source in sources)  # than the picture's
+    limit = max(rules.longest - longer, rules.longest // 2)
+    wanted = portable(wanted, rules)
+    unnumbered = of_unit(sources, wanted, rules)
+    for number, name in numbered(wanted, first, limit):
+        made = of_unit(sources, name, rules)
+        # A companion whose name doesn't follow the picture's would wait for its own name forever.
+        fixed = [i for i in range(1, len(made)) if number > 1 and made[i] == unnumbered[i]]
+        for i in fixed:
+            others = {key(one) for one in made[:i] + made[i + 1 :]}
+            tries = (n for _, n in numbered(made[i], limit=rules.longest) if key(n) not in others)
+            made[i] = next(n for n in tries if is_free(n))
+        if all(is_free(one) for one in made):
+            return number, made
+    raise AssertionError("numbers never end")

@@ -1,0 +1,51 @@
+"""The originals of pictures that got tags in their own files: what a run keeps, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from zeroshelf import system
+from zeroshelf.actions import journal
+from zeroshelf.actions.journal import Entry
+
+
+def of(record: str) -> dict[str, int]:
+    """The originals that the run in `record` keeps: path -> size in bytes."""
+    found = {}
+    for entry in _entries(journal.read(record)):
+        assert entry.edit is not None
+        with contextlib.suppress(OSError):
+            found[entry.edit.backup] = os.lstat(entry.edit.backup).st_size
+    return found
+
+
+def drop(record: str) -> tuple[int, list[tuple[str, str]]]:
+    """Remove them; how many went, and (path, reason) of those that stay. One whose picture is gone
+    may be all that is left of it, so it stays. Raises `UserError` where a run is at work there."""
+    folders = journal.folders(record)
+    if folders is None:
+        return 0, []
+    gone, left = 0, []
+    with journal.working(record, *folders) as book:
+        for entry in _entries(book.past):
+            assert entry.edit is not None
+            backup = entry.edit.backup
+            if not os.path.lexists(backup):
+                continue
+            if not os.path.isfile(entry.action.target):
+                left.append((backup, f"{entry.action.target} is gone: this is all that is left"))
+                continue
+            try:
+                system.remove(backup)
+                gone += 1
+            except OSError as error:
+                left.append((backup, error.strerror or str(error)))
+            with contextlib.suppress(OSError):  # a folder that holds more
+                os.rmdir(os.path.dirname(backup))
+                os.rmdir(os.path.dirname(os.path.dirname(backup)))
+    return gone, left
+
+
+def _entries(past: journal.Past) -> list[Entry]:
+    return [e for e in past.entries.values() if e.edit is not None and e.step != "reverted"]

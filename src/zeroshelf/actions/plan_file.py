@@ -1,0 +1,164 @@
+"""The plan as a file: JSON Lines, a header and one action a line, to be read and edited by hand.
+
+Paths are relative to the header's `folder` and `destination`. All is ASCII: a name that is no
+valid UTF-8 keeps its bytes as lone surrogates ("\\udcff").
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+from zeroshelf import system
+from zeroshelf.actions import earlier_runs
+from zeroshelf.errors import UserError
+from zeroshelf.records import Action, ActionKind, Plan
+from zeroshelf.system import file_names
+
+VERSION = 1
+_KINDS = get_args(ActionKind)
+
+
+def save(plan: Plan, path: str) -> None:
+    """Whole or not at all: written beside, then renamed."""
+    beside = path + ".part"
+    with open(beside, "w", encoding="ascii") as file:
+        header = {
+            "zeroshelf_plan": VERSION,
+            "folder": plan.folder,
+            "destination": plan.destination,
+            "kind": plan.kind,
+            "prefix": plan.prefix,
+            "ambiguous": plan.ambiguous,
+            "several": plan.several,
+            "replace": plan.replace,
+            "in_files": plan.in_files,
+            "notes": list(plan.notes),
+            "left_behind": [os.path.relpath(path, plan.folder) for path in plan.left_behind],
+        }
+        file.write(json.dumps(header) + "\n")
+        for action in plan.actions:
+            file.write(json.dumps(_line(action, plan)) + "\n")
+        file.flush()
+        system.sync_open(file.fileno())
+    os.replace(beside, path)
+
+
+def load(path: str) -> Plan:
+    """Raises `UserError` with the line that is wrong. Lines may be removed, moved and given other
+    targets below the destination."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return _parse(path, file)
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no plan: not a text file") from None
+
+
+def _line(action: Action, plan: Plan) -> dict[str, object]:
+    line: dict[str, object] = {
+        "target": os.path.relpath(action.target, plan.destination),
+        "source": os.path.relpath(action.source, plan.folder),
+        "label": action.label,
+        "size": action.size,
+        "mtime_ns": action.mtime_ns,
+    }
+    if action.digest is not None:
+        line["digest"] = action.digest.hex()
+    if action.companion_of is not None:
+        line["companion_of"] = os.path.relpath(action.companion_of, plan.folder)
+    if action.kind != plan.kind:
+        line |= {"do": action.kind, "made_by": action.made_by, "made_in": action.made_in}
+    if action.instead_of is not None:
+        line["instead_of"] = action.instead_of
+    return line
+
+
+def _header(path: str, line: str) -> dict[str, Any]:
+    try:
+        head = json.loads(line)
+        if head["zeroshelf_plan"] != VERSION:
+            raise UserError(f"{path} is a plan of version {head['zeroshelf_plan']}, not {VERSION}")
+        if head["kind"] not in _KINDS:
+            raise UserError(f'{path}, line 1: kind "{head["kind"]}" is none of {", ".join(_KINDS)}')
+        for key in ("folder", "destination"):
+            if not os.path.isabs(head[key]):
+                raise UserError(f"{path}, line 1: {key} is no absolute path")
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is no plan: its first line is not a plan's header") from None
+    return dict(head)
+
+
+def _parse(path: str, lines: Iterator[str]) -> Plan:
+    head = _header(path, next(lines, ""))
+    folder, destination = head["folder"], head["destination"]
+    actions: list[Action] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, 2):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            along = row.get("companion_of")
+            action = Action(
+                kind=_kind(row.get("do", head["kind"]), head["kind"]),
+                source=_below(folder, row["source"]),
+                target=_below(destination, row["target"]),
+                label=str(row["label"]),
+                size=int(row["size"]),
+                mtime_ns=int(row["mtime_ns"]),
+                digest=bytes.fromhex(row["digest"]) if "digest" in row else None,
+                companion_of=None if along is None else _below(folder, along),
+                made_by=row.get("made_by"),
+                made_in=row.get("made_in"),
+                instead_of=row.get("instead_of"),
+            )
+            if action.kind == earlier_runs.KIND:
+                earlier_runs.original(action)  # raises where it doesn't say how the target was made
+        except UserError as error:
+            raise UserError(f"{path}, line {number}: {error}") from None
+        except KeyError as error:
+            raise UserError(f"{path}, line {number}: {error.args[0]} is missing") from None
+        except (ValueError, TypeError, AttributeError):
+            raise UserError(f"{path}, line {number}: not an action") from None
+        first = seen.setdefault(file_names.key(action.target), number)
+        if first != number:
+            raise UserError(f"{path}, line {number}: the same target as line {first}")
+        actions.append(action)
+    notes, prefix = tuple(head.get("notes", ())), str(head.get("prefix", "zeroshelf"))
+    ambiguous, several = head.get("ambiguous"), bool(head.get("several"))
+    left_behind = tuple(os.path.join(folder, path) for path in head.get("left_behind", ()))
+    return Plan(
+        folder,
+        destination,
+        head["kind"],
+        tuple(actions),
+        notes,
+        prefix,
+        ambiguous,
+        several,
+        bool(head.get("replace", True)),
+        bool(head.get("in_files")),
+        left_behind,
+    )
+
+
+def _kind(given: object, plans: ActionKind) -> ActionKind | Literal["remove"]:
+    """What one line does: as the plan says, or a remove."""
+    if given == earlier_runs.KIND:
+        return "remove"
+    if given != plans:
+        raise UserError(f'do is "{given}", which is neither "{plans}" nor "{earlier_runs.KIND}"')
+    return plans
+
+
+def _below(base: str, path: str) -> str:
+    if "\0" in path or (system.WINDOWS and ":" in os.path.splitdrive(path)[1]):
+        raise UserError(f"{path!a} is no path")  # "a.jpg:b" would be a stream inside of a.jpg
+    full = os.path.normpath(os.path.join(base, path))
+    if not file_names.inside(full, base):
+        raise UserError(f"{path!a} leads out of {base}")
+    return full

@@ -1,0 +1,1 @@
+"""Tags: keywords in XMP sidecars and in pictures' own files."""

@@ -1,0 +1,287 @@
+"""One file from one place to another: never onto something, never half, nothing of it lost."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+
+from blake3 import blake3
+
+from zeroshelf import system
+from zeroshelf.records import Action
+from zeroshelf.system import mounts, places
+
+LINKS = ("symlink", "relative-symlink")
+SLACK_NS = 2_000_000_000  # FAT keeps times to two seconds
+
+_WHO = system.identity()
+_NO_SUCH_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG}  # a name that can't be there
+_UNSUITED = (OSError, OverflowError, ValueError)  # of a time that a system can't hold
+_WHOLE = 1 << 20  # bytes of a file whose fingerprint is that of all of it
+_SAMPLE = 1 << 16
+_SAMPLES = 4
+
+
+def move(source: str, target: str, mtime_ns: int | None = None, mode: int | None = None) -> None:
+    """`rename`, and across file systems: copy, sync, verify, and only then remove. The copy gets
+    this time and mode, where they are given; a rename changes neither."""
+    try:
+        system.rename(source, target)
+        return
+    except OSError as error:
+        if not system.is_other_device(error):
+            raise
+    check_removable(source)
+    part = stage(source, target)
+    try:
+        if mode is not None:
+            set_mode(part, mode)
+        if mtime_ns is not None:
+            set_times(part, mtime_ns)
+        system.sync([part])
+        publish(part, target, source)
+    except OSError:
+        discard(part)
+        raise
+    remove_original(source, target)
+
+
+def check_may_leave(path: str) -> None:
+    """Raises OSError where a file can't be moved out of its folder for the folder's sake."""
+    folder = os.path.dirname(path)
+    what = "it can be copied, not moved"
+    if mounts.is_read_only(folder):
+        raise OSError(errno.EROFS, f"{os.strerror(errno.EROFS)}: {what}", path)
+    if not system.may_write(folder):
+        raise OSError(errno.EACCES, f"its folder may not be changed: {what}", path)
+    at, above = os.lstat(path), os.stat(folder)
+    owners = (None, 0, at.st_uid, above.st_uid)  # None: where there are no such owners
+    if above.st_mode & stat.S_ISVTX and system.effective_user() not in owners:
+        raise OSError(errno.EPERM, f"only its owner may take it away: {what}", path)
+
+
+def check_removable(path: str) -> None:
+    """Raises OSError where a file can be copied but not taken away afterwards. What nobody can know
+    beforehand passes: see `remove_original`."""
+    check_may_leave(path)
+    if system.is_immutable(path) or system.is_immutable(os.path.dirname(path)):
+        raise OSError(
+            errno.EPERM, "it or its folder is immutable: it can be copied, not moved", path
+        )
+
+
+def remove_original(source: str, target: str) -> None:
+    """The end of a move by copy: `source` goes, whose equal copy has its name, `target`, for good.
+    Where it can't be removed the copy goes again, and OSError is raised."""
+    try:
+        system.remove(source)
+    except FileNotFoundError:
+        return  # another program was quicker: the copy may be the last one
+    except OSError as error:
+        if not exists(source):
+            return
+        try:
+            system.remove(target)
+        except OSError as second:
+            why = f"{error.strerror}; its copy {target} can't be removed: {second.strerror}"
+            raise OSError(error.errno, why, source) from error
+        raise
+
+
+def publish(part: str, target: str, source: str | None = None) -> None:
+    """Give a staged and synced copy its name. With `source`, which is to go next: both were read
+    again and are equal, and the name is on the disk too. After an OSError it hasn't its name."""
+    if source is None:
+        system.rename(part, target)
+        return
+    before = os.lstat(source)
+    if digest(part) != digest(source):
+        raise OSError(errno.EIO, "the copy differs from the original", source)
+    system.rename(part, target)
+    try:
+        system.sync([os.path.dirname(target)])
+        after = os.lstat(source)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise OSError(errno.EBUSY, "changed while it was copied", source)
+    except OSError:
+        system.remove(target)
+        raise
+
+
+def stage(source: str, target: str) -> str:
+    """Copy `source` to a hidden file beside `target`, of which the name is returned. A reflink
+    where the file system can. Times, mode and extended attributes go along as far as the file
+    system there keeps them: see `lost`."""
+    part = part_of(target)
+    with open(source, "rb", buffering=0) as reading:
+        before = os.fstat(reading.fileno())
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", source)
+        mode = stat.S_IMODE(before.st_mode) & 0o777 | stat.S_IWUSR  # where chmod isn't to be had
+        discard(part)  # left by a run that was killed
+        try:
+            with open(os.open(part, system.NEW_FILE_FLAGS, mode), "wb", buffering=0) as writing:
+                system.copy_content(reading.fileno(), writing.fileno(), before.st_size)
+                system.sync_written(writing.fileno())
+            system.copy_attributes(source, part)
+            system.keep_owner(part, (before.st_uid, before.st_gid))
+            set_mode(part, stat.S_IMODE(before.st_mode))
+            set_times(part, before.st_mtime_ns, before.st_atime_ns)
+            after = os.fstat(reading.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                raise OSError(errno.EBUSY, "changed while it was copied", source)
+            if os.stat(part).st_size != before.st_size:
+                raise OSError(errno.EIO, "copy is not as long as the original", source)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                system.remove(part)
+            raise
+    return part
+
+
+def lost(source: str, copy: str) -> tuple[str, ...]:
+    """What of a file its copy doesn't have: "time", "mode", "extended attributes"."""
+    try:
+        old, new = os.stat(source), os.lstat(copy)
+        found = []
+        if abs(old.st_mtime_ns - new.st_mtime_ns) >= SLACK_NS:
+            found.append("time")
+        if not system.WINDOWS and stat.S_IMODE(old.st_mode) != stat.S_IMODE(new.st_mode):
+            found.append("mode")
+        if _attributes(source) - _attributes(copy):
+            found.append("extended attributes")
+    except OSError:
+        return ()  # gone meanwhile: nothing can be said
+    return tuple(found)
+
+
+def set_times(path: str, mtime_ns: int, atime_ns: int | None = None) -> bool:
+    """False where the file system or the system can't: a share of somebody else's, the year 30828.
+    `atime_ns`: None leaves the time of access as it is."""
+    try:
+        atime_ns = os.stat(path).st_atime_ns if atime_ns is None else atime_ns
+        os.utime(path, ns=(atime_ns, mtime_ns))
+    except _UNSUITED:
+        return False
+    return True
+
+
+def set_mode(path: str, mode: int) -> bool:
+    """False where the file system can't."""
+    try:
+        os.chmod(path, mode)
+    except (OSError, NotImplementedError):
+        return False
+    return True
+
+
+def part_of(target: str) -> str:
+    """Where `stage` puts the copy: found again after a kill, for it depends on the target and this
+    user of this machine only. Another machine that works on the same share never meets it."""
+    folder, name = os.path.split(target)
+    digest = blake3(_WHO + os.fsencode(name)).hexdigest(12)
+    return os.path.join(folder, f".zeroshelf-{digest}.part")
+
+
+def exists(path: str) -> bool:
+    """`lexists` that raises OSError where the folder can't be looked into: what can't be seen may
+    well be there. A name that the file system refuses isn't there."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno in _NO_SUCH_NAME:
+            return False
+        raise
+    return True
+
+
+def discard(path: str) -> None:
+    """Remove a file of our own that may be gone already. Asks first: a file system that is
+    read-only refuses to remove even what isn't there."""
+    with contextlib.suppress(FileNotFoundError):
+        if exists(path):
+            system.remove(path)
+
+
+def digest(path: str) -> bytes:
+    """BLAKE3 of a file's content, in bounded memory."""
+    hasher = blake3()
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(1 << 20):
+            hasher.update(block)
+    return hasher.digest()
+
+
+def digest_of(content: bytes) -> bytes:
+    return blake3(content).digest()
+
+
+def fingerprint(path: str) -> bytes | None:
+    """BLAKE3 of a file's content; of one over 1 MB, of its size and four samples: enough to tell an
+    edit by, and quick where a disk is slow. None where reading would fetch it from a cloud."""
+    with open(path, "rb", buffering=0) as file:
+        at = os.fstat(file.fileno())
+        if system.is_placeholder(at):
+            return None
+        if at.st_size <= _WHOLE:
+            return blake3(file.readall()).digest()
+        hasher = blake3(at.st_size.to_bytes(8, "big"))
+        for i in range(_SAMPLES):
+            file.seek((at.st_size - _SAMPLE) * i // (_SAMPLES - 1))
+            hasher.update(file.read(_SAMPLE))
+        return hasher.digest()
+
+
+def same_content(one: str, other: str) -> bool:
+    return os.path.getsize(one) == os.path.getsize(other) and digest(one) == digest(other)
+
+
+def is_result(action: Action, path: str) -> bool:
+    """True where `path` is what `action` would have made there."""
+    try:
+        if action.kind in LINKS:
+            if not os.path.islink(path):
+                return False
+            return _says_the_same(os.readlink(path), link_text(action, path))
+        if action.kind == "hardlink":
+            return os.path.samestat(os.lstat(path), os.lstat(action.source))
+        at = os.lstat(path)
+        if not stat.S_ISREG(at.st_mode) or at.st_size != action.size:
+            return False
+        return digest(path) == (action.digest or digest(action.source))
+    except OSError:
+        return False
+
+
+def _says_the_same(text: str, other: str) -> bool:
+    """True for two absolute paths of one file, whose folder a link may lead to."""
+    if text == other:
+        return True
+    (folder, name), (place, wanted) = os.path.split(text), os.path.split(other)
+    return name == wanted and os.path.isabs(text) and places.same(folder, place)
+
+
+def link_text(action: Action, path: str) -> str:
+    """What a symbolic link at `path` to the action's source says."""
+    if action.kind == "symlink":
+        return action.source
+    shelf = os.path.realpath(os.path.dirname(path))  # ".." leads up from the real folder
+    folder, name = os.path.split(action.source)
+    return os.path.join(system.relative(os.path.realpath(folder), shelf), name)
+
+
+def existing_parent(path: str) -> str:
+    """`path` itself or the nearest folder above it that is there."""
+    while not os.path.isdir(path) and os.path.dirname(path) != path:  # a drive may be away
+        path = os.path.dirname(path)
+    return path
+
+
+def _attributes(path: str) -> set[str]:
+    """The names of the extended attributes that a person or a program of theirs may have set."""
+    found = system.attributes(path)
+    return {name for name in found if name.startswith(("user.", "system.posix_acl"))}

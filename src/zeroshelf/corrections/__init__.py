@@ -1,0 +1,1 @@
+"""What a person said about pictures -> better decisions."""

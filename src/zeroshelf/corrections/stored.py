@@ -1,0 +1,169 @@
+"""Corrections on the disk: those of one run, and those that later runs with the same labels follow.
+
+A file is JSON Lines in ASCII, a header and one correction a line, written whole or not at all. Each
+has the picture's vector, so that neither the picture nor the cache is needed to learn from it. The
+corrections of a label set and a model are stored under the user's runs and found by the two.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from blake3 import blake3
+
+from zeroshelf import system
+from zeroshelf.errors import UserError
+from zeroshelf.records import OTHER, Correction, Corrections, LabelSet, Model
+from zeroshelf.system import homes
+
+VERSION = 1
+_STORED = "zeroshelf_marks"  # the header of a file that can be exported, and of runs of 0.1.0
+_OF_A_RUN = "zeroshelf_corrections"
+_NAME, _NAME_OF_0_1 = "corrections.jsonl", "marks.jsonl"  # in a run's record
+Row = dict[str, Any]
+Read = TypeVar("Read")
+
+
+def home(labels: LabelSet, model: Model) -> str:
+    """The file of this label set and model. The order of the labels does not matter."""
+    key = blake3(json.dumps([model.digest, sorted(labels.names)]).encode()).hexdigest()[:32]
+    return os.path.join(homes.runs(), "marks", f"{key}.jsonl")
+
+
+def kept(labels: LabelSet, model: Model) -> Mapping[str, Correction]:
+    """The corrections stored for this label set and model, digest in hex -> correction, from
+    whatever folder. Raises `UserError` where the file is broken."""
+    path = home(labels, model)
+    return load(path, labels, model) if os.path.exists(path) else {}
+
+
+def save(path: str, known: Mapping[str, Correction], model: Model) -> None:
+    """Write `known`, digest in hex -> correction, to the file `path`; where there are none, the
+    file goes. Raises `UserError` where it can't be written."""
+    _write(path, _STORED, map(_row, known, known.values()), model)
+
+
+def load(path: str, labels: LabelSet, model: Model) -> Mapping[str, Correction]:
+    """The corrections of the file whose label is in `labels`, digest in hex -> correction. Raises
+    `UserError` with the line that is wrong, and where they belong to another model."""
+    known = {*labels.names, OTHER}
+    found = _read(path, _STORED, lambda row: _correction(row, model), model)
+    return {digest: one for digest, one in found if one.label in known}
+
+
+def save_run(record: str, corrections: Corrections, model: Model) -> None:
+    """Write all corrections of a run into its record's folder. Raises `UserError`."""
+    rows: list[Row] = []
+    for said, known in (("stored", corrections.stored), ("given", corrections.given)):
+        rows += [{"said": said, **_row(digest, one)} for digest, one in known.items()]
+    for said, moves in (("placed", corrections.placed), ("accepted", corrections.accepted)):
+        rows += [{"said": said, "path": path, "label": label} for path, label in moves.items()]
+    _write(os.path.join(record, _NAME), _OF_A_RUN, rows, model)
+
+
+def load_run(record: str, model: Model) -> Corrections:
+    """What `save_run` wrote, or 0.1.0 did. Raises `UserError` as `load` does."""
+    old = os.path.join(record, _NAME_OF_0_1)
+    path = os.path.join(record, _NAME)
+    if not os.path.exists(path):
+        if not os.path.exists(old):
+            return Corrections()
+        return Corrections(dict(_read(old, _STORED, lambda row: _correction(row, model), model)))
+    found: dict[str, dict[str, Any]] = {"stored": {}, "given": {}, "placed": {}, "accepted": {}}
+
+    def take(row: Row) -> None:
+        if "path" in row:
+            found[row["said"]][str(row["path"])] = str(row["label"])
+        else:
+            digest, one = _correction(row, model)
+            found[row["said"]][digest] = one
+
+    _read(path, _OF_A_RUN, take, model)
+    return Corrections(**found)
+
+
+def moved(pairs: Iterable[tuple[bytes, bytes]]) -> None:
+    """Stored corrections of pictures whose files have another content now and show the same: from
+    the first digest of each pair to the second. What can't be read or written stays as it is."""
+    new = {old.hex(): now.hex() for old, now in pairs}
+    folder = os.path.join(homes.runs(), "marks")
+    for name in os.listdir(folder) if new and os.path.isdir(folder) else ():
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            with open(path, encoding="ascii") as file:
+                head, *rows = map(json.loads, file)
+            if not any(row.get("digest") in new for row in rows):
+                continue
+            rows = [row | {"digest": new.get(row["digest"], row["digest"])} for row in rows]
+            with open(path + ".part", "w", encoding="ascii") as file:
+                file.writelines(json.dumps(row) + "\n" for row in (head, *rows))
+                file.flush()
+                system.sync_open(file.fileno())
+            os.replace(path + ".part", path)
+
+
+def _write(path: str, kind: str, rows: Iterable[Row], model: Model) -> None:
+    lines = [json.dumps(row) + "\n" for row in rows]
+    try:
+        if not lines:
+            if os.path.exists(path):
+                os.unlink(path)
+            return
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with open(path + ".part", "w", encoding="ascii") as file:
+            header = {kind: VERSION, "model": model.digest, "id": model.id}
+            file.write(json.dumps(header) + "\n")
+            file.writelines(lines)
+            file.flush()
+            system.sync_open(file.fileno())
+        os.replace(path + ".part", path)
+    except OSError as error:
+        raise UserError(f"the corrections can't be written to {path}: {error.strerror}") from None
+
+
+def _read(path: str, kind: str, take: Callable[[Row], Read], model: Model) -> list[Read]:
+    """`take` of each line after the header."""
+    found: list[Read] = []
+    number = 0
+    try:
+        with open(path, encoding="ascii") as file:
+            for number, line in enumerate(file, 1):
+                row = json.loads(line)
+                if number == 1:
+                    _check(path, row, kind, model)
+                else:
+                    found.append(take(row))
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as trouble:
+        raise UserError(f"{path}, line {number}: not a correction ({trouble})") from None
+    return found
+
+
+def _check(path: str, header: object, kind: str, model: Model) -> None:
+    if not isinstance(header, dict) or header.get(kind) != VERSION:
+        raise UserError(
+            f"{path} holds no corrections: `zeroshelf teach --export FILE` writes such a file"
+        )
+    if header["model"] != model.digest:
+        raise UserError(
+            f"the corrections in {path} belong to the model {header['id']}, not {model.id}"
+        )
+
+
+def _row(digest: str, one: Correction) -> Row:
+    vector = base64.b64encode(one.vector.astype("<f2").tobytes()).decode()
+    return {"digest": digest, "label": one.label, "vector": vector}
+
+
+def _correction(row: Row, model: Model) -> tuple[str, Correction]:
+    vector = np.frombuffer(base64.b64decode(row["vector"], validate=True), "<f2")
+    if vector.shape != (model.dim,) or not np.isfinite(vector).all():
+        raise ValueError("the vector has another length")
+    return str(row["digest"]), Correction(str(row["label"]), vector)

@@ -1,0 +1,1 @@
+"""Vectors and labels -> scores -> a label or "other" for every picture."""

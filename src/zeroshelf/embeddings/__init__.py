@@ -1,0 +1,1 @@
+"""Pictures -> vectors, each picture embedded once and cached."""

@@ -1,0 +1,52 @@
+"""Which optional decoders are installed. Asked of the import system, so that nothing is loaded."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+from zeroshelf.images import formats
+
+_LIBRARIES = {  # format: its library, the extra that brings it, what a person calls it
+    formats.RAW: ("rawpy", "raw", "RAW"),
+    formats.JXL: ("imagecodecs", "jxl", "JPEG XL"),
+    formats.JXR: ("imagecodecs", "codecs", "JPEG XR"),
+    formats.VIDEO: ("av", "video", "video"),
+}
+
+
+@cache
+def has(kind: str) -> bool:
+    """True where pictures of this format can be read."""
+    if kind == formats.FILM:
+        return False
+    return kind not in _LIBRARIES or find_spec(_LIBRARIES[kind][0]) is not None
+
+
+@cache
+def has_codecs(kind: str) -> bool:
+    """True where the rare kinds of "TIFF" or "JPEG" can be read that Pillow has no decoder for."""
+    needed = ("imagecodecs", "tifffile") if kind == "TIFF" else ("imagecodecs",)
+    return all(find_spec(name) is not None for name in needed)
+
+
+def advice(kind: str, name: str | None = None) -> str:
+    """One line: what to install. `name`: of what it reads, where that is less than the kind."""
+    _, extra, own_name = _LIBRARIES[kind]
+    return _line(name or own_name, extra)
+
+
+def codecs_advice(name: str) -> str:
+    """The same for a rare kind that goes by `name`: "12-bit JPEG"."""
+    return _line(name, "codecs")
+
+
+def _line(name: str, extra: str) -> str:
+    return f"{name}: `pip install 'zeroshelf[{extra}]'` reads it"
+
+
+@cache
+def installed() -> str:
+    """The libraries that are there, as one word: what was refused without one is tried again."""
+    names = ("av", "imagecodecs", "rawpy", "tifffile")
+    return ",".join(name for name in names if find_spec(name) is not None)

@@ -1,0 +1,187 @@
+"""A folder without labels -> shelves to begin with: groups of pictures, each named by a noun.
+
+Centre, PCA, k-means for several k, the best by silhouette (Rousseeuw 1987). A group is named by the
+noun of the bank whose mean cosine in the group exceeds its mean in the folder by most standard
+deviations, everyday words a little before others; by one of the best five that the other four are
+kinds of; and "mixed" where none stands out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from zeroshelf.labels.negative_labels import bank, everyday
+from zeroshelf.labels.prompts import Texts
+from zeroshelf.labels.senses import visible_senses
+from zeroshelf.labels.wordnet import wordnet
+from zeroshelf.records import Embeddings, Label, LabelSet
+
+SIZES = (2, 3, 4, 6, 8, 12, 16, 24)  # how many groups are tried
+DIMENSIONS = 50
+LEAST = 3  # pictures that make a group
+COHERENT = 0.4  # least correlation of being in the group with fitting its name
+COMMON = 0.05  # standard deviations that a name gains where it is e times as common in SemCor
+EVERYDAY = 0.2  # and where it is one of the bank's everyday words ("a living room")
+SAMPLE = 1500  # pictures for the silhouette
+EXAMPLES = 4
+NOUNS = 5  # that a group is named by
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    name: str
+    rows: tuple[int, ...]  # of the embeddings, the most typical first
+    words: tuple[str, ...]  # what else the group looks like
+
+    @property
+    def examples(self) -> tuple[int, ...]:
+        return self.rows[:EXAMPLES]
+
+
+def suggest(
+    embeddings: Embeddings,
+    texts: Texts,
+    *,
+    count: int | None = None,
+    once: Sequence[Sequence[int]] = (),
+) -> tuple[Shelf, ...]:
+    """Shelves, the fullest first. `count` fixes how many groups are made; `once` are groups of
+    near-duplicates that count as one picture each. Groups of one name are one shelf.
+    """
+    left_out = {row for group in once for row in group[1:]}
+    rows = np.array([row for row in range(len(embeddings)) if row not in left_out], np.int64)
+    if len(rows) < LEAST:
+        return ()
+    vectors = embeddings.vectors[rows].astype(np.float32)
+    points = _principal(vectors)
+    sizes = (count,) if count else tuple(size for size in SIZES if size * LEAST <= len(rows))
+    found = max(
+        (_kmeans(points, size) for size in sizes or (1,)), key=lambda g: _silhouette(points, g)
+    )
+    named = _names(vectors, found, texts)
+    shelves: dict[str, tuple[list[int], tuple[str, ...]]] = {}
+    for group, (name, words) in named.items():
+        members = np.flatnonzero(found == group)
+        centre = vectors[members].mean(axis=0)
+        typical = members[np.argsort(-(vectors[members] @ centre), kind="stable")]
+        before, known = shelves.get(name, ([], ()))
+        shelves[name] = ([*before, *(int(rows[row]) for row in typical)], (*known, *words))
+    made = [
+        Shelf(name, tuple(inside), tuple(word for word in dict.fromkeys(words) if word != name))
+        for name, (inside, words) in shelves.items()
+    ]
+    return tuple(sorted(made, key=lambda shelf: (shelf.name == "mixed", -len(shelf.rows))))
+
+
+def label_set(shelves: Sequence[Shelf]) -> LabelSet:
+    """The shelves as labels that can be edited: `labels.write` makes a file of them."""
+    return LabelSet(tuple(Label(shelf.name) for shelf in shelves if shelf.name != "mixed"))
+
+
+def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, tuple[str, ...]]]:
+    candidates = _candidates()
+    cosines = vectors @ texts([prompt for _, prompt, _ in candidates]).T  # (N, candidates)
+    mean, std = cosines.mean(axis=0), cosines.std(axis=0) + 1e-6
+    favour = np.array([favour for _, _, favour in candidates])
+    names: dict[int, tuple[str, tuple[str, ...]]] = {}
+    for group in np.unique(groups):
+        inside = cosines[groups == group].mean(axis=0)
+        # how much it stands out, among nouns that fit at all: those of the best fits
+        fits = np.argsort(-inside)[:40]
+        order = fits[np.argsort(-((inside - mean) / std + favour)[fits], kind="stable")]
+        words = tuple(dict.fromkeys(candidates[row][0] for row in order[:NOUNS]))
+        share = float((groups == group).mean())
+        stands_out = float(((inside - mean) / std)[order[0]])  # in standard deviations
+        if share < 1 and stands_out * (share / (1 - share)) ** 0.5 < COHERENT:
+            names[int(group)] = ("mixed", words)
+        else:
+            names[int(group)] = (_covering(words) or words[0], words)
+    return names
+
+
+@cache
+def _candidates() -> tuple[tuple[str, str, float], ...]:
+    """What a shelf may be called: its name, its prompt, and by how much it is favoured."""
+    prompts = everyday() | {one.name: one.prompt for one in bank() if one.kind != "scene"}
+    return tuple(
+        (name, prompt, COMMON * math.log1p(_often(name)) + EVERYDAY * (name in everyday()))
+        for name, prompt in prompts.items()
+    )
+
+
+def _often(word: str) -> int:
+    return max((wordnet().often(word, one.row) for one in visible_senses(word)[:1]), default=0)
+
+
+def _covering(words: Sequence[str]) -> str | None:
+    """The word that all the others are kinds of: "dog" among "sled dog", "guard dog", "dog"."""
+    net = wordnet()
+    senses = [found[0].row for word in words if (found := visible_senses(word))]
+    if len(senses) < len(words):
+        return None
+    for word, row in zip(words, senses, strict=True):
+        if all(other == row or row in net.above(other) for other in senses):
+            return word
+    return None
+
+
+def _principal(vectors: Floats) -> Floats:
+    """(N, D) -> (N, at most 50): centred, on the main axes, made unit again."""
+    away = vectors - vectors.mean(axis=0)
+    _, axes = np.linalg.eigh(away.T @ away)
+    points = away @ axes[:, ::-1][:, :DIMENSIONS]
+    return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9))
+
+
+def _kmeans(points: Floats, size: int, rounds: int = 30, tries: int = 10) -> Ints:
+    """Lloyd's k-means from k-means++ starts; the same answer every time."""
+    best, least = np.zeros(len(points), np.int64), np.inf
+    for seed in range(tries):
+        rng = np.random.default_rng(seed)
+        centres = points[[rng.integers(len(points))]]
+        while len(centres) < size:
+            far = np.maximum(2 - 2 * (points @ centres.T).max(axis=1), 0) + 1e-9
+            centres = np.vstack((centres, points[rng.choice(len(points), p=far / far.sum())]))
+        groups = np.full(len(points), -1)
+        for _ in range(rounds):
+            before = groups
+            groups = ((centres**2).sum(axis=1) - 2 * points @ centres.T).argmin(axis=1)
+            if (groups == before).all():
+                break
+            centres = np.stack(
+                [
+                    points[groups == one].mean(axis=0) if (groups == one).any() else centres[one]
+                    for one in range(size)
+                ]
+            )
+        cost = float(((points - centres[groups]) ** 2).sum())
+        if cost < least:
+            best, least = groups, cost
+    return best
+
+
+def _silhouette(points: Floats, groups: Ints) -> float:
+    """The mean silhouette over an even sample; -1 for one group."""
+    taken = np.unique(np.linspace(0, len(points) - 1, min(SAMPLE, len(points))).astype(int))
+    points, groups = points[taken], groups[taken]
+    sizes = np.bincount(groups)
+    if (sizes > 0).sum() < 2:
+        return -1.0
+    distances = np.sqrt(np.maximum(2 - 2 * points @ points.T, 0))
+    sums = np.stack([distances[:, groups == one].sum(axis=1) for one in range(len(sizes))], axis=1)
+    own = np.arange(len(points)), groups
+    inside = sums[own] / np.maximum(sizes[groups] - 1, 1)
+    means = sums / np.maximum(sizes, 1)
+    means[own] = np.inf
+    means[:, sizes == 0] = np.inf
+    outside = means.min(axis=1)
+    return float(((outside - inside) / np.maximum(np.maximum(inside, outside), 1e-9)).mean())

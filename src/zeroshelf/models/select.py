@@ -1,0 +1,210 @@
+"""Which model, and from its folder to an `Encoder`.
+
+A folder's own files say how its pictures and texts are read (layout.py); what they leave out is in
+the record of its installation or in the catalogue.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import unicodedata
+import warnings
+from collections.abc import Collection
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from zeroshelf import system
+from zeroshelf.errors import UserError
+from zeroshelf.models import catalogue, digest, graph, installed, ort
+from zeroshelf.models import layout as layouts
+from zeroshelf.models.encoder import TwoTower
+from zeroshelf.models.layout import Layout
+from zeroshelf.models.ort import Warn
+from zeroshelf.records import LabelSet, Model
+from zeroshelf.system import homes
+
+# What a script tells of the language: the first word of a letter's name in Unicode.
+SCRIPTS = {
+    "ARABIC": "ar", "CJK": "zh", "CYRILLIC": "ru", "DEVANAGARI": "hi", "GREEK": "el",
+    "HANGUL": "ko", "HEBREW": "he", "HIRAGANA": "ja", "KATAKANA": "ja", "THAI": "th",
+}  # fmt: skip
+STARTER = Path(__file__).parent.parent / "data" / "starter"
+MULTILINGUAL = "starter-multilingual"  # in a package of its own, zeroshelf-languages
+AGREED = "the answers of "  # so begins the source of constants that another model gave
+LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "ru", "zh", "ja")  # that it knows
+
+
+def starters() -> dict[str, Path]:
+    """The models that come in packages, by id: one with this, and one more if it is installed."""
+    found = importlib.util.find_spec("zeroshelf_languages")
+    places = found.submodule_search_locations if found else None
+    return {"starter": STARTER} | ({MULTILINGUAL: Path(places[0])} if places else {})
+
+
+def find(name: str | None = None) -> Model:
+    """The model of that name: "starter", an installed model's id, or a folder's path.
+
+    None means the one that ZEROSHELF_MODEL names, else the most accurate that is installed, else
+    the starter. Raises `UserError` where there is no such model; nothing is ever fetched.
+    """
+    if not name and (chosen := homes.variable("ZEROSHELF_MODEL")):
+        try:
+            return find(chosen)
+        except UserError as trouble:  # nobody typed that name just now
+            raise UserError(f"ZEROSHELF_MODEL: {trouble}") from trouble
+    name = name or best_installed() or "starter"
+    if name in (shipped := starters()):
+        return describe(name, shipped[name])
+    if name == MULTILINGUAL:
+        raise UserError(
+            f"{name} is a separate package: pip install ./languages in zeroshelf's repository"
+        )
+    for id in (name, getattr(catalogue.by_source(name), "id", name)):
+        if id in installed.ids():
+            return describe(id, installed.folder_of(id))
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return describe(str(folder.resolve()), folder.resolve())
+    bring = f"`zeroshelf models get {name}` brings it, " if catalogue.by_source(name) else ""
+    raise UserError(
+        f"there is no model {name!r} here, nor a folder of that name; {bring}`zeroshelf models` "
+        "lists what there is"
+    )
+
+
+def best_installed() -> str | None:
+    """The id of the installed model with the highest published accuracy; any, if none has one."""
+    rows = catalogue.rows()
+    here = installed.ids()
+    return max(here, key=lambda id: (rows[id].top1 or 0) if id in rows else 0, default=None)
+
+
+def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
+    """The model in `folder`, under the name `id`.
+
+    `coming` are graphs that are still to be brought: what can't be used is refused without them,
+    and what can has no digest yet.
+    """
+    layout = layouts.read(folder, coming)
+    said = {key: value for key, value in layout.settings.items() if value is not None}
+    known = installed.settings(folder) | said
+    scale, bias = known.get("logit_scale"), known.get("logit_bias")
+    file = folder / "config.json"
+    if scale is None and layout.family == "clip":
+        scale = layouts.CLIP_LOGIT_SCALE
+    if scale is None:
+        raise UserError(
+            f"{file}: logit_scale is missing, and no rule gives it for this "
+            "model; add it, and logit_bias, from the checkpoint"
+        )
+    found = "" if coming else _digest(layout)
+    return Model(
+        id=id,
+        folder=folder,
+        digest=found,
+        dim=layout.dim,
+        preprocessing=layout.preprocessing,
+        context_length=layout.text.context_length,
+        logit_scale=layouts.number(scale, file, "logit_scale"),
+        logit_bias=None if bias is None else layouts.number(bias, file, "logit_bias"),
+        activation=layouts.activation(known, file),
+        languages=layouts.languages(known, file),
+        licence=str(known.get("licence", "not stated")),
+        open_set=installed.calibrated(found) or layouts.open_set(known, file),
+    )
+
+
+def load(
+    model: Model,
+    device: str | None = None,
+    threads: int | None = None,
+    warn: Warn | None = None,
+) -> TwoTower:
+    """Open nothing yet: each tower is read when it is first used.
+
+    Raises `UserError` where the installed ONNX Runtime has no such `device`.
+
+    `threads` are the text tower's; None: as many as this process may use. `warn` hears of a device
+    that does not work; None: a Python warning, so that nobody waits for a CPU unawares.
+    """
+    if device is not None:
+        ort.check_device(device)
+    warn = warn or partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
+    return TwoTower(model, layouts.read(model.folder), device, threads or system.processors(), warn)
+
+
+def notes(model: Model, labels: LabelSet | None = None) -> tuple[str, ...]:
+    """What a person should know before trusting a model with these labels, a line each."""
+    foreign = _foreign(model, _languages(labels)) if labels else None
+    lines = (_better(model), foreign, _bar(model), ort.hidden_package())
+    return tuple(line for line in lines if line)
+
+
+def _better(model: Model) -> str | None:
+    row = catalogue.recommend(gflops(), memory_mb()) if model.id == "starter" else None
+    if row is None:
+        return None
+    return (
+        f"the starter model is small; `zeroshelf models get {row.id}` brings a better one "
+        f"(ImageNet {row.top1:.0f} %, {row.mb / 1000:.1f} GB, {row.licence})"
+    )
+
+
+def _bar(model: Model) -> str | None:
+    """Where "other" begins, if nobody measured it for this model."""
+    if model.open_set.measured and not model.open_set.source.startswith(AGREED):
+        return None
+    how = f"where {model.open_set.source} put it" if model.open_set.measured else "at a guess"
+    return (
+        f'for {model.id}, "other" begins {how}; `zeroshelf models calibrate` measures it on '
+        "pictures that are sorted already"
+    )
+
+
+def _foreign(model: Model, languages: frozenset[str]) -> str | None:
+    strange = languages - set(model.languages)
+    if not model.languages or not strange:
+        return None
+    rows = catalogue.rows().values()
+    known = [row.id for row in rows if strange <= set(row.languages)][:3]
+    if strange <= set(LANGUAGES):
+        known = [MULTILINGUAL, *known]
+    advice = f"; these do: {', '.join(known)}" if known else ""
+    named = ", ".join(sorted(strange))
+    return f"the model {model.id} does not know the labels' language ({named}){advice}"
+
+
+def _languages(labels: LabelSet) -> frozenset[str]:
+    """The language that the label set names, and those that the labels' letters give away."""
+    letters = "".join("".join((label.name, *label.words)) for label in labels)
+    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in set(letters)}
+    told = {language for script, language in SCRIPTS.items() if script in scripts}
+    if "ja" in told:
+        told.discard("zh")  # Japanese is written in both
+    return frozenset(told or {labels.language})
+
+
+def gflops() -> float:
+    """How many 10^9 operations a second this machine's processors do."""
+    return ort.gflops() * system.processors()
+
+
+def memory_mb() -> float:
+    """This machine's memory, in units of 10^6 bytes."""
+    return system.memory() / 1e6
+
+
+def _digest(layout: Layout) -> str:
+    """Of all that shapes an embedding: graphs, weights beside them, tokenizer and settings."""
+    files = [layout.visual, layout.textual]
+    for tower in (layout.visual, layout.textual):
+        if not tower.is_file():
+            raise UserError(f"{tower} is missing, so the model can't be used")
+        files += [tower.parent / name for name in graph.external_files(tower)]
+    missing = [file for file in (*files, layout.text.tokenizer) if not file.is_file()]
+    if missing:
+        raise UserError(f"{missing[0]} is missing, so the model can't be used")
+    text = {k: v for k, v in asdict(layout.text).items() if k != "tokenizer"}
+    settings = f"{asdict(layout.preprocessing)} {text}"
+    return digest.of([*files, layout.text.tokenizer], settings)

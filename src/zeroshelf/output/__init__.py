@@ -1,0 +1,1 @@
+"""What leaves a run: results, report and contact sheet."""

@@ -1,0 +1,300 @@
+"""The contact sheet: pictures under their labels, as in the notebook that this grew from."""
+
+from __future__ import annotations
+
+import base64
+import heapq
+import html as markup
+import io
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from zeroshelf import system
+from zeroshelf.output.results import Row, Thumbnails
+from zeroshelf.records import OTHER
+
+CELL, GAP, MARGIN = 136, 14, 40
+HEADING, CAPTION = 46, 40  # heights above and below the pictures of a group
+MOST = 100  # groups on a sheet; 1,000 with eight pictures each would be an image of 800 MB
+PAPER, INK, QUIET, LINE, HOLD = "#fdfcf9", "#23221f", "#6b6960", "#e3e0d7", "#ece9e1"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One label with some of its pictures."""
+
+    label: str
+    count: int  # of all its pictures
+    pictures: tuple[tuple[str, float], ...]  # digest in hex and probability, best first
+
+
+def groups(rows: Iterable[Row], labels: Sequence[str], most: int = 8) -> list[Group]:
+    """The `most` best pictures of each label, in the labels' order, "other" last."""
+    counts = dict.fromkeys((*labels, OTHER), 0)
+    best: dict[str, list[tuple[float, int, str]]] = {label: [] for label in counts}
+    for index, row in enumerate(rows):
+        if row.label is None:
+            continue
+        counts[row.label] += 1
+        heap = best[row.label]
+        heapq.heappush(heap, (row.probability or 0.0, -index, row.digest or ""))
+        if len(heap) > most:
+            heapq.heappop(heap)
+    return [
+        Group(label, counts[label], tuple((digest, p) for p, _, digest in sorted(heap)[::-1]))
+        for label, heap in best.items()
+    ]
+
+
+# --- PNG ----------------------------------------------------------------------------------------
+
+
+def write(groups: Sequence[Group], thumbnails: Thumbnails, path: str) -> None:
+    # level 1: half a second less than the default on a full sheet, a tenth larger
+    draw(groups, thumbnails).save(path, "PNG", compress_level=1)
+
+
+def draw(groups: Sequence[Group], thumbnails: Thumbnails) -> Image.Image:
+    """Labels with few pictures share a line; one without any keeps its heading. Of more labels than
+    `MOST`, those with the most pictures are shown, and the others are counted below."""
+    groups, more = _shown(groups)
+    columns = max(5, *(len(group.pictures) for group in groups), 0)
+    lines = _lines(groups, columns)
+    height = HEADING + CELL + CAPTION
+    sheet = Image.new(
+        "RGB",
+        (
+            2 * MARGIN + columns * (CELL + GAP) - GAP,
+            2 * MARGIN - 12 + len(lines) * height + (HEADING if more else 0),
+        ),
+        PAPER,
+    )
+    pen = ImageDraw.Draw(sheet)
+    corners = _corners()
+    for number, line in enumerate(lines):
+        top = MARGIN - 12 + number * height
+        for group, column, width in line:
+            left = MARGIN + column * (CELL + GAP)
+            room = width * (CELL + GAP) - GAP
+            pen.line((left, top, left + room, top), LINE, 1)
+            count = f"{group.count:,}"
+            for_label = room - 10 - _width(count, 15)
+            end = _write(pen, (left, top + 30), group.label, 19, INK, room=for_label)
+            _write(pen, (end + 10, top + 30), count, 15, QUIET)
+            if not group.pictures:
+                _write(pen, (left, top + HEADING + 22), "no picture", 14, QUIET)
+            small = _small(group, thumbnails)
+            for index, (digest, probability) in enumerate(group.pictures):
+                place = (left + index * (CELL + GAP), top + HEADING)
+                picture = _square(small.get(digest))
+                sheet.paste(picture, place, corners)
+                text = percent(probability)
+                _write(pen, (place[0] + 1, place[1] + CELL + 19), text, 14, QUIET)
+    if more:
+        _write(pen, (MARGIN, sheet.height - MARGIN), more, 14, QUIET)
+    return sheet
+
+
+def _shown(groups: Sequence[Group]) -> tuple[Sequence[Group], str]:
+    """The groups to draw, in their order, and a line about the others; "" where there are none."""
+    if len(groups) <= MOST:
+        return groups, ""
+    filled = [at for at, group in enumerate(groups) if group.count]
+    shown = set(heapq.nlargest(MOST, filled, key=lambda at: groups[at].count))
+    left = [group.count for at, group in enumerate(groups) if at not in shown]
+    line = f"not shown: {len(left):,} more labels, pictures with them: {sum(left):,}"
+    return [groups[at] for at in sorted(shown)], line
+
+
+def _small(group: Group, thumbnails: Thumbnails) -> Mapping[str, bytes]:
+    return thumbnails([digest for digest, _ in group.pictures]) if group.pictures else {}
+
+
+def _lines(
+    groups: Sequence[Group], columns: int
+) -> list[list[tuple[Group, int, int]]]:  # group, first column, width in columns
+    lines: list[list[tuple[Group, int, int]]] = []
+    free = 0
+    for group in groups:
+        heading = _width(group.label, 19) + _width(f"{group.count:,}", 15) + 20
+        width = max(len(group.pictures), min(4, columns, -int(-heading // (CELL + GAP))))
+        if width > free:
+            lines.append([])
+            free = columns
+        lines[-1].append((group, columns - free, width))
+        free -= width
+    return lines
+
+
+def _square(jpeg: bytes | None) -> Image.Image:
+    if jpeg is None:
+        return Image.new("RGB", (CELL, CELL), HOLD)
+    picture = Image.open(io.BytesIO(jpeg))
+    picture.draft("RGB", (CELL, CELL))
+    return ImageOps.fit(picture.convert("RGB"), (CELL, CELL), Image.Resampling.BICUBIC)
+
+
+def _corners() -> Image.Image:
+    large = Image.new("L", (4 * CELL, 4 * CELL), 0)
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, 4 * CELL - 1, 4 * CELL - 1), 32, 255)
+    return large.resize((CELL, CELL), Image.Resampling.BOX)
+
+
+def percent(probability: float) -> str:
+    if 0 < probability < 0.01:
+        return "< 1 %"
+    if 0.99 < probability < 1:
+        return "> 99 %"
+    return f"{100 * probability:.0f} %"
+
+
+# --- letters of any script ----------------------------------------------------------------------
+# Pillow brings a font for the Latin script, so the sheet looks the same everywhere. For other
+# letters the fonts of the system are asked; a letter that no font has becomes a question mark.
+
+_CJK = ("notosanscjk", "sourcehan", "pingfang", "hiragino", "msyh", "msgothic", "malgun", "wqy")
+_FIRST = {
+    **dict.fromkeys(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "FULLWIDTH", "IDEOGRAPHIC"), _CJK),
+    "ANY": ("notosans-", "dejavusans.", "arialunicode", "arial.", "segoeui.", "freesans."),
+}
+
+
+def _write(
+    pen: ImageDraw.ImageDraw,
+    place: tuple[float, float],  # left end of the base line
+    text: str,
+    size: int,
+    colour: str,
+    *,
+    room: float | None = None,
+) -> float:
+    """Draws one line, cut with an ellipsis where it needs more than `room`. Returns its end."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    if room is not None and _width(text, size) > room:
+        while text and _width(text + "…", size) > room:
+            text = text[:-1]
+        text = text.rstrip() + "…"
+    x, y = place
+    for run, font in _runs(text, size):
+        pen.text((x, y), run, colour, font, anchor="ls")
+        x += font.getlength(run)
+    return x
+
+
+def _width(text: str, size: int) -> float:
+    return sum(font.getlength(run) for run, font in _runs(text, size))
+
+
+def _runs(text: str, size: int) -> Iterator[tuple[str, ImageFont.FreeTypeFont]]:
+    run, of = "", _base(size)
+    for character in text:
+        font = of if _joins(character) else _font(character, size)
+        letter, font = (character, font) if font else ("?", _base(size))
+        if run and font is not of:
+            yield run, of
+            run = ""
+        run, of = run + letter, font
+    if run:
+        yield run, of
+
+
+def _joins(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) in ("Mn", "Me", "Mc", "Cf")
+
+
+@lru_cache(maxsize=2048)
+def _font(character: str, size: int) -> ImageFont.FreeTypeFont | None:
+    if _has(_base(size), character):
+        return _base(size)
+    script = unicodedata.name(character, "ANY").split(" ")[0].split("-")[0]
+    first = (*_FIRST.get(script, (f"notosans{script.lower()}",)), *_FIRST["ANY"])
+    installed = _installed()
+    for beginning in first:
+        for name in sorted(n for n in installed if n.startswith(beginning)):
+            font = _open(installed[name], size)
+            if font and _has(font, character):
+                return font
+    return None
+
+
+def _has(font: ImageFont.FreeTypeFont, character: str) -> bool:
+    missing = font.getmask("\U0010ffff")  # no character: the font's empty box
+    drawn = font.getmask(character)
+    return (drawn.size, bytes(drawn)) != (missing.size, bytes(missing))
+
+
+@lru_cache(maxsize=32)
+def _base(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # as in every wheel of Pillow
+    return font
+
+
+@lru_cache(maxsize=64)
+def _open(path: str, size: int) -> ImageFont.FreeTypeFont | None:
+    try:
+        return ImageFont.truetype(path, size)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _installed() -> Mapping[str, str]:
+    """Upright fonts of regular weight, by file name in small letters."""
+    found: dict[str, str] = {}
+    for folder in system.font_folders():
+        for place, _, names in os.walk(folder):
+            for name in names:
+                low = name.lower()
+                if low.endswith((".ttf", ".ttc", ".otf")) and not any(
+                    weight in low for weight in ("bold", "italic", "oblique", "light", "black")
+                ):
+                    found.setdefault(low, os.path.join(place, name))
+    return found
+
+
+# --- HTML ---------------------------------------------------------------------------------------
+
+
+def html(groups: Sequence[Group], thumbnails: Thumbnails) -> str:
+    """The same figure for a notebook: small, whole in itself, in the notebook's own colours."""
+    groups, more = _shown(groups)
+    parts = ['<div style="font-family: system-ui, sans-serif; line-height: 1.4">']
+    for group in groups:
+        label = markup.escape(group.label.encode("utf-8", "replace").decode("utf-8"))
+        parts.append(
+            f'<div style="margin: 14px 0 6px; font-size: 16px"><b><bdi>{label}</bdi></b>'
+            f' <span style="opacity: .65">{group.count:,}</span></div>'
+            '<div style="display: flex; flex-wrap: wrap; gap: 8px">'
+        )
+        small = _small(group, thumbnails)
+        for digest, probability in group.pictures:
+            picture = (
+                f'<img src="data:image/jpeg;base64,{_tiny(small[digest])}" alt=""'
+                ' style="width: 100%; height: 100%; object-fit: cover; margin: 0">'
+                if digest in small
+                else ""
+            )
+            parts.append(
+                '<div style="width: 112px"><div style="width: 112px; height: 112px; overflow: '
+                f'hidden; border-radius: 6px; background: rgba(128, 128, 128, .2)">{picture}</div>'
+                f'<div style="font-size: 12px; opacity: .65">{percent(probability)}</div></div>'
+            )
+        parts.append("</div>" if group.pictures else "<i>no picture</i></div>")
+    if more:
+        parts.append(f'<div style="margin: 14px 0 6px; opacity: .65">{more}</div>')
+    return "".join(parts) + "</div>"
+
+
+def _tiny(jpeg: bytes) -> str:
+    picture = Image.open(io.BytesIO(jpeg))
+    picture.draft("RGB", (128, 128))
+    picture.thumbnail((160, 160))
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "JPEG", quality=75)
+    return base64.b64encode(file.getvalue()).decode("ascii")

@@ -1,0 +1,135 @@
+"""One row a picture, as it leaves a run: results.jsonl, results.csv, and what the report shows.
+
+A path that is no valid UTF-8 holds lone surrogates (see records). It survives both files: JSON
+writes them as \\udcXX, CSV as the bytes that they stand for.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+from zeroshelf.decisions.decide import Decisions
+from zeroshelf.errors import UserError
+from zeroshelf.records import Confidence, Skipped
+
+# Digests in hex -> a small JPEG each; a digest without a thumbnail is left out of the answer.
+Thumbnails: TypeAlias = Callable[[Sequence[str]], Mapping[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known about one picture. A skipped file has a path and a reason, and no more."""
+
+    path: str
+    label: str | None  # "other" where no label fits, None where the picture was skipped
+    top_label: str | None
+    probability: float | None
+    margin: float | None
+    confidence: Confidence | None
+    reason: str
+    top: tuple[tuple[str, float], ...] = ()  # the five best labels, best first
+    looks_like: str | None = None
+    target: str | None = None  # where the plan puts it
+    size: int | None = None  # bytes
+    digest: str | None = None  # BLAKE3 of the content in hex: finds the thumbnail
+    group: int | None = None  # near-duplicates share a number
+    also: tuple[str, ...] = ()  # labels that fit too
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def rows(
+    decisions: Decisions,
+    skipped: Iterable[Skipped],
+    targets: Mapping[str, str],
+    digests: Sequence[bytes],
+    near_duplicates: Sequence[Sequence[int]] = (),
+    also: Sequence[tuple[str, ...]] | None = None,
+) -> Iterator[Row]:
+    """Pictures in the order of `decisions`, then the skipped. `digests[i]` and `also[i]` are those
+    of picture i, and a group of near-duplicates holds such i."""
+    group = {i: number for number, rows in enumerate(near_duplicates, 1) for i in rows}
+    for i, (decision, digest) in enumerate(zip(decisions, digests, strict=True)):
+        yield Row(
+            path=decision.picture.path,
+            label=decision.label,
+            top_label=decision.top_label,
+            probability=float(decision.probability),
+            margin=float(decision.margin),
+            confidence=decision.confidence,
+            reason=decision.reason,
+            top=tuple((name, float(probability)) for name, probability in decision.top),
+            looks_like=decision.looks_like,
+            target=targets.get(decision.picture.path),
+            size=decision.picture.size,
+            digest=digest.hex(),
+            group=group.get(i),
+            also=also[i] if also else (),
+        )
+    for skip in skipped:
+        yield Row(skip.path, None, None, None, None, None, skip.reason)
+
+
+def line(row: Row) -> str:
+    """The row as one line of JSON, ASCII only: no line break, and no character that is cut in two.
+
+    Probabilities keep five decimals: more would claim a precision that no model has.
+    """
+    record = {
+        name: round(value, 5) if isinstance(value, float) else value
+        for name, value in ((name, getattr(row, name)) for name in COLUMNS)
+    }
+    record["top"] = [[name, round(probability, 5)] for name, probability in row.top]
+    return json.dumps(record, separators=(",", ":"))
+
+
+def write_jsonl(rows: Iterable[Row], path: str) -> None:
+    with open(path, "w", encoding="ascii", newline="\n") as file:
+        file.writelines(line(row) + "\n" for row in rows)
+
+
+def read_jsonl(path: str) -> Iterator[Row]:
+    """Rows as they were written. Fields of a later version of zeroshelf are passed over."""
+    try:
+        file = open(path, encoding="ascii")  # noqa: SIM115
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+    with file:
+        for text in file:
+            try:
+                record = json.loads(text)
+                record["top"] = tuple((name, probability) for name, probability in record["top"])
+                record["also"] = tuple(record.get("also", ()))
+                row = Row(**{name: record[name] for name in COLUMNS if name in record})
+            except (ValueError, KeyError, TypeError) as trouble:
+                raise UserError(f"{path} holds what is no row ({trouble}): sort again") from None
+            yield row
+
+
+def write_csv(rows: Iterable[Row], path: str) -> None:
+    """For a spreadsheet: no cell is a formula, whatever a label or a file name begins with."""
+    errors = sys.getfilesystemencodeerrors()  # Windows' lone surrogates stand for no bytes
+    with open(path, "w", encoding="utf-8", errors=errors, newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow([_cell(getattr(row, name)) for name in COLUMNS])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 5)
+    if isinstance(value, tuple):
+        value = "; ".join(
+            one if isinstance(one, str) else f"{one[0]} {one[1]:.3f}" for one in value
+        )
+    # what OWASP lists under "CSV injection", the full-width forms included
+    if isinstance(value, str) and value.startswith(tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")):
+        return "'" + value
+    return value

@@ -1,0 +1,104 @@
+"""Apply and undo from the page: one at a time, in a thread, with progress and what was refused."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from zeroshelf import records
+from zeroshelf.actions import apply, journal, undo
+from zeroshelf.errors import UserError
+from zeroshelf.records import ActionKind, Outcome
+from zeroshelf.review.session import Session
+
+SHOWN = 200  # refused pictures listed on the page; all are in the journal
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    state: Literal["planned", "applied", "partly", "undone", "applying", "undoing"]
+    done: int = 0
+    total: int = 0
+    trouble: tuple[tuple[str, str], ...] = ()  # path, reason
+    left_alone: int = 0  # how many there are of those
+    error: str = ""
+
+
+class _Stopped(Exception):
+    """Raised between two batches of files: the journal and the files agree there."""
+
+
+class Carrier:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self.progress = Progress(journal.state(session.record))
+
+    def apply(self, kind: ActionKind | None = None) -> None:
+        """Begin to do what the page shows: copy, move ...; None as the plan says."""
+        self._check_idle()
+        planned = self._session.planned.kind
+        if kind not in (None, planned, *self._session.kinds):
+            raise UserError(f"this plan can't be carried out as {kind}: it is a {planned}")
+        goes_on = self.progress.state == "partly" and kind in (None, planned)
+        if not self._session.settle(kind) and not goes_on:
+            raise UserError("this run is carried out already: undo it first, then apply again")
+        self._begin("applying", lambda: apply.apply(self._session.record, self._tell))
+
+    def undo(self) -> None:
+        self._check_idle()
+        self._begin("undoing", lambda: undo.undo(self._session.record, self._tell))
+
+    @property
+    def busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def wait(self, tell: records.Progress = lambda *_: None) -> None:
+        """Until nothing is under way; `tell` hears how far it is."""
+        while self.busy:
+            now = self.progress
+            tell(now.state, now.done, now.total)
+            time.sleep(0.1)
+
+    def stop(self) -> bool:
+        """End what is under way after the files at work; apply or undo takes it up from there.
+        False where it was done meanwhile."""
+        self._stopping = True
+        self.wait()
+        return self.progress.state == "partly"
+
+    def _check_idle(self) -> None:
+        if self.busy:
+            raise UserError("apply or undo is at work: wait until it is done")
+
+    def _begin(
+        self, state: Literal["applying", "undoing"], work: Callable[[], Sequence[Outcome]]
+    ) -> None:
+        self.progress = Progress(state)
+        # a daemon: who can't wait even for `stop` ends it as a kill would, which loses nothing
+        self._thread = threading.Thread(target=self._work, args=(work,), name=state, daemon=True)
+        self._thread.start()
+
+    def _work(self, work: Callable[[], Sequence[Outcome]]) -> None:
+        error, left = "", []
+        try:
+            left = [o for o in work() if o.status in ("refused", "failed")]
+        except _Stopped:
+            pass
+        except (UserError, OSError) as trouble:
+            error = str(trouble)
+        self.progress = Progress(
+            journal.state(self._session.record),
+            trouble=tuple((o.action.source, o.reason) for o in left[:SHOWN]),
+            left_alone=len(left),
+            error=error,
+        )
+
+    def _tell(self, _what: str, done: int, total: int) -> None:
+        self.progress = replace(self.progress, done=done, total=total)
+        if self._stopping and done < total:
+            raise _Stopped

@@ -1,0 +1,106 @@
+"""What is known of a file system before anything is written to it: its mount, kind and names.
+
+Linux tells most; elsewhere the answers are "not known", and what a file system refuses is met when
+it refuses it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from zeroshelf.system import file_names
+
+Mount: TypeAlias = tuple[int, int | None]  # device, Linux's number of the mount
+_FAT = frozenset({"vfat", "msdos", "exfat"})
+_REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "autofs"})
+_OCTAL = re.compile(r"\\([0-7]{3})")  # of a space in /proc/self/mountinfo
+WITHOUT_LINKS = _FAT  # neither hard nor symbolic ones
+
+
+def mount(folder: str) -> Mount:
+    """Equal for two folders between which a hard link or a rename can lead. A folder that is
+    mounted a second time elsewhere has the same device there, and yet nothing can be linked across.
+    """
+    return os.stat(folder).st_dev, _number(folder)
+
+
+def kind(folder: str) -> str | None:
+    """The type of the file system, "vfat"; None where it isn't known."""
+    number = _number(folder)
+    return next((type_ for row, _, _, type_ in _table() if row == number), None)
+
+
+def rules(folder: str) -> file_names.Rules:
+    """Which names can be had in `folder`, as far as that is known."""
+    refused: frozenset[file_names.Fault] = frozenset()
+    if sys.platform == "win32" or kind(folder) in _FAT:
+        refused = file_names.FAULTS
+    return file_names.Rules(refused, _longest_name(folder) or file_names.MAX_BYTES)
+
+
+def _longest_name(folder: str) -> int | None:
+    if sys.platform == "win32" or not hasattr(os, "pathconf"):
+        return None
+    try:
+        longest = os.pathconf(folder, "PC_NAME_MAX")
+    except (OSError, ValueError):
+        return None
+    return longest if longest > 0 else None
+
+
+def is_read_only(folder: str) -> bool:
+    """True where nobody can write at all, however much he may."""
+    if sys.platform == "win32" or not hasattr(os, "statvfs"):
+        return False
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def is_elsewhere(path: str, folder: str) -> bool:
+    """True where `path` is on a network drive, and `folder` isn't on the same. Reads the table of
+    mounts and no drive: one that doesn't answer would keep us waiting for minutes."""
+    place, other = _place(path), _place(folder)
+    return place is not None and other is not None and place != other and place[1] in _REMOTE
+
+
+def _place(path: str) -> tuple[tuple[int, int], str] | None:
+    """Device and type at a path, by its name alone."""
+    best, found = -1, None
+    for _, device, point, type_ in _table():
+        if (path == point or file_names.inside(path, point)) and len(point) >= best:
+            best, found = len(point), (device, type_)
+    return found
+
+
+def _number(folder: str) -> int | None:
+    if not sys.platform.startswith("linux") or not hasattr(os, "O_PATH"):
+        return None
+    try:
+        descriptor = os.open(folder, os.O_PATH)
+        try:
+            with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as file:
+                lines = dict(line.split(":", 1) for line in file if ":" in line)
+        finally:
+            os.close(descriptor)
+        return int(lines["mnt_id"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _table() -> Iterator[tuple[int, tuple[int, int], str, str]]:
+    """Number, device, mount point and type of every mount; nothing where there is no such table."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            rows = [os.fsdecode(line).split(" ") for line in file]
+    except OSError:
+        return
+    for row in rows:
+        major, minor = row[2].split(":")
+        point = _OCTAL.sub(lambda match: chr(int(match[1], 8)), row[4])
+        yield int(row[0]), (int(major), int(minor)), point, row[row.index("-") + 1]

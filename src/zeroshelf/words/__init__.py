@@ -1,1 +1,0 @@
-"""What labels and negatives mean: prompts, the bank, WordNet."""
