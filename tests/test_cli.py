@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
-from zeroshelf.actions.tags import xmp
+from zeroshelf.actions.tags import sidecars
 from zeroshelf.commands import cli, options
 from zeroshelf.commands.terminal import printable
 from zeroshelf.models import select
@@ -304,7 +304,7 @@ def test_a_picture_goes_on_every_shelf_that_it_fits(tmp_path: Path, encoder: Col
     assert command(*sorted_, "--to", tmp_path / "s", "--as", "move") == 2
     assert command(*sorted_, "--as", "tag") == 0
     sidecar = (tmp_path / "F" / "red.png.xmp").read_bytes()
-    assert xmp.tags(sidecar) == {"zeroshelf/red", "zeroshelf/red car"}
+    assert sidecars.tags(sidecar) == {"zeroshelf/red", "zeroshelf/red car"}
     assert command(*sorted_, "--as", "tag") == 0  # they are there: nothing to do
     assert (tmp_path / "F" / "red.png.xmp").read_bytes() == sidecar
     assert command("undo", "--yes") == 0  # of the last run that did something

@@ -27,7 +27,7 @@ from zeroshelf.actions import apply as application
 from zeroshelf.actions import journal, plan, plan_file, transfer
 from zeroshelf.actions import undo as undoing
 from zeroshelf.actions.apply import apply
-from zeroshelf.actions.tags.xmp import add
+from zeroshelf.actions.tags.sidecars import add
 from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan

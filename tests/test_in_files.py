@@ -32,7 +32,7 @@ from zeroshelf.actions.apply import apply
 from zeroshelf.actions.tags import exiftool, metadata, picture_files
 from zeroshelf.actions.tags.exiftool import ExifTool, Job
 from zeroshelf.actions.tags.picture_files import ORIGINALS
-from zeroshelf.actions.tags.xmp import keywords, tags
+from zeroshelf.actions.tags.sidecars import keywords, tags
 from zeroshelf.actions.undo import undo
 from zeroshelf.commands import cli
 from zeroshelf.corrections import stored

@@ -22,7 +22,7 @@ from tests.reviewing import (
     shelf,
     shown,
 )
-from zeroshelf.actions.tags import xmp
+from zeroshelf.actions.tags import sidecars
 from zeroshelf.commands.options import KINDS
 from zeroshelf.runs import registry
 
@@ -75,7 +75,7 @@ def test_each_kind_is_applied_and_undone_from_the_page(
             made = {f"pictures/{name}.xmp": label for name, label in shelves.items()}
             assert after.keys() - before.keys() == made.keys()
             for name, label in made.items():
-                assert xmp.tags((tmp_path / name).read_bytes()) == {f"zeroshelf/{label}"}
+                assert sidecars.tags((tmp_path / name).read_bytes()) == {f"zeroshelf/{label}"}
         else:
             stay = {name for name in shelves if f"pictures/{name}" in after}
             assert stay == (set() if kind == "move" else shelves.keys())

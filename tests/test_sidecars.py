@@ -22,8 +22,8 @@ from tests.systems import posix
 from zeroshelf import classify, reopen
 from zeroshelf.actions import plan_file
 from zeroshelf.actions.apply import apply
-from zeroshelf.actions.tags import xmp as sidecars
-from zeroshelf.actions.tags.xmp import Keywords
+from zeroshelf.actions.tags import sidecars
+from zeroshelf.actions.tags.sidecars import Keywords
 from zeroshelf.actions.undo import undo
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import scan

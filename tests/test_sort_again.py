@@ -13,7 +13,7 @@ from tests.making import statuses, tree, xmp
 from tests.test_shares import refusing
 from zeroshelf.actions import earlier_runs, plan_file, transfer
 from zeroshelf.actions.apply import apply
-from zeroshelf.actions.tags.xmp import add, tags
+from zeroshelf.actions.tags.sidecars import add, tags
 from zeroshelf.actions.undo import undo
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.records import OTHER, ActionKind, Plan

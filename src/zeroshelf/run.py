@@ -20,8 +20,7 @@ import numpy as np
 
 from zeroshelf import checks, system
 from zeroshelf.actions import apply, plan, plan_file, undo
-from zeroshelf.corrections import follow as corrections
-from zeroshelf.corrections import stored as remembered
+from zeroshelf.corrections import follow, stored
 from zeroshelf.counting import counted
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
@@ -55,8 +54,7 @@ from zeroshelf.records import (
     Skipped,
     Vectors,
 )
-from zeroshelf.runs import edit_log, registry, request
-from zeroshelf.runs import reopen as recall
+from zeroshelf.runs import edit_log, recorded, registry, request
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -119,9 +117,9 @@ def classify(
 
         embedded = calibration_transfer.settle(embedded, encoder, store, progress)
     question = Question(root, wanted, encoder.model.id, threshold)
-    stored = remembered.kept(wanted, encoder.model) if marks else {}
+    earlier = stored.kept(wanted, encoder.model) if marks else {}
     return _answer(
-        question, embedded, Corrections(stored), encoder, store, start=start, progress=progress
+        question, embedded, Corrections(earlier), encoder, store, start=start, progress=progress
     )
 
 
@@ -150,9 +148,9 @@ def reopen(
     store = store or Store.open()
     planned = plan_file.load(os.path.join(found.record, "plan.jsonl"))
     rows = list(results.read_jsonl(os.path.join(found.record, "results.jsonl")))
-    embedded = recall.embeddings(rows, planned, encoder.model, store)
+    embedded = recorded.embeddings(rows, planned, encoder.model, store)
     embedded = replace(embedded, ignored=ignored.load(found.record))
-    said = remembered.load_run(found.record, encoder.model)
+    said = stored.load_run(found.record, encoder.model)
     if edited:
         changed = edit_log.replay(question.labels, edit_log.read(found.record))
         question = changed.question(question)
@@ -165,7 +163,7 @@ def reopen(
         store,
         start=start,
         progress=progress,
-        near_duplicates=recall.near_duplicates(rows),
+        near_duplicates=recorded.near_duplicates(rows),
         saved=Saved(found.id, found.record),
     )
 
@@ -263,12 +261,12 @@ class Run:
         noted = self.embeddings.notes.values()
         flawed = sum(note in FLAWS for note in noted)
         short = len(noted) - flawed
-        stored = len(self.corrections.stored)
+        number = len(self.corrections.stored)
         kept = (
             "mark that was kept for these labels is followed (--no-marks: without it)",
             "marks that were kept for these labels are followed (--no-marks: without them)",
         )
-        followed = counted(stored, *kept)
+        followed = counted(number, *kept)
         half = "picture is cut short and was", "pictures are cut short and were"
         cut = f"{counted(short, *half)} judged by what is there"
         dark = "picture is dark or blurred: it", "pictures are dark or blurred: they"
@@ -278,7 +276,7 @@ class Run:
             *told(self.advice),
             *([cut] if short else []),
             *([dim] if flawed else []),
-            *([followed] if stored else []),
+            *([followed] if number else []),
             *([self._store.trouble] if self._store.trouble else []),
         )
 
@@ -375,8 +373,8 @@ class Run:
     def keep_marks(self) -> None:
         """Store what was said in this run with its labels and model: other runs with both follow
         it. Raises `UserError` where it can't be written."""
-        known = {**remembered.kept(self.labels, self.model), **self.corrections.given}
-        remembered.save(remembered.home(self.labels, self.model), known, self.model)
+        known = {**stored.kept(self.labels, self.model), **self.corrections.given}
+        stored.save(stored.home(self.labels, self.model), known, self.model)
 
     @cached_property
     def uncorrected(self) -> Decisions:
@@ -390,7 +388,7 @@ class Run:
         """What the model says after the corrections `known`, digest in hex -> correction."""
         for one in checks.mapping(known, "known", "a mapping of digests to corrections").values():
             checks.instance(one, Correction, "each of known")
-        return corrections.follow(
+        return follow.follow(
             self.embeddings,
             self.uncorrected,
             known,
@@ -402,7 +400,7 @@ class Run:
     def corrected(self, names: Sequence[str]) -> dict[int, int]:
         """Row -> column in `names` of the pictures that were corrected, here or in earlier runs."""
         names = checks.texts(names, "names")
-        return corrections.rows_of(self.embeddings, self.corrections.followed, names)
+        return follow.rows_of(self.embeddings, self.corrections.followed, names)
 
     def ask(self, count: int = 20) -> list[Decision]:
         """The pictures about which a person's word would help most."""
@@ -490,7 +488,7 @@ class Run:
         with registry.writing(saved.record):
             request.save(saved.record, self.question)
             ignored.save(saved.record, self.ignored)
-            remembered.save_run(saved.record, self.corrections, self.model)
+            stored.save_run(saved.record, self.corrections, self.model)
         return self.write(saved.record, planned, progress)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
@@ -633,7 +631,7 @@ def _answer(
         scores = score(embedded, question.labels, texts, known, progress)
         advice = serious(question.labels, encoder.model, texts)
     decided = decide.decide(scores, threshold=question.threshold, offset=question.offset)
-    decided = corrections.follow(
+    decided = follow.follow(
         embedded,
         decided,
         said.followed,
@@ -644,7 +642,7 @@ def _answer(
     return Run(
         question,
         embedded,
-        corrections.place(decided, said),
+        follow.place(decided, said),
         encoder,
         store,
         corrections=said,

@@ -21,8 +21,7 @@ from zeroshelf.actions import left_behind, names, transfer
 from zeroshelf.actions.alike_names import Kin
 from zeroshelf.actions.earlier_runs import Earlier, removals
 from zeroshelf.actions.plan_file import load, save
-from zeroshelf.actions.tags import metadata, picture_files, tagging
-from zeroshelf.actions.tags import xmp as sidecars
+from zeroshelf.actions.tags import metadata, picture_files, sidecars, tagging
 from zeroshelf.counting import counted
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions

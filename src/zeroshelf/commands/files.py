@@ -34,7 +34,7 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
 
     An interrupted run is resumed; what is done already is not done again.
     """
-    from zeroshelf.actions import apply as application
+    from zeroshelf.actions import apply
     from zeroshelf.commands.review import catch_up
     from zeroshelf.runs import registry
 
@@ -43,7 +43,7 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
     if not confirmed(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?"):
         return _declined(screen, found)
     with screen.progress() as progress:
-        outcomes = application.apply(found.record, progress)
+        outcomes = apply.apply(found.record, progress)
     screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
     return finish(screen, outcomes, done="carried out")
 
@@ -57,14 +57,14 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
 
     What has changed since the run is left as it is and listed.
     """
-    from zeroshelf.actions import undo as undoing
+    from zeroshelf.actions import undo
     from zeroshelf.runs import registry
 
     found = registry.newest_applied() if run is None else registry.find(run)
     if not confirmed(screen, yes, f"Undo run {found.id} in {found.destination}?"):
         return _declined(screen, found)
     with screen.progress() as progress:
-        outcomes = undoing.undo(found.record, progress)
+        outcomes = undo.undo(found.record, progress)
     screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
     return finish(screen, outcomes, done="put back")
 
@@ -88,8 +88,7 @@ def untag(
     Only tags below the prefix go. A sidecar that was made for them and holds nothing else goes with
     them. `zeroshelf undo` brings everything back.
     """
-    from zeroshelf.actions import apply as application
-    from zeroshelf.actions import plan
+    from zeroshelf.actions import apply, plan
     from zeroshelf.actions.tags import exiftool
     from zeroshelf.runs import registry
 
@@ -116,7 +115,7 @@ def untag(
         screen.data({"run": name, "record": record, "counts": {}, "trouble": []})
         return 0
     with screen.progress() as progress:
-        outcomes = application.apply(record, progress)
+        outcomes = apply.apply(record, progress)
     code = finish(screen, outcomes, done="untagged")
     screen.say(f"`zeroshelf undo {name}` puts everything back.")
     screen.data({"run": name, "record": record, **tally(outcomes)})
@@ -134,13 +133,13 @@ def originals(run: str | None, drop: bool, yes: bool, screen: Screen) -> int:
     With --drop those of RUN are removed: then its tags can't be undone any more. An original whose
     picture is gone stays.
     """
-    from zeroshelf.actions import originals as kept
+    from zeroshelf.actions import originals
     from zeroshelf.runs import registry
 
     if drop and run is None:
         raise UserError("say whose originals are to go: zeroshelf originals RUN --drop")
     chosen = [registry.find(run)] if run else list(registry.all())
-    found = [(one, files) for one in chosen if (files := kept.of(one.record))]
+    found = [(one, files) for one in chosen if (files := originals.of(one.record))]
     screen.data(
         {
             "runs": [
@@ -166,7 +165,7 @@ def originals(run: str | None, drop: bool, yes: bool, screen: Screen) -> int:
     if not confirmed(screen, yes, f"Remove {many} of run {rows[0][0]}, for good?"):
         screen.say("Nothing was changed.")
         return 0
-    gone, left = kept.drop(chosen[0].record)
+    gone, left = originals.drop(chosen[0].record)
     for path, reason in left:
         screen.complain(f"left alone: {path}: {reason}")
     screen.say(f"{counted(gone, 'original')} removed.")

@@ -32,8 +32,7 @@ def check(
     """
     from zeroshelf.embeddings import compute
     from zeroshelf.embeddings.cache import Store
-    from zeroshelf.labels import check as doctor
-    from zeroshelf.labels import parse
+    from zeroshelf.labels import check, parse
     from zeroshelf.models import select
 
     if bool(words) == bool(labels_file):
@@ -42,7 +41,7 @@ def check(
     encoder = select.load(select.find(model), warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
         texts = compute.text_embedder(encoder, store, progress)
-        found = doctor.check(wanted, encoder.model, texts)
+        found = check.check(wanted, encoder.model, texts)
     screen.data(
         {
             "labels": list(wanted.names),

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from zeroshelf import system
 from zeroshelf.errors import UserError
-from zeroshelf.models import catalogue, digest, graph, installed, ort
-from zeroshelf.models import layout as layouts
+from zeroshelf.models import catalogue, digest, graph, installed, layout, ort
 from zeroshelf.models.encoder import TwoTower
 from zeroshelf.models.layout import Layout
 from zeroshelf.models.ort import Warn
@@ -86,32 +85,32 @@ def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
     `coming` are graphs that are still to be brought: what can't be used is refused without them,
     and what can has no digest yet.
     """
-    layout = layouts.read(folder, coming)
-    said = {key: value for key, value in layout.settings.items() if value is not None}
+    found_layout = layout.read(folder, coming)
+    said = {key: value for key, value in found_layout.settings.items() if value is not None}
     known = installed.settings(folder) | said
     scale, bias = known.get("logit_scale"), known.get("logit_bias")
     file = folder / "config.json"
-    if scale is None and layout.family == "clip":
-        scale = layouts.CLIP_LOGIT_SCALE
+    if scale is None and found_layout.family == "clip":
+        scale = layout.CLIP_LOGIT_SCALE
     if scale is None:
         raise UserError(
             f"{file}: logit_scale is missing, and no rule gives it for this "
             "model; add it, and logit_bias, from the checkpoint"
         )
-    found = "" if coming else _digest(layout)
+    found = "" if coming else _digest(found_layout)
     return Model(
         id=id,
         folder=folder,
         digest=found,
-        dim=layout.dim,
-        preprocessing=layout.preprocessing,
-        context_length=layout.text.context_length,
-        logit_scale=layouts.number(scale, file, "logit_scale"),
-        logit_bias=None if bias is None else layouts.number(bias, file, "logit_bias"),
-        activation=layouts.activation(known, file),
-        languages=layouts.languages(known, file),
+        dim=found_layout.dim,
+        preprocessing=found_layout.preprocessing,
+        context_length=found_layout.text.context_length,
+        logit_scale=layout.number(scale, file, "logit_scale"),
+        logit_bias=None if bias is None else layout.number(bias, file, "logit_bias"),
+        activation=layout.activation(known, file),
+        languages=layout.languages(known, file),
         licence=str(known.get("licence", "not stated")),
-        open_set=installed.calibrated(found) or layouts.open_set(known, file),
+        open_set=installed.calibrated(found) or layout.open_set(known, file),
     )
 
 
@@ -131,7 +130,7 @@ def load(
     if device is not None:
         ort.check_device(device)
     warn = warn or partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
-    return TwoTower(model, layouts.read(model.folder), device, threads or system.processors(), warn)
+    return TwoTower(model, layout.read(model.folder), device, threads or system.processors(), warn)
 
 
 def notes(model: Model, labels: LabelSet | None = None) -> tuple[str, ...]:

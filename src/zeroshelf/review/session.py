@@ -19,11 +19,10 @@ import numpy.typing as npt
 
 from zeroshelf import system
 from zeroshelf.actions import journal, lock, plan, plan_file
-from zeroshelf.corrections import follow
-from zeroshelf.corrections import stored as marks
+from zeroshelf.corrections import follow, stored
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.labels import parse as labels
+from zeroshelf.labels.parse import parse, same, spoken
 from zeroshelf.records import OTHER, ActionKind, Correction, Label, LabelSet, Plan, Progress
 from zeroshelf.runs import edit_log, registry
 
@@ -164,12 +163,12 @@ class Session:
 
     def add_label(self, text: str) -> None:
         """`text` as on the command line: "dog" or "dog=puppy, golden retriever"."""
-        added = labels.parse([text])
+        added = parse([text])
         with self.lock:
             self.relabel(self._with((*self.edited.labels, *added)), {})
 
     def rename_label(self, name: str, to: str) -> None:
-        new = labels.parse([to]).labels[0]
+        new = parse([to]).labels[0]
         with self.lock:
             own = self._label(name)
             renamed = replace(own, name=new.name, words=new.words or own.words)
@@ -182,7 +181,7 @@ class Session:
             own, other = self._label(name), self._label(into)
             if own is other:
                 raise UserError(f"{name!r} can't be merged into itself")
-            words = dict.fromkeys((*other.words, labels.spoken(own.name), *own.words))
+            words = dict.fromkeys((*other.words, spoken(own.name), *own.words))
             merged = replace(
                 other,
                 words=tuple(words),
@@ -256,14 +255,14 @@ class Session:
     def all_marks(self) -> Mapping[str, Correction]:
         """Digest in hex -> correction: those stored for these labels, and this run's own."""
         with self.lock:
-            stored = marks.kept(self.edited.labels, self.run.model)
-            others = {d: one for d, one in stored.items() if d not in self._own_before}
+            earlier = stored.kept(self.edited.labels, self.run.model)
+            others = {d: one for d, one in earlier.items() if d not in self._own_before}
             return {**others, **self._used, **self.run.corrections.given, **self._own()}
 
     def keep_marks(self) -> None:
         """Where the next run with these labels and this model finds them."""
         labels, model = self.edited.labels, self.run.model
-        marks.save(marks.home(labels, model), self.all_marks(), model)
+        stored.save(stored.home(labels, model), self.all_marks(), model)
 
     def _own(self) -> dict[str, Correction]:
         here = self.run.embeddings
@@ -334,9 +333,9 @@ class Session:
 
     def _with(self, changed: Sequence[Label]) -> LabelSet:
         """The label set with other labels; refuses doubles."""
-        tally = Counter(labels.same(one.name) for one in changed)
+        tally = Counter(same(one.name) for one in changed)
         for one in changed:
-            if tally[labels.same(one.name)] > 1:
+            if tally[same(one.name)] > 1:
                 raise UserError(f"there is a shelf {one.name!r} already")
         return replace(self.edited.labels, labels=tuple(changed))
 

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from zeroshelf import system
 from zeroshelf.actions import transfer
 from zeroshelf.actions.journal import Entry, PictureEdit
-from zeroshelf.actions.tags import metadata
-from zeroshelf.actions.tags import xmp as sidecars
+from zeroshelf.actions.tags import metadata, sidecars
 from zeroshelf.actions.tags.exiftool import ExifTool, Job
 from zeroshelf.actions.tags.metadata import Metadata
 from zeroshelf.errors import Unreadable

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from zeroshelf import system
 from zeroshelf.actions import journal, transfer
 from zeroshelf.actions.journal import Entry, Rewrite, Sidecar
-from zeroshelf.actions.tags import exiftool, picture_files, xmp
+from zeroshelf.actions.tags import exiftool, picture_files, sidecars
 from zeroshelf.errors import Unreadable
 from zeroshelf.records import Action
 
@@ -66,10 +66,10 @@ def change(action: Action, run: str) -> Changes:
         if action.kind == "untag":
             raise
     if before is not None and action.kind == "untag":
-        return Change(before, xmp.remove(before.content, action.label))
+        return Change(before, sidecars.remove(before.content, action.label))
     known = picture_files.keywords_in(action.source)
     content = before.content if before else None
-    return Change(before, xmp.rewrite(content, add, remove, known))
+    return Change(before, sidecars.rewrite(content, add, remove, known))
 
 
 def _wanted(action: Action) -> tuple[list[str], list[str]]:
