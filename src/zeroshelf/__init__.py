@@ -6,7 +6,7 @@
     run                                   # in a notebook: the pictures under their labels
     run.apply(run.plan(to="sorted"))      # copies; run.undo() takes them back
 
-`records` holds the nouns, in the order in which a run makes them.
+`zeroshelf.records` has the data types, in the order in which a run makes them.
 """
 
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ _HOMES = {  # public name -> its module; imported when it is first used
     "Skipped": "records",
     "UserError": "errors",
     "classify": "run",
-    "demo_pictures": "demo",
+    "demo_pictures": "images.demo",
     "reopen": "run",
 }
 __all__ = [

@@ -44,7 +44,7 @@ class Decisions(Sequence[Decision]):
     scores: Scores
     probabilities: npt.NDArray[np.float32]  # (N, K + 1), column K is P(other), rows sum to 1
     chosen: npt.NDArray[np.int32]  # (N,), a column of `probabilities`
-    placed: frozenset[int] = frozenset()  # rows that are where a person put them
+    corrected: frozenset[int] = frozenset()  # rows that are on the shelf the user gave them
 
     @property
     def labels(self) -> list[str]:
@@ -141,7 +141,7 @@ def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
     names = scores.labels.names
     best = names[order[0]]
     instead = scores.negatives[scores.nearest[i, 0]]
-    if i in decisions.placed:
+    if i in decisions.corrected:
         return f"put on {(*names, OTHER)[chosen]} by hand"
     if chosen == len(names) and row[-1] <= 0.5:
         return f"looks like {best}, but the threshold asks for more"
