@@ -229,7 +229,7 @@ def test_companions_stay_with_their_picture(
     units: dict[str, list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scan.extras, "has", lambda kind: kind != formats.VIDEO)
+    monkeypatch.setattr(scan.optional, "has", lambda kind: kind != formats.VIDEO)
     for name, content in files.items():
         put(tmp_path / name, content)
     scanned = scan.scan(str(tmp_path))
@@ -238,7 +238,7 @@ def test_companions_stay_with_their_picture(
         for p in scanned.pictures
     }
     assert seen == units
-    monkeypatch.setattr(scan.extras, "has", lambda kind: True)
+    monkeypatch.setattr(scan.optional, "has", lambda kind: True)
     with_films = {os.path.basename(p.path) for p in scan.scan(str(tmp_path)).pictures}
     assert with_films >= set(units)
 
@@ -246,7 +246,7 @@ def test_companions_stay_with_their_picture(
 def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan.extras, "has", lambda kind: kind != formats.RAW)
+    monkeypatch.setattr(scan.optional, "has", lambda kind: kind != formats.RAW)
     put(tmp_path / "a.jpg", JPEG)
     for name in ("a.cr2", "b.cr2"):
         put(tmp_path / name, RAW)

@@ -39,7 +39,7 @@ class Windows(ModuleType):
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Windows("os")
-    for module in (edit_log, scan, names, plan, plan_file, session, system, transfer):
+    for module in (edit_log, file_names, scan, names, plan, plan_file, session, system, transfer):
         if hasattr(module, "os"):
             monkeypatch.setattr(module, "os", fake)
     monkeypatch.setattr(system, "WINDOWS", True)
