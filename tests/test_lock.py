@@ -58,7 +58,9 @@ def test_a_folder_above_below_and_the_same_are_held(
     locks, mine = tmp_path / "locks", tmp_path / "a"
     with holder(locks, tmp_path / theirs, before=before):
         code = (
-            "import sys\nfrom zeroshelf.errors import UserError\nfrom zeroshelf.actions import lock\n"
+            "import sys\n"
+            "from zeroshelf.actions import lock\n"
+            "from zeroshelf.errors import UserError\n"
             "try:\n"
             "    with lock.hold(sys.argv[1], 'mine', sys.argv[2]): print('got it')\n"
             "except UserError as error: print(error)\n"
