@@ -16,11 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from zeroshelf import system
 from zeroshelf.actions import lock
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action
-from zeroshelf.system import places
+from zeroshelf.system import file_io, folder_identity
 
 NAME = "journal.jsonl"
 State: TypeAlias = Literal["planned", "applied", "partly", "undone"]
@@ -164,7 +163,7 @@ class Journal:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        system.sync_open(self._file.fileno())
+        file_io.sync_open(self._file.fileno())
         for event in self._waiting:
             self.past.see(event)
         self._waiting = []
@@ -208,7 +207,9 @@ def _by_place(entries: Mapping[str, Entry], target: str) -> Entry | None:
     """That of the same file by another path: the folder was named through a link then."""
     folder, name = os.path.split(target)
     found = (entry for path, entry in entries.items() if os.path.basename(path) == name)
-    return next((e for e in found if places.same(os.path.dirname(e.action.target), folder)), None)
+    return next(
+        (e for e in found if folder_identity.same(os.path.dirname(e.action.target), folder)), None
+    )
 
 
 def intent(action: Action) -> dict[str, Any]:

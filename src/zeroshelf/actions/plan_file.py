@@ -11,11 +11,10 @@ import os
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
-from zeroshelf import system
 from zeroshelf.actions import earlier_runs
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, ActionKind, Plan
-from zeroshelf.system import file_names
+from zeroshelf.system import file_io, file_names, machine
 
 VERSION = 1
 _KINDS = get_args(ActionKind)
@@ -42,7 +41,7 @@ def save(plan: Plan, path: str) -> None:
         for action in plan.actions:
             file.write(json.dumps(_line(action, plan)) + "\n")
         file.flush()
-        system.sync_open(file.fileno())
+        file_io.sync_open(file.fileno())
     os.replace(beside, path)
 
 
@@ -156,7 +155,7 @@ def _kind(given: object, plans: ActionKind) -> ActionKind | Literal["remove"]:
 
 
 def _below(base: str, path: str) -> str:
-    if "\0" in path or (system.WINDOWS and ":" in os.path.splitdrive(path)[1]):
+    if "\0" in path or (machine.WINDOWS and ":" in os.path.splitdrive(path)[1]):
         raise UserError(f"{path!a} is no path")  # "a.jpg:b" would be a stream inside of a.jpg
     full = os.path.normpath(os.path.join(base, path))
     if not file_names.inside(full, base):

@@ -17,10 +17,9 @@ from typing import Any, TypeVar
 import numpy as np
 from blake3 import blake3
 
-from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Correction, Corrections, LabelSet, Model
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders, file_io
 
 VERSION = 1
 _STORED = "zeroshelf_marks"  # the header of a file that can be exported, and of runs of 0.1.0
@@ -33,7 +32,7 @@ Read = TypeVar("Read")
 def home(labels: LabelSet, model: Model) -> str:
     """The file of this label set and model. The order of the labels does not matter."""
     key = blake3(json.dumps([model.digest, sorted(labels.names)]).encode()).hexdigest()[:32]
-    return os.path.join(homes.runs(), "marks", f"{key}.jsonl")
+    return os.path.join(app_folders.runs(), "marks", f"{key}.jsonl")
 
 
 def kept(labels: LabelSet, model: Model) -> Mapping[str, Correction]:
@@ -92,7 +91,7 @@ def moved(pairs: Iterable[tuple[bytes, bytes]]) -> None:
     """Stored corrections of pictures whose files have another content now and show the same: from
     the first digest of each pair to the second. What can't be read or written stays as it is."""
     new = {old.hex(): now.hex() for old, now in pairs}
-    folder = os.path.join(homes.runs(), "marks")
+    folder = os.path.join(app_folders.runs(), "marks")
     for name in os.listdir(folder) if new and os.path.isdir(folder) else ():
         path = os.path.join(folder, name)
         with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -104,7 +103,7 @@ def moved(pairs: Iterable[tuple[bytes, bytes]]) -> None:
             with open(path + ".part", "w", encoding="ascii") as file:
                 file.writelines(json.dumps(row) + "\n" for row in (head, *rows))
                 file.flush()
-                system.sync_open(file.fileno())
+                file_io.sync_open(file.fileno())
             os.replace(path + ".part", path)
 
 
@@ -121,7 +120,7 @@ def _write(path: str, kind: str, rows: Iterable[Row], model: Model) -> None:
             file.write(json.dumps(header) + "\n")
             file.writelines(lines)
             file.flush()
-            system.sync_open(file.fileno())
+            file_io.sync_open(file.fileno())
         os.replace(path + ".part", path)
     except OSError as error:
         raise UserError(f"the corrections can't be written to {path}: {error.strerror}") from None

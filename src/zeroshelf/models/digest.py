@@ -14,7 +14,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders
 
 LARGE = 50_000_000  # bytes; smaller files are hashed each time, in milliseconds
 FILE = "model-digests.json"
@@ -34,7 +34,7 @@ class _Memory:
     """What the last runs hashed. A memory that can't be read or written only costs time."""
 
     def __init__(self) -> None:
-        self._file = Path(homes.cache(), FILE)
+        self._file = Path(app_folders.cache(), FILE)
         self._new = False
         self._known: dict[str, str] = {}
         with contextlib.suppress(OSError, ValueError):

@@ -21,7 +21,7 @@ from zeroshelf.models.golden import Agreement
 from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, open_set, read_json
 from zeroshelf.models.ort import Warn
 from zeroshelf.records import Model, OpenSet, Progress
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -45,7 +45,7 @@ class Offer:
 
 def home() -> Path:
     """Where installed models live, a folder each."""
-    return Path(homes.models())
+    return Path(app_folders.models())
 
 
 @contextmanager

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
-from zeroshelf import system
 from zeroshelf.corrections.follow import renamed
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Corrections, Label, LabelSet, Question
+from zeroshelf.system import file_io, path_spelling
 
 NAME = "edits.jsonl"
 _SETTLED = "edits.settled"
@@ -49,7 +49,7 @@ class Edited:
         """All that was said by now, in a run of `folder` that began with `first`."""
         before = renamed(first, self.renamed)
         placed, accepted = (
-            {system.below(folder, path): shelf for path, shelf in moves.items()}
+            {path_spelling.below(folder, path): shelf for path, shelf in moves.items()}
             for moves in (self.placed, self.learnt)
         )
         kept = {path: shelf for path, shelf in before.placed.items() if path not in accepted}
@@ -149,7 +149,7 @@ class Log:
             try:
                 while lines:
                     lines = lines[self._file.write(lines) :]
-                system.sync_open(self._file.fileno())
+                file_io.sync_open(self._file.fileno())
             except OSError as error:
                 self._file.truncate(start)
                 raise UserError(
