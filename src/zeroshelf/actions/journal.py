@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 from zeroshelf.actions import lock
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action
-from zeroshelf.system import file_io, folder_identity
+from zeroshelf.system import file_io, file_versions, folder_identity
 
 NAME = "journal.jsonl"
 State: TypeAlias = Literal["planned", "applied", "partly", "undone"]
@@ -157,7 +157,9 @@ class Journal:
         self._waiting += events
         if not self._waiting:
             return
-        data = "".join(json.dumps(event) + "\n" for event in self._waiting).encode("ascii")
+        begun = file_versions.JOURNAL.header if not self._file.tell() else None
+        lines = [begun, *self._waiting] if begun else self._waiting
+        data = "".join(json.dumps(event) + "\n" for event in lines).encode("ascii")
         if self._named and not os.fstat(self._file.fileno()).st_nlink:
             raise OSError(errno.ENOENT, "it was removed while the run was at work", self._path)
         view = memoryview(data)
@@ -270,6 +272,7 @@ def state(record: str) -> State:
     path = os.path.join(record, NAME)
     try:
         with open(path, "rb") as file:
+            _check(path, file.readline())
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 4096))
             end = file.read()
@@ -279,7 +282,10 @@ def state(record: str) -> State:
     if not end and size <= 4096:
         return "planned"  # not one whole line: nothing was begun
     try:
-        found: State = json.loads(end.splitlines()[-1])["end"]
+        last = json.loads(end.splitlines()[-1])
+        if file_versions.JOURNAL.key in last:
+            return "planned"  # the header alone
+        found: State = last["end"]
     except (ValueError, KeyError, TypeError, IndexError):
         return "partly"
     return found
@@ -294,7 +300,9 @@ def _events(path: str, beginnings: tuple[bytes, ...] = (b"",)) -> Iterator[dict[
     except FileNotFoundError:
         return
     with file:
-        for line in file:
+        for number, line in enumerate(file):
+            if number == 0:
+                _check(path, line)
             if not line.startswith(beginnings):
                 continue
             try:
@@ -303,6 +311,12 @@ def _events(path: str, beginnings: tuple[bytes, ...] = (b"",)) -> Iterator[dict[
                 continue
             if line.endswith(b"\n") and isinstance(event, dict):
                 yield event
+
+
+def _check(path: str, first: bytes) -> None:
+    """Raises `UserError` where a newer zeroshelf wrote the journal that begins with this line."""
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        file_versions.JOURNAL.check(path, json.loads(first))
 
 
 def _ends_whole(path: str) -> bool:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 
 from zeroshelf.errors import UserError
-from zeroshelf.system import folder_identity, machine
+from zeroshelf.system import file_versions, folder_identity, machine
 
 with warnings.catch_warnings():  # where a system has no locks of its own, a marker file serves
     warnings.filterwarnings("ignore", "only soft file lock")
@@ -43,7 +43,7 @@ def hold(locks: str, run: str, *folders: str) -> Iterator[None]:
             if busy:
                 raise UserError(f"another run is at work in {busy}: wait until it is done")
         with open(_list_of(path), "w", encoding="ascii") as file:
-            json.dump(mine, file)
+            json.dump(file_versions.LOCK.header | {"folders": mine}, file)
         try:
             own.acquire(timeout=0)
         except BaseException:
@@ -116,7 +116,11 @@ def _folders(path: str) -> list[str] | None:
     for file in (_list_of(path), path):
         try:
             with open(file, encoding="ascii") as listed:
-                return [str(folder) for folder in json.load(listed)]
-        except (OSError, ValueError, TypeError):
+                found = json.load(listed)
+            if isinstance(found, dict):
+                file_versions.LOCK.check(file, found)
+                found = found["folders"]
+            return [str(folder) for folder in found]
+        except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

@@ -14,9 +14,8 @@ from typing import Any, Literal, get_args
 from zeroshelf.actions import earlier_runs
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, ActionKind, Plan
-from zeroshelf.system import file_io, file_names, machine
+from zeroshelf.system import file_io, file_names, file_versions, machine
 
-VERSION = 1
 _KINDS = get_args(ActionKind)
 
 
@@ -25,7 +24,7 @@ def save(plan: Plan, path: str) -> None:
     beside = path + ".part"
     with open(beside, "w", encoding="ascii") as file:
         header = {
-            "zeroshelf_plan": VERSION,
+            **file_versions.PLAN.header,
             "folder": plan.folder,
             "destination": plan.destination,
             "kind": plan.kind,
@@ -79,8 +78,9 @@ def _line(action: Action, plan: Plan) -> dict[str, object]:
 def _header(path: str, line: str) -> dict[str, Any]:
     try:
         head = json.loads(line)
-        if head["zeroshelf_plan"] != VERSION:
-            raise UserError(f"{path} is a plan of version {head['zeroshelf_plan']}, not {VERSION}")
+        if file_versions.PLAN.key not in head:
+            raise KeyError
+        file_versions.PLAN.check(path, head)
         if head["kind"] not in _KINDS:
             raise UserError(f'{path}, line 1: kind "{head["kind"]}" is none of {", ".join(_KINDS)}')
         for key in ("folder", "destination"):

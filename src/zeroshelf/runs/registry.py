@@ -20,7 +20,14 @@ from zeroshelf.actions.journal import State
 from zeroshelf.errors import UserError
 from zeroshelf.records import ActionKind, LabelSet, Plan
 from zeroshelf.runs import edit_log, request
-from zeroshelf.system import app_folders, file_io, file_names, folder_identity, mounts
+from zeroshelf.system import (
+    app_folders,
+    file_io,
+    file_names,
+    file_versions,
+    folder_identity,
+    mounts,
+)
 
 IN_PLACE = ("applied", "partly")  # states in which an undo has something to put back
 _REMOVED = ".removed-"  # begins the name of a record that is being removed
@@ -122,7 +129,8 @@ def _ticks(name: str) -> int | None:
 
 
 def all() -> Iterator[RunRecord]:
-    """Newest first. What is no run's record, or a broken one, is passed over."""
+    """Newest first. What is no run's record, or a broken one, is passed over. Raises `UserError`
+    for a newer zeroshelf's record: without it, undo and sort would choose other runs than meant."""
     try:
         found = sorted(filter(_ID.fullmatch, os.listdir(root())), reverse=True)
     except OSError:
@@ -268,17 +276,22 @@ def _facts(record: str) -> dict[str, Any] | None:
     try:
         with open(os.path.join(record, "run.json"), encoding="ascii") as file:
             found = json.load(file)
+        file_versions.RUN.check(os.path.join(record, "run.json"), dict(found))
         return dict(found)
     except (OSError, ValueError, TypeError):
         pass
+    path = os.path.join(record, "plan.jsonl")
     try:
-        return _about(record, plan_file.load(os.path.join(record, "plan.jsonl")))
+        return _about(record, plan_file.load(path))
+    except file_versions.NewerFile:
+        raise
     except UserError:
         return None
 
 
 def _about(record: str, plan: Plan) -> dict[str, Any]:
     return {
+        **file_versions.RUN.header,
         "id": os.path.basename(record),
         "folder": plan.folder,
         "destination": plan.destination,
