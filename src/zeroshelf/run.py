@@ -18,7 +18,7 @@ from typing import get_args
 
 import numpy as np
 
-from zeroshelf import checks, system
+from zeroshelf import checks
 from zeroshelf.actions import apply, plan, plan_file, undo
 from zeroshelf.corrections import follow, stored
 from zeroshelf.counting import counted
@@ -55,6 +55,7 @@ from zeroshelf.records import (
     Vectors,
 )
 from zeroshelf.runs import edit_log, recorded, registry, request
+from zeroshelf.system import path_spelling
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -416,7 +417,7 @@ class Run:
         place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
         try:
             return [
-                place[system.below(self.question.folder, checks.path(path, "a picture"))]
+                place[path_spelling.below(self.question.folder, checks.path(path, "a picture"))]
                 for path in paths
             ]
         except KeyError as missing:
