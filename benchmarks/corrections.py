@@ -47,7 +47,7 @@ class Set:
 
     @property
     def other(self) -> int:
-        return self.decided.probabilities.shape[1] - 1
+        return int(self.decided.probabilities.shape[1]) - 1
 
     def right(self, decided: Decisions) -> tuple[Flags, Flags]:
         """Whether each picture has the right label, and the right shelf."""
@@ -100,7 +100,7 @@ def gains(one: Set, rows: npt.NDArray[np.intp], among: Flags) -> list[float]:
     """Points gained over zero-shot by the marks, on the unmarked of `among`: label, shelf."""
     rest = among.copy()
     rest[rows] = False
-    found = []
+    found: list[float] = []
     for before, after in zip(one.right(one.decided), one.right(one.taught(rows)), strict=True):
         judged = rest & (one.truth < one.other) if not found else rest
         found.append(
@@ -254,7 +254,7 @@ def _part(one: Set, rows: npt.NDArray[np.intp]) -> Set:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model")
     parser.add_argument("--seeds", type=int, default=20)

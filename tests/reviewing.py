@@ -36,8 +36,8 @@ def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
     known.bank_texts()
     for index in range(each):
         for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
-            shade = tuple(max(0, part - 2 * index) for part in colour)
-            paint(root / "pictures" / f"{name}-{index:02}.png", shade, (40, 30 + index))
+            r, g, b = (max(0, part - 2 * index) for part in colour)
+            paint(root / "pictures" / f"{name}-{index:02}.png", (r, g, b), (40, 30 + index))
     run = classify(root / "pictures", ["red", "green"], encoder=ColourEncoder(), store=Store.open())
     run._near_duplicates = ()  # though pictures of one colour do look alike
     run.save(run.plan(root / "sorted", kind))  # type: ignore[arg-type]

@@ -272,7 +272,7 @@ def test_a_time_that_the_system_can_not_set(
 
     monkeypatch.setattr(os, "utime", refuse)
     for kind in (*KINDS, "tag"):
-        record = planned(source, to, kind)  # type: ignore[arg-type]
+        record = planned(source, to, kind)
         assert statuses(apply(record)) == {"done"}
         assert statuses(undo(record)) == {"done"}
         assert contents(source) == before

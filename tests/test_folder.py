@@ -13,6 +13,7 @@ from tests.making import JPEG, put
 from tests.systems import linux_names, posix
 from zeroshelf.errors import UserError
 from zeroshelf.images import companions, formats, scan
+from zeroshelf.images.codecs import optional
 from zeroshelf.system import file_attributes
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -169,7 +170,7 @@ def test_folder_that_can_not_be_read_is_listed(
     put(tmp_path / "a.jpg", JPEG)
     scandir = os.scandir
 
-    def refusing(path: str):  # type: ignore[no-untyped-def]
+    def refusing(path: str):
         if path.endswith("locked"):
             raise PermissionError(13, "Permission denied")
         return scandir(path)
@@ -229,7 +230,7 @@ def test_companions_stay_with_their_picture(
     units: dict[str, list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scan.optional, "has", lambda kind: kind != formats.VIDEO)
+    monkeypatch.setattr(optional, "has", lambda kind: kind != formats.VIDEO)
     for name, content in files.items():
         put(tmp_path / name, content)
     scanned = scan.scan(str(tmp_path))
@@ -238,7 +239,7 @@ def test_companions_stay_with_their_picture(
         for p in scanned.pictures
     }
     assert seen == units
-    monkeypatch.setattr(scan.optional, "has", lambda kind: True)
+    monkeypatch.setattr(optional, "has", lambda kind: True)
     with_films = {os.path.basename(p.path) for p in scan.scan(str(tmp_path)).pictures}
     assert with_films >= set(units)
 
@@ -246,7 +247,7 @@ def test_companions_stay_with_their_picture(
 def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan.optional, "has", lambda kind: kind != formats.RAW)
+    monkeypatch.setattr(optional, "has", lambda kind: kind != formats.RAW)
     put(tmp_path / "a.jpg", JPEG)
     for name in ("a.cr2", "b.cr2"):
         put(tmp_path / name, RAW)

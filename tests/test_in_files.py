@@ -15,6 +15,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -531,7 +532,7 @@ def test_killed_at_every_boundary(
         record = planned(source)
         if act is undo:
             apply(record)
-        lived = dies_at(number, lambda record=record: act(record), torn)
+        lived = dies_at(number, partial(act, record), torn)
         check_whole(source, old, new)
         if number % 2:
             assert statuses(apply(record)) <= {"done", "already"}

@@ -207,7 +207,7 @@ def test_ids_sort_whatever_the_clock_says(tmp_path: Path, monkeypatch: pytest.Mo
     ids = []
     for number, clock in enumerate([now, now, now - 3600, 86_400.0, now + 1, -5.0, now]):
         with monkeypatch.context() as patch:
-            patch.setattr(registry.time, "time", lambda clock=clock: clock)
+            patch.setattr("zeroshelf.runs.registry.time.time", lambda clock=clock: clock)
             ids.append(made(source, number))
     assert ids == sorted(set(ids))
     assert [run.id for run in registry.all()] == ids[::-1]
@@ -417,8 +417,8 @@ def test_a_network_drive_that_is_away_is_not_asked(
     asked: list[str] = []
     stat, lstat = os.stat, os.lstat
 
-    def watched(call):  # type: ignore[no-untyped-def]
-        def look(path, *args, **options):  # type: ignore[no-untyped-def]
+    def watched(call):
+        def look(path, *args, **options):
             if str(path).startswith(str(away)):
                 asked.append(path)
             return call(path, *args, **options)

@@ -42,7 +42,7 @@ def answered(probabilities: npt.NDArray[np.float64], scale: float = 20.0) -> Dec
     return Decisions(scores, probabilities.astype(np.float32), chosen.astype(np.int32))
 
 
-def _with_scale(scale: float):  # type: ignore[no-untyped-def]
+def _with_scale(scale: float):
     from dataclasses import replace
 
     return replace(COLOURS, logit_scale=scale)
