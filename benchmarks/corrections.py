@@ -47,7 +47,7 @@ class Set:
 
     @property
     def other(self) -> int:
-        return self.decided.probabilities.shape[1] - 1
+        return int(self.decided.probabilities.shape[1]) - 1
 
     def right(self, decided: Decisions) -> tuple[Flags, Flags]:
         """Whether each picture has the right label, and the right shelf."""
@@ -56,7 +56,7 @@ class Set:
 
     def taught(self, rows: npt.NDArray[np.intp]) -> Decisions:
         """After these marks, what is said of the marked pictures left out: they are not judged."""
-        return few_shot.teach(self.vectors, self.decided, few_shot.Marks(rows, self.truth[rows]))
+        return few_shot.adapt(self.vectors, self.decided, few_shot.Examples(rows, self.truth[rows]))
 
 
 def load(data: Path, encoder: Encoder, store: Store) -> list[Set]:
@@ -100,7 +100,7 @@ def gains(one: Set, rows: npt.NDArray[np.intp], among: Flags) -> list[float]:
     """Points gained over zero-shot by the marks, on the unmarked of `among`: label, shelf."""
     rest = among.copy()
     rest[rows] = False
-    found = []
+    found: list[float] = []
     for before, after in zip(one.right(one.decided), one.right(one.taught(rows)), strict=True):
         judged = rest & (one.truth < one.other) if not found else rest
         found.append(
@@ -185,7 +185,7 @@ def asked(sets: list[Set], seeds: int) -> None:
                 "20": shuffled[:20],
                 "35": shuffled[:35],
                 "asked": np.array(
-                    active_learning.ask(small.vectors, probabilities, [], 20), np.intp
+                    active_learning.choose(small.vectors, probabilities, [], 20), np.intp
                 ),
             }.items():
                 rest = np.ones(len(part), bool)
@@ -254,7 +254,7 @@ def _part(one: Set, rows: npt.NDArray[np.intp]) -> Set:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model")
     parser.add_argument("--seeds", type=int, default=20)

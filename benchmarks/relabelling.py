@@ -23,7 +23,7 @@ FIRST = ["cat", "dog", "car", "beach", "mountain", "birthday party", "food", "fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=100_000)
     given = parser.parse_args()
     encoder = select.load(select.find(None))

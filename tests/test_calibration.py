@@ -30,8 +30,15 @@ def test_the_bar_lies_between() -> None:
 
 def test_a_folder_without_garbage_keeps_nearly_all() -> None:
     """Where both overlap, the bar goes down until a clean folder keeps its pictures."""
-    hard = Folder(made(0, 50, 50).d / 4, made(0, 50, 50).logits, made(0, 50, 50).truth, 0.0)
-    clean = Folder(made(1, 200, 0).d / 4 - 1, made(1, 200, 0).logits, made(1, 200, 0).truth, 0.0)
+    hard = Folder(
+        made(0, 50, 50).d / np.float32(4), made(0, 50, 50).logits, made(0, 50, 50).truth, 0.0
+    )
+    clean = Folder(
+        made(1, 200, 0).d / np.float32(4) - np.float32(1),
+        made(1, 200, 0).logits,
+        made(1, 200, 0).truth,
+        0.0,
+    )
     constants = calibrate([hard, clean], "test")
     assert (clean.d >= constants.delta).mean() >= KEPT
 
@@ -51,7 +58,7 @@ def test_a_folder_of_folders() -> None:
     vectors = np.repeat(colours, 40, axis=0)
     names = ["red"] * 40 + ["green"] * 40 + ["blue"] * 40 + ["grey"] * 40
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(160))
-    embeddings = Embeddings(pictures, (b"",) * 160, vectors, (), COLOURS)
+    embeddings = Embeddings(pictures, (b"",) * 160, vectors.astype(np.float16), (), COLOURS)
     constants = from_labelled(embeddings, names, ColourEncoder().embed_texts, episodes=6)
     assert "160 pictures under 4 names" in constants.source
     with pytest.raises(UserError, match="4 names or more"):

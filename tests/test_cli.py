@@ -378,12 +378,14 @@ def test_an_export_of_marks_never_takes_a_files_place(
     assert (folder / "b.png").read_bytes() == before
     assert command("teach", "--export", tmp_path / "m.jsonl", "--json") == 0
     given = json.loads(capsys.readouterr().out)
-    assert (given["marks"], given["file"]) == (0, None) and not (tmp_path / "m.jsonl").exists()
-    assert command("teach", "--mark", "b.png", "red", "--export", tmp_path / "m.jsonl") == 0
+    assert (given["corrections"], given["file"]) == (0, None) and not (
+        tmp_path / "m.jsonl"
+    ).exists()
+    assert command("teach", "--correct", "b.png", "red", "--export", tmp_path / "m.jsonl") == 0
     assert (tmp_path / "m.jsonl").exists()
     capsys.readouterr()
     assert command("teach", "--forget", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["marks"] == 0
+    assert json.loads(capsys.readouterr().out)["corrections"] == 0
 
 
 def test_suggest_asks_for_a_place_first_and_names_what_it_skips(

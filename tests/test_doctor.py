@@ -242,7 +242,7 @@ def test_what_is_wanted_on_no_shelf_is_no_shelf_to_add() -> None:
 
 def test_what_a_threshold_keeps_out_is_no_shelf_to_add() -> None:
     cats = scores([0] * 12)
-    found = decide(replace(cats, logits=cats.logits / 10), threshold=0.99)
+    found = decide(replace(cats, logits=cats.logits / np.float32(10)), threshold=0.99)
     assert found.labels == ["other"] * 12
     assert shelves_to_add(found) == ()
 

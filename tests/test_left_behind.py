@@ -62,7 +62,7 @@ def test_a_copy_leaves_nothing_behind(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.html"):
         put_deep(tmp_path / "p" / name)
     for kind in ("copy", "symlink", "hardlink"):
-        made = planned(tmp_path / "p", tmp_path / "s", kind)  # type: ignore[arg-type]
+        made = planned(tmp_path / "p", tmp_path / "s", kind)
         assert not made.left_behind and not made.notes
 
 
@@ -96,7 +96,7 @@ def test_a_run_that_sorted_a_library_still_opens(tmp_path: Path, encoder: Colour
     library = tmp_path / "p.photoslibrary"
     (tmp_path / "p").rename(library)
     assert run.record is not None
-    for name in ("plan.jsonl", "question.json", "results.jsonl"):
+    for name in ("plan.jsonl", "request.json", "results.jsonl"):
         path = Path(run.record) / name
         path.write_text(path.read_text().replace(str(tmp_path / "p"), str(library)))
     assert reopen(run.id, encoder=encoder).counts == run.counts
@@ -210,7 +210,7 @@ def test_what_was_refused_by_older_decoders_is_tried_again(
         (skipped,) = run.skipped
         digests = [
             row[0] for row in store._file.read(lambda db: db.execute(
-                "SELECT digest FROM unreadable").fetchall(), [])
+                "SELECT digest FROM unreadable").fetchall(), list[tuple[bytes]]())
         ]  # fmt: skip
         assert store.unreadable(digests) == {digests[0]: skipped.reason}
         monkeypatch.setattr(optional, "installed", lambda: "more than before")

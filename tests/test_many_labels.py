@@ -21,6 +21,7 @@ from zeroshelf.decisions import diagnose, smoothing
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Store
 from zeroshelf.labels import check, negative_filter
 from zeroshelf.labels.negative_labels import bank
 from zeroshelf.labels.parse import parse, spoken
@@ -103,7 +104,7 @@ def test_the_model_is_asked_in_few_calls(tmp_path: Path) -> None:
             return texts(wanted)
 
     encoder = Counting()
-    with compute.Store.open(str(tmp_path / "cache.sqlite")) as store:
+    with Store.open(str(tmp_path / "cache.sqlite")) as store:
         wanted = compute.text_embedder(encoder, store)
         labels = parse(nouns(300))
         score(two_pictures(), labels, wanted)

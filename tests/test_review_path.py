@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ SLOW = """
 import os, sys, time
 from zeroshelf.actions import apply
 from zeroshelf.commands import cli
-from zeroshelf.review.jobs import Carrier
+from zeroshelf.review.jobs import Jobs
 apply.BATCH = 1
 stage, staged, wait = apply.transfer.stage, [], Carrier.wait
 
@@ -93,11 +94,11 @@ def test_demo_review_correct_accept_apply_undo(tmp_path: Path) -> None:
 
     review, address = reviewing(tmp_path)
     shelves = _get(address, "state")["shelves"]
-    asked = _get(address, "ask?count=3")["rows"]
+    asked = _get(address, "most-informative?count=3")["rows"]
     for row, shelf in zip(asked, (shelves[0], shelves[1], "other"), strict=True):
         _edit(address, {"do": "place", "rows": [row], "shelf": shelf})
-    lesson = _get(address, "lesson")
-    assert lesson["marks"] == 3
+    lesson = _get(address, "suggestions")
+    assert lesson["corrections"] == 3
     moves = list(range(len(lesson["moves"])))
     _edit(address, {"do": "accept", "version": lesson["version"], "moves": moves})
     paths = _get(address, "pictures")["paths"]
@@ -146,6 +147,10 @@ def test_ctrl_c_ends_the_review_with_what_is_kept_and_0(tmp_path: Path) -> None:
     assert f"`zeroshelf undo {run}`, then `zeroshelf apply {run}`" in said
 
 
+def _heard(waits: Path, times: int) -> bool:
+    return waits.exists() and waits.read_text().count("\n") == times
+
+
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
     """Once: it is finished. Twice: it stops between two files. Thrice: at once, as by a kill."""
@@ -160,7 +165,7 @@ def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
     for pressed in range(1, times + 1):
         review.send_signal(signal.SIGINT)
         if pressed < 3:
-            until(lambda n=pressed: waits.exists() and waits.read_text().count("\n") == n)
+            until(partial(_heard, waits, pressed))
     if times < 3:
         (tmp_path / "go").touch()
     assert review.wait(HANG) == (0 if times == 1 else 130)
@@ -181,8 +186,8 @@ def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
 def test_edits_after_an_apply_ask_for_an_undo_first(tmp_path: Path) -> None:
     demo = zeroshelf("demo", where=tmp_path)
     picture = next((tmp_path / "zeroshelf-demo" / "pictures").rglob("*.*"))
-    taught = zeroshelf("teach", "--mark", str(picture), "other", "--yes", where=tmp_path)
-    assert taught["marks"] == 1
+    taught = zeroshelf("teach", "--correct", str(picture), "other", "--yes", where=tmp_path)
+    assert taught["corrections"] == 1
     refused = subprocess.run(
         [sys.executable, "-m", "zeroshelf", "apply", "--yes"],
         cwd=tmp_path,

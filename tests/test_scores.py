@@ -20,7 +20,7 @@ def embeddings(*colours: tuple[float, float, float, float]) -> Embeddings:
     vectors = np.array(colours, np.float32).reshape(-1, 4)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(len(vectors)))
-    return Embeddings(pictures, (b"",) * len(pictures), vectors, (), COLOURS)
+    return Embeddings(pictures, (b"",) * len(pictures), vectors.astype(np.float16), (), COLOURS)
 
 
 RED, GREEN, BLUE, GREY = (1, 0, 0, 0.1), (0, 1, 0, 0.1), (0, 0, 1, 0.1), (0, 0, 0, 1.0)

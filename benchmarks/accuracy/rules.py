@@ -66,7 +66,8 @@ def scores(pool: Pool, episode: Episode) -> Scores:
 
 def max_softmax(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
     """The notebook's score; its bar is 0.6."""
-    return softmax(seen.cosines * seen.logit_scale).max(axis=1), seen.cosines.argmax(axis=1)
+    logits = np.asarray(seen.cosines * seen.logit_scale, np.float32)
+    return softmax(logits).max(axis=1), seen.cosines.argmax(axis=1)
 
 
 def max_cosine(seen: Seen) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from typing import get_args
 
 import numpy as np
 
-from zeroshelf import checks, system
+from zeroshelf import checks
 from zeroshelf.actions import apply, plan, undo
 from zeroshelf.corrections import classification, stored
 from zeroshelf.corrections.classification import Classification
@@ -47,6 +47,7 @@ from zeroshelf.records import (
 from zeroshelf.runs import registry, request, saved, unsorted
 from zeroshelf.runs.reopen import load
 from zeroshelf.runs.saved import Saved
+from zeroshelf.system import path_spelling
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -286,7 +287,7 @@ class Run(Classification):
         place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
         try:
             return [
-                place[system.below(self.request.folder, checks.path(path, "a picture"))]
+                place[path_spelling.below(self.request.folder, checks.path(path, "a picture"))]
                 for path in paths
             ]
         except KeyError as missing:

@@ -26,9 +26,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def check_homes(screen: Screen) -> None:
     """Say where runs and the cache are kept, if not in the usual folders. Raises `UserError` where
     a run couldn't be recorded: called before any picture is read."""
-    from zeroshelf.system import homes
+    from zeroshelf.system import app_folders
 
-    if notice := homes.notice():
+    if notice := app_folders.notice():
         screen.complain(notice)
 
 
@@ -61,12 +61,12 @@ def classifying(command: Command) -> Command:
                 help="The least probability of a label; by default the model's own decision.",
             ),
             click.option(
-                "--no-marks",
-                "marks",
+                "--no-corrections",
+                "corrections",
                 is_flag=True,
                 default=True,
                 flag_value=False,
-                help="Don't follow the marks that were kept for these labels (see teach).",
+                help="Don't follow the corrections that are stored for these labels (see teach).",
             ),
         )
     ):
@@ -161,4 +161,4 @@ def confirmed(screen: Screen, yes: bool, question: str) -> bool:
     """Whether to go on: with --yes, or because a person says so. "No" is no mistake: the command
     says that nothing was changed and ends with 0. Raises `UserError` where nobody can be asked."""
     check_confirmable(yes)
-    return yes or screen.ask(question)
+    return yes or screen.confirm(question)

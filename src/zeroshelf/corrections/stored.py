@@ -18,18 +18,17 @@ from typing import Any, TypeVar
 import numpy as np
 from blake3 import blake3
 
-from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Correction, Corrections, LabelSet, Model
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders, file_io, file_versions
+from zeroshelf.system.file_versions import FileFormat
 
-VERSION = 1
 # Version 0.1.0 called corrections "marks". The names on disk stay, so that old files can be read:
 _FOLDER = "marks"  # below the folder of the runs: the stored corrections
-_STORED = "zeroshelf_marks"  # key of the header in stored and exported files, and in runs of 0.1.0
+_STORED = file_versions.STORED_CORRECTIONS  # stored and exported files, and runs of 0.1.0
 _NAME_OF_0_1 = "marks.jsonl"  # in a run's record
 
-_OF_A_RUN = "zeroshelf_corrections"  # key of the header in a run's record
+_OF_A_RUN = file_versions.RUN_CORRECTIONS
 _NAME = "corrections.jsonl"
 Row = dict[str, Any]
 Read = TypeVar("Read")
@@ -38,7 +37,7 @@ Read = TypeVar("Read")
 def path_for(labels: LabelSet, model: Model) -> str:
     """The file of this label set and model. The order of the labels does not matter."""
     key = blake3(json.dumps([model.digest, sorted(labels.names)]).encode()).hexdigest()[:32]
-    return os.path.join(homes.runs(), _FOLDER, f"{key}.jsonl")
+    return os.path.join(app_folders.runs(), _FOLDER, f"{key}.jsonl")
 
 
 def load_for(labels: LabelSet, model: Model) -> Mapping[str, Correction]:
@@ -99,23 +98,24 @@ def moved(pairs: Iterable[tuple[bytes, bytes]]) -> None:
     """Make stored corrections follow pictures whose files were rewritten (tags, an undo): from the
     first digest of each pair to the second. A file that can't be read or written is left alone."""
     new = {old.hex(): now.hex() for old, now in pairs}
-    folder = os.path.join(homes.runs(), _FOLDER)
+    folder = os.path.join(app_folders.runs(), _FOLDER)
     for name in os.listdir(folder) if new and os.path.isdir(folder) else ():
         path = os.path.join(folder, name)
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, file_versions.NewerFile):
             with open(path, encoding="ascii") as file:
                 head, *rows = map(json.loads, file)
+            _STORED.check(path, head)
             if not any(row.get("digest") in new for row in rows):
                 continue
             rows = [row | {"digest": new.get(row["digest"], row["digest"])} for row in rows]
             with open(path + ".part", "w", encoding="ascii") as file:
                 file.writelines(json.dumps(row) + "\n" for row in (head, *rows))
                 file.flush()
-                system.sync_open(file.fileno())
+                file_io.sync_open(file.fileno())
             os.replace(path + ".part", path)
 
 
-def _write(path: str, kind: str, rows: Iterable[Row], model: Model) -> None:
+def _write(path: str, kind: FileFormat, rows: Iterable[Row], model: Model) -> None:
     lines = [json.dumps(row) + "\n" for row in rows]
     try:
         if not lines:
@@ -124,17 +124,17 @@ def _write(path: str, kind: str, rows: Iterable[Row], model: Model) -> None:
             return
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with open(path + ".part", "w", encoding="ascii") as file:
-            header = {kind: VERSION, "model": model.digest, "id": model.id}
+            header = {**kind.header, "model": model.digest, "id": model.id}
             file.write(json.dumps(header) + "\n")
             file.writelines(lines)
             file.flush()
-            system.sync_open(file.fileno())
+            file_io.sync_open(file.fileno())
         os.replace(path + ".part", path)
     except OSError as error:
         raise UserError(f"the corrections can't be written to {path}: {error.strerror}") from None
 
 
-def _read(path: str, kind: str, take: Callable[[Row], Read], model: Model) -> list[Read]:
+def _read(path: str, kind: FileFormat, take: Callable[[Row], Read], model: Model) -> list[Read]:
     """What `take` makes of each line after the header. Raises `UserError` with the wrong line."""
     found: list[Read] = []
     number = 0
@@ -153,11 +153,12 @@ def _read(path: str, kind: str, take: Callable[[Row], Read], model: Model) -> li
     return found
 
 
-def _check(path: str, header: object, kind: str, model: Model) -> None:
-    if not isinstance(header, dict) or header.get(kind) != VERSION:
+def _check(path: str, header: object, kind: FileFormat, model: Model) -> None:
+    if not isinstance(header, dict) or kind.key not in header:
         raise UserError(
             f"{path} is not a file of corrections: `zeroshelf teach --export FILE` writes one"
         )
+    kind.check(path, header)
     if header["model"] != model.digest:
         raise UserError(
             f"the corrections in {path} belong to the model {header['id']}, not {model.id}"

@@ -21,7 +21,8 @@ from zeroshelf.models.golden import Agreement
 from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, open_set, read_json
 from zeroshelf.models.ort import Warn
 from zeroshelf.records import Model, OpenSet, Progress
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders
+from zeroshelf.system.file_versions import CALIBRATION, INSTALLED_MODEL, FileFormat
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -45,7 +46,7 @@ class Offer:
 
 def home() -> Path:
     """Where installed models live, a folder each."""
-    return Path(homes.models())
+    return Path(app_folders.models())
 
 
 @contextmanager
@@ -173,6 +174,7 @@ def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
         if sums.get(path, known) != known:
             raise UserError(f"{offer.id}: {path} is not the file of the catalogue; refused")
     facts = {
+        **INSTALLED_MODEL.header,
         "id": offer.id,
         "repo": offer.remote.repo,
         "revision": offer.remote.revision,
@@ -188,7 +190,13 @@ def adopt(folder: Path) -> str:
     """Make an installed model of a finished folder in `home()`; its id is the folder's name."""
     paths = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     sums = {path: fetch.sha256(folder / path) for path in sorted(paths)}
-    facts = {"id": folder.name, "repo": None, "revision": None, "settings": {}, "sha256": sums}
+    facts = INSTALLED_MODEL.header | {
+        "id": folder.name,
+        "repo": None,
+        "revision": None,
+        "settings": {},
+        "sha256": sums,
+    }
     (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
     return folder.name
 
@@ -232,7 +240,7 @@ def verify(
 def record(folder: Path) -> dict[str, Any]:
     """What was written down when the model was installed: repository, commit, each file's SHA-256;
     empty for a folder that was never installed."""
-    return read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+    return _read_own(INSTALLED_MODEL, folder / RECORD) if (folder / RECORD).is_file() else {}
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -248,7 +256,11 @@ def settings(folder: Path) -> dict[str, Any]:
 def calibrated(digest: str) -> OpenSet | None:
     """The constants that `calibrate` kept for the model of that digest."""
     file = _constants(digest)
-    return open_set({"open_set": read_json(file)}, file) if file.is_file() else None
+    if not file.is_file():
+        return None
+    constants = _read_own(CALIBRATION, file)
+    constants.pop(CALIBRATION.key, None)
+    return open_set({"open_set": constants}, file)
 
 
 @_writing()
@@ -264,9 +276,21 @@ def calibrate(model: Model, constants: OpenSet | None) -> Path:
         return file
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(constants), indent=2), encoding="utf-8")
+    partial.write_text(
+        json.dumps(CALIBRATION.header | asdict(constants), indent=2), encoding="utf-8"
+    )
     partial.replace(file)
     return file
+
+
+def _read_own(kind: FileFormat, file: Path) -> dict[str, Any]:
+    """A JSON object that zeroshelf wrote. Raises `UserError`, also where a newer version did."""
+    found = read_json(file)
+    try:
+        kind.check(str(file), found)
+    except ValueError as error:
+        raise UserError(f"{file} can't be read: {error}") from None
+    return found
 
 
 def _constants(digest: str) -> Path:

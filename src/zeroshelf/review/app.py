@@ -155,7 +155,7 @@ class _Page:
         return Response(jpeg, media_type="image/jpeg", headers=_KEEP)
 
     def picture(self, request: Request) -> Response:
-        """Decoded and encoded anew: browsers don't read HEIC, and never get the file's own bytes."""
+        """Encoded anew: browsers don't read HEIC, and never get the file's own bytes."""
         try:
             decoded = decode.decode(decode.read(self._place(self._row(request))), LARGE // 4)
         except Unreadable as trouble:

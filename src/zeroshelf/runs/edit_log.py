@@ -20,11 +20,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
-from zeroshelf import system
 from zeroshelf.corrections.follow import renamed
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Corrections, Label, LabelSet, Request
 from zeroshelf.runs.request import tuples
+from zeroshelf.system import file_io, file_versions, path_spelling
 
 NAME = "edits.jsonl"
 _EDITS = frozenset(("place", "learn", "label", "bold", "undo"))
@@ -51,7 +51,7 @@ class Edited:
         """The present corrections of a run of `folder` that was saved with those in `first`."""
         before = renamed(first, self.renamed)
         corrected, accepted = (
-            {system.below(folder, path): shelf for path, shelf in moves.items()}
+            {path_spelling.below(folder, path): shelf for path, shelf in moves.items()}
             for moves in (self.corrected, self.accepted)
         )
         earlier = {path: shelf for path, shelf in before.reviewed.items() if path not in accepted}
@@ -150,11 +150,14 @@ class Log:
         raises `UserError`."""
         with self._lock:
             start = self._file.tell()
-            lines = memoryview("".join(json.dumps(e) + "\n" for e in events).encode("ascii"))
+            header = () if start else (file_versions.EDITS.header,)
+            lines = memoryview(
+                "".join(json.dumps(e) + "\n" for e in (*header, *events)).encode("ascii")
+            )
             try:
                 while lines:
                     lines = lines[self._file.write(lines) :]
-                system.sync_open(self._file.fileno())
+                file_io.sync_open(self._file.fileno())
             except OSError as error:
                 self._file.truncate(start)
                 raise UserError(
@@ -172,8 +175,8 @@ def read(record: str) -> list[Event]:
 
 
 def _read(path: str) -> tuple[list[Event], int]:
-    """The events and how many bytes they take. Raises `UserError` for a damaged line, and for an
-    edit of a later version, which would else be left out without a word."""
+    """The events and how many bytes they take. Raises `UserError` for a line that is not
+    an edit, or an edit that only a later version knows."""
     try:
         with open(path, "rb") as file:
             lines: Iterable[bytes] = file.readlines()
@@ -188,12 +191,14 @@ def _read(path: str) -> tuple[list[Event], int]:
             break
         try:
             event = json.loads(line)
-            known = event["do"] in _EDITS
+            if number == 1 and file_versions.EDITS.key in event:
+                file_versions.EDITS.check(path, event)
+            elif event["do"] in _EDITS:
+                events.append(event)
+            else:
+                raise ValueError
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{path}, line {number}: not an edit; remove the line") from None
-        if not known:
-            raise UserError(f"{path}, line {number}: an edit by a later version; update zeroshelf")
-        events.append(event)
         whole += len(line)
     return events, whole
 

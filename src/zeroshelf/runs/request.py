@@ -13,15 +13,15 @@ from typing import Any
 
 from zeroshelf.errors import UserError
 from zeroshelf.records import Label, LabelSet, Request
+from zeroshelf.system import file_versions
 
-VERSION = 1
 _NAME, _NAME_OF_0_1 = "request.json", "question.json"
 
 
 def save(record: str, request: Request) -> None:
     """Write `request` into the folder `record`. Raises `OSError`."""
     with open(os.path.join(record, _NAME), "w", encoding="ascii") as file:
-        json.dump({"version": VERSION, **asdict(request)}, file, indent=1)
+        json.dump(file_versions.REQUEST.header | asdict(request), file, indent=1)
 
 
 def load(record: str) -> Request:
@@ -33,8 +33,8 @@ def load(record: str) -> Request:
     try:
         with open(path, encoding="ascii") as file:
             given = json.load(file)
-        if (version := given.pop("version", 0)) not in (0, VERSION):
-            raise ValueError(f"version {version}, this zeroshelf reads up to {VERSION}")
+        file_versions.REQUEST.check(path, given)
+        given.pop(file_versions.REQUEST.key, None)
         labels = tuples(given["labels"])
         labels["labels"] = tuple(Label(**tuples(label)) for label in labels["labels"])
         given["labels"] = LabelSet(**labels)
