@@ -12,6 +12,7 @@ import pytest
 
 from tests.reviewing import colour_run
 from zeroshelf.commands.review import save_edits
+from zeroshelf.corrections import classification
 from zeroshelf.corrections.stored import load_for, save
 from zeroshelf.output import results
 from zeroshelf.records import OTHER
@@ -157,3 +158,47 @@ def test_a_run_of_0_1_0_opens_with_what_it_followed(tmp_path: Path) -> None:
     save(str(Path(run.record) / "marks.jsonl"), corrected.corrections.given, run.model)
     (Path(run.record) / "corrections.jsonl").unlink(missing_ok=True)
     assert again(run).decisions.labels == corrected.decisions.labels
+
+
+def test_every_way_to_a_run_goes_through_one_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = colour_run(tmp_path, each=3)
+    made: list[classification.Classification] = []
+
+    def counted(*given: Any, **named: Any) -> classification.Classification:
+        made.append(make(*given, **named))
+        return made[-1]
+
+    make = classification.make
+    monkeypatch.setattr(classification, "make", counted)
+    encoder, store = run._sources.encoder, run._sources.store
+    ways = {
+        "classify": lambda: classify(run.request.folder, FIRST, encoder=encoder, store=store),
+        "relabel": lambda: run.relabel(OTHERS),
+        "correct": lambda: run.correct({"blue-00.png": "red"}),
+        "reopen": lambda: again(run),
+    }
+    for way, call in ways.items():
+        made.clear()
+        got = call()
+        assert len(made) == 1 and got.decisions is made[0].decisions, way
+    made.clear()
+    with Session(run) as session:
+        session.place([0], "red")
+        session.add_label("blue")
+        assert session.run.decisions is made[-1].decisions
+        assert session.shown().decisions is not None and len(made) == 2
+        session.adapted()
+        assert len(made) == 3
+
+
+def test_a_run_can_not_be_changed(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=2)
+    public = [name for name in dir(run) if not name.startswith("__")]
+    for name in (*public, "another"):
+        with pytest.raises(AttributeError):
+            setattr(run, name, None)
+    before = dict(vars(run))
+    run.correct({"blue-00.png": "red"}).relabel(OTHERS).plan(tmp_path / "to")
+    assert vars(run) == before

@@ -245,8 +245,8 @@ def test_what_could_not_be_sent_is_said(tmp_path: Path, chromium: Chromium) -> N
             press(chromium, key)
     let_go(chromium)  # the server has ended
     says = "document.getElementById('says').textContent"
-    chromium.wait(f"{says}.includes('start `zeroshelf review` again. 2 edits not kept.')")
+    chromium.wait(f"{says}.includes('start `zeroshelf review` again. 2 edits not saved.')")
     kept(chromium, 0)
-    stays = "document.getElementById('saved').textContent.startsWith('The server is gone.')"
+    stays = "document.getElementById('saved').textContent.startsWith('The server has stopped.')"
     assert chromium.run(stays)
     assert not edit_log.read(session.record)

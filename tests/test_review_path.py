@@ -45,7 +45,7 @@ from zeroshelf.actions import apply
 from zeroshelf.commands import cli
 from zeroshelf.review.jobs import Jobs
 apply.BATCH = 1
-stage, staged, wait = apply.transfer.stage, [], Carrier.wait
+stage, staged, wait = apply.transfer.stage, [], Jobs.wait
 
 def slowly(*what):
     staged.append(what)
@@ -59,7 +59,7 @@ def waiting(*what):
     return wait(*what)
 
 apply.transfer.stage = slowly
-Carrier.wait = waiting
+Jobs.wait = waiting
 sys.exit(cli.main())
 """  # the third file waits for a file "go"; each wait for an apply is a line in a file "waits"
 
@@ -139,11 +139,11 @@ def test_ctrl_c_ends_the_review_with_what_is_kept_and_0(tmp_path: Path) -> None:
 
     does = f"`zeroshelf apply {run}` does what the page showed."
     assert ended() == "Nothing was edited."
-    assert ended("other") == f"1 edit is kept in {record}. {does}"
-    assert ended("other") == f"2 edits are kept in {record}. {does}"
+    assert ended("other") == f"1 edit is saved in {record}. {does}"
+    assert ended("other") == f"2 edits are saved in {record}. {does}"
     zeroshelf("apply", run, "--yes", where=tmp_path)
     said = ended("other", "other")
-    assert said.startswith(f"4 edits are kept in {record}. This run was carried out before")
+    assert said.startswith(f"4 edits are saved in {record}. This run was carried out before")
     assert f"`zeroshelf undo {run}`, then `zeroshelf apply {run}`" in said
 
 

@@ -147,6 +147,19 @@ def showing(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_screen
 
 
+def older_than(least: int, help: str) -> Callable[[Command], Command]:
+    """The option --older-than of commands that prune: `days`, at least `least`, 90 by default."""
+    return click.option(
+        "--older-than",
+        "days",
+        type=click.IntRange(least),
+        default=90,
+        show_default=True,
+        metavar="DAYS",
+        help=help,
+    )
+
+
 yes = click.option("-y", "--yes", is_flag=True, help="Don't ask for confirmation.")
 
 
