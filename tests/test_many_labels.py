@@ -103,7 +103,7 @@ def test_the_model_is_asked_in_few_calls(tmp_path: Path) -> None:
             return texts(wanted)
 
     encoder = Counting()
-    with compute.Store.open(str(tmp_path / "cache.sqlite")) as store:
+    with compute.EmbeddingCache.open(str(tmp_path / "cache.sqlite")) as store:
         wanted = compute.text_embedder(encoder, store)
         labels = parse(nouns(300))
         score(two_pictures(), labels, wanted)

@@ -30,7 +30,7 @@ from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.images import ignored, scan
 from zeroshelf.images.near_duplicates import groups
-from zeroshelf.images.quality import FLAWS
+from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import parse
 from zeroshelf.labels.check import Advice, serious, told
 from zeroshelf.models import select
@@ -259,7 +259,7 @@ class Run:
     def notes(self) -> tuple[str, ...]:
         """What a person should know about these answers."""
         noted = self.embeddings.notes.values()
-        flawed = sum(note in FLAWS for note in noted)
+        flawed = sum(note in PROBLEMS for note in noted)
         short = len(noted) - flawed
         number = len(self.corrections.stored)
         kept = (
@@ -289,7 +289,7 @@ class Run:
         """The same, looked for once: a minute and more where there are many pictures."""
         checks.function(progress, "progress")
         if self._near_duplicates is None:
-            self._near_duplicates = groups(self.embeddings, self._store.thumbnails, progress)
+            self._near_duplicates = groups(self.embeddings, self._store.hashes, progress)
         return self._near_duplicates
 
     @cached_property

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.decisions.smoothing import likeness
-from zeroshelf.images.quality import FLAWS
+from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import negative_filter
 from zeroshelf.labels.negative_labels import bank as whole_bank
 from zeroshelf.labels.prompts import Texts, mean_vectors
@@ -92,7 +92,9 @@ def score(
         if progress:
             progress("scoring", rows.stop, count)
     names = tuple(one.name for one in bank)
-    column = {flaw: names.index(flaw) for flaw in FLAWS if flaw in names}  # else a label's own
+    column = {
+        problem: names.index(problem) for problem in PROBLEMS if problem in names
+    }  # else a label's own
     for row, note in embeddings.notes.items():
         if note in column:
             negative[row] += FLAWED
