@@ -12,7 +12,8 @@ import pytest
 
 from tests import known, test_guard
 from tests.colours import COLOURS
-from zeroshelf.decisions.decide import decide
+from zeroshelf.decisions.decide import Decisions
+from zeroshelf.decisions import decide as rule
 from zeroshelf.decisions.diagnose import diagnose, shelves_to_add
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.embeddings.compute import text_embedder
@@ -20,7 +21,7 @@ from zeroshelf.labels import check as doctor
 from zeroshelf.labels.check import check, serious
 from zeroshelf.labels.parse import parse, read
 from zeroshelf.labels.wordnet import Synset
-from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores, Vectors
+from zeroshelf.records import Calibration, Label, LabelSet, Picture, Scores, Vectors
 
 
 def texts(wanted: Sequence[str]) -> Vectors:
@@ -198,10 +199,10 @@ def scores(chosen: list[int]) -> Scores:
         pictures=tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(len(chosen))),
         labels=parse(["cat", "dog"]),
         logits=logits,
-        negative=np.zeros(len(chosen), np.float32),
-        nearest=np.tile(np.array([1, 0, 0], np.int32), (len(chosen), 1)),
-        negatives=("receipt", "harbour"),
-        model=replace(COLOURS, open_set=OpenSet(0.0, 1.0, 1.0)),
+        negative_score=np.zeros(len(chosen), np.float32),
+        nearest_negatives=np.tile(np.array([1, 0, 0], np.int32), (len(chosen), 1)),
+        negative_names=("receipt", "harbour"),
+        model=COLOURS,
     )
 
 
@@ -230,8 +231,8 @@ def test_what_other_could_become() -> None:
 
 
 def test_a_thing_and_its_scene_are_one_shelf_to_add() -> None:
-    both = replace(scores([2] * 12), negatives=("a harbour", "harbour"))
-    both.nearest[:6, 0] = 0
+    both = replace(scores([2] * 12), negative_names=("a harbour", "harbour"))
+    both.nearest_negatives[:6, 0] = 0
     assert shelves_to_add(decide(both)) == (("harbour", 12),)
 
 

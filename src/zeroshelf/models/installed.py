@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,9 +18,9 @@ from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, golden, graph
 from zeroshelf.models.fetch import Remote, RemoteFile
 from zeroshelf.models.golden import Agreement
-from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, open_set, read_json
+from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
 from zeroshelf.models.ort import Warn
-from zeroshelf.records import Model, OpenSet, Progress
+from zeroshelf.records import Progress
 from zeroshelf.system import homes
 
 RECORD = "zeroshelf.json"
@@ -49,7 +49,7 @@ def home() -> Path:
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """What the disk refuses, in one line that says what to do."""
     try:
         yield
@@ -123,7 +123,7 @@ def offer(name: str, revision: str | None = None) -> Offer:
     )
 
 
-@_writing()
+@writing()
 def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Path:
     """Bring the files, check them, let the model speak once, and only then give it its name.
 
@@ -193,7 +193,7 @@ def adopt(folder: Path) -> str:
     return folder.name
 
 
-@_writing()
+@writing()
 def remove(id: str) -> Path:
     """Delete an installed model, or what a cut download left of one, and nothing else."""
     folder, hidden = place_of(id), _partial(id)
@@ -243,34 +243,6 @@ def settings(folder: Path) -> dict[str, Any]:
         return kept
     row = catalogue.by_source(folder.name)
     return row.settings if row else {}
-
-
-def calibrated(digest: str) -> OpenSet | None:
-    """The constants that `calibrate` kept for the model of that digest."""
-    file = _constants(digest)
-    return open_set({"open_set": read_json(file)}, file) if file.is_file() else None
-
-
-@_writing()
-def calibrate(model: Model, constants: OpenSet | None) -> Path:
-    """Keep a model's own constants of the open-set decision, or with None forget them.
-
-    Beside the installed models, under the model's digest: its folder may be read-only or another
-    program's, and other weights need other constants.
-    """
-    file = _constants(model.digest)
-    if constants is None:
-        file.unlink(missing_ok=True)
-        return file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(constants), indent=2), encoding="utf-8")
-    partial.replace(file)
-    return file
-
-
-def _constants(digest: str) -> Path:
-    return home() / ".calibrated" / f"{digest}.json"
 
 
 def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:
