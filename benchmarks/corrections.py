@@ -89,7 +89,9 @@ def _set(name: str, truth: dict[str, str], names: list[str], encoder: Encoder, s
     scored = scores.score(embedded, parse.parse(names), compute.text_embedder(encoder, store))
     columns = {label: column for column, label in enumerate((*names, "other"))}
     right = np.array([columns[real[picture.path]] for picture in embedded.pictures], np.intp)
-    return Set(name, embedded.vectors, decide.decide(scored, select.calibration(encoder.model)), right)
+    return Set(
+        name, embedded.vectors, decide.decide(scored, select.calibration(encoder.model)), right
+    )
 
 
 def _same_disk(path: str, root: str) -> bool:

@@ -21,7 +21,7 @@ from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.labels import parse
-from zeroshelf.records import Embeddings, Picture, Plan, Progress, Question, Scores
+from zeroshelf.records import Calibration, Embeddings, Picture, Plan, Progress, Question, Scores
 from zeroshelf.review.app import make
 from zeroshelf.review.jobs import Carrier
 from zeroshelf.review.session import Session

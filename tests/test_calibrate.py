@@ -60,7 +60,9 @@ def test_constants_are_measured_kept_shown_and_forgotten(
     assert select.calibration(select.find(str(folder))) == default
 
 
-@pytest.mark.parametrize("kept", [{"unheard": 1}, {"delta": "low"}, {"origin": "x"}, {"version": 9}])
+@pytest.mark.parametrize(
+    "kept", [{"unheard": 1}, {"delta": "low"}, {"origin": "x"}, {"version": 9}]
+)
 def test_kept_constants_that_are_damaged_are_named(tmp_path: Path, kept: dict[str, object]) -> None:
     folder = tiny.immich(tmp_path / "model", logit_scale=20)
     file = calibrations.store(select.find(str(folder)), Calibration())
@@ -93,7 +95,11 @@ def test_what_it_needs_is_said(tmp_path: Path) -> None:
     [
         ("generic: not calibrated for this model", "default", ""),
         ("the answers of starter on 300 pictures", "transferred", "starter on 300 pictures"),
-        ("60 pictures under 4 names, 60 episodes", "measured", "60 pictures under 4 names, 60 episodes"),
+        (
+            "60 pictures under 4 names, 60 episodes",
+            "measured",
+            "60 pictures under 4 names, 60 episodes",
+        ),
     ],
 )
 def test_calibrations_stored_by_0_1_0_still_open(

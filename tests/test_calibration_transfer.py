@@ -20,7 +20,7 @@ from zeroshelf.decisions.scores import score
 from zeroshelf.labels.negative_labels import bank
 from zeroshelf.labels.parse import parse
 from zeroshelf.models import select
-from zeroshelf.records import Embeddings, Calibration, Model, Picture, Vectors
+from zeroshelf.records import Calibration, Embeddings, Model, Picture, Vectors
 
 SIZE = 48  # numbers in a made-up vector
 

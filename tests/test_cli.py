@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -16,7 +15,7 @@ from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from zeroshelf.actions.tags import sidecars
 from zeroshelf.commands import cli, options
 from zeroshelf.commands.terminal import printable
-from zeroshelf.models import select
+from zeroshelf.models import calibrations, select
 from zeroshelf.records import ActionKind, Calibration
 from zeroshelf.review.session import Session
 from zeroshelf.run import reopen

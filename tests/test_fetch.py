@@ -19,7 +19,7 @@ from tests import tiny
 from tests.hub import COMMIT, Hub
 from zeroshelf.commands.cli import cli, main
 from zeroshelf.errors import UserError
-from zeroshelf.models import catalogue, fetch, installed, select
+from zeroshelf.models import calibrations, catalogue, fetch, installed, select
 from zeroshelf.records import Calibration
 
 REPO = "someone/tiny"

@@ -270,7 +270,10 @@ def test_neighbours_are_weighed_in_blocks_as_at_once(monkeypatch: pytest.MonkeyP
         rng.uniform(0, 1, (50, 5)).astype(np.float32),
         np.zeros((50, 1), np.float16),
     )
-    weights = smoothing.NEIGHBOUR_WEIGHT * np.exp((alike.cosines - 1) / smoothing.NEIGHBOUR_WIDTH)[:, :, None]
+    weights = (
+        smoothing.NEIGHBOUR_WEIGHT
+        * np.exp((alike.cosines - 1) / smoothing.NEIGHBOUR_WIDTH)[:, :, None]
+    )
     plain = (values + (weights * values[alike.neighbours]).sum(axis=1)) / (1 + weights.sum(axis=1))
     monkeypatch.setattr(smoothing, "BLOCK", 8)
     np.testing.assert_array_equal(smoothing.smooth_by_neighbours(values, alike), plain)

@@ -35,6 +35,10 @@ RED_VECTOR = np.array([1, 0, 0, 0.5]) / np.sqrt(1.25)
 GREEN_VECTOR = np.array([0, 1, 0, 0.5]) / np.sqrt(1.25)
 
 
+def notes(model: Model, labels: LabelSet = LabelSet(())) -> tuple[str, ...]:  # noqa: B008
+    return select.notes(model, select.calibration(model), labels)
+
+
 def picture(model: Model, colour: tuple[int, int, int]) -> np.ndarray:
     image = Image.new("RGB", (21, 13), colour)
     return to_pixels(Decoded(image, 21, 13), model.preprocessing)

@@ -61,7 +61,9 @@ def test_what_shows_next_to_nothing_must_fit_better_and_is_named() -> None:
     dark = replace(clear, notes={1: "dark picture"})
     texts = ColourEncoder().embed_texts
     was, is_now = (score(one, parse(["red"]), texts) for one in (clear, dark))
-    assert is_now.negative_score - was.negative_score == pytest.approx([0, scores.LOW_QUALITY_PENALTY])
+    assert is_now.negative_score - was.negative_score == pytest.approx(
+        [0, scores.LOW_QUALITY_PENALTY]
+    )
     assert is_now.negative_names[is_now.nearest_negatives[1, 0]] == "dark picture"
     assert is_now.negative_names[is_now.nearest_negatives[0, 0]] != "dark picture"
     asked_for = [score(one, parse(["red", "dark picture"]), texts) for one in (clear, dark)]

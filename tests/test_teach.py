@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from zeroshelf.corrections import active_learning, few_shot, stored
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.labels import parse
-from zeroshelf.records import Correction, Picture, Scores
+from zeroshelf.records import Calibration, Correction, Picture, Scores
 
 optimize = pytest.importorskip("scipy.optimize", reason="SciPy, of the dev extra, is missing")
 
@@ -39,7 +40,9 @@ def answered(probabilities: npt.NDArray[np.float64], scale: float = 20.0) -> Dec
     chosen = np.where(
         probabilities[:, -1] <= 0.5, probabilities[:, :-1].argmax(axis=1), columns - 1
     )
-    return Decisions(scores, Calibration(), probabilities.astype(np.float32), chosen.astype(np.int32))
+    return Decisions(
+        scores, Calibration(), probabilities.astype(np.float32), chosen.astype(np.int32)
+    )
 
 
 def _with_scale(scale: float):  # type: ignore[no-untyped-def]

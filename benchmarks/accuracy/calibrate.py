@@ -60,10 +60,13 @@ def main() -> None:
         ]
         pairs = [calibrate.accuracies(folder, found.ood_threshold) for folder in mine]
         mixed = [calibrate.harmonic_mean(*pair) for pair in pairs if pair[1] == pair[1]]
-        kept = [float((f.ood_score >= found.ood_threshold).mean()) for f in mine if not f.is_ood.any()]
+        kept = [
+            float((f.ood_score >= found.ood_threshold).mean()) for f in mine if not f.is_ood.any()
+        ]
         print(
             f"without {name:12s} threshold {found.ood_threshold:6.2f} temperatures "
-            f"{found.ood_temperature:.2f} {found.label_temperature:.2f}; on it: harmonic mean {100 * np.mean(mixed):.1f}, "
+            f"{found.ood_temperature:.2f} {found.label_temperature:.2f}; on it: "
+            f"harmonic mean {100 * np.mean(mixed):.1f}, "
             f"kept without garbage {100 * np.mean(kept):.1f}"
         )
     found = constants(made, source=source(pool, len(made)))
@@ -73,7 +76,9 @@ def main() -> None:
     else:
         path = select.find(given.model).folder / "config.json"
         config = json.loads(path.read_text())
-        path.write_text(json.dumps(config | {"open_set": calibrations.as_json(found)}, indent=2) + "\n")
+        path.write_text(
+            json.dumps(config | {"open_set": calibrations.as_json(found)}, indent=2) + "\n"
+        )
     print(f"{time.perf_counter() - started:.0f} s")
 
 

@@ -22,7 +22,9 @@ from zeroshelf.records import Calibration, Embeddings, Picture
 
 def some(pool: sets.Pool, rows: np.ndarray) -> Embeddings:
     count = len(rows)
-    return Embeddings((Picture("", "JPEG", 0, 0, 0),) * count, (b"",) * count, pool.vectors[rows], (), pool.model)
+    return Embeddings(
+        (Picture("", "JPEG", 0, 0, 0),) * count, (b"",) * count, pool.vectors[rows], (), pool.model
+    )
 
 
 def main() -> None:

@@ -36,7 +36,11 @@ def main() -> None:
     rows = rows[pool.sets[rows] != JUNK]
     truth = [f"{pool.sets[row]}/{pool.names[row]}" for row in rows]
     embeddings = Embeddings(
-        (Picture("", "JPEG", 0, 0, 0),) * len(rows), (b"",) * len(rows), pool.vectors[rows], (), pool.model
+        (Picture("", "JPEG", 0, 0, 0),) * len(rows),
+        (b"",) * len(rows),
+        pool.vectors[rows],
+        (),
+        pool.model,
     )
     shelves = suggest(embeddings, pool.texts, count=given.count)
     largest = {}

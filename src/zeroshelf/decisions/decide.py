@@ -178,7 +178,7 @@ def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
 
 
 def _nearest_negative(scores: Scores, i: int) -> str:
-    return scores.negative_names[scores.nearest_negatives[i, 0]]
+    return scores.negative_names[int(scores.nearest_negatives[i, 0])]
 
 
 def choose(
