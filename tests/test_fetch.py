@@ -139,7 +139,7 @@ def test_what_a_cut_download_left_is_listed_and_can_be_freed(
     listed = json.loads(capsys.readouterr().out)
     assert (listed["begun"], listed["installed"]) == ({REPO: left}, [])
     assert main(["models"]) == 0
-    assert f"`zeroshelf models remove {REPO}` frees the space" in capsys.readouterr().out
+    assert f"`zeroshelf models remove {REPO}` deletes it" in capsys.readouterr().out
     assert main(["models", "remove", REPO, "--yes"]) == 0
     assert tree(home / "models") == [] and installed.begun() == {}
     assert main(["models", "remove", REPO, "--yes"]) == 2
@@ -352,7 +352,7 @@ def test_what_came_with_a_package_need_not_be_got(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is asked
     assert main(["models", "get", "starter"]) == 0
     said = capsys.readouterr()
-    assert said.out.startswith("starter is here already: ") and said.out.count("\n") == 1
+    assert said.out.startswith("starter is already installed, as part of ") and said.out.count("\n") == 1
     assert main(["models", "get", "starter", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["folder"] == str(select.STARTER)
     monkeypatch.setattr(select, "starters", lambda: {"starter": select.STARTER})

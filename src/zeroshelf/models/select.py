@@ -89,6 +89,7 @@ def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
     known = installed.settings(folder) | said
     scale = known.get("logit_scale")
     file = folder / "config.json"
+    layout.check_logits(known, file)
     if scale is None and found_layout.family == "clip":
         scale = layout.CLIP_LOGIT_SCALE
     if scale is None:
@@ -96,7 +97,6 @@ def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
             f"{file}: logit_scale is missing, and no rule gives it for this "
             "model; add it from the checkpoint"
         )
-    layout.check_logits(known, file)
     calibrations.parse(known, file)  # refused now, not after all pictures were embedded
     found = "" if coming else _digest(found_layout)
     return Model(
