@@ -352,7 +352,7 @@ def test_what_came_with_a_package_need_not_be_got(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is asked
     assert main(["models", "get", "starter"]) == 0
     said = capsys.readouterr()
-    assert said.out.startswith("starter is already installed, as part of ") and said.out.count("\n") == 1
+    assert said.out.startswith("starter is already installed, ") and said.out.count("\n") == 1
     assert main(["models", "get", "starter", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["folder"] == str(select.STARTER)
     monkeypatch.setattr(select, "starters", lambda: {"starter": select.STARTER})
