@@ -16,15 +16,15 @@ from zeroshelf.actions import journal, lock, plan_file
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.images import ignored
-from zeroshelf.models import installed
+from zeroshelf.models import calibrations, installed
 from zeroshelf.output import results
 from zeroshelf.records import (
+    Calibration,
     Correction,
     Corrections,
     Ignored,
     Label,
     LabelSet,
-    OpenSet,
     Plan,
     Question,
 )
@@ -92,8 +92,8 @@ FILES: dict[FileFormat, tuple[str, Callable[[str], object], Callable[[str], obje
     ),
     file_versions.CALIBRATION: (
         f"../models/.calibrated/{MODEL.digest}.json",
-        lambda _: installed.calibrate(MODEL, OpenSet(typical=0.5)),
-        lambda _: installed.calibrated(MODEL.digest),
+        lambda _: calibrations.store(MODEL, Calibration(typical_logit=0.5)),
+        lambda _: calibrations.of(MODEL),
     ),
     file_versions.INSTALLED_MODEL: (
         installed.RECORD,
