@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Set:
 
     @property
     def other(self) -> int:
-        return self.decided.probabilities.shape[1] - 1
+        return int(self.decided.probabilities.shape[1]) - 1
 
     def right(self, decided: Decisions) -> tuple[Flags, Flags]:
         """Whether each picture has the right label, and the right shelf."""
@@ -89,7 +89,9 @@ def _set(name: str, truth: dict[str, str], names: list[str], encoder: Encoder, s
     scored = scores.score(embedded, parse.parse(names), compute.text_embedder(encoder, store))
     columns = {label: column for column, label in enumerate((*names, "other"))}
     right = np.array([columns[real[picture.path]] for picture in embedded.pictures], np.intp)
-    return Set(name, embedded.vectors, decide.decide(scored), right)
+    return Set(
+        name, embedded.vectors, decide.decide(scored, select.calibration(encoder.model)), right
+    )
 
 
 def _same_disk(path: str, root: str) -> bool:
@@ -100,7 +102,7 @@ def gains(one: Set, rows: npt.NDArray[np.intp], among: Flags) -> list[float]:
     """Points gained over zero-shot by the marks, on the unmarked of `among`: label, shelf."""
     rest = among.copy()
     rest[rows] = False
-    found = []
+    found: list[float] = []
     for before, after in zip(one.right(one.decided), one.right(one.taught(rows)), strict=True):
         judged = rest & (one.truth < one.other) if not found else rest
         found.append(
@@ -247,14 +249,13 @@ def _draw(one: Set, columns: Any, count: int, seed: int) -> npt.NDArray[np.intp]
 
 
 def _part(one: Set, rows: npt.NDArray[np.intp]) -> Set:
-    decided = Decisions(
-        one.decided.scores, one.decided.probabilities[rows], one.decided.chosen[rows]
-    )
+    known = one.decided
+    decided = replace(known, probabilities=known.probabilities[rows], chosen=known.chosen[rows])
     return Set(one.name, one.vectors[rows], decided, one.truth[rows])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model")
     parser.add_argument("--seeds", type=int, default=20)

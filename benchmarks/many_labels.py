@@ -67,7 +67,7 @@ def sort(folder: Path, names: Sequence[str], work: Path, *options: str) -> float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--common", action="store_true")
     given = parser.parse_args()

@@ -21,7 +21,7 @@ from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.labels import parse
-from zeroshelf.records import Embeddings, Picture, Plan, Progress, Question, Scores
+from zeroshelf.records import Calibration, Embeddings, Picture, Plan, Progress, Question, Scores
 from zeroshelf.review.app import make
 from zeroshelf.review.jobs import Carrier
 from zeroshelf.review.session import Session
@@ -36,8 +36,8 @@ def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
     known.bank_texts()
     for index in range(each):
         for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
-            shade = tuple(max(0, part - 2 * index) for part in colour)
-            paint(root / "pictures" / f"{name}-{index:02}.png", shade, (40, 30 + index))
+            r, g, b = (max(0, part - 2 * index) for part in colour)
+            paint(root / "pictures" / f"{name}-{index:02}.png", (r, g, b), (40, 30 + index))
     run = classify(root / "pictures", ["red", "green"], encoder=ColourEncoder(), store=Store.open())
     run._near_duplicates = ()  # though pictures of one colour do look alike
     run.save(run.plan(root / "sorted", kind))  # type: ignore[arg-type]
@@ -76,12 +76,12 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
         pictures=pictures,
         labels=wanted,
         logits=random.normal(0, 3, (count, shelves)).astype(np.float32),
-        negative=random.normal(4, 2, count).astype(np.float32),
-        nearest=np.zeros((count, 3), np.int32),
-        negatives=("a wall",),
+        negative_score=random.normal(4, 2, count).astype(np.float32),
+        nearest_negatives=np.zeros((count, 3), np.int32),
+        negative_names=("a wall",),
         model=COLOURS,
     )
-    decided: Decisions = decide.decide(scores)
+    decided: Decisions = decide.decide(scores, Calibration())
     question = Question(str(root), wanted, COLOURS.id)
     run = DrawnRun(question, embedded, decided, ColourEncoder(), Store.open())
     run.saved = Saved(*registry.new(Plan(str(root), str(root.parent / "sorted"), "copy", ())))

@@ -20,7 +20,9 @@ from zeroshelf.labels import check as doctor
 from zeroshelf.labels.check import check, serious
 from zeroshelf.labels.parse import parse, read
 from zeroshelf.labels.wordnet import Synset
-from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores, Vectors
+from zeroshelf.records import Calibration, Label, LabelSet, Picture, Scores, Vectors
+
+CALIBRATION = Calibration(0.0, 1.0, 1.0)
 
 
 def texts(wanted: Sequence[str]) -> Vectors:
@@ -198,24 +200,24 @@ def scores(chosen: list[int]) -> Scores:
         pictures=tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(len(chosen))),
         labels=parse(["cat", "dog"]),
         logits=logits,
-        negative=np.zeros(len(chosen), np.float32),
-        nearest=np.tile(np.array([1, 0, 0], np.int32), (len(chosen), 1)),
-        negatives=("receipt", "harbour"),
-        model=replace(COLOURS, open_set=OpenSet(0.0, 1.0, 1.0)),
+        negative_score=np.zeros(len(chosen), np.float32),
+        nearest_negatives=np.tile(np.array([1, 0, 0], np.int32), (len(chosen), 1)),
+        negative_names=("receipt", "harbour"),
+        model=COLOURS,
     )
 
 
 def test_after_a_run_labels_that_drew_nothing_or_everything() -> None:
-    found = {one.labels[0]: one.problem for one in diagnose(decide(scores([0] * 30)))}
+    found = {one.labels[0]: one.problem for one in diagnose(decide(scores([0] * 30), CALIBRATION))}
     assert found == {"dog": "drew no picture", "cat": "drew 30 of 30 pictures"}
-    assert diagnose(decide(scores([0, 1] * 15))) == ()
+    assert diagnose(decide(scores([0, 1] * 15), CALIBRATION)) == ()
 
 
 def test_many_labels_that_drew_nothing_are_one_line() -> None:
     def drawn(*labels: str) -> list[str]:
         wanted = parse(labels)
         many = replace(scores([0]), labels=wanted, logits=np.full((1, len(wanted)), -20.0))
-        return [str(one) for one in diagnose(decide(many))]
+        return [str(one) for one in diagnose(decide(many, CALIBRATION))]
 
     said = 'drew no picture; other words may help: car = ["word"]'
     assert drawn("car") == [f"car: {said}"]
@@ -225,24 +227,24 @@ def test_many_labels_that_drew_nothing_are_one_line() -> None:
 
 
 def test_what_other_could_become() -> None:
-    assert shelves_to_add(decide(scores([0, 1] + [2] * 12))) == (("harbour", 12),)
-    assert shelves_to_add(decide(scores([0, 1] + [2] * 3))) == ()
+    assert shelves_to_add(decide(scores([0, 1] + [2] * 12), CALIBRATION)) == (("harbour", 12),)
+    assert shelves_to_add(decide(scores([0, 1] + [2] * 3), CALIBRATION)) == ()
 
 
 def test_a_thing_and_its_scene_are_one_shelf_to_add() -> None:
-    both = replace(scores([2] * 12), negatives=("a harbour", "harbour"))
-    both.nearest[:6, 0] = 0
-    assert shelves_to_add(decide(both)) == (("harbour", 12),)
+    both = replace(scores([2] * 12), negative_names=("a harbour", "harbour"))
+    both.nearest_negatives[:6, 0] = 0
+    assert shelves_to_add(decide(both, CALIBRATION)) == (("harbour", 12),)
 
 
 def test_what_is_wanted_on_no_shelf_is_no_shelf_to_add() -> None:
     unwanted = replace(scores([2] * 12), labels=parse(["cat", "dog", "!harbour"]))
-    assert shelves_to_add(decide(unwanted)) == ()
+    assert shelves_to_add(decide(unwanted, CALIBRATION)) == ()
 
 
 def test_what_a_threshold_keeps_out_is_no_shelf_to_add() -> None:
     cats = scores([0] * 12)
-    found = decide(replace(cats, logits=cats.logits / 10), threshold=0.99)
+    found = decide(replace(cats, logits=cats.logits / np.float32(10)), CALIBRATION, threshold=0.99)
     assert found.labels == ["other"] * 12
     assert shelves_to_add(found) == ()
 
@@ -251,7 +253,7 @@ def test_a_label_that_drew_nothing_is_told_why() -> None:
     def drawn(*labels: str) -> list[str]:
         two = scores([0] * 30)
         wanted = replace(two, labels=parse(labels), model=replace(two.model, languages=("en",)))
-        return [str(one) for one in diagnose(decide(wanted))]
+        return [str(one) for one in diagnose(decide(wanted, CALIBRATION))]
 
     assert drawn("cat", "cats")[0] == "cat and cats: ask for the same; make them one label"
     assert "not among WordNet's English nouns" in drawn("cat", "Hund")[0]

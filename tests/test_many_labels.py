@@ -17,10 +17,11 @@ from tests import test_guard
 from tests.colours import COLOURS, ColourEncoder
 from tests.counting import growth
 from tests.test_doctor import texts
-from zeroshelf.decisions import diagnose, smoothing
+from zeroshelf.decisions import constants, diagnose, smoothing
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import Store
 from zeroshelf.labels import check, negative_filter
 from zeroshelf.labels.negative_labels import bank
 from zeroshelf.labels.parse import parse, spoken
@@ -28,7 +29,7 @@ from zeroshelf.labels.prompts import PLAIN, asked, label_prompts
 from zeroshelf.labels.resolve import resolve
 from zeroshelf.labels.senses import Beside, context, meanings, visible_senses
 from zeroshelf.labels.wordnet import Synset, wordnet
-from zeroshelf.records import Embeddings, Label, LabelSet, Likeness, Picture
+from zeroshelf.records import Calibration, Embeddings, Label, LabelSet, Picture, Smoothing
 from zeroshelf.run import classify
 
 
@@ -70,7 +71,7 @@ def test_twice_as_many_labels_are_twice_the_work() -> None:
         scores = score(found, labels, texts)
         check.serious(labels, COLOURS, texts)
         check.check(labels, COLOURS, texts)
-        diagnose.diagnose(decide(scores))
+        diagnose.diagnose(decide(scores, Calibration()))
 
     assert 1.6 < growth(judged, 60) < 2.4
 
@@ -103,7 +104,7 @@ def test_the_model_is_asked_in_few_calls(tmp_path: Path) -> None:
             return texts(wanted)
 
     encoder = Counting()
-    with compute.EmbeddingCache.open(str(tmp_path / "cache.sqlite")) as store:
+    with Store.open(str(tmp_path / "cache.sqlite")) as store:
         wanted = compute.text_embedder(encoder, store)
         labels = parse(nouns(300))
         score(two_pictures(), labels, wanted)
@@ -265,15 +266,18 @@ def test_phrases_that_no_dictionary_knows_are_compared_as_one_by_one(
 def test_neighbours_are_weighed_in_blocks_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     values = rng.normal(size=(50, 7)).astype(np.float32)
-    alike = Likeness(
+    alike = Smoothing(
         rng.integers(0, 50, (50, 5)).astype(np.int32),
         rng.uniform(0, 1, (50, 5)).astype(np.float32),
         np.zeros((50, 1), np.float16),
     )
-    weights = smoothing.PULL * np.exp((alike.cosines - 1) / smoothing.WIDTH)[:, :, None]
+    weights = (
+        constants.NEIGHBOUR_WEIGHT
+        * np.exp((alike.cosines - 1) / constants.NEIGHBOUR_WIDTH)[:, :, None]
+    )
     plain = (values + (weights * values[alike.neighbours]).sum(axis=1)) / (1 + weights.sum(axis=1))
     monkeypatch.setattr(smoothing, "BLOCK", 8)
-    np.testing.assert_array_equal(smoothing.near_by(values, alike), plain)
+    np.testing.assert_array_equal(smoothing.smooth_by_neighbours(values, alike), plain)
 
 
 def test_a_resolved_label_is_asked_as_it_is_by_itself() -> None:

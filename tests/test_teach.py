@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from zeroshelf.corrections import active_learning, few_shot, stored
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.labels import parse
-from zeroshelf.records import Correction, Picture, Scores
+from zeroshelf.records import Calibration, Correction, Picture, Scores
 
 optimize = pytest.importorskip("scipy.optimize", reason="SciPy, of the dev extra, is missing")
 
@@ -39,10 +40,12 @@ def answered(probabilities: npt.NDArray[np.float64], scale: float = 20.0) -> Dec
     chosen = np.where(
         probabilities[:, -1] <= 0.5, probabilities[:, :-1].argmax(axis=1), columns - 1
     )
-    return Decisions(scores, probabilities.astype(np.float32), chosen.astype(np.int32))
+    return Decisions(
+        scores, Calibration(), probabilities.astype(np.float32), chosen.astype(np.int32)
+    )
 
 
-def _with_scale(scale: float):  # type: ignore[no-untyped-def]
+def _with_scale(scale: float):
     from dataclasses import replace
 
     return replace(COLOURS, logit_scale=scale)
@@ -152,7 +155,9 @@ def test_marks_of_another_folder_teach_too() -> None:
     vectors, truth, decided = blobs(3)
     half = np.arange(len(truth)) % 2 == 0
     there = few_shot.Elsewhere(vectors[half], decided.probabilities[half], truth[half])
-    here = Decisions(decided.scores, decided.probabilities[~half], decided.chosen[~half])
+    here = replace(
+        decided, probabilities=decided.probabilities[~half], chosen=decided.chosen[~half]
+    )
     taught = few_shot.teach(vectors[~half], here, few_shot.Marks.of({}), there)
     before = (here.chosen == truth[~half]).mean()
     assert before < 0.97 and (taught.chosen == truth[~half]).mean() > before

@@ -16,6 +16,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 BANK = Path(__file__).parents[2] / "src/zeroshelf/data/bank"
 
@@ -58,7 +59,7 @@ LEXNAMES = [
 GLOSS = 110  # characters of a definition that are kept
 
 
-def read_synsets(folder: Path) -> dict[int, dict]:
+def read_synsets(folder: Path) -> dict[int, dict[str, Any]]:
     synsets = {}
     for line in (folder / "data.noun").open():
         if line.startswith(" "):
@@ -89,7 +90,9 @@ def _lemma(word: str, rank: int, often: Counter[tuple[str, int]]) -> str:
 
 
 def write_extract(
-    synsets: dict[int, dict], senses: dict[str, list[int]], often: Counter[tuple[str, int]]
+    synsets: dict[int, dict[str, Any]],
+    senses: dict[str, list[int]],
+    often: Counter[tuple[str, int]],
 ) -> None:
     order = {number: row for row, number in enumerate(sorted(synsets))}
     rank = {

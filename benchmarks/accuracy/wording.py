@@ -15,13 +15,12 @@ import numpy as np
 
 from benchmarks.accuracy import sets
 from benchmarks.accuracy.episodes import JUNK
-from benchmarks.accuracy.rules import NOWHERE
-from zeroshelf.decisions.decide import fit
-from zeroshelf.decisions.scores import score
+from zeroshelf.decisions.decide import ood_scores
+from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import PLAIN
 from zeroshelf.labels.senses import sense
-from zeroshelf.records import Embeddings
+from zeroshelf.models import select
 
 PARAPHRASES = ("{}", "a {}", "{}s", "an image showing the {}", "there is a {} in the picture")
 
@@ -50,8 +49,8 @@ def right(pool: sets.Pool, rows: np.ndarray, words: Sequence[str]) -> tuple[floa
     truth = np.array([classes.index(x) for x in pool.names[rows]])
     vectors = pool.vectors[rows].astype(np.float32)
     one = vectors @ pool.texts([PLAIN.format(word) for word in words]).T
-    embeddings = Embeddings((NOWHERE,) * len(rows), (b"",) * len(rows), vectors, (), pool.model)
-    _, logits = fit(score(embeddings, parse(words), pool.texts))
+    scores = score_vectors(vectors, pool.model, parse(words), pool.texts)
+    _, logits = ood_scores(scores, select.calibration(pool.model).typical_logit)
     return (one.argmax(axis=1) == truth).mean(), (logits.argmax(axis=1) == truth).mean()
 
 

@@ -26,9 +26,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def check_homes(screen: Screen) -> None:
     """Say where runs and the cache are kept, if not in the usual folders. Raises `UserError` where
     a run couldn't be recorded: called before any picture is read."""
-    from zeroshelf.system import homes
+    from zeroshelf.system import app_folders
 
-    if notice := homes.notice():
+    if notice := app_folders.notice():
         screen.complain(notice)
 
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
-from zeroshelf.decisions.scores import score
+from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.prompts import Texts
-from zeroshelf.records import OTHER, Correction, Corrections, Embeddings, Picture
+from zeroshelf.records import OTHER, Correction, Corrections, Embeddings
 
 if TYPE_CHECKING:
     from zeroshelf.corrections import few_shot
@@ -127,8 +127,7 @@ def _elsewhere(
     labels = decided.scores.labels
     names = (*labels.names, OTHER)
     vectors = np.stack([one.vector for one in away])
-    nowhere = (Picture("", "", 0, 0, 0),) * len(away)
-    embedded = Embeddings(nowhere, (b"",) * len(away), vectors, (), embeddings.model)
-    said = decide.decide(score(embedded, labels, texts), offset=offset)
+    scores = score_vectors(vectors, embeddings.model, labels, texts)
+    said = decide.decide(scores, decided.calibration, offset=offset)
     columns = np.array([names.index(one.label) for one in away], np.intp)
     return few_shot.Elsewhere(vectors, said.probabilities, columns)

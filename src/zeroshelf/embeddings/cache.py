@@ -24,7 +24,7 @@ from zeroshelf.embeddings.cache_vectors import Half, checksum
 from zeroshelf.embeddings.derived import Derived
 from zeroshelf.images.codecs import optional
 from zeroshelf.records import Picture
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders
 
 # A file that was changed so shortly before it was read may change again without another time.
 _RACY_NS = 2_000_000_000
@@ -50,7 +50,7 @@ class Size:
 
 def default_path() -> str:
     """In the user's cache folder, or in the folder that ZEROSHELF_CACHE names."""
-    return os.path.join(homes.cache(), "embeddings.sqlite")
+    return os.path.join(app_folders.cache(), "embeddings.sqlite")
 
 
 class EmbeddingCache:

@@ -17,7 +17,6 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import system
 from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
 from zeroshelf.embeddings.derived import Collector, Derived, derive
 from zeroshelf.errors import Unreadable
@@ -33,6 +32,7 @@ from zeroshelf.records import (
     Skipped,
     Vectors,
 )
+from zeroshelf.system import machine
 
 TEXT_VECTORS = "texts.npz"  # beside a model that is shipped
 FLUSH_EVERY = 256  # pictures that are written to the cache at once: the most that a kill can cost
@@ -207,7 +207,7 @@ def _work(
     """The answers for the rows `todo`, with no more than a few batches in memory at once."""
     if not todo:
         return
-    count = workers or system.processors()
+    count = workers or machine.processors()
     size = max(1, min(encoder.batch_size, len(todo) // (4 * count)))  # small work, small batches
     with ThreadPoolExecutor(count, thread_name_prefix="embed") as pool:
         pending: deque[Future[list[_Answer]]] = deque()

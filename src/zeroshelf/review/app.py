@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from zeroshelf.actions import plan_file
-from zeroshelf.decisions import decide
+from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import decode, ignored, thumbnails
 from zeroshelf.labels.prompts import PLAIN
@@ -276,8 +276,8 @@ class _Page:
             "model": run.model.id,
             "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
-            "sure": decide.SURE,
-            "likely": decide.LIKELY,
+            "sure": constants.SURE,
+            "likely": constants.LIKELY,
         }
 
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import system
 from zeroshelf.actions import journal, lock, plan, plan_file
 from zeroshelf.corrections import follow, stored
 from zeroshelf.decisions.decide import Decisions
@@ -25,6 +24,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.labels.parse import parse, same, spoken
 from zeroshelf.records import OTHER, ActionKind, Correction, Label, LabelSet, Plan, Progress
 from zeroshelf.runs import edit_log, registry
+from zeroshelf.system import path_spelling
 
 if TYPE_CHECKING:
     from zeroshelf.run import Run
@@ -348,4 +348,6 @@ def check_offset(by: float) -> None:
 
 def _relative(path: str, root: str) -> str:
     """The path below the run's folder, with "/" on every system: for the page and the edit log."""
-    return system.slashed(system.relative(path, root) if os.path.isabs(path) else path)
+    return path_spelling.slashed(
+        path_spelling.relative(path, root) if os.path.isabs(path) else path
+    )
