@@ -44,29 +44,11 @@ def groups(
     the stages "comparing" and "grouping".
     """
     rows = np.flatnonzero(_has_alike(embeddings.vectors, progress))
-    digests = [embeddings.digests[row] for row in rows]
-    known = hashes(dict.fromkeys(digests))
-    bits = np.array([known.get(digest, 0) for digest in digests], np.uint64)
-    has_hash = np.array([digest in known for digest in digests], bool)
-    number = {digest: n for n, digest in enumerate(dict.fromkeys(digests))}
-    contents = np.array([number[digest] for digest in digests], np.int64)
-    vectors = embeddings.vectors[rows]
-    reach = _reach(len(embeddings))
-
+    pairs = _Pairs(embeddings, rows, hashes)
     placed = np.full(len(rows), -1)  # -> an index in `made`
     made: list[list[int]] = []
     for start in range(0, len(rows), BLOCK):
-        block = slice(start, start + BLOCK)
-        alike = np.empty((len(rows[block]), len(rows)), bool)
-        for first in range(0, len(rows), COLUMNS):
-            other = slice(first, first + COLUMNS)
-            differ = np.bitwise_count(bits[block, None] ^ bits[other])
-            cosines = _cosines(vectors, block, other)
-            near = (cosines >= COPY[0]) & (differ <= COPY[1])
-            near |= (cosines >= BURST[0]) & (differ <= BURST[1])
-            near &= has_hash[block, None] & has_hash[other]
-            near |= contents[block, None] == contents[other]
-            alike[:, other] = near & (np.abs(rows[block, None] - rows[other]) <= reach)
+        alike = pairs.alike(slice(start, start + BLOCK))
         for row, near in enumerate(alike, start):
             for at in np.unique(placed[:row][near[:row]]):
                 if near[made[at]].all():
@@ -79,6 +61,36 @@ def groups(
         if progress:
             progress("grouping", start + len(alike), len(rows))
     return tuple(tuple(rows[group].tolist()) for group in made if len(group) > 1)
+
+
+class _Pairs:
+    """Which pairs of some rows of `embeddings` are near-duplicates."""
+
+    def __init__(self, embeddings: Embeddings, rows: npt.NDArray[np.intp], hashes: Hashes) -> None:
+        digests = [embeddings.digests[row] for row in rows]
+        known = hashes(dict.fromkeys(digests))
+        number = {digest: n for n, digest in enumerate(dict.fromkeys(digests))}
+        self._rows = rows
+        self._vectors = embeddings.vectors[rows]
+        self._bits = np.array([known.get(digest, 0) for digest in digests], np.uint64)
+        self._has_hash = np.array([digest in known for digest in digests], bool)
+        self._contents = np.array([number[digest] for digest in digests], np.int64)
+        self._reach = _reach(len(embeddings))
+
+    def alike(self, block: slice) -> npt.NDArray[np.bool_]:
+        """(B, N): is each row of the block a near-duplicate of each of all rows?"""
+        rows, bits, contents = self._rows, self._bits, self._contents
+        found = np.empty((len(rows[block]), len(rows)), bool)
+        for first in range(0, len(rows), COLUMNS):
+            other = slice(first, first + COLUMNS)
+            differ = np.bitwise_count(bits[block, None] ^ bits[other])
+            cosines = _cosines(self._vectors, block, other)
+            near = (cosines >= COPY[0]) & (differ <= COPY[1])
+            near |= (cosines >= BURST[0]) & (differ <= BURST[1])
+            near &= self._has_hash[block, None] & self._has_hash[other]
+            near |= contents[block, None] == contents[other]
+            found[:, other] = near & (np.abs(rows[block, None] - rows[other]) <= self._reach)
+        return found
 
 
 def dhash(jpeg: bytes) -> int:
