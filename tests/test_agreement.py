@@ -17,8 +17,9 @@ from zeroshelf import classify
 from zeroshelf.decisions import calibration_transfer
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.scores import score
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.records import Embeddings, Model, OpenSet, Picture, Vectors
 
@@ -49,12 +50,14 @@ def showing(words: Sequence[str], model: Model) -> Embeddings:
 
 def kept(embeddings: Embeddings, labels: list[str], constants: OpenSet) -> float:
     model = replace(embeddings.model, open_set=constants)
-    decided = decide(score(replace(embeddings, model=model), parse(labels), texts))
+    decided = decide(score(replace(embeddings, model=model), resolve(parse(labels), texts), texts))
     return float((decided.chosen < len(labels)).mean())
 
 
 def test_as_many_pictures_stay_as_under_the_model_that_is_known() -> None:
-    words = [one.name for one in bank() if one.kind == "noun" and " " not in one.name][::160]
+    words = [one.name for one in negative_labels() if one.kind == "noun" and " " not in one.name][
+        ::160
+    ]
     measured = OpenSet(delta=-2.0, t_open=1.0, t_labels=1.0, typical=0.0, source="measured")
     known = showing(words, replace(COLOURS, logit_scale=20.0, open_set=measured))
     other = replace(known, model=replace(COLOURS, logit_scale=60.0, open_set=OpenSet()))

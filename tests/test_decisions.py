@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.colours import COLOURS
+from tests.colours import COLOURS, ColourEncoder
 from zeroshelf.decisions.decide import COMMON, CROWD, also, ambiguous, confidence, decide, shelves
 from zeroshelf.decisions.smoothing import PULL
 from zeroshelf.labels.parse import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Label, LabelSet, Likeness, OpenSet, Picture, Scores
 
 CONSTANTS = OpenSet(delta=-1.0, t_open=1.0, t_labels=1.0, source="test")
@@ -27,7 +28,9 @@ def said(
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(count))
     made = Scores(
         pictures=pictures,
-        labels=labels or parse(["cat", "dog"][: len(logits[0])]),
+        resolved=resolve(
+            labels or parse(["cat", "dog"][: len(logits[0])]), ColourEncoder().embed_texts
+        ),
         logits=np.array(logits, np.float32),
         negative=np.array(negative, np.float32),
         nearest=np.tile(np.array([1, 0, 2], np.int32), (count, 1)),

@@ -15,9 +15,10 @@ from benchmarks.accuracy.sets import Pool
 from zeroshelf.decisions import calibrate
 from zeroshelf.decisions.decide import fit, softmax
 from zeroshelf.decisions.scores import score
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import PLAIN
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Embeddings, OpenSet, Picture, Scores
 
 NOWHERE = Picture("", "JPEG", 0, 0, 0)
@@ -42,7 +43,7 @@ Rule = Callable[[Seen], tuple[np.ndarray, np.ndarray]]  # (M,) keep by, (M,) lab
 def see(pool: Pool, episode: Episode, constants: OpenSet) -> Seen:
     vectors = pool.vectors[episode.rows].astype(np.float32)
     labels = pool.texts([PLAIN.format(name) for name in episode.labels])
-    others = [one.prompt for one in bank() if one.name not in episode.labels]
+    others = [one.prompt for one in negative_labels() if one.name not in episode.labels]
     return Seen(
         episode,
         vectors @ labels.T,
@@ -61,7 +62,7 @@ def scores(pool: Pool, episode: Episode) -> Scores:
         skipped=(),
         model=pool.model,
     )
-    return score(embeddings, parse(episode.labels), pool.texts)
+    return score(embeddings, resolve(parse(episode.labels), pool.texts), pool.texts)
 
 
 def max_softmax(seen: Seen) -> tuple[np.ndarray, np.ndarray]:

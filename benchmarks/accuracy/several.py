@@ -14,6 +14,7 @@ from benchmarks.accuracy import rules, sets
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.scores import score
 from zeroshelf.labels.parse import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Embeddings
 
 TOLD_BY = {
@@ -40,7 +41,9 @@ def main() -> None:
     embeddings = Embeddings(
         (rules.NOWHERE,) * len(rows), (b"",) * len(rows), pool.vectors[rows], (), pool.model
     )
-    decided = decide.decide(score(embeddings, parse(list(TOLD_BY)), pool.texts))
+    decided = decide.decide(
+        score(embeddings, resolve(parse(list(TOLD_BY)), pool.texts), pool.texts)
+    )
     on_shelf = decided.chosen < len(TOLD_BY)
     best = np.arange(len(TOLD_BY)) == decided.chosen[:, None]
     further = decide.also(decided)

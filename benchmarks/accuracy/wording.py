@@ -20,7 +20,7 @@ from zeroshelf.decisions.decide import fit
 from zeroshelf.decisions.scores import score
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import PLAIN
-from zeroshelf.labels.senses import sense
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Embeddings
 
 PARAPHRASES = ("{}", "a {}", "{}s", "an image showing the {}", "there is a {} in the picture")
@@ -51,14 +51,14 @@ def right(pool: sets.Pool, rows: np.ndarray, words: Sequence[str]) -> tuple[floa
     vectors = pool.vectors[rows].astype(np.float32)
     one = vectors @ pool.texts([PLAIN.format(word) for word in words]).T
     embeddings = Embeddings((NOWHERE,) * len(rows), (b"",) * len(rows), vectors, (), pool.model)
-    _, logits = fit(score(embeddings, parse(words), pool.texts))
+    _, logits = fit(score(embeddings, resolve(parse(words), pool.texts), pool.texts))
     return (one.argmax(axis=1) == truth).mean(), (logits.argmax(axis=1) == truth).mean()
 
 
 def drawn(classes: Sequence[str], pool: sets.Pool) -> Iterable[list[str]]:
     """Five times a word of the sense of each class; none is drawn for two of them."""
     labels = parse(classes)
-    meant = [sense(label.name, label, labels, pool.texts) for label in labels]
+    meant = [one.words[0].sense for one in resolve(labels, pool.texts)]
     for seed in range(5):
         rng, words = np.random.default_rng(seed), list[str]()
         for label, one in zip(labels, meant, strict=True):

@@ -6,7 +6,6 @@ import click
 
 from zeroshelf.commands import options
 from zeroshelf.commands.terminal import Screen
-from zeroshelf.errors import UserError
 
 
 @click.group()
@@ -32,16 +31,15 @@ def check(
     """
     from zeroshelf.embeddings import compute
     from zeroshelf.embeddings.cache import Store
-    from zeroshelf.labels import check, parse
+    from zeroshelf.labels import check
+    from zeroshelf.labels.resolve import resolve
     from zeroshelf.models import select
 
-    if bool(words) == bool(labels_file):
-        raise UserError("give labels, or a labels file with --labels")
-    wanted = parse.read(labels_file) if labels_file else parse.parse(words)
+    wanted = options.given_labels({"labels": words, "labels_file": labels_file})
     encoder = select.load(select.find(model), warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
         texts = compute.text_embedder(encoder, store, progress)
-        found = check.check(wanted, encoder.model, texts)
+        found = check.check(resolve(wanted, texts), encoder.model, texts)
     screen.data(
         {
             "labels": list(wanted.names),

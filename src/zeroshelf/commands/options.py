@@ -76,14 +76,14 @@ def classifying(command: Command) -> Command:
 
 def given_labels(given: Mapping[str, Any]) -> LabelSet:
     """The labels that -l or --labels give. Raises `UserError` where none or both do."""
-    from zeroshelf.labels import parse
+    from zeroshelf.labels import labels_file, parse
 
     words, file = given["labels"], given["labels_file"]
     if words and file:
         raise UserError("--label and --labels both name labels: give one of the two")
     if not words and not file:
         raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
-    return parse.read(file) if file else parse.parse(words)
+    return labels_file.read(file) if file else parse.parse(words)
 
 
 def placing(command: Command) -> Command:

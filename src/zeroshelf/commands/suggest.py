@@ -39,7 +39,7 @@ def command(
     from zeroshelf.embeddings.cache import Store
     from zeroshelf.images import ignored, near_duplicates
     from zeroshelf.images.scan import root_of, scan
-    from zeroshelf.labels import parse, suggest
+    from zeroshelf.labels import labels_file, suggest
     from zeroshelf.models import select
 
     if to and os.path.lexists(to):
@@ -76,7 +76,7 @@ def command(
         screen.say("No groups can be told apart in so few pictures: name labels yourself.")
     elif to:
         with open(to, "x", encoding="utf-8") as file:
-            file.write(parse.write(proposed))
+            file.write(labels_file.write(proposed))
         screen.say(f"{to}: change it as you like, then `zeroshelf sort --labels {to} ...`")
     screen.data(
         {

@@ -124,11 +124,10 @@ def _elsewhere(
     """Corrected pictures that are not here, with what the model says of them."""
     from zeroshelf.corrections import few_shot
 
-    labels = decided.scores.labels
-    names = (*labels.names, OTHER)
+    names = (*decided.scores.labels.names, OTHER)
     vectors = np.stack([one.vector for one in away])
     nowhere = (Picture("", "", 0, 0, 0),) * len(away)
     embedded = Embeddings(nowhere, (b"",) * len(away), vectors, (), embeddings.model)
-    said = decide.decide(score(embedded, labels, texts), offset=offset)
+    said = decide.decide(score(embedded, decided.scores.resolved, texts), offset=offset)
     columns = np.array([names.index(one.label) for one in away], np.intp)
     return few_shot.Elsewhere(vectors, said.probabilities, columns)

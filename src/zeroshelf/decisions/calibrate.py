@@ -20,6 +20,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images.scan import scan
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import OTHER, Embeddings, OpenSet, Scores
 from zeroshelf.records import Folder as PictureFolder
 
@@ -112,7 +113,7 @@ def from_labelled(
         place = {label: at for at, label in enumerate(labels)}
         asked.append(
             (
-                score(embeddings.some(rows), parse(labels), texts),
+                score(embeddings.some(rows), resolve(parse(labels), texts), texts),
                 np.array([place.get(str(truth[row]), -1) for row in rows], np.int64),
             )
         )

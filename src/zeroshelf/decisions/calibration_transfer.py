@@ -23,9 +23,10 @@ from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import UserError
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import installed, select
 from zeroshelf.records import Embeddings, Encoder, Folder, OpenSet, Progress, Scores
 
@@ -86,7 +87,10 @@ def agree(model: Embeddings, texts: Texts, known: Embeddings, known_texts: Texts
     level: float | None = None
     for words in _questions(known, known_texts):
         labels = parse(words)
-        asked = score(model, labels, texts, last[0]), score(known, labels, known_texts, last[1])
+        asked = (  # the sense of a word depends on the model
+            score(model, resolve(labels, texts), texts, last[0]),
+            score(known, resolve(labels, known_texts), known_texts, last[1]),
+        )
         level = typical(asked[:1]) if level is None else level
         mine.append(fit(with_constants(asked[0], OpenSet(typical=level))))
         theirs.append(fit(asked[1]))
@@ -104,7 +108,7 @@ def agree(model: Embeddings, texts: Texts, known: Embeddings, known_texts: Texts
 
 def _questions(known: Embeddings, texts: Texts) -> list[list[str]]:
     """Nouns that some picture is nearest to, of all that the bank holds: lists of 2 to 20."""
-    nouns = [one for one in bank() if one.kind == "noun"]
+    nouns = [one for one in negative_labels() if one.kind == "noun"]
     cosines = known.vectors.astype(np.float32) @ texts([one.prompt for one in nouns]).T
     away = (cosines - cosines.mean(axis=0)) / (cosines.std(axis=0) + 1e-6)
     seen = [nouns[row].name for row in np.unique(away.argmax(axis=1))]

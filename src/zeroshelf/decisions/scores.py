@@ -19,10 +19,9 @@ import numpy.typing as npt
 from zeroshelf.decisions.smoothing import likeness
 from zeroshelf.images.quality import FLAWS
 from zeroshelf.labels import negative_filter
-from zeroshelf.labels.negative_labels import bank as whole_bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts, mean_vectors
-from zeroshelf.labels.resolve import resolve
-from zeroshelf.records import Embeddings, LabelSet, Nearest, Progress, Scores, Vectors
+from zeroshelf.records import Embeddings, Nearest, Progress, ResolvedLabels, Scores, Vectors
 
 BLOCK = 1024  # pictures at once: 1,024 x 3,500 logits and their ranks are 43 MB
 NEAREST = 5  # negatives in a picture's negative score; 3 to 30 differ little
@@ -38,7 +37,7 @@ Floats = npt.NDArray[np.float32]
 
 def score(
     embeddings: Embeddings,
-    labels: LabelSet,
+    resolved: ResolvedLabels,
     texts: Texts,
     before: Scores | None = None,
     progress: Progress | None = None,
@@ -47,17 +46,16 @@ def score(
 
     `before` is what was said of the same pictures under other labels: what looks alike, and which
     texts of the bank are near, is the same then, and by far most of the work where labels are few.
-    `progress` hears of the stages "labels" (resolved, of how many) and "scoring" (pictures).
+    `progress` is told the stage "scoring": how many pictures are scored, of how many.
     """
     vectors, scale = embeddings.vectors, embeddings.model.logit_scale
     near = _nearest(vectors, texts, scale) if before is None or before.bank is None else before.bank
-    resolved = resolve(labels, texts, progress)
     words = mean_vectors([group for one in resolved for group in one.prompts], texts)
     starts = np.cumsum([0, *(len(one.prompts) for one in resolved)])[:-1]
-    kept = negative_filter.kept(labels, resolved, texts)
-    bank, against, places = kept.negatives, kept.vectors, kept.places
+    kept = negative_filter.remaining_negatives(resolved, texts)
+    bank, against, places = kept.negatives, kept.vectors, kept.rows
     factors, offsets = _normaliser(np.concatenate((words, against)), against, scale)
-    own = len(labels.negatives)  # the first of the bank
+    own = len(resolved.labels.negatives)  # the first of the bank
     mean_text = (against.T * factors[len(words) :]).mean(axis=1)
 
     def away(rows: slice | npt.NDArray[np.intp], of: slice) -> Floats:
@@ -66,7 +64,7 @@ def score(
         return np.asarray(vectors[rows] @ (against[of].T * factor) - offset, np.float32)
 
     count, nearest_of = len(embeddings), min(NEAREST, len(bank))
-    logits = np.empty((count, len(labels)), np.float32)
+    logits = np.empty((count, len(resolved)), np.float32)
     negative, common = np.empty(count, np.float32), np.empty(count, np.float32)
     nearest = np.empty((count, NAMED), np.int32)
     for start in range(0, count, BLOCK):
@@ -99,7 +97,7 @@ def score(
             nearest[row] = (column[note], *nearest[row, :-1])
     return Scores(
         pictures=embeddings.pictures,
-        labels=labels,
+        resolved=resolved,
         logits=logits,
         negative=negative,
         common=common,
@@ -113,7 +111,7 @@ def score(
 
 def _nearest(vectors: npt.NDArray[np.floating], texts: Texts, scale: float) -> Nearest:
     """(N, D) -> the `NEAR` texts of the whole bank whose logits are greatest."""
-    against = texts([one.prompt for one in whole_bank()])
+    against = texts([one.prompt for one in negative_labels()])
     factor, offset = _normaliser(against, against, scale)
     count, kept = len(vectors), min(NEAR, len(against))
     rows = np.empty((count, kept), np.int32)
