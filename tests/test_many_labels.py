@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -254,8 +256,8 @@ def test_phrases_that_no_dictionary_knows_are_compared_as_one_by_one(
     phrases = [f"phrase {n}" for n in range(20)]
     centre, gone = vectors.mean(axis=0), set()
     away = vectors - centre
-    for phrase in phrases:
-        mine = near([PLAIN.format(phrase)])[0] - centre
+    for one in phrases:
+        mine = near([PLAIN.format(one)])[0] - centre
         cosines = away @ mine / (np.linalg.norm(away, axis=1) * np.linalg.norm(mine) + 1e-9)
         gone |= set(np.flatnonzero(cosines >= negative_filter.SAME_MEANING).tolist())
     assert negative_filter._same_meaning(phrases, vectors, near) == gone
@@ -287,3 +289,30 @@ def test_a_resolved_label_is_asked_as_it_is_by_itself() -> None:
         plain = [tuple(group) for group in label_prompts(words, one.label.prompts, labels)]
         assert list(one.own_prompts) == plain
         assert [group[: len(plain[0])] for group in one.prompts[: len(plain)]] == plain
+
+
+def test_a_run_resolves_each_label_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Normalised once and its senses chosen once, in whatever module: classify, notes, advice and
+    the same run after a correction."""
+    words = ["camelopard", "crane", "seal", "bicycle", "hovercraft"]
+    normalised, resolved = Counter[str](), Counter[str]()
+
+    def counting(whole: Callable[..., Any], tally: Counter[str]) -> Callable[..., Any]:
+        def counted(*given: Any) -> Any:
+            tally.update(
+                [given[0]] if isinstance(given[0], str) else [word for word, _ in given[0]]
+            )
+            return whole(*given)
+
+        return counted
+
+    for module in [one for name, one in sys.modules.items() if name.startswith("zeroshelf.")]:
+        for whole, tally in ((phrase, normalised), (choose_senses, resolved)):
+            if getattr(module, whole.__name__, None) is whole:
+                monkeypatch.setattr(module, whole.__name__, counting(whole, tally))
+    run = classify(folder, words, encoder=ColourEncoder())
+    diagnose.diagnose(run.decisions)
+    assert run.notes is not None
+    run.correct({run.decisions[0].picture.path: words[0]})
+    assert {word: normalised[word] for word in words} == dict.fromkeys(words, 1)
+    assert {word: resolved[word] for word in words} == dict.fromkeys(words, 1)

@@ -1,7 +1,7 @@
 """Make src/zeroshelf/data/negative_labels/{nouns,wordnet} from WordNet 3.0's files.
 
-Run it again only when the selection of nouns should change: the text vectors that the shipped models
-bring along then have to be recomputed too (make_texts.py).
+Run it again only when the selection of nouns should change: the text vectors that the shipped
+models bring along then have to be recomputed too (make_texts.py).
 
     python -m benchmarks.accuracy.make_negative_labels /usr/share/wordnet
 

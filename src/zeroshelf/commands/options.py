@@ -32,8 +32,8 @@ def check_homes(screen: Screen) -> None:
         screen.complain(notice)
 
 
-def classifying(command: Command) -> Command:
-    """By which words to sort, and with which model."""
+def labelling(command: Command) -> Command:
+    """Which labels: read by `given_labels`."""
     for decorate in reversed(
         (
             click.option(
@@ -49,12 +49,37 @@ def classifying(command: Command) -> Command:
                 type=click.Path(),
                 help="A labels file: TOML, or a label per line.",
             ),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def modelling(command: Command) -> Command:
+    """Which model, and where it runs."""
+    for decorate in reversed(
+        (
             click.option("--model", help="A model's id or folder; see `zeroshelf models`."),
             click.option(
                 "--device",
                 help="Where the model runs: cpu, cuda, ...; automatic by default.",
             ),
-            click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out."),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+excluding = click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out.")
+
+
+def classifying(command: Command) -> Command:
+    """Which labels and model, which pictures, and how they are decided."""
+    for decorate in reversed(
+        (
+            labelling,
+            modelling,
+            excluding,
             click.option(
                 "--threshold",
                 type=click.FloatRange(0, 1),

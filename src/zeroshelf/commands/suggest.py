@@ -16,9 +16,8 @@ from zeroshelf.errors import UserError
 @click.argument("folder", type=click.Path())
 @click.option("--to", type=click.Path(), help="Write a labels file (TOML) here; never over one.")
 @click.option("--count", type=click.IntRange(1, 100), help="How many groups; automatic by default.")
-@click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
-@click.option("--device", help="Where the model runs: cpu, cuda, ...; automatic by default.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out.")
+@options.modelling
+@options.excluding
 @options.showing
 def command(
     screen: Screen,

@@ -60,8 +60,8 @@ def check(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advice,
 def serious(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advice, ...]:
     """The advice that every run shows: on problems that spoil it whatever the pictures are.
 
-    It takes some 20 ms and embeds no text that the scores don't embed. One word that is not English
-    may be a name that the model knows, so those are reported only where they are half of the labels.
+    It takes some 20 ms and embeds no text that the scores don't embed. A single word that is not
+    English may be a name that the model knows: they are reported where half of the labels are such.
     """
     names = _names(resolved)
     found = [_negation(one, names) or _list(one) for one in resolved]

@@ -71,8 +71,8 @@ def write(labels: LabelSet) -> str:
 
 
 def _content(path: str | Path) -> str:
-    """A file's text, with "\\n" at the end of each line. Raises `UserError` where it can't be read or
-    isn't text."""
+    """A file's text, with "\\n" at the end of each line. Raises `UserError` where it can't be read
+    or isn't text."""
     try:
         content = Path(path).read_bytes()
     except (OSError, ValueError) as trouble:  # ValueError: a NUL in the name

@@ -1,4 +1,4 @@
-"""Labels -> the negative labels that stay: without those that compete with a label for its pictures.
+"""Labels -> the negative labels that stay: those that don't compete with a label for its pictures.
 
 The label "cat" must not lose a kitten to the negative label "kitten". So a negative is removed when
 WordNet says that it is the label, a kind of it, above it, or a part of it; when it shares the

@@ -1,7 +1,7 @@
 """The negative labels: about 3,700 things that a picture may show instead of the user's labels.
 
-They are the same for every run, and a picture that fits some of them better than every label goes to
-"other". data/negative_labels has them, beside the WordNet extract.
+They are the same for every run, and a picture that fits some of them better than every label goes
+to "other". data/negative_labels has them, beside the WordNet extract.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from zeroshelf.records import Label, ResolvedLabel, ResolvedLabels
 # The least cosine of two labels that the model can hardly tell apart, centred on the mean of the
 # negative labels.
 INDISTINCT = 0.80
-# The end of the first words of a definition, those that name what the thing is: "young domestic cat"
+# Ends the first words of a definition, those that name what the thing is: "young domestic cat"
 _DEFINED_AS = re.compile(r"[^a-z ]|\b(?:at|by|for|from|in|of|on|that|to|used|where|which|with)\b")
 
 

@@ -2,7 +2,7 @@
 labels_file.py.
 
 A label is what the user wrote, and names the shelf: "cat", "a red bicycle", "animals/cat". A name
-that means "everything else" ("other", "misc", "rest") is no label, because that shelf always exists.
+that means "everything else" ("other", "misc", "rest") is no label: that shelf always exists.
 """
 
 from __future__ import annotations

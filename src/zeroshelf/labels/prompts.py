@@ -13,7 +13,7 @@ Texts: TypeAlias = Callable[[Sequence[str]], Vectors]  # N texts -> (N, D), rows
 
 PLAIN = "a photo of a {}."
 
-# An ensemble of nine: the bare word, the plain template, and the seven templates of OpenAI's notebook
+# An ensemble of nine: the bare word, the plain template, and the seven of OpenAI's notebook
 # Prompt_Engineering_for_ImageNet (CLIP), which score a little better than all its eighty.
 TEMPLATES = (
     "{}",
@@ -55,7 +55,7 @@ def label_prompts(
     """The prompts of one label: a list for each of its words, then one for each prompt of its own.
 
     `words` are the label's words in dictionary form, the name's first. `own` are whole prompts that
-    the user wrote (`Label.prompts`); they replace the prompts of the name. `glosses` are texts that
+    the user wrote (`Label.prompts`); they replace the name's prompts. `glosses` are texts that
     explain the first word; they are repeated until they count for about as much as the templates.
     """
     if own:
@@ -76,7 +76,7 @@ def label_prompts(
 
 
 def mean_vectors(prompts: Sequence[Sequence[str]], texts: Texts) -> Vectors:
-    """N lists of prompts -> (N, D): the mean of each list's unit vectors, normalised to length 1."""
+    """N lists of prompts -> (N, D): the mean of each list's vectors, normalised to length 1."""
     flat = texts([prompt for group in prompts for prompt in group])
     starts = np.cumsum([0, *(len(group) for group in prompts)])[:-1]
     means = np.add.reduceat(flat, starts, axis=0)

@@ -59,11 +59,11 @@ def _resolved(
     first, texts = words[0], [one.text for one in words]
     more: tuple[str, ...] = ()
     explained: tuple[str, ...] = ()
-    # Another language has no WordNet here, and a label with prompts of its own is only asked by them.
-    if labels.language == "en" and not label.prompts and first.sense is not None:
-        if is_unambiguous(first.text, first.sense, above):
-            more = commoner_words(first.text, first.sense, taken)
-            explained = glosses(first.text, first.sense, labels.kind)
+    # WordNet has English alone, and a label with prompts of its own is asked by them only
+    looked_up = labels.language == "en" and not label.prompts
+    if looked_up and first.sense and is_unambiguous(first.text, first.sense, above):
+        more = commoner_words(first.text, first.sense, taken)
+        explained = glosses(first.text, first.sense, labels.kind)
     singular = [dictionary_form(phrase(word), labels.language) for word in more]
     prompts = label_prompts([*texts, *singular], label.prompts, labels, explained)
     return ResolvedLabel(
