@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # records.ActionKind without "untag", which is no sort; a test compares them
 KINDS = ("copy", "move", "symlink", "relative-symlink", "hardlink", "tag")
 
-DECLINED = "Nothing was changed."  # told to a person who answers no
+DECLINED = "Nothing was changed."  # shown to a user who answers no
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -176,14 +176,14 @@ yes = click.option("-y", "--yes", is_flag=True, help="Don't ask for confirmation
 
 
 def check_confirmable(yes: bool, instead: str = "") -> None:
-    """Raise `UserError` where a question will come up and nobody can answer it. Ask before the
-    work that leads to the question; `instead` names another way out."""
+    """Raise `UserError` where a confirmation is needed and no user can give it. Call this before
+    the work that leads to it; `instead` is added to the message as another way."""
     if not yes and not interactive():
         raise UserError(f"not running in a terminal: pass --yes to confirm{instead}")
 
 
 def confirmed(screen: Screen, yes: bool, question: str) -> bool:
-    """Whether to go on: with --yes, or because a person says so. "No" is no mistake: the command
-    says that nothing was changed and ends with 0. Raises `UserError` where nobody can be asked."""
+    """Whether to go on: with --yes, or because the user agrees. Where not, the command says that
+    nothing was changed and ends with 0. Raises `UserError` where no user can be asked."""
     check_confirmable(yes)
     return yes or screen.ask(question)

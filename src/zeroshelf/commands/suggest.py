@@ -52,7 +52,7 @@ def command(
     with Store.open() as store, screen.progress() as progress:
         embedded = compute.embed(found, encoder, store, progress=progress)
         if not len(embedded):
-            passed_by = "; ".join(("give a folder that holds some", *ignored.lines(found.ignored)))
+            passed_by = "; ".join(("give a folder with pictures", *ignored.lines(found.ignored)))
             raise UserError(f"no pictures in {folder}: {passed_by}")
         once = near_duplicates.groups(embedded, store.thumbnails, progress)
         texts = compute.text_embedder(encoder, store, progress)
