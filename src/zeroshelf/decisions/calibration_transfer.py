@@ -30,6 +30,7 @@ from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import UserError
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.resolve import resolve
