@@ -29,6 +29,7 @@ from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.images import scan
 from zeroshelf.labels import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.records import Encoder
 
@@ -86,7 +87,8 @@ def _set(name: str, truth: dict[str, str], names: list[str], encoder: Encoder, s
             )
             real[link] = truth[path]
         embedded = compute.embed(scan.scan(root), encoder, store)
-    scored = scores.score(embedded, parse.parse(names), compute.text_embedder(encoder, store))
+    texts = compute.text_embedder(encoder, store)
+    scored = scores.score(embedded, resolve(parse.parse(names), texts), texts)
     columns = {label: column for column, label in enumerate((*names, "other"))}
     right = np.array([columns[real[picture.path]] for picture in embedded.pictures], np.intp)
     return Set(

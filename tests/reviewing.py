@@ -21,6 +21,7 @@ from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.labels import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Calibration, Embeddings, Picture, Plan, Progress, Question, Scores
 from zeroshelf.review.app import make
 from zeroshelf.review.jobs import Carrier
@@ -74,7 +75,7 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
     wanted = parse.parse([f"shelf {chr(97 + i)}" for i in range(shelves)])
     scores = Scores(
         pictures=pictures,
-        labels=wanted,
+        resolved=resolve(wanted, ColourEncoder().embed_texts),
         logits=random.normal(0, 3, (count, shelves)).astype(np.float32),
         negative_score=random.normal(4, 2, count).astype(np.float32),
         nearest_negatives=np.zeros((count, 3), np.int32),

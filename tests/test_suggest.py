@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.colours import COLOURS
 from zeroshelf.images import near_duplicates
-from zeroshelf.labels.parse import write
+from zeroshelf.labels.labels_file import write
 from zeroshelf.labels.suggest import label_set, suggest
 from zeroshelf.records import Embeddings, Picture, Vectors
 

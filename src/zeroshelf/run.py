@@ -32,7 +32,9 @@ from zeroshelf.images import ignored, scan
 from zeroshelf.images.near_duplicates import groups
 from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import parse
-from zeroshelf.labels.check import Advice, serious, told
+from zeroshelf.labels.advice import Advice, summary_lines
+from zeroshelf.labels.check import serious
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.output import contact_sheet, report, results
 from zeroshelf.records import (
@@ -285,7 +287,7 @@ class Run:
         dim = f"{counted(poor, *dark)} must fit a label better than others"
         return (
             *select.notes(self.model, self.decisions.calibration, self.labels),
-            *told(self.advice),
+            *summary_lines(self.advice),
             *([cut] if short else []),
             *([dim] if poor else []),
             *([followed] if number else []),
@@ -645,8 +647,9 @@ def _answer(
         scores, advice = before.decisions.scores, before.advice
     else:
         known = None if before is None else before.decisions.scores
-        scores = score(embedded, question.labels, texts, known, progress)
-        advice = serious(question.labels, encoder.model, texts)
+        resolved = resolve(question.labels, texts, progress)
+        scores = score(embedded, resolved, texts, known, progress)
+        advice = serious(resolved, encoder.model, texts)
     decided = decide.decide(
         scores, calibration, threshold=question.threshold, offset=question.offset
     )
