@@ -22,7 +22,17 @@ from zeroshelf.decisions.decide import Decisions
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
-from zeroshelf.records import Corrections, Embeddings, Picture, Plan, Progress, Request, Scores
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.records import (
+    Calibration,
+    Corrections,
+    Embeddings,
+    Picture,
+    Plan,
+    Progress,
+    Request,
+    Scores,
+)
 from zeroshelf.review.app import make
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.session import Session
@@ -76,14 +86,14 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
     wanted = parse.parse([f"shelf {chr(97 + i)}" for i in range(shelves)])
     scores = Scores(
         pictures=pictures,
-        labels=wanted,
+        resolved=resolve(wanted, ColourEncoder().embed_texts),
         logits=random.normal(0, 3, (count, shelves)).astype(np.float32),
-        negative=random.normal(4, 2, count).astype(np.float32),
-        nearest=np.zeros((count, 3), np.int32),
-        negatives=("a wall",),
+        negative_score=random.normal(4, 2, count).astype(np.float32),
+        nearest_negatives=np.zeros((count, 3), np.int32),
+        negative_names=("a wall",),
         model=COLOURS,
     )
-    decided: Decisions = decide.decide(scores)
+    decided: Decisions = decide.decide(scores, Calibration())
     store = Store.open()
     planned = Plan(str(root), str(root.parent / "sorted"), "copy", ())
     return DrawnRun(
@@ -93,7 +103,7 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
         decided,
         decided,
         (),
-        _Sources(ColourEncoder(), store, NearDuplicates(embedded, store.thumbnails, ())),
+        _Sources(ColourEncoder(), store, NearDuplicates(embedded, store.hashes, ())),
         _records=[Saved(*registry.new(planned))],
     )
 

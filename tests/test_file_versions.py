@@ -16,15 +16,15 @@ from zeroshelf.actions import journal, lock, plan_file
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.images import ignored
-from zeroshelf.models import installed
+from zeroshelf.models import calibrations, installed
 from zeroshelf.output import results
 from zeroshelf.records import (
+    Calibration,
     Correction,
     Corrections,
     Ignored,
     Label,
     LabelSet,
-    OpenSet,
     Plan,
     Request,
 )
@@ -92,8 +92,8 @@ FILES: dict[FileFormat, tuple[str, Callable[[str], object], Callable[[str], obje
     ),
     file_versions.CALIBRATION: (
         f"../models/.calibrated/{MODEL.digest}.json",
-        lambda _: installed.calibrate(MODEL, OpenSet(typical=0.5)),
-        lambda _: installed.calibrated(MODEL.digest),
+        lambda _: calibrations.store(MODEL, Calibration(typical_logit=0.5)),
+        lambda _: calibrations.of(MODEL),
     ),
     file_versions.INSTALLED_MODEL: (
         installed.RECORD,
@@ -140,7 +140,8 @@ def test_a_newer_version_is_refused_in_one_line(record: str, of: FileFormat) -> 
     path = Path(record, name)
     set_version(path, of, of.version + 1)
     before = path.read_bytes()
-    with pytest.raises(UserError, match=r"by a newer zeroshelf \(format 2.*: update") as refused:
+    says = rf"by a newer zeroshelf \(format {of.version + 1}.*: update"
+    with pytest.raises(UserError, match=says) as refused:
         read(record)
     assert path.name in str(refused.value) and "\n" not in str(refused.value)
     assert path.read_bytes() == before

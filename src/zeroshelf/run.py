@@ -32,6 +32,7 @@ from zeroshelf.output.run_files import Written
 from zeroshelf.records import (
     OTHER,
     ActionKind,
+    Calibration,
     Correction,
     Corrections,
     Decision,
@@ -101,16 +102,19 @@ def classify(
         progress("looking", 0, 0)
     found = unsorted.find(root, exclude=exclude, leave_out=leave_out, warn=warn or warnings.warn)
     store = store or Store.open()
+    calibration = select.calibration(encoder.model)
     embedded = compute.embed(found, encoder, store, progress=progress)
-    if given is None and not embedded.model.open_set.measured:
+    if given is None and calibration.origin == "default":
         from zeroshelf.decisions import calibration_transfer
 
-        embedded = calibration_transfer.settle(embedded, encoder, store, progress)
+        transferred = calibration_transfer.calibrate_once(embedded, encoder, store, progress)
+        calibration = transferred or calibration
     return _run(
         Request(root, wanted, encoder.model.id, threshold),
         embedded,
+        calibration,
         Corrections(stored.load_for(wanted, encoder.model) if corrections else {}),
-        _Sources(encoder, store, NearDuplicates(embedded, store.thumbnails)),
+        _Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
         start=start,
         progress=progress,
     )
@@ -143,10 +147,11 @@ def reopen(
     encoder = encoder or select.load(select.find(first.model))
     store = store or Store.open()
     opened = load(found.record, first, encoder.model, store, edited=edited)
-    duplicates = NearDuplicates(opened.embeddings, store.thumbnails, opened.near_duplicates)
+    duplicates = NearDuplicates(opened.embeddings, store.hashes, opened.near_duplicates)
     return _run(
         opened.request,
         opened.embeddings,
+        select.calibration(encoder.model),
         opened.corrections,
         _Sources(encoder, store, duplicates),
         start=start,
@@ -262,7 +267,13 @@ class Run(Classification):
         if record is not None:
             checks.instance(record, Saved, "record")
         return _run(
-            request, self.embeddings, corrections, self._sources, before=self, record=record
+            request,
+            self.embeddings,
+            self.decisions.calibration,
+            corrections,
+            self._sources,
+            before=self,
+            record=record,
         )
 
     def store_corrections(self) -> None:
@@ -440,6 +451,7 @@ def _check_helpers(encoder: object, store: object, *functions: object) -> None:
 def _run(
     request: Request,
     embedded: Embeddings,
+    calibration: Calibration,
     corrections: Corrections,
     sources: _Sources,
     *,
@@ -453,7 +465,7 @@ def _run(
     start = time.monotonic() if start is None else start
     texts = compute.text_embedder(sources.encoder, sources.store, progress)
     made = classification.make(
-        request, embedded, corrections, texts, before=before, progress=progress
+        request, embedded, calibration, corrections, texts, before=before, progress=progress
     )
     return Run(
         made.request,

@@ -1,5 +1,4 @@
-"""(request, embeddings, corrections) -> `Classification`: the decisions of one run. Pure but for
-the texts that it embeds.
+"""Request, embeddings, calibration and corrections -> `Classification`: the decisions of one run.
 
 `make` is the one function from which every run gets its decisions: `classify`, `reopen`,
 `Run.relabel`, `Run.correct` and the review page all call it.
@@ -19,10 +18,13 @@ from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.decisions.scores import score
 from zeroshelf.errors import UserError
-from zeroshelf.labels.check import Advice, serious
+from zeroshelf.labels.advice import Advice
+from zeroshelf.labels.check import serious
 from zeroshelf.labels.prompts import Texts
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import (
     OTHER,
+    Calibration,
     Confidence,
     Corrections,
     Decision,
@@ -106,6 +108,7 @@ class Classification:
 def make(
     request: Request,
     embeddings: Embeddings,
+    calibration: Calibration,
     corrections: Corrections,
     texts: Texts,
     *,
@@ -114,6 +117,7 @@ def make(
 ) -> Classification:
     """Decide about every picture of `embeddings`. Equal arguments give equal decisions.
 
+    calibration: of the model that made the embeddings.
     texts: embeds the texts of the labels.
     before: an earlier classification of the same embeddings. Its scores are used again as far as
         the requests agree; the decisions are the same without it.
@@ -125,11 +129,15 @@ def make(
         scores, advice = before.decisions.scores, before.advice
     else:
         known = None if before is None else before.decisions.scores
-        scores = score(embeddings, request.labels, texts, known, progress)
-        advice = serious(request.labels, embeddings.model, texts)
-    if before is not None and before.request == request:
+        resolved = resolve(request.labels, texts, progress)
+        scores = score(embeddings, resolved, texts, known, progress)
+        advice = serious(resolved, embeddings.model, texts)
+    same = before is not None and before.request == request
+    if before is not None and same and before.decisions.calibration == calibration:
         decided = before.uncorrected
     else:
-        decided = decide.decide(scores, threshold=request.threshold, offset=request.offset)
+        decided = decide.decide(
+            scores, calibration, threshold=request.threshold, offset=request.offset
+        )
     corrected = follow.follow(request, embeddings, decided, corrections, texts)
     return Classification(request, embeddings, corrections, corrected, decided, advice)

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.decisions.decide import Decisions, choose
+from zeroshelf.decisions.decide import Decisions, choose, softmax
 
 ANCHOR = 50.0  # lam
 PSEUDO_LABELLED = 24  # pseudo-labelled pictures a label, at most
@@ -213,7 +213,7 @@ def _refit(
         for start in range(0, len(vectors), BLOCK):
             block = slice(start, start + BLOCK)
             logits[block] += scale * (vectors[block].astype(np.float32) - centre) @ fitted.T
-    return np.asarray(_softmax(logits), np.float32)
+    return np.asarray(softmax(logits), np.float32)
 
 
 def minimise(
@@ -242,7 +242,7 @@ def minimise(
     here = ahead = np.zeros((logits.shape[1], len(singular)))
     momentum = 1.0
     for _ in range(1000):
-        error = weights[:, None] * (_softmax(logits + inside @ ahead.T) - wanted)
+        error = weights[:, None] * (softmax(logits + inside @ ahead.T) - wanted)
         downhill = -step * (error.T @ inside + 2 * penalty * ahead)
         there = ahead + downhill
         if np.abs(downhill).max() < 1e-5:
@@ -255,8 +255,3 @@ def minimise(
         ahead = there + (momentum - 1) / faster * (there - here)
         here, momentum = there, faster
     return np.asarray((here / singular) @ left.T @ weighted)
-
-
-def _softmax(logits: Vectors) -> Vectors:
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))

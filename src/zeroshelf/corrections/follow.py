@@ -13,9 +13,9 @@ import numpy as np
 from zeroshelf.corrections import few_shot
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
-from zeroshelf.decisions.scores import score
+from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.prompts import Texts
-from zeroshelf.records import OTHER, Correction, Corrections, Embeddings, Picture, Request
+from zeroshelf.records import OTHER, Correction, Corrections, Embeddings, Request
 
 
 def follow(
@@ -103,12 +103,10 @@ def _external(
     texts: Texts,
 ) -> few_shot.ExternalExamples:
     """Corrected pictures that are not in `embeddings`, with the model's probabilities for them."""
-    labels = decided.scores.labels
-    names = (*labels.names, OTHER)
+    names = (*decided.scores.labels.names, OTHER)
     vectors = np.stack([one.vector for one in away])
-    nowhere = (Picture("", "", 0, 0, 0),) * len(away)
-    embedded = Embeddings(nowhere, (b"",) * len(away), vectors, (), embeddings.model)
-    said = decide.decide(score(embedded, labels, texts), offset=request.offset)
+    scores = score_vectors(vectors, embeddings.model, decided.scores.resolved, texts)
+    said = decide.decide(scores, decided.calibration, offset=request.offset)
     columns = np.array([names.index(one.label) for one in away], np.intp)
     return few_shot.ExternalExamples(vectors, said.probabilities, columns)
 

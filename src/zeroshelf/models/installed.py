@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,11 +18,11 @@ from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, golden, graph
 from zeroshelf.models.fetch import Remote, RemoteFile
 from zeroshelf.models.golden import Agreement
-from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, open_set, read_json
+from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
 from zeroshelf.models.ort import Warn
-from zeroshelf.records import Model, OpenSet, Progress
+from zeroshelf.records import Progress
 from zeroshelf.system import app_folders
-from zeroshelf.system.file_versions import CALIBRATION, INSTALLED_MODEL, FileFormat
+from zeroshelf.system.file_versions import INSTALLED_MODEL
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -50,7 +50,7 @@ def home() -> Path:
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """What the disk refuses, in one line that says what to do."""
     try:
         yield
@@ -124,7 +124,7 @@ def offer(name: str, revision: str | None = None) -> Offer:
     )
 
 
-@_writing()
+@writing()
 def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Path:
     """Bring the files, check them, let the model speak once, and only then give it its name.
 
@@ -201,7 +201,7 @@ def adopt(folder: Path) -> str:
     return folder.name
 
 
-@_writing()
+@writing()
 def remove(id: str) -> Path:
     """Delete an installed model, or what a cut download left of one, and nothing else."""
     folder, hidden = place_of(id), _partial(id)
@@ -240,7 +240,15 @@ def verify(
 def record(folder: Path) -> dict[str, Any]:
     """What was written down when the model was installed: repository, commit, each file's SHA-256;
     empty for a folder that was never installed."""
-    return _read_own(INSTALLED_MODEL, folder / RECORD) if (folder / RECORD).is_file() else {}
+    file = folder / RECORD
+    if not file.is_file():
+        return {}
+    found = read_json(file)
+    try:
+        INSTALLED_MODEL.check(str(file), found)
+    except ValueError as error:
+        raise UserError(f"{file} can't be read: {error}") from None
+    return found
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -251,50 +259,6 @@ def settings(folder: Path) -> dict[str, Any]:
         return kept
     row = catalogue.by_source(folder.name)
     return row.settings if row else {}
-
-
-def calibrated(digest: str) -> OpenSet | None:
-    """The constants that `calibrate` kept for the model of that digest."""
-    file = _constants(digest)
-    if not file.is_file():
-        return None
-    constants = _read_own(CALIBRATION, file)
-    constants.pop(CALIBRATION.key, None)
-    return open_set({"open_set": constants}, file)
-
-
-@_writing()
-def calibrate(model: Model, constants: OpenSet | None) -> Path:
-    """Keep a model's own constants of the open-set decision, or with None forget them.
-
-    Beside the installed models, under the model's digest: its folder may be read-only or another
-    program's, and other weights need other constants.
-    """
-    file = _constants(model.digest)
-    if constants is None:
-        file.unlink(missing_ok=True)
-        return file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(
-        json.dumps(CALIBRATION.header | asdict(constants), indent=2), encoding="utf-8"
-    )
-    partial.replace(file)
-    return file
-
-
-def _read_own(kind: FileFormat, file: Path) -> dict[str, Any]:
-    """A JSON object that zeroshelf wrote. Raises `UserError`, also where a newer version did."""
-    found = read_json(file)
-    try:
-        kind.check(str(file), found)
-    except ValueError as error:
-        raise UserError(f"{file} can't be read: {error}") from None
-    return found
-
-
-def _constants(digest: str) -> Path:
-    return home() / ".calibrated" / f"{digest}.json"
 
 
 def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.counting import counted
-from zeroshelf.images.quality import FLAWS
-from zeroshelf.labels.check import told
+from zeroshelf.images.quality import PROBLEMS
+from zeroshelf.labels.advice import summary_lines
 from zeroshelf.models import select
 
 
 def lines(run: Classification) -> Iterator[str]:
     """One line each: about the model, the labels, damaged and poor pictures, and corrections."""
-    yield from select.notes(run.model, run.labels)
-    yield from told(run.advice)
+    yield from select.notes(run.model, run.decisions.calibration, run.labels)
+    yield from summary_lines(run.advice)
     noted = run.embeddings.notes.values()
-    poor = sum(note in FLAWS for note in noted)
+    poor = sum(note in PROBLEMS for note in noted)
     if short := len(noted) - poor:
         half = "picture is cut short and was", "pictures are cut short and were"
         yield f"{counted(short, *half)} judged by what is there"

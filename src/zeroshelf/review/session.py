@@ -21,7 +21,8 @@ from zeroshelf.actions import journal, lock, plan, plan_file
 from zeroshelf.corrections import follow, stored
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.labels.parse import parse, same, spoken
+from zeroshelf.labels.normalise import comparable, phrase
+from zeroshelf.labels.parse import parse
 from zeroshelf.records import (
     OTHER,
     ActionKind,
@@ -193,7 +194,7 @@ class Session:
             own, other = self._label(name), self._label(into)
             if own is other:
                 raise UserError(f"{name!r} can't be merged into itself")
-            words = dict.fromkeys((*other.words, spoken(own.name), *own.words))
+            words = dict.fromkeys((*other.words, phrase(own.name), *own.words))
             merged = replace(
                 other,
                 words=tuple(words),
@@ -345,9 +346,9 @@ class Session:
 
     def _with(self, changed: Sequence[Label]) -> LabelSet:
         """The label set with other labels; refuses doubles."""
-        tally = Counter(same(one.name) for one in changed)
+        tally = Counter(comparable(one.name) for one in changed)
         for one in changed:
-            if tally[same(one.name)] > 1:
+            if tally[comparable(one.name)] > 1:
                 raise UserError(f"there is a shelf {one.name!r} already")
         return replace(self.edited.labels, labels=tuple(changed))
 

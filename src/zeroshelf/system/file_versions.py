@@ -62,5 +62,5 @@ STORED_CORRECTIONS = FileFormat("zeroshelf_marks")  # of a label set; the key of
 RUN_CORRECTIONS = FileFormat("zeroshelf_corrections")  # corrections.jsonl
 LOCK = FileFormat("zeroshelf_lock")  # the folders of a lock
 INSTALLED_MODEL = FileFormat("zeroshelf_model")  # beside an installed model's files
-CALIBRATION = FileFormat("zeroshelf_calibration")  # the constants of `models calibrate`
+CALIBRATION = FileFormat("zeroshelf_calibration", 2)  # of `models calibrate`; 1 has no origin
 MODEL_DIGESTS = FileFormat("zeroshelf_digests")  # model-digests.json
