@@ -18,8 +18,11 @@ test: .venv/dev check
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	for system in linux darwin win32; do \
-	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; done
+	$(BIN)/mypy
+	for system in darwin win32; do \
+	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system src || exit 1; \
+	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system \
+	    --disable-error-code attr-defined || exit 1; done  # tests call what one system alone has
 
 .venv/run: pyproject.toml
 	$(PYTHON) -m venv .venv

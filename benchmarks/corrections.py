@@ -29,6 +29,7 @@ from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.images import scan
 from zeroshelf.labels import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.records import Encoder
 
@@ -47,7 +48,7 @@ class Set:
 
     @property
     def other(self) -> int:
-        return self.decided.probabilities.shape[1] - 1
+        return int(self.decided.probabilities.shape[1]) - 1
 
     def right(self, decided: Decisions) -> tuple[Flags, Flags]:
         """Whether each picture has the right label, and the right shelf."""
@@ -86,7 +87,8 @@ def _set(name: str, truth: dict[str, str], names: list[str], encoder: Encoder, s
             )
             real[link] = truth[path]
         embedded = compute.embed(scan.scan(root), encoder, store)
-    scored = scores.score(embedded, parse.parse(names), compute.text_embedder(encoder, store))
+    texts = compute.text_embedder(encoder, store)
+    scored = scores.score(embedded, resolve(parse.parse(names), texts), texts)
     columns = {label: column for column, label in enumerate((*names, "other"))}
     right = np.array([columns[real[picture.path]] for picture in embedded.pictures], np.intp)
     return Set(
@@ -102,7 +104,7 @@ def gains(one: Set, rows: npt.NDArray[np.intp], among: Flags) -> list[float]:
     """Points gained over zero-shot by the marks, on the unmarked of `among`: label, shelf."""
     rest = among.copy()
     rest[rows] = False
-    found = []
+    found: list[float] = []
     for before, after in zip(one.right(one.decided), one.right(one.taught(rows)), strict=True):
         judged = rest & (one.truth < one.other) if not found else rest
         found.append(
@@ -255,7 +257,7 @@ def _part(one: Set, rows: npt.NDArray[np.intp]) -> Set:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model")
     parser.add_argument("--seeds", type=int, default=20)

@@ -8,8 +8,10 @@ Precision is over pairs: of all pairs that share a group, those that come from o
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -32,7 +34,7 @@ def cropped(image: Image.Image) -> Image.Image:
     return image.crop((x, y, image.width - x, image.height - y))
 
 
-VARIANTS = {
+VARIANTS: dict[str, tuple[Callable[[Image.Image], Image.Image], int]] = {  # change, JPEG quality
     "saved again at quality 40": (lambda image: image, 40),
     "half the size": (halved, 85),
     "a twentieth cut off each side": (cropped, 85),
@@ -53,7 +55,7 @@ def main() -> None:
             image.save(Path(work) / f"{number:05}-original.jpg", quality=92)
             for name, (change, quality) in VARIANTS.items():
                 change(image).save(Path(work) / f"{number:05}-{name}.jpg", quality=quality)
-        with Store.open(Path(work) / "cache") as store:
+        with Store.open(os.path.join(work, "cache")) as store:
             encoder = select.load(select.find("starter"))
             made = compute.embed(scan.scan(work), encoder, store)
             groups = near_duplicates.groups(made, store.thumbnails)

@@ -130,9 +130,9 @@ def browsed(path: str, screenshots: str | None) -> None:
     with Chromium(1360, 900) as browser:
         start = time.perf_counter()
         browser.open("file://" + path)
-        browser.wait("document.querySelectorAll('.frame img.ready').length > 0", 120)
+        browser.wait("document.querySelectorAll('.frame img.ready').length > 0")
         first = time.perf_counter() - start
-        browser.wait("complete", 300)
+        browser.wait("complete")
         whole = time.perf_counter() - start
         time.sleep(1)
         heap = browser.run("performance.memory.usedJSHeapSize") / 1e6

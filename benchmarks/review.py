@@ -49,7 +49,7 @@ def bar(what: str, value: float, unit: str, passed: bool) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=8)
     given = parser.parse_args()
@@ -67,7 +67,8 @@ def main() -> None:
             time.sleep(1)
             for pixels in (40, 400, 4000):
                 times = np.array(browser.run(SCROLL % (pixels, given.seconds * 1000)))
-                rate, slow = 1000 / np.median(times), 100 * np.mean(times > 50)
+                rate = float(1000 / np.median(times))
+                slow = float(100 * np.mean(times > 50))
                 where = f"scrolling {pixels:,} pixels a frame"
                 bar(f"{where}, median, 55 or more", rate, "frames a second", rate >= 55)
                 bar(f"{where}, frames over 50 ms, below 1", slow, "%", slow < 1)

@@ -88,8 +88,8 @@ def photos(root: Path, count: int = 6) -> Path:
             put(beside + b".cr2", b"II*\0raw %d" % i, 1_500_000_000 + i)
             put(beside + b".xmp", xmp(b"<!-- %d -->" % i), 1_500_000_000 + i)
     os.makedirs(root / "empty", exist_ok=True)
-    for here, _, _ in os.walk(root, topdown=False):
-        os.utime(here, ns=(1_400_000_000_123_456_789,) * 2)
+    for place, _, _ in os.walk(root, topdown=False):
+        os.utime(place, ns=(1_400_000_000_123_456_789,) * 2)
     return root
 
 

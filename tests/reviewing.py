@@ -21,6 +21,7 @@ from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.labels import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Calibration, Embeddings, Picture, Plan, Progress, Question, Scores
 from zeroshelf.review.app import make
 from zeroshelf.review.jobs import Carrier
@@ -36,8 +37,8 @@ def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
     known.bank_texts()
     for index in range(each):
         for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
-            shade = tuple(max(0, part - 2 * index) for part in colour)
-            paint(root / "pictures" / f"{name}-{index:02}.png", shade, (40, 30 + index))
+            r, g, b = (max(0, part - 2 * index) for part in colour)
+            paint(root / "pictures" / f"{name}-{index:02}.png", (r, g, b), (40, 30 + index))
     run = classify(root / "pictures", ["red", "green"], encoder=ColourEncoder(), store=Store.open())
     run._near_duplicates = ()  # though pictures of one colour do look alike
     run.save(run.plan(root / "sorted", kind))  # type: ignore[arg-type]
@@ -74,7 +75,7 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
     wanted = parse.parse([f"shelf {chr(97 + i)}" for i in range(shelves)])
     scores = Scores(
         pictures=pictures,
-        labels=wanted,
+        resolved=resolve(wanted, ColourEncoder().embed_texts),
         logits=random.normal(0, 3, (count, shelves)).astype(np.float32),
         negative_score=random.normal(4, 2, count).astype(np.float32),
         nearest_negatives=np.zeros((count, 3), np.int32),

@@ -214,7 +214,7 @@ def test_functions(name: str, parameter: str, place: Path, encoder: ColourEncode
         (lambda run: run.write(Path("/dev/null/x")), "can't be written"),
         (lambda run: run.thumbnails(["xyz"]), "each of digests must be in hex, not 'xyz'"),
         (lambda run: run.find_near_duplicates("progress"), "progress must be a function or None"),
-        (lambda run: reopen(3), "the run's id must be a text, not 3"),
+        (lambda run: reopen(3), "the run's id must be a text, not 3"),  # type: ignore[arg-type]
         (lambda run: reopen(""), "no run"),
     ],
 )  # fmt: skip
@@ -254,21 +254,21 @@ def test_what_is_right_stays_right(place: Path, encoder: ColourEncoder, run: Run
     """Generators, sets, arrays of texts, paths of both kinds, and lists in a label set."""
     named = np.array(["red", "blue"])
     for labels in (iter(named.tolist()), tuple(named), named, dict.fromkeys(named.tolist())):
-        assert run.relabel(labels).counts == run.counts
+        assert run.relabel(labels).counts == run.counts  # type: ignore[arg-type]
     for labels in ({"red": None, "blue": ("sky",)}, {"red": "rose", "blue": {"sky"}}):
-        assert run.relabel(labels).labels.names == ("red", "blue")
+        assert run.relabel(labels).labels.names == ("red", "blue")  # type: ignore[arg-type]
     loose = LabelSet([Label("red", ["rose"]), Label("blue")])  # type: ignore[arg-type]
     assert run.relabel(loose).labels == LabelSet((Label("red", ("rose",)), Label("blue")))
-    assert run.relabel(["red"], threshold=np.float32(0.5)).question.threshold == 0.5
-    assert run.embed_texts(text for text in ("red", "blue")).shape == (2, 4)
+    assert run.relabel(["red"], threshold=np.float32(0.5)).question.threshold == 0.5  # type: ignore[arg-type]
+    assert run.embed_texts(text for text in ("red", "blue")).shape == (2, 4)  # type: ignore[arg-type]
     assert run.embed_texts([]).shape == (0, 4)
-    assert len(run.ask(np.int64(1))) == 1 and run.ask(0) == []
+    assert len(run.ask(np.int64(1))) == 1 and run.ask(0) == []  # type: ignore[arg-type]
     corrected = run.correct({Path("a.png"): "blue"})  # type: ignore[dict-item]
     assert corrected.counts == {"red": 0, "blue": 2, "other": 0}
     again = classify(
         str(place / "P"),
         ["red"],
-        exclude=(name for name in ["b.png"]),
+        exclude=(name for name in ["b.png"]),  # type: ignore[arg-type]
         leave_out={place / "deep"},  # type: ignore[arg-type]
         threshold=0,
         encoder=encoder,

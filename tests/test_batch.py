@@ -19,7 +19,7 @@ from zeroshelf.models.encoder import _Visual, at_once
 SIDE, WIDTH, PATCHES, HEADS = 8, 6, 4, 2
 
 
-def one_at_a_time(file: Path) -> np.ndarray:
+def one_at_a_time(file: Path) -> None:
     """A ViT of one layer as exporters write it for a batch of 1: [1, 6, -1] for the patches, a
     class token of one row, torch's attention with the batch in the middle, [5, 1 * heads, 3]."""
     noise = np.random.default_rng(3)

@@ -17,8 +17,9 @@ from zeroshelf import classify
 from zeroshelf.decisions import calibration_transfer, constants
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.scores import score
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.records import Calibration, Embeddings, Model, Picture, Vectors
 
@@ -48,12 +49,14 @@ def showing(words: Sequence[str], model: Model) -> Embeddings:
 
 
 def kept(embeddings: Embeddings, labels: list[str], calibration: Calibration) -> float:
-    decided = decide(score(embeddings, parse(labels), texts), calibration)
+    decided = decide(score(embeddings, resolve(parse(labels), texts), texts), calibration)
     return float((decided.chosen < len(labels)).mean())
 
 
 def test_as_many_pictures_stay_as_under_the_model_that_is_known() -> None:
-    words = [one.name for one in bank() if one.kind == "noun" and " " not in one.name][::160]
+    words = [one.name for one in negative_labels() if one.kind == "noun" and " " not in one.name][
+        ::160
+    ]
     measured = Calibration(-2.0, 1.0, 1.0, typical_logit=0.0, origin="measured")
     known = showing(words, replace(COLOURS, logit_scale=20.0))
     other = replace(known, model=replace(COLOURS, logit_scale=60.0))

@@ -262,7 +262,7 @@ def test_ambiguous_pictures_are_set_apart(
     assert [p.name for p in (tmp_path / "s" / "blue").iterdir()] == ["blue.png"]
     assert '1 fits two labels or more: it goes to "look again"' in capsys.readouterr().err
     assert command(*words, "--ambiguous", "../out") == 2
-    assert "between slashes stand plain names" in capsys.readouterr().err
+    assert "write plain names between slashes" in capsys.readouterr().err
     for taken in ("Red", "Other"):  # as these folders would be one on many file systems
         assert command(*words, "--ambiguous", taken) == 2
         assert f"{taken!r} is the shelf of {taken.lower()!r} already" in capsys.readouterr().err

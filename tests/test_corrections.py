@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from zeroshelf.run import Run, classify, reopen
 FIRST, OTHERS = ["red", "green"], ["green", "blue"]
 
 
-def again(run: Run, **options: bool) -> Run:
+def again(run: Run, **options: Any) -> Run:
     return reopen(run.id, encoder=run._encoder, store=run._store, **options)
 
 

@@ -7,19 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.colours import COLOURS
+from tests.colours import COLOURS, ColourEncoder
 from zeroshelf.decisions import decide as rule
-from zeroshelf.decisions.decide import (
+from zeroshelf.decisions.constants import (
     LABEL_COUNT_PENALTY,
     MEAN_LOGIT_SHARE,
+    NEIGHBOUR_WEIGHT,
+)
+from zeroshelf.decisions.decide import (
     Decisions,
     also,
     ambiguous,
     confidence,
     label_probabilities,
 )
-from zeroshelf.decisions.smoothing import NEIGHBOUR_WEIGHT
 from zeroshelf.labels.parse import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Calibration, Label, LabelSet, Picture, Scores, Smoothing
 
 CALIBRATION = Calibration(-1.0, 1.0, 1.0, origin="measured", source="test")
@@ -46,7 +49,9 @@ def said(
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(count))
     made = Scores(
         pictures=pictures,
-        labels=labels or parse(["cat", "dog"][: len(logits[0])]),
+        resolved=resolve(
+            labels or parse(["cat", "dog"][: len(logits[0])]), ColourEncoder().embed_texts
+        ),
         logits=np.array(logits, np.float32),
         negative_score=np.array(negative, np.float32),
         nearest_negatives=np.tile(np.array([1, 0, 2], np.int32), (count, 1)),

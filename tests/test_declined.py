@@ -131,8 +131,7 @@ def test_nothing_new_to_sort_is_no_mistake(
     """What a nightly job does: the folder is empty, or all that is in it is sorted already."""
     paint(tmp_path / "in" / "a.png", RED)
     paint(tmp_path / "in" / "deep" / "b.png", BLUE)
-    words = ("in", "-l", "red", "--to", tmp_path / "S", "--as", kind)
-    words = (tmp_path / "in", *words[1:])
+    words = (tmp_path / "in", "-l", "red", "--to", tmp_path / "S", "--as", kind)
     assert command("sort", *words, "-y") == 0
     capsys.readouterr()
     for _ in range(2):

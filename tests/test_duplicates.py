@@ -17,8 +17,8 @@ def scene(path: Path, seed: int, quality: int = 90, noise: float = 0) -> None:
     random = np.random.default_rng(seed)
     small = Image.fromarray(random.integers(0, 255, (9, 12, 3), np.uint8))
     pixels = np.asarray(small.resize((240, 180), Image.Resampling.BICUBIC), np.float32)
-    pixels = pixels + np.random.default_rng(99).normal(0, noise, pixels.shape)
-    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, quality=quality)
+    noisy = pixels + np.random.default_rng(99).normal(0, noise, pixels.shape)
+    Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(path, quality=quality)
 
 
 def test_copies_are_grouped_and_strangers_are_not(tmp_path: Path, encoder: ColourEncoder) -> None:
@@ -49,7 +49,7 @@ def test_a_chain_of_small_steps_joins_only_what_is_near_to_all() -> None:
     assert groups == ((0, 1), (2, 3))
 
 
-def test_a_large_folder_is_compared_within_a_window(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_large_folder_is_compared_within_a_window(monkeypatch) -> None:
     monkeypatch.setattr(near_duplicates, "ALL_PAIRS", 5)
     monkeypatch.setattr(near_duplicates, "WINDOW", 2)
     monkeypatch.setattr(near_duplicates, "BLOCK", 3)

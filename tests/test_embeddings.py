@@ -15,7 +15,7 @@ from zeroshelf.embeddings.cache import Embedded, Store
 from zeroshelf.embeddings.compute import embed_batch, shipped_texts, text_embedder
 from zeroshelf.errors import Unreadable
 from zeroshelf.images.quality import DARK
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.models import select
 
 
@@ -97,7 +97,7 @@ def test_many_texts_tell_how_far_they_are_and_are_kept_on_the_way(
 def test_the_starter_brings_the_banks_vectors_along() -> None:
     model = select.find("starter")
     shipped = shipped_texts(model)
-    wanted = [negative.prompt for negative in bank()]
+    wanted = [negative.prompt for negative in negative_labels()]
     assert shipped.keys() == set(wanted), "run `python -m benchmarks.accuracy.make_texts`"
     some = wanted[:: len(wanted) // 8]
     made = select.load(model).embed_texts(some)

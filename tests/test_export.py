@@ -84,10 +84,10 @@ def reference(folder: Path) -> tuple[Callable[[Any], Vectors], Callable[[Any], V
         rows = getattr(rows, "pooler_output", rows)
         return np.asarray(torch.nn.functional.normalize(rows, dim=-1).detach())
 
-    def see(images: list[Image.Image]) -> Vectors:
+    def embed_images(images: list[Image.Image]) -> Vectors:
         return unit(loaded.get_image_features(**processor(images, return_tensors="pt")))
 
-    def read(texts: list[str]) -> Vectors:
+    def embed_texts(texts: list[str]) -> Vectors:
         length = loaded.config.text_config.max_position_embeddings
         ids = words(
             texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
@@ -165,7 +165,7 @@ def test_a_family_sees_files_and_reads_texts_as_its_library_does(family: Path) -
     )
 
 
-def softmax(logits: Vectors) -> Vectors:
+def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)
 
@@ -356,7 +356,7 @@ def test_rclips_layout(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
 def test_transformers_js_layout(tmp_path: Path, kind: str) -> None:
-    make = {"clip": checkpoints.transformers_clip, "siglip": checkpoints.transformers_siglip}[kind]
+    make = checkpoints.transformers_clip if kind == "clip" else checkpoints.transformers_siglip
     source, folder = make(tmp_path / "checkpoint"), tmp_path / "model"
     model = transformers.AutoModel.from_pretrained(source, attn_implementation="eager").eval()
     for parameter in model.parameters():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import pickle
 import random
@@ -16,13 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, get_args
 
 import pytest
 
 from tests.making import contents, photos, planned, put, statuses, tree, xmp
-from zeroshelf import system
 from zeroshelf.actions import apply as application
 from zeroshelf.actions import journal, plan, plan_file, transfer
 from zeroshelf.actions import undo as undoing
@@ -33,6 +34,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.records import ActionKind, Outcome
 from zeroshelf.runs import registry
+from zeroshelf.system import file_io, renaming
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by fork")
 
@@ -52,7 +54,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(undoing, "BATCH", 3)
         # a kill asks nothing of the disk: the calls are counted, and don't wait
         monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-        monkeypatch.setattr(system, "_SYNCFS", lambda descriptor: 0)
+        monkeypatch.setattr(file_io, "_SYNCFS", lambda descriptor: 0)
         yield Path(name)
 
 
@@ -116,7 +118,7 @@ def dies_at(number: int, act: Callable[[], object], torn: bool = False) -> int |
 
         for name in CALLS:
             setattr(os, name, watched(getattr(os, name)))
-        system._RENAME = watched(system._RENAME)  # type: ignore[assignment]
+        renaming._RENAME = watched(renaming._RENAME)  # type: ignore[arg-type,assignment]
         sync = journal.Journal.sync
 
         def syncing(self: journal.Journal, events: object = ()) -> None:
@@ -124,13 +126,13 @@ def dies_at(number: int, act: Callable[[], object], torn: bool = False) -> int |
             made += 1
             if made == number:
                 if torn:
-                    self._waiting += events  # type: ignore[operator]
-                    lines = "".join(journal.json.dumps(event) + "\n" for event in self._waiting)
+                    self._waiting += events  # type: ignore[arg-type]
+                    lines = "".join(json.dumps(event) + "\n" for event in self._waiting)
                     self._file.write(lines.encode()[: random.Random(number).randrange(len(lines))])
                 os.kill(os.getpid(), signal.SIGKILL)
             sync(self, events)  # type: ignore[arg-type]
 
-        journal.Journal.sync = syncing  # type: ignore[method-assign,assignment]
+        journal.Journal.sync = syncing  # type: ignore[method-assign]
         try:
             act()
             os.write(writer, str(made).encode())
@@ -173,7 +175,7 @@ def test_apply_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool
     while True:
         number += 1
         record = planned(source, to, kind)  # type: ignore[arg-type]
-        lived = dies_at(number, lambda record=record: apply(record), torn)
+        lived = dies_at(number, partial(apply, record), torn)
         check_nothing_lost(before, source, to, kind)
         if number % 2:
             assert statuses(apply(record)) <= {"done", "already"}
@@ -197,7 +199,7 @@ def test_undo_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool)
         number += 1
         record = planned(source, to, kind)  # type: ignore[arg-type]
         assert statuses(apply(record)) == {"done"}
-        lived = dies_at(number, lambda record=record: undo(record), torn)
+        lived = dies_at(number, partial(undo, record), torn)
         check_nothing_lost(before, source, to, kind)
         if number % 2:
             assert statuses(apply(record)) <= {"done", "already"}
@@ -496,7 +498,8 @@ def test_permission_lost_in_the_middle(
         needs = where == "shelves" or mode == 0 or kind in ("move", "tag", "untag")
         assert as_nobody(lambda: statuses(apply(record, forbid))) >= {"done"}
         for act in (apply, undo):
-            assert needs == ("failed" in as_nobody(lambda act=act: statuses(act(record))))
+            found = as_nobody(partial(carried_out, act, record))
+            assert needs == ("failed" in found)
             allow()
             check_nothing_lost(before, source, to, kind)
             assert not staged(source, to)
@@ -507,6 +510,10 @@ def test_permission_lost_in_the_middle(
         assert as_nobody(lambda: statuses(undo(record))) == {"done"}
         assert tree(source) == start
         assert not to.exists()
+
+
+def carried_out(act: Callable[[str], list[Outcome]], record: str) -> set[str]:
+    return statuses(act(record))
 
 
 def as_nobody(act: Callable[[], Answer]) -> Answer:
@@ -612,11 +619,11 @@ def test_what_can_not_be_synced_gets_no_name(
     def fail(descriptor: int) -> int:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(system, "_SYNCFS", fail)
+    monkeypatch.setattr(file_io, "_SYNCFS", fail)
     outcomes = apply(record)
     assert "Input/output error" in {o.reason for o in outcomes if o.status == "failed"}
     assert not staged(source, to)
-    monkeypatch.setattr(system, "_SYNCFS", lambda descriptor: 0)
+    monkeypatch.setattr(file_io, "_SYNCFS", lambda descriptor: 0)
     assert statuses(apply(record)) <= {"done", "already"}
     assert statuses(undo(record)) == {"done"}
     assert tree(source) == start
@@ -755,10 +762,10 @@ def test_two_machines_race_on_one_share(
     before, start = contents(source), tree(source)
     for _ in range(2):
         machines = []
-        for name, where in (("a", to), ("b", second)):
-            monkeypatch.setenv("ZEROSHELF_RUNS", str(place / name))
+        for home, where in (("a", to), ("b", second)):
+            monkeypatch.setenv("ZEROSHELF_RUNS", str(place / home))
             record = planned(source, where, kind)  # type: ignore[arg-type]
-            machines.append((name.encode(), record))
+            machines.append((home.encode(), record))
         children = []
         for name, record in machines:
             child = fork()

@@ -372,7 +372,7 @@ def test_every_row_of_the_catalogue_is_whole() -> None:
 def test_the_recommendation_weighs_accuracy_speed_memory_and_language() -> None:
     def best(gflops: float, memory: float, *languages: str) -> str | None:
         row = catalogue.recommend(gflops, memory, languages or ("en",))
-        return row and row.id
+        return row.id if row else None
 
     assert best(1e6, 1e6) == "siglip2-so400m-16-384"
     assert best(200, 16e3) == "siglip2-b-16"

@@ -11,9 +11,10 @@ import pytest
 
 from tests.making import JPEG, put
 from tests.systems import linux_names, posix
-from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.images import companions, formats, scan
+from zeroshelf.images.codecs import optional
+from zeroshelf.system import file_attributes
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -93,7 +94,7 @@ def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
         put(tmp_path / name, JPEG)
     for name in (".c.heic.icloud", "d.jpg.nextcloud", ".notes.txt.icloud", "e.txt.nextcloud"):
         put(tmp_path / name, b"")
-    monkeypatch.setattr(system, "is_placeholder", lambda at: at.st_size == len(away))
+    monkeypatch.setattr(file_attributes, "is_placeholder", lambda at: at.st_size == len(away))
     scanned = scan.scan(str(tmp_path))
     assert reasons(tmp_path) == dict.fromkeys(
         (".c.heic.icloud", "alone.heic", "d.jpg.nextcloud", "film.mov"),
@@ -117,7 +118,7 @@ def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
     ],
 )
 def test_what_a_system_calls_a_placeholder(facts: dict[str, int], away: bool) -> None:
-    assert system.is_placeholder(SimpleNamespace(**facts)) == away  # type: ignore[arg-type]
+    assert file_attributes.is_placeholder(SimpleNamespace(**facts)) == away  # type: ignore[arg-type]
 
 
 def test_hidden_excluded_own_output_and_libraries_are_left_out(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_folder_that_can_not_be_read_is_listed(
     put(tmp_path / "a.jpg", JPEG)
     scandir = os.scandir
 
-    def refusing(path: str):  # type: ignore[no-untyped-def]
+    def refusing(path: str):
         if path.endswith("locked"):
             raise PermissionError(13, "Permission denied")
         return scandir(path)
@@ -229,7 +230,7 @@ def test_companions_stay_with_their_picture(
     units: dict[str, list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scan.extras, "has", lambda kind: kind != formats.VIDEO)
+    monkeypatch.setattr(optional, "has", lambda kind: kind != formats.VIDEO)
     for name, content in files.items():
         put(tmp_path / name, content)
     scanned = scan.scan(str(tmp_path))
@@ -238,7 +239,7 @@ def test_companions_stay_with_their_picture(
         for p in scanned.pictures
     }
     assert seen == units
-    monkeypatch.setattr(scan.extras, "has", lambda kind: True)
+    monkeypatch.setattr(optional, "has", lambda kind: True)
     with_films = {os.path.basename(p.path) for p in scan.scan(str(tmp_path)).pictures}
     assert with_films >= set(units)
 
@@ -246,7 +247,7 @@ def test_companions_stay_with_their_picture(
 def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan.extras, "has", lambda kind: kind != formats.RAW)
+    monkeypatch.setattr(optional, "has", lambda kind: kind != formats.RAW)
     put(tmp_path / "a.jpg", JPEG)
     for name in ("a.cr2", "b.cr2"):
         put(tmp_path / name, RAW)

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from zeroshelf.images import decode
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits and alarms are POSIX")
 
 # A fork of this very process could hang in OpenMP, which LibRaw uses and which survives no fork.
-CLEAN = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+CLEAN: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
 CLEAN.set_forkserver_preload(["tests.test_fuzz"])
 
 EACH = 30  # broken files a seed

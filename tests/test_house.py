@@ -163,4 +163,4 @@ def test_what_systems_differ_in_is_in_one_module(path: Path) -> None:
                 found |= {name} & ONE_SYSTEMS[module]
             case ast.ImportFrom(module="os" | "sys" as module, names=names):
                 found |= {alias.name for alias in names} & ONE_SYSTEMS[module]
-    assert not found, f"{path.name} asks for {', '.join(sorted(found))}: system.py may"
+    assert not found, f"{path.name} asks for {', '.join(sorted(found))}: system/ may"

@@ -62,7 +62,7 @@ def test_a_copy_leaves_nothing_behind(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.html"):
         put_deep(tmp_path / "p" / name)
     for kind in ("copy", "symlink", "hardlink"):
-        made = planned(tmp_path / "p", tmp_path / "s", kind)  # type: ignore[arg-type]
+        made = planned(tmp_path / "p", tmp_path / "s", kind)
         assert not made.left_behind and not made.notes
 
 
@@ -210,7 +210,7 @@ def test_what_was_refused_by_older_decoders_is_tried_again(
         (skipped,) = run.skipped
         digests = [
             row[0] for row in store._file.read(lambda db: db.execute(
-                "SELECT digest FROM unreadable").fetchall(), [])
+                "SELECT digest FROM unreadable").fetchall(), list[tuple[bytes]]())
         ]  # fmt: skip
         assert store.unreadable(digests) == {digests[0]: skipped.reason}
         monkeypatch.setattr(optional, "installed", lambda: "more than before")

@@ -9,7 +9,7 @@ import threading
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ftfy
 import numpy as np
@@ -330,7 +330,9 @@ def test_the_text_tower_is_opened_again_for_many_texts_and_not_for_more(
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("length", [None, 128])
-def test_texts_are_padded_as_the_tokenizer_pads_them(side: str, length: int | None) -> None:
+def test_texts_are_padded_as_the_tokenizer_pads_them(
+    side: Literal["left", "right"], length: int | None
+) -> None:
     settings = layout.read(select.find().folder).text
     ours = Tokenizer(replace(settings, padding_side=side), length is not None)
     theirs = FastTokenizer.from_file(str(settings.tokenizer))

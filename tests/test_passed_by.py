@@ -273,8 +273,7 @@ def test_it_is_said_on_the_screen_in_json_in_the_report_and_on_the_page(
     report = (Path(run.record) / "report.html").read_text("utf-8")
     assert "2 MTS films, 1 PDF" in report and "unfinished downloads 1" in report
     (tmp_path / "s2").mkdir()
-    words = ("sort", mixed, "-l", "red", "--to", tmp_path / "s2", "-n", "--json")
-    assert command(*words) == 0
+    assert command("sort", mixed, "-l", "red", "--to", tmp_path / "s2", "-n", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["not_pictures"] == {"MTS film": 2, "PDF": 1}
     assert facts["left_out"][left_out.UNFINISHED] == 1 and facts["left_behind"] == []

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,10 @@ def test_ctrl_c_ends_the_review_with_what_is_kept_and_0(tmp_path: Path) -> None:
     assert f"`zeroshelf undo {run}`, then `zeroshelf apply {run}`" in said
 
 
+def _heard(waits: Path, times: int) -> bool:
+    return waits.exists() and waits.read_text().count("\n") == times
+
+
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
     """Once: it is finished. Twice: it stops between two files. Thrice: at once, as by a kill."""
@@ -160,7 +165,7 @@ def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
     for pressed in range(1, times + 1):
         review.send_signal(signal.SIGINT)
         if pressed < 3:
-            until(lambda n=pressed: waits.exists() and waits.read_text().count("\n") == n)
+            until(partial(_heard, waits, pressed))
     if times < 3:
         (tmp_path / "go").touch()
     assert review.wait(HANG) == (0 if times == 1 else 130)

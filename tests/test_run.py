@@ -89,7 +89,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
         paint(tmp_path / f"{number}.png", (number % 256, number // 256, 200), (4, 4))
 
     class Stopping(ColourEncoder):
-        def embed_pictures(self, pixels):  # type: ignore[no-untyped-def]
+        def embed_pictures(self, pixels):
             if self.pictures > 400:
                 raise KeyboardInterrupt
             return super().embed_pictures(pixels)

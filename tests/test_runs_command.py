@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -177,7 +178,7 @@ def test_what_an_interrupted_removal_left_goes_with_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as stopped:
-        stopped.setattr(registry.shutil, "rmtree", stop)
+        stopped.setattr(shutil, "rmtree", stop)
         assert command("runs", "prune", "--all", "-y") == 130
     assert listed() == [three["applied"]]  # none is half there
     command("sort", "--help")

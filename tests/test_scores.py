@@ -9,6 +9,7 @@ import pytest
 
 from tests.colours import COLOURS, ColourEncoder
 from zeroshelf.decisions import scores
+from zeroshelf.decisions.constants import LOW_QUALITY_PENALTY
 from zeroshelf.decisions.scores import score
 from zeroshelf.labels import negative_filter
 from zeroshelf.labels.parse import parse
@@ -20,14 +21,15 @@ def embeddings(*colours: tuple[float, float, float, float]) -> Embeddings:
     vectors = np.array(colours, np.float32).reshape(-1, 4)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(len(vectors)))
-    return Embeddings(pictures, (b"",) * len(pictures), vectors, (), COLOURS)
+    return Embeddings(pictures, (b"",) * len(pictures), vectors.astype(np.float16), (), COLOURS)
 
 
 RED, GREEN, BLUE, GREY = (1, 0, 0, 0.1), (0, 1, 0, 0.1), (0, 0, 1, 0.1), (0, 0, 0, 1.0)
 
 
 def said(*colours: tuple[float, float, float, float], labels: list[str]) -> Scores:
-    return score(embeddings(*colours), parse(labels), ColourEncoder().embed_texts)
+    texts = ColourEncoder().embed_texts
+    return score(embeddings(*colours), resolve(parse(labels), texts), texts)
 
 
 def test_a_labels_logit_is_its_best_words() -> None:
@@ -51,8 +53,9 @@ def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
     found = said(*colours, labels=["red", "!green"])
     texts = ColourEncoder().embed_texts
     labels = parse(["red", "!green"])
-    bank = negative_filter.kept(labels, resolve(labels, texts), texts).vectors
-    logits = scores.normalise(bank, bank, COLOURS.logit_scale).logits(embeddings(*colours).vectors)
+    negatives = negative_filter.remaining_negatives(resolve(labels, texts), texts).vectors
+    normalised = scores.normalise(negatives, negatives, COLOURS.logit_scale)
+    logits = normalised.logits(embeddings(*colours).vectors)
     assert found.mean_negative_logit == pytest.approx(logits.mean(axis=1), abs=1e-3)
 
 
@@ -60,13 +63,12 @@ def test_what_shows_next_to_nothing_must_fit_better_and_is_named() -> None:
     clear = embeddings(RED, RED)
     dark = replace(clear, notes={1: "dark picture"})
     texts = ColourEncoder().embed_texts
-    was, is_now = (score(one, parse(["red"]), texts) for one in (clear, dark))
-    assert is_now.negative_score - was.negative_score == pytest.approx(
-        [0, scores.LOW_QUALITY_PENALTY]
-    )
+    was, is_now = (score(one, resolve(parse(["red"]), texts), texts) for one in (clear, dark))
+    assert is_now.negative_score - was.negative_score == pytest.approx([0, LOW_QUALITY_PENALTY])
     assert is_now.negative_names[is_now.nearest_negatives[1, 0]] == "dark picture"
     assert is_now.negative_names[is_now.nearest_negatives[0, 0]] != "dark picture"
-    asked_for = [score(one, parse(["red", "dark picture"]), texts) for one in (clear, dark)]
+    both = resolve(parse(["red", "dark picture"]), texts)
+    asked_for = [score(one, both, texts) for one in (clear, dark)]
     assert (asked_for[0].negative_score == asked_for[1].negative_score).all()
 
 
@@ -105,9 +107,10 @@ def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
 
 def test_under_other_labels_what_looks_alike_is_as_before() -> None:
     pictures, texts = embeddings(RED, GREEN, BLUE, RED, BLUE), ColourEncoder().embed_texts
-    before = score(pictures, parse(["red", "blue"]), texts)
-    after = score(pictures, parse(["green"]), texts, before)
-    fresh = score(pictures, parse(["green"]), texts)
+    green = resolve(parse(["green"]), texts)
+    before = score(pictures, resolve(parse(["red", "blue"]), texts), texts)
+    after = score(pictures, green, texts, before)
+    fresh = score(pictures, green, texts)
     assert after.smoothing is before.smoothing
     assert after.smoothing is not None and fresh.smoothing is not None
     np.testing.assert_array_equal(after.smoothing.neighbours, fresh.smoothing.neighbours)

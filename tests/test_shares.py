@@ -20,15 +20,15 @@ import pytest
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree, xmp
 from tests.test_faults import check_nothing_lost, dies_at, place, staged
-from zeroshelf import system
 from zeroshelf.actions import apply as application
 from zeroshelf.actions import journal, names, plan, plan_file, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
+from zeroshelf.images import companions
 from zeroshelf.images import scan as folder
 from zeroshelf.records import Action, ActionKind, Outcome, Picture
 from zeroshelf.runs import registry
-from zeroshelf.system import file_names, mounts
+from zeroshelf.system import file_names, mounts, renaming
 
 __all__ = ["place"]  # a fixture
 KINDS: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
@@ -464,7 +464,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, to: Path, counted: list[str]) -> N
 
     for name in ("rename", "link", "symlink"):
         monkeypatch.setattr(os, name, watch(getattr(os, name)))
-    monkeypatch.setattr(system, "_RENAME", watch(system._RENAME))  # type: ignore[arg-type]
+    monkeypatch.setattr(renaming, "_RENAME", watch(renaming._RENAME))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["copy", "move", "symlink"])
@@ -510,7 +510,7 @@ def test_a_name_that_is_not_to_blame_stays(place: Path, monkeypatch: pytest.Monk
 
     record = planned(source, to, "copy", ["cat"])
     with monkeypatch.context() as patch:
-        patch.setattr(system, "_RENAME", refuse)
+        patch.setattr(renaming, "_RENAME", refuse)
         outcomes = apply(record)
     assert statuses(outcomes) == {"failed"}
     made = plan_file.load(os.path.join(record, "plan.jsonl")).actions
@@ -540,7 +540,7 @@ def test_the_plan_knows_what_fat_refuses(
     assert not plan_file.load(os.path.join(again, "plan.jsonl")).actions
     for kind in ("symlink", "hardlink"):
         with pytest.raises(Exception, match="has no links: use --as copy"):
-            planned(source, tmp_path / "new", kind)  # type: ignore[arg-type]
+            planned(source, tmp_path / "new", kind)
 
 
 # --- long names --------------------------------------------------------------------------------
@@ -575,7 +575,7 @@ def test_long_names_with_companions(tmp_path: Path, kind: ActionKind, stem: str)
 def test_a_companion_whose_name_does_not_follow_never_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(names.companions, "renamed", lambda companion, old, new: companion)
+    monkeypatch.setattr(companions, "renamed", lambda companion, old, new: companion)
     taken = {"a.jpg", "a.txt", "a (2).txt"}
     found = names.free_for_unit(
         ["a.jpg", "a.txt"], "a.jpg", lambda name: name not in taken, file_names.Rules()
@@ -646,7 +646,7 @@ def test_hard_links_across_a_bind_mount_are_refused_at_once(
     with pytest.raises(Exception, match="--as copy or --as symlink"):
         plan.check_destination(str(folders[0]), str(folders[1] / "deep"), "hardlink")
     plan.check_destination(str(source), str(to), "hardlink")
-    assert "hardlink" not in plan.kinds(plan.make([], *map(str, folders), "copy"))
+    assert "hardlink" not in plan.kinds(plan.make([], str(folders[0]), str(folders[1]), "copy"))
 
 
 def test_hard_links_out_of_a_mounted_folder_inside(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.making import statuses, tree, xmp
 from tests.test_shares import refusing
-from zeroshelf.actions import earlier_runs, plan_file, transfer
+from zeroshelf.actions import plan_file, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.tags.sidecars import add, tags
 from zeroshelf.actions.undo import undo
@@ -29,8 +30,8 @@ def folder(tmp_path: Path) -> Path:
     """Two pictures a colour, one with a sidecar and one of an equal name in a folder of its own."""
     for index in range(2):
         for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
-            shade = tuple(max(0, part - 2 * index) for part in colour)
-            paint(tmp_path / "P" / f"{name}-{index}.png", shade, (40, 30 + index))
+            r, g, b = (max(0, part - 2 * index) for part in colour)
+            paint(tmp_path / "P" / f"{name}-{index}.png", (r, g, b), (40, 30 + index))
     (tmp_path / "P" / "red-0.png.xmp").write_bytes(xmp())
     paint(tmp_path / "P" / "more" / "red-0.png", (250, 1, 1), (44, 30))
     return tmp_path / "P"
@@ -77,7 +78,7 @@ def test_it_leaves_the_shelf_where_it_was(folder: Path, tmp_path: Path, kind: Ac
     assert contents_of(tree(tmp_path / "P")) == contents_of(before)
 
 
-def contents_of(found: dict[bytes, object]) -> dict[bytes, object]:
+def contents_of(found: Mapping[bytes, object]) -> dict[bytes, object]:
     """Without times of folders."""
     return {path: getattr(node, "content", None) for path, node in found.items()}
 
@@ -191,7 +192,7 @@ def test_killed_in_between_it_is_finished_or_undone(
         if len(calls) > killed // 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(earlier_runs.os, "unlink", dies)
+    monkeypatch.setattr(os, "unlink", dies)
     with pytest.raises(KeyboardInterrupt):
         apply(corrected.record)
     monkeypatch.undo()

@@ -33,7 +33,7 @@ def kept(number: int, note: str | None = None) -> Embedded:
     return Embedded(np.full(8, number, np.float16), b"jpeg %d" % number, note)
 
 
-def rows(*numbers: int):  # type: ignore[no-untyped-def]
+def rows(*numbers: int):
     return [(picture(n), key(n), kept(n)) for n in numbers]
 
 

@@ -80,7 +80,7 @@ def test_no_label_or_name_is_too_much_for_an_encoding(
     monkeypatch.setattr(sys, "stderr", err)
     assert sort(tmp_path / "S", "-v") == 0
     check_sorted(tmp_path / "S")
-    said = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    said = out.buffer.getvalue().decode(encoding)
     escaped = NAME.encode(encoding, "backslashreplace").decode(encoding)
     assert escaped in said and LABEL.encode(encoding, "backslashreplace").decode(encoding) in said
     assert ("\u2500" in said) == encoding.startswith("utf")  # else borders of ASCII
@@ -92,7 +92,7 @@ def test_json_is_ascii(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.TextIOWrapper(io.BytesIO(), "cp1252")
     monkeypatch.setattr(sys, "stdout", out)
     assert sort(tmp_path / "S", "--json") == 0
-    raw = out.buffer.getvalue()  # type: ignore[attr-defined]
+    raw = out.buffer.getvalue()
     assert raw.isascii() and LABEL in json.loads(raw)["counts"]
 
 
@@ -178,7 +178,8 @@ def test_closed_descriptors_are_no_place_for_files(redirect: str, tmp_path: Path
 def test_a_label_is_a_folder_in_any_locale() -> None:
     """Where the encoding of file names is ASCII, labels become the same bytes as everywhere."""
     probe = (
-        "import os, sys; from zeroshelf.labels import parse; from zeroshelf.files import names\n"
+        "import os, sys; from zeroshelf.labels.parse import parse\n"
+        "from zeroshelf.actions import names\n"
         "assert sys.getfilesystemencoding() == 'ascii'\n"
         "typed = parse([sys.argv[1]]).names[0]\n"
         "shelves = [os.fsencode(names.shelf(name)) for name in (typed, chr(0x65e5) * 200)]\n"

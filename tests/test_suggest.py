@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.colours import COLOURS
 from zeroshelf.images import near_duplicates
-from zeroshelf.labels.parse import write
+from zeroshelf.labels.labels_file import write
 from zeroshelf.labels.suggest import label_set, suggest
 from zeroshelf.records import Embeddings, Picture, Vectors
 
@@ -31,7 +31,7 @@ def folder(*axes: int, noise: float = 0.1) -> Embeddings:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(len(axes)))
     digests = tuple(bytes([at]) for at in range(len(axes)))
-    return Embeddings(pictures, digests, vectors, (), COLOURS)
+    return Embeddings(pictures, digests, vectors.astype(np.float16), (), COLOURS)
 
 
 def test_groups_are_found_and_named() -> None:
@@ -85,7 +85,7 @@ def test_a_file_that_is_there_twice() -> None:
 
 def test_a_chain_of_small_steps_is_no_group() -> None:
     angles = np.arange(12) * 0.2  # neighbours at cosine .98, the ends far apart
-    vectors = np.stack((np.cos(angles), np.sin(angles)), axis=1).astype(np.float32)
+    vectors = np.stack((np.cos(angles), np.sin(angles)), axis=1).astype(np.float16)
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(12))
     chain = Embeddings(pictures, tuple(bytes([at]) for at in range(12)), vectors, (), COLOURS)
     known = dict.fromkeys(chain.digests, thumbnail(1))

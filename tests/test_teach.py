@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.colours import COLOURS
+from tests.colours import COLOURS, ColourEncoder
 from zeroshelf.corrections import active_learning, few_shot, stored
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.labels import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Calibration, Correction, Picture, Scores
 
 optimize = pytest.importorskip("scipy.optimize", reason="SciPy, of the dev extra, is missing")
@@ -30,7 +31,7 @@ def answered(probabilities: npt.NDArray[np.float64], scale: float = 20.0) -> Dec
     empty = np.zeros((count, columns - 1), np.float32)
     scores = Scores(
         tuple(Picture(f"/{row}.jpg", "", 1, 1, 1) for row in range(count)),
-        parse.parse(names),
+        resolve(parse.parse(names), ColourEncoder().embed_texts),
         empty,
         empty[:, 0],
         np.zeros((count, 3), np.int32),
@@ -45,7 +46,7 @@ def answered(probabilities: npt.NDArray[np.float64], scale: float = 20.0) -> Dec
     )
 
 
-def _with_scale(scale: float):  # type: ignore[no-untyped-def]
+def _with_scale(scale: float):
     from dataclasses import replace
 
     return replace(COLOURS, logit_scale=scale)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,7 +16,10 @@ from zeroshelf.images import decode, preprocess
 from zeroshelf.records import Preprocessing
 from zeroshelf.system import telemetry
 
-torch = pytest.importorskip("torch", reason="torch isn't installed: the recipe is not tested")
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = pytest.importorskip("torch", reason="torch isn't installed: the recipe is not tested")
 pytest.importorskip("onnx", reason="onnx isn't installed: the recipe is not tested")
 
 ort = telemetry.onnxruntime()
@@ -184,5 +188,6 @@ def test_what_is_also_true_does_not_compete() -> None:
 def test_wordnet_knows_kinds() -> None:
     wordnet = words.WordNet(WORDNET)
     beagle = wordnet.first("beagle")
+    assert beagle is not None
     assert "dog" in words.kinds(beagle, wordnet, 3)
     assert words.phrasings("beagle", beagle, wordnet)[0] == "beagle"

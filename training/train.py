@@ -59,21 +59,24 @@ class Phrasings:
         return mean + 0.5 * texts[other].mean(0) if other else mean
 
 
+View = tuple[torch.Tensor, torch.Tensor]  # features (N, 1280), probabilities (N, 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Data:
     """What training reads. `views` holds the plain features first; a view's row may be missing."""
 
     pictures: Sequence[Picture]
-    views: Sequence[
-        tuple[torch.Tensor, torch.Tensor]
-    ]  # features (N, 1280), probabilities (N, 1000)
+    views: Sequence[View]
     texts: torch.Tensor  # (T, 384) unit
     captions: Mapping[int, Sequence[int]]  # picture -> rows of texts
     labels: Mapping[str, Phrasings]
     classes: torch.Tensor  # (1000, 384) unit
 
 
-def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] = frozenset()):
+def train(
+    data: Data, settings: Settings, seed: int, leave_out: frozenset[str] = frozenset()
+) -> tuple[WordHead, float]:
     """A word head and its logit scale. `leave_out`: labels whose pictures are not shown.
 
     A batch holds up to `labels` labels of every set with one picture each, and `captions` pictures
@@ -105,15 +108,15 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
             rows += shown
             texts += [data.labels[label].pick(rng, settings.names) for label in picked]
             counts.append(len(picked))
-        picked = rng.sample(captioned, min(settings.captions, len(captioned)))
-        rows += picked
-        texts += [rng.choice(data.captions[row]) for row in picked]
+        told_of = rng.sample(captioned, min(settings.captions, len(captioned)))
+        rows += told_of
+        texts += [rng.choice(data.captions[row]) for row in told_of]
         images = head.beside(*_views(views, rows, settings.plain, rng))
         logits = [
             log_scale.exp().clamp(max=100) * image @ text.T
             for image, text in zip(
-                images.split([*counts, len(picked)]),
-                data.texts[texts].split([*counts, len(picked)]),
+                images.split([*counts, len(told_of)]),
+                data.texts[texts].split([*counts, len(told_of)]),
                 strict=True,
             )
         ]
@@ -121,7 +124,7 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
             weight * _entropy(block.masked_fill(mask, -torch.inf))
             for weight, block, mask in zip(weights, logits, masks, strict=False)
         )
-        told = (_entropy(logits[-1]) + _entropy(logits[-1].T)) / 2 if picked else 0.0
+        told = (_entropy(logits[-1]) + _entropy(logits[-1].T)) / 2 if told_of else 0.0
         share = settings.caption_weight
         apart = 1 - (images * around[rows]).sum(-1).mean()
         loss = (1 - share) * named + share * told + settings.alike * apart
@@ -132,7 +135,9 @@ def train(data: Data, settings: Settings, seed: int, leave_out: frozenset[str] =
     return head.eval(), log_scale.exp().item()
 
 
-def _training_rows(data: Data, leave_out: frozenset[str], captions_only: Sequence[str]):
+def _training_rows(
+    data: Data, leave_out: frozenset[str], captions_only: Sequence[str]
+) -> tuple[dict[str, dict[str, list[int]]], list[int]]:
     """Per set: label -> pictures; and the captioned pictures. Those of `captions_only` are learned
     by their captions alone: the labels beside them are no more than a shop's categories."""
     sets: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -150,7 +155,9 @@ def _training_rows(data: Data, leave_out: frozenset[str], captions_only: Sequenc
     return sets, captioned
 
 
-def _around(data: Data, sets: dict[str, dict[str, list[int]]], captioned: list[int]):
+def _around(
+    data: Data, sets: dict[str, dict[str, list[int]]], captioned: list[int]
+) -> torch.Tensor:
     """(N, D): what the neighbours of each training picture are called."""
     words = torch.zeros(len(data.pictures), data.texts.shape[1])
     named = {row: label for labels in sets.values() for label in labels for row in labels[label]}
@@ -185,7 +192,7 @@ def _set_weights(
     return [size / sum(sizes) for size in sizes]
 
 
-def _views(views: list, rows: list[int], plain: float, rng: random.Random):
+def _views(views: Sequence[View], rows: list[int], plain: float, rng: random.Random) -> View:
     """The pictures' features and known vectors, each from the plain view or, by chance, another."""
     others = range(1, len(views))
     at = np.array([rng.choice(others) if others and rng.random() >= plain else 0 for _ in rows])

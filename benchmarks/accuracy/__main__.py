@@ -65,7 +65,8 @@ class Result:
 
 
 def bars(results: list[Result]) -> np.ndarray:
-    return np.quantile(np.concatenate([one.keep_by for one in results]), np.linspace(0, 1, 101))
+    every = np.concatenate([one.keep_by for one in results])
+    return np.asarray(np.quantile(every, np.linspace(0, 1, 101)))
 
 
 def best_bar(results: list[Result], kept: float = 0.0) -> float:

@@ -14,9 +14,10 @@ from benchmarks.accuracy.episodes import Episode
 from benchmarks.accuracy.sets import Pool
 from zeroshelf.decisions.decide import ood_scores, softmax
 from zeroshelf.decisions.scores import score_vectors
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import PLAIN
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import Calibration, Scores
 
 NEGLABEL_SCALE = 100.0  # NegLabel (ICLR 2024) takes the softmax of cosines / 0.01
@@ -41,7 +42,7 @@ Rule = Callable[[Seen], tuple[np.ndarray, np.ndarray]]  # (M,) keep by, (M,) lab
 def see(pool: Pool, episode: Episode, calibration: Calibration) -> Seen:
     vectors = pool.vectors[episode.rows].astype(np.float32)
     labels = pool.texts([PLAIN.format(name) for name in episode.labels])
-    others = [one.prompt for one in bank() if one.name not in episode.labels]
+    others = [one.prompt for one in negative_labels() if one.name not in episode.labels]
     return Seen(
         episode,
         vectors @ labels.T,
@@ -54,12 +55,15 @@ def see(pool: Pool, episode: Episode, calibration: Calibration) -> Seen:
 
 def scores(pool: Pool, episode: Episode) -> Scores:
     vectors = pool.vectors[episode.rows]
-    return score_vectors(vectors, pool.model, parse(episode.labels), pool.texts)
+    return score_vectors(
+        vectors, pool.model, resolve(parse(episode.labels), pool.texts), pool.texts
+    )
 
 
 def max_softmax(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
     """The notebook's score; its bar is 0.6."""
-    return softmax(seen.cosines * seen.logit_scale).max(axis=1), seen.cosines.argmax(axis=1)
+    logits = np.asarray(seen.cosines * seen.logit_scale, np.float32)
+    return softmax(logits).max(axis=1), seen.cosines.argmax(axis=1)
 
 
 def max_cosine(seen: Seen) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import platformdirs
 
 from zeroshelf.embeddings import compute
@@ -30,7 +31,7 @@ class Pool:
     """N pictures with their truth. `names[i]` is "" where a picture has captions but no name."""
 
     model: Model
-    vectors: Vectors  # (N, D)
+    vectors: npt.NDArray[np.float16]  # (N, D), each row of length 1
     sets: np.ndarray  # (N,) of str
     names: np.ndarray  # (N,) of str
     captions: tuple[str, ...]  # the captions in one text, "" without
@@ -80,7 +81,7 @@ def _pool(
         status = os.stat(path)
         kind = "JPEG"
         pictures.append(Picture(path, kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
-    store = Store.open(Path(platformdirs.user_cache_dir("zeroshelf-benchmarks")))
+    store = Store.open(platformdirs.user_cache_dir("zeroshelf-benchmarks"))
     embedded = compute.embed(Folder(os.sep, tuple(pictures)), encoder, store)
     row = {path: at for at, path in enumerate(paths)}
     kept = [row[picture.path] for picture in embedded.pictures]

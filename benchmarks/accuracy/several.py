@@ -14,6 +14,7 @@ from benchmarks.accuracy import sets
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.parse import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 
 TOLD_BY = {
@@ -37,7 +38,8 @@ def main() -> None:
     rows = np.array([row for row, captions in enumerate(pool.captions) if captions])
     told = [set(pool.captions[row].replace(".", " ").replace(",", " ").split()) for row in rows]
     truth = np.array([[bool(said & set(by.split())) for by in TOLD_BY.values()] for said in told])
-    scores = score_vectors(pool.vectors[rows], pool.model, parse(list(TOLD_BY)), pool.texts)
+    labels = resolve(parse(list(TOLD_BY)), pool.texts)
+    scores = score_vectors(pool.vectors[rows], pool.model, labels, pool.texts)
     decided = decide.decide(scores, select.calibration(pool.model))
     on_shelf = decided.chosen < len(TOLD_BY)
     best = np.arange(len(TOLD_BY)) == decided.chosen[:, None]

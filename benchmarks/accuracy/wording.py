@@ -19,7 +19,7 @@ from zeroshelf.decisions.decide import ood_scores
 from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import PLAIN
-from zeroshelf.labels.senses import sense
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 
 PARAPHRASES = ("{}", "a {}", "{}s", "an image showing the {}", "there is a {} in the picture")
@@ -49,7 +49,7 @@ def right(pool: sets.Pool, rows: np.ndarray, words: Sequence[str]) -> tuple[floa
     truth = np.array([classes.index(x) for x in pool.names[rows]])
     vectors = pool.vectors[rows].astype(np.float32)
     one = vectors @ pool.texts([PLAIN.format(word) for word in words]).T
-    scores = score_vectors(vectors, pool.model, parse(words), pool.texts)
+    scores = score_vectors(vectors, pool.model, resolve(parse(words), pool.texts), pool.texts)
     _, logits = ood_scores(scores, select.calibration(pool.model).typical_logit)
     return (one.argmax(axis=1) == truth).mean(), (logits.argmax(axis=1) == truth).mean()
 
@@ -57,7 +57,7 @@ def right(pool: sets.Pool, rows: np.ndarray, words: Sequence[str]) -> tuple[floa
 def drawn(classes: Sequence[str], pool: sets.Pool) -> Iterable[list[str]]:
     """Five times a word of the sense of each class; none is drawn for two of them."""
     labels = parse(classes)
-    meant = [sense(label.name, label, labels, pool.texts) for label in labels]
+    meant = [one.words[0].sense for one in resolve(labels, pool.texts)]
     for seed in range(5):
         rng, words = np.random.default_rng(seed), list[str]()
         for label, one in zip(labels, meant, strict=True):

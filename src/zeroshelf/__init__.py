@@ -34,7 +34,7 @@ _HOMES = {  # public name -> its module; imported when it is first used
     "Skipped": "records",
     "UserError": "errors",
     "classify": "run",
-    "demo_pictures": "demo",
+    "demo_pictures": "images.demo",
     "reopen": "run",
 }
 __all__ = [

@@ -115,6 +115,60 @@ class LabelSet:
         return tuple(label.name for label in self.labels)
 
 
+@dataclass(frozen=True, slots=True)
+class Synset:
+    """One sense of a noun in WordNet 3.0, with all words for it."""
+
+    row: int  # its line in data/negative_labels/wordnet.tsv.gz
+    lexname: str  # its category, WordNet's lexicographer file: "animal", "artifact", "act", ...
+    lemmas: tuple[str, ...]  # the words, the commonest first
+    above: tuple[int, ...]  # rows of the hypernyms: what it is a kind of
+    wholes: tuple[int, ...]  # rows of what it is a part, a member or a substance of
+    gloss: str  # the definition, cut at 110 characters
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedWord:
+    """One word of a label, looked up."""
+
+    text: str  # its dictionary form: without frame and article, in English in the singular
+    sense: Synset | None  # the sense that is meant; None where WordNet has none that fits
+    in_wordnet: bool  # whether WordNet has it as a noun, be it only a person's or a place's name
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedLabel:
+    """A label with everything that is looked up for it, before any picture is scored."""
+
+    label: Label
+    phrase: str  # what its name asks for, as the user wrote it: "red pandas"
+    phrase_senses: tuple[Synset, ...]  # every sense of `phrase` in WordNet, the commonest first
+    words: tuple[ResolvedWord, ...]  # its name, then each of `label.words`
+    context: frozenset[int]  # rows of the synsets that the shelf above it and the set's kind name
+    synonyms: tuple[str, ...]  # commoner words for the name's sense, from WordNet
+    glosses: tuple[str, ...]  # texts that explain the name's sense
+    own_prompts: tuple[tuple[str, ...], ...]  # a group per word of the user's, and per own prompt
+    prompts: tuple[tuple[str, ...], ...]  # those that are scored: with the synonyms and glosses
+
+    @property
+    def name(self) -> str:
+        return self.label.name
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedLabels:
+    """A label set, resolved once for a run by labels/resolve.py; row i is label i of the set."""
+
+    labels: LabelSet
+    each: tuple[ResolvedLabel, ...]
+
+    def __len__(self) -> int:
+        return len(self.each)
+
+    def __iter__(self) -> Iterator[ResolvedLabel]:
+        return iter(self.each)
+
+
 # --- model --------------------------------------------------------------------------------------
 
 
@@ -253,7 +307,7 @@ class Scores:
     (decisions/scores.py)."""
 
     pictures: tuple[Picture, ...]  # empty where vectors were scored that belong to no file
-    labels: LabelSet
+    resolved: ResolvedLabels
     logits: npt.NDArray[np.float32]  # (N, K), each label's best over its own words
     negative_score: npt.NDArray[np.float32]  # (N,), mean logit of the five nearest negatives
     nearest_negatives: npt.NDArray[np.int32]  # (N, 3), in `negative_names`, nearest first
@@ -262,6 +316,10 @@ class Scores:
     mean_negative_logit: npt.NDArray[np.float32] | None = None  # (N,), over all negative labels
     smoothing: Smoothing | None = None  # None: each image is decided on its own
     candidates: NegativeCandidates | None = None  # kept for scoring under other labels
+
+    @property
+    def labels(self) -> LabelSet:
+        return self.resolved.labels
 
 
 @dataclass(frozen=True, slots=True)

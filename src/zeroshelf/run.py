@@ -18,7 +18,7 @@ from typing import get_args
 
 import numpy as np
 
-from zeroshelf import checks, system
+from zeroshelf import checks
 from zeroshelf.actions import apply, plan, plan_file, undo
 from zeroshelf.corrections import follow, stored
 from zeroshelf.counting import counted
@@ -32,7 +32,9 @@ from zeroshelf.images import ignored, scan
 from zeroshelf.images.near_duplicates import groups
 from zeroshelf.images.quality import FLAWS
 from zeroshelf.labels import parse
-from zeroshelf.labels.check import Advice, serious, told
+from zeroshelf.labels.advice import Advice, summary_lines
+from zeroshelf.labels.check import serious
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.output import contact_sheet, report, results
 from zeroshelf.records import (
@@ -56,6 +58,7 @@ from zeroshelf.records import (
     Vectors,
 )
 from zeroshelf.runs import edit_log, recorded, registry, request
+from zeroshelf.system import path_spelling
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -284,7 +287,7 @@ class Run:
         dim = f"{counted(flawed, *dark)} must fit a label better than others"
         return (
             *select.notes(self.model, self.decisions.calibration, self.labels),
-            *told(self.advice),
+            *summary_lines(self.advice),
             *([cut] if short else []),
             *([dim] if flawed else []),
             *([followed] if number else []),
@@ -431,7 +434,7 @@ class Run:
         place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
         try:
             return [
-                place[system.below(self.question.folder, checks.path(path, "a picture"))]
+                place[path_spelling.below(self.question.folder, checks.path(path, "a picture"))]
                 for path in paths
             ]
         except KeyError as missing:
@@ -644,8 +647,9 @@ def _answer(
         scores, advice = before.decisions.scores, before.advice
     else:
         known = None if before is None else before.decisions.scores
-        scores = score(embedded, question.labels, texts, known, progress)
-        advice = serious(question.labels, encoder.model, texts)
+        resolved = resolve(question.labels, texts, progress)
+        scores = score(embedded, resolved, texts, known, progress)
+        advice = serious(resolved, encoder.model, texts)
     decided = decide.decide(
         scores, calibration, threshold=question.threshold, offset=question.offset
     )

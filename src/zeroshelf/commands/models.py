@@ -11,7 +11,7 @@ import click
 from zeroshelf.commands import options
 from zeroshelf.commands.terminal import Screen
 from zeroshelf.errors import UserError
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders
 
 
 @click.group(invoke_without_command=True)
@@ -50,7 +50,7 @@ def _list(screen: Screen) -> None:
     best = catalogue.recommend(speed, select.memory_mb(), installed=here)
     if best:
         screen.say(f"For this machine: zeroshelf models get {best.id}")
-    default = homes.variable("ZEROSHELF_MODEL") or select.best_installed() or "starter"
+    default = app_folders.variable("ZEROSHELF_MODEL") or select.best_installed() or "starter"
     screen.say(f"Used without --model: {default}")
     screen.data(
         {

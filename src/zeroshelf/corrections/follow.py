@@ -124,10 +124,9 @@ def _elsewhere(
     """Corrected pictures that are not here, with what the model says of them."""
     from zeroshelf.corrections import few_shot
 
-    labels = decided.scores.labels
-    names = (*labels.names, OTHER)
+    names = (*decided.scores.labels.names, OTHER)
     vectors = np.stack([one.vector for one in away])
-    scores = score_vectors(vectors, embeddings.model, labels, texts)
+    scores = score_vectors(vectors, embeddings.model, decided.scores.resolved, texts)
     said = decide.decide(scores, decided.calibration, offset=offset)
     columns = np.array([names.index(one.label) for one in away], np.intp)
     return few_shot.Elsewhere(vectors, said.probabilities, columns)

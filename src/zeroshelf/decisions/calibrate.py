@@ -30,6 +30,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images.scan import scan
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import OTHER, Calibration, Embeddings, Folder, Scores
 
 Floats = npt.NDArray[np.float32]
@@ -126,7 +127,9 @@ def from_labelled(
         inside = np.isin(shown, labels)
         rows = np.flatnonzero(inside if number % ALL_KNOWN_EVERY == 0 else np.ones_like(inside))
         column = {label: at for at, label in enumerate(labels)}
-        scores = score_vectors(embeddings.vectors[rows], embeddings.model, parse(labels), texts)
+        scores = score_vectors(
+            embeddings.vectors[rows], embeddings.model, resolve(parse(labels), texts), texts
+        )
         truth = np.array([column.get(str(shown[row]), -1) for row in rows], np.int64)
         scored.append((scores, truth))
     source = f"{len(shown)} pictures under {len(known)} names, {counted(count, 'episode')}"

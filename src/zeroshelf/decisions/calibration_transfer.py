@@ -30,9 +30,10 @@ from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import UserError
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import calibrations, select
 from zeroshelf.records import Calibration, Embeddings, Encoder, Folder, Progress, Scores
 
@@ -108,9 +109,9 @@ def transfer(
     typical: float | None = None
     for words in _label_sets(reference, reference_texts):
         labels = parse(words)
-        both = (
-            score(own, labels, own_texts, last[0]),
-            score(reference, labels, reference_texts, last[1]),
+        both = (  # the sense of a word depends on the model
+            score(own, resolve(labels, own_texts), own_texts, last[0]),
+            score(reference, resolve(labels, reference_texts), reference_texts, last[1]),
         )
         typical = typical_logit(both[:1]) if typical is None else typical
         own_scores.append(ood_scores(both[0], typical))
@@ -135,7 +136,7 @@ def transfer(
 
 def _label_sets(reference: Embeddings, texts: Texts) -> list[list[str]]:
     """Lists of 2 to 20 nouns, drawn from the negative nouns that are nearest to some image."""
-    nouns = [one for one in bank() if one.kind == "noun"]
+    nouns = [one for one in negative_labels() if one.kind == "noun"]
     cosines = reference.vectors.astype(np.float32) @ texts([one.prompt for one in nouns]).T
     centred = (cosines - cosines.mean(axis=0)) / (cosines.std(axis=0) + 1e-6)
     seen = [nouns[row].name for row in np.unique(centred.argmax(axis=1))]

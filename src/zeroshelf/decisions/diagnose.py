@@ -12,24 +12,24 @@ from zeroshelf.decisions.constants import (
     SUGGESTED_SHELF_LEAST_IMAGES,
 )
 from zeroshelf.decisions.decide import Decisions
-from zeroshelf.labels.check import Advice, for_empty_shelves, together
-from zeroshelf.labels.parse import spoken
+from zeroshelf.labels.advice import Advice, merged
+from zeroshelf.labels.check import for_empty_shelves
+from zeroshelf.labels.normalise import phrase
 
 
 def diagnose(decisions: Decisions) -> tuple[Advice, ...]:
     """Advice after a run on labels without images, and on one with nearly all images."""
-    labels, model = decisions.scores.labels, decisions.scores.model
-    names = labels.names
+    names, model = decisions.scores.labels.names, decisions.scores.model
     counts = np.bincount(decisions.chosen, minlength=len(names) + 1)[:-1]
     empty = set(np.flatnonzero(counts == 0).tolist()) if len(decisions) else set()
-    found = for_empty_shelves(labels, empty, model)
+    found = for_empty_shelves(decisions.scores.resolved, empty, model)
     kept = int(counts.sum())
     for name, count in zip(names, counts, strict=True):
         if len(names) > 1 and kept >= DOMINANT_LEAST_IMAGES and count > DOMINANT_SHARE * kept:
             found.append(
                 Advice((name,), f"drew {count:,} of {kept:,} pictures", "split it into kinds")
             )
-    return together(found)
+    return merged(found)
 
 
 def shelves_to_add(
@@ -45,7 +45,7 @@ def shelves_to_add(
     totals: dict[str, int] = {}
     for row, count in zip(rows, counts, strict=True):
         if scores.negative_names[row] not in scores.labels.negatives:
-            name = spoken(scores.negative_names[row])  # the scene "a harbour" counts as "harbour"
+            name = phrase(scores.negative_names[row])  # the scene "a harbour" counts as "harbour"
             totals[name] = totals.get(name, 0) + int(count)
     many = [(name, count) for name, count in totals.items() if count >= least]
     return tuple(sorted(many, key=lambda found: (-found[1], found[0])))

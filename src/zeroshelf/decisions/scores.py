@@ -34,15 +34,14 @@ from zeroshelf.decisions.constants import (
 from zeroshelf.decisions.smoothing import smoothing_of
 from zeroshelf.images.quality import FLAWS
 from zeroshelf.labels import negative_filter
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts, mean_vectors
-from zeroshelf.labels.resolve import resolve
 from zeroshelf.records import (
     Embeddings,
-    LabelSet,
     Model,
     NegativeCandidates,
     Progress,
+    ResolvedLabels,
     Scores,
     Vectors,
 )
@@ -73,7 +72,7 @@ class NormalisedTexts:
 
 def score(
     embeddings: Embeddings,
-    labels: LabelSet,
+    resolved: ResolvedLabels,
     texts: Texts,
     before: Scores | None = None,
     progress: Progress | None = None,
@@ -82,7 +81,7 @@ def score(
     scores = score_vectors(
         embeddings.vectors,
         embeddings.model,
-        labels,
+        resolved,
         texts,
         notes=embeddings.notes,
         before=before,
@@ -94,7 +93,7 @@ def score(
 def score_vectors(
     vectors: Images,
     model: Model,
-    labels: LabelSet,
+    resolved: ResolvedLabels,
     texts: Texts,
     *,
     notes: Mapping[int, str] = MappingProxyType({}),
@@ -105,25 +104,25 @@ def score_vectors(
 
     vectors: (N, D), rows of length 1.
     model: the model that made the vectors.
+    resolved: the K labels, resolved with the same model's texts (labels/resolve.py).
     texts: embeds texts with the same model.
     notes: row -> a note of images/quality.py ("dark picture") on that image.
     before: the scores of the same vectors under other labels. Smoothing and candidate negatives do
         not depend on the labels, so they are taken from there.
-    progress: called with the stages "labels" (labels resolved) and "scoring" (images scored).
+    progress: called with the stage "scoring" (images scored).
     """
     if before is None or before.candidates is None:
         candidates = nearest_candidates(vectors, texts, model.logit_scale)
     else:
         candidates = before.candidates
-    resolved = resolve(labels, texts, progress)
     words = mean_vectors([group for one in resolved for group in one.prompts], texts)
     starts = np.cumsum([0, *(len(one.prompts) for one in resolved)])[:-1]
-    kept = negative_filter.kept(labels, resolved, texts)
+    kept = negative_filter.remaining_negatives(resolved, texts)
     both = normalise(np.concatenate((words, kept.vectors)), kept.vectors, model.logit_scale)
     asked = both[: len(words)]
-    scorer = NegativeScorer(both[len(words) :], kept.places, own=len(labels.negatives))
+    scorer = NegativeScorer(both[len(words) :], kept.rows, own=len(resolved.labels.negatives))
     count = len(vectors)
-    logits = np.empty((count, len(labels)), np.float32)
+    logits = np.empty((count, len(resolved)), np.float32)
     negative, mean_logit = np.empty(count, np.float32), np.empty(count, np.float32)
     nearest = np.empty((count, NAMED_NEGATIVES), np.int32)
     for rows in _blocks(count):
@@ -137,7 +136,7 @@ def score_vectors(
     _penalise_low_quality(notes, names, negative, nearest)
     return Scores(
         pictures=(),
-        labels=labels,
+        resolved=resolved,
         logits=logits,
         negative_score=negative,
         nearest_negatives=nearest,
@@ -196,7 +195,7 @@ class NegativeScorer:
 
 def nearest_candidates(images: Images, texts: Texts, scale: float) -> NegativeCandidates:
     """(N, D) images -> the `CANDIDATE_NEGATIVES` unfiltered negatives of greatest logit each."""
-    vectors = texts([one.prompt for one in bank()])
+    vectors = texts([one.prompt for one in negative_labels()])
     negatives = normalise(vectors, vectors, scale)
     count, kept = len(images), min(CANDIDATE_NEGATIVES, len(vectors))
     rows = np.empty((count, kept), np.int32)

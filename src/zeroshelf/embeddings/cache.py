@@ -22,7 +22,7 @@ from blake3 import blake3
 from zeroshelf.embeddings.cache_db import CacheFile, wanted
 from zeroshelf.images.codecs import optional
 from zeroshelf.records import Picture
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders
 
 Half: TypeAlias = npt.NDArray[np.float16]
 
@@ -60,7 +60,7 @@ class Size:
 
 def default_path() -> str:
     """In the user's cache folder, or in the folder that ZEROSHELF_CACHE names."""
-    return os.path.join(homes.cache(), "embeddings.sqlite")
+    return os.path.join(app_folders.cache(), "embeddings.sqlite")
 
 
 class Store:

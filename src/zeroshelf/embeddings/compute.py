@@ -17,7 +17,6 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import system
 from zeroshelf.embeddings.cache import Embedded, Store
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode
@@ -33,6 +32,7 @@ from zeroshelf.records import (
     Skipped,
     Vectors,
 )
+from zeroshelf.system import machine
 
 BANK_TEXTS = "texts.npz"  # beside a model that is shipped
 FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost
@@ -187,7 +187,7 @@ def _work(
     """The answers for the rows `todo`, with no more than a few batches under way."""
     if not todo:
         return
-    count = workers or system.processors()
+    count = workers or machine.processors()
     size = max(1, min(encoder.batch_size, len(todo) // (4 * count)))  # small work, small batches
     with ThreadPoolExecutor(count, thread_name_prefix="embed") as pool:
         under_way: deque[Future[list[_Answer]]] = deque()

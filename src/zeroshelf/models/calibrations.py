@@ -2,7 +2,7 @@
 
 Both use the keys of zeroshelf 0.1.0 (`delta`, `t_open`, `t_labels`, `typical`, `source`), under
 "open_set" in a model's config.json and as a file of their own below `.calibrated`. `origin` and
-`version` are new in 0.2.0; without `origin`, it follows from `source` as 0.1.0 wrote it.
+the file's version are new in 0.2.0; without `origin`, it follows from `source` as 0.1.0 wrote it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from zeroshelf.errors import UserError
 from zeroshelf.models import installed
 from zeroshelf.models.layout import Json, number, one_of, read_json, section
 from zeroshelf.records import Calibration, Model
+from zeroshelf.system.file_versions import CALIBRATION
 
-VERSION = 2  # 1: zeroshelf 0.1.0, which wrote neither `version` nor `origin`
 _KEYS = {  # on disk -> in the record
     "delta": "ood_threshold",
     "t_open": "ood_temperature",
@@ -30,7 +30,15 @@ _ORIGINS = {name: name for name in ("default", "transferred", "measured")}
 def of(model: Model) -> Calibration | None:
     """The calibration that `store` wrote for the model; None if there is none."""
     file = _file(model)
-    return parse({"open_set": read_json(file)}, file) if file.is_file() else None
+    if not file.is_file():
+        return None
+    table = read_json(file)
+    try:
+        CALIBRATION.check(str(file), table)
+    except ValueError as error:
+        raise UserError(f"{file} can't be read: {error}") from None
+    table.pop(CALIBRATION.key, None)
+    return parse({"open_set": table}, file)
 
 
 def store(model: Model, calibration: Calibration | None) -> Path:
@@ -47,7 +55,7 @@ def store(model: Model, calibration: Calibration | None) -> Path:
             return file
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(".partial")
-        content = {"version": VERSION} | as_json(calibration)
+        content = CALIBRATION.header | as_json(calibration)
         partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
         partial.replace(file)
     return file
@@ -59,11 +67,9 @@ def parse(settings: Json, file: Path) -> Calibration:
     `file` is named in the `UserError` for a value that is not understood.
     """
     table = section(settings, "open_set", file)
-    unknown = table.keys() - {*_KEYS, "origin", "source", "version"}
+    unknown = table.keys() - {*_KEYS, "origin", "source"}
     if unknown:
         raise UserError(f"{file}: open_set has an unknown key {min(unknown)!r}")
-    if table.get("version", VERSION) != VERSION:
-        raise UserError(f"{file}: open_set has version {table['version']!r}; update zeroshelf")
     values = {
         field: number(table[key], file, f"open_set.{key}")
         for key, field in _KEYS.items()

@@ -21,7 +21,8 @@ from zeroshelf.models.golden import Agreement
 from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
 from zeroshelf.models.ort import Warn
 from zeroshelf.records import Progress
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders
+from zeroshelf.system.file_versions import INSTALLED_MODEL
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -45,7 +46,7 @@ class Offer:
 
 def home() -> Path:
     """Where installed models live, a folder each."""
-    return Path(homes.models())
+    return Path(app_folders.models())
 
 
 @contextmanager
@@ -173,6 +174,7 @@ def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
         if sums.get(path, known) != known:
             raise UserError(f"{offer.id}: {path} is not the file of the catalogue; refused")
     facts = {
+        **INSTALLED_MODEL.header,
         "id": offer.id,
         "repo": offer.remote.repo,
         "revision": offer.remote.revision,
@@ -188,7 +190,13 @@ def adopt(folder: Path) -> str:
     """Make an installed model of a finished folder in `home()`; its id is the folder's name."""
     paths = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     sums = {path: fetch.sha256(folder / path) for path in sorted(paths)}
-    facts = {"id": folder.name, "repo": None, "revision": None, "settings": {}, "sha256": sums}
+    facts = INSTALLED_MODEL.header | {
+        "id": folder.name,
+        "repo": None,
+        "revision": None,
+        "settings": {},
+        "sha256": sums,
+    }
     (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
     return folder.name
 
@@ -232,7 +240,15 @@ def verify(
 def record(folder: Path) -> dict[str, Any]:
     """What was written down when the model was installed: repository, commit, each file's SHA-256;
     empty for a folder that was never installed."""
-    return read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+    file = folder / RECORD
+    if not file.is_file():
+        return {}
+    found = read_json(file)
+    try:
+        INSTALLED_MODEL.check(str(file), found)
+    except ValueError as error:
+        raise UserError(f"{file} can't be read: {error}") from None
+    return found
 
 
 def settings(folder: Path) -> dict[str, Any]:

@@ -14,14 +14,13 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.models import calibrations, catalogue, digest, graph, installed, layout, ort
 from zeroshelf.models.encoder import TwoTower
 from zeroshelf.models.layout import Layout
 from zeroshelf.models.ort import Warn
 from zeroshelf.records import Calibration, LabelSet, Model
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders, machine
 
 # What a script tells of the language: the first word of a letter's name in Unicode.
 SCRIPTS = {
@@ -46,7 +45,7 @@ def find(name: str | None = None) -> Model:
     None means the one that ZEROSHELF_MODEL names, else the most accurate that is installed, else
     the starter. Raises `UserError` where there is no such model; nothing is ever fetched.
     """
-    if not name and (chosen := homes.variable("ZEROSHELF_MODEL")):
+    if not name and (chosen := app_folders.variable("ZEROSHELF_MODEL")):
         try:
             return find(chosen)
         except UserError as trouble:  # nobody typed that name just now
@@ -140,7 +139,7 @@ def load(
     if device is not None:
         ort.check_device(device)
     warn = warn or partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
-    return TwoTower(model, layout.read(model.folder), device, threads or system.processors(), warn)
+    return TwoTower(model, layout.read(model.folder), device, threads or machine.processors(), warn)
 
 
 def notes(model: Model, calibration: Calibration, labels: LabelSet) -> tuple[str, ...]:
@@ -203,12 +202,12 @@ def _languages(labels: LabelSet) -> frozenset[str]:
 
 def gflops() -> float:
     """How many 10^9 operations a second this machine's processors do."""
-    return ort.gflops() * system.processors()
+    return ort.gflops() * machine.processors()
 
 
 def memory_mb() -> float:
     """This machine's memory, in units of 10^6 bytes."""
-    return system.memory() / 1e6
+    return machine.memory() / 1e6
 
 
 def _digest(layout: Layout) -> str:

@@ -14,9 +14,9 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from zeroshelf import system
 from zeroshelf.output.results import Row, Thumbnails
 from zeroshelf.records import OTHER
+from zeroshelf.system import machine
 
 CELL, GAP, MARGIN = 136, 14, 40
 HEADING, CAPTION = 46, 40  # heights above and below the pictures of a group
@@ -247,7 +247,7 @@ def _open(path: str, size: int) -> ImageFont.FreeTypeFont | None:
 def _installed() -> Mapping[str, str]:
     """Upright fonts of regular weight, by file name in small letters."""
     found: dict[str, str] = {}
-    for folder in system.font_folders():
+    for folder in machine.font_folders():
         for place, _, names in os.walk(folder):
             for name in names:
                 low = name.lower()
