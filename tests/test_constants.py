@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def table() -> list[Row]:
 ROWS = table()
 
 
-def value_of(text: str) -> object:
+def value_of(text: str) -> Any:
     """The value of an expression of numbers, such as "12 / 256" and "np.linspace(0, 1, 5)"."""
     assert re.fullmatch(r"[-+*/(), .\w]+", text), text
     return eval(text, {"__builtins__": {}, "np": np})
