@@ -62,6 +62,9 @@ def silhouette(points: Points, groups: npt.NDArray[np.int64]) -> float:
     values = []
     for at, own in enumerate(groups):
         mine = (groups == own) & (np.arange(len(points)) != at)
+        if not mine.any():
+            values.append(0.0)
+            continue
         a = away[at, mine].mean()
         b = min(away[at, groups == other].mean() for other in set(groups) - {own})
         values.append((b - a) / max(a, b))
@@ -73,10 +76,19 @@ def silhouette(points: Points, groups: npt.NDArray[np.int64]) -> float:
 def test_the_silhouette_is_that_of_scipys_distances(seed: int, size: int) -> None:
     points = scattered(seed, count=90)
     for groups in (np.arange(90) % size, suggest._kmeans(points, size)):
-        assert np.bincount(groups).min() > 1
         assert suggest._silhouette(points, groups) == pytest.approx(
             silhouette(points, groups), abs=1e-5
         )
+
+
+def test_the_silhouette_of_a_point_alone_is_zero() -> None:
+    points = scattered(1, count=30)
+    groups = np.arange(30) % 2
+    groups[7] = 2
+    assert suggest._silhouette(points, groups) == pytest.approx(
+        silhouette(points, groups), abs=1e-5
+    )
+    assert suggest._silhouette(points, np.arange(30)) == 0
 
 
 def test_the_silhouette_skips_numbers_of_groups_without_points() -> None:

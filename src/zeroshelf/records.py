@@ -262,7 +262,9 @@ class Embeddings:
     vectors: npt.NDArray[np.float16]  # (N, D), each row of length 1; half the memory of float32
     skipped: tuple[Skipped, ...]  # those of the folder and those that failed to decode
     model: Model
-    notes: Mapping[int, str] = field(default_factory=dict)  # row -> "cut short: ...", a flaw
+    notes: Mapping[int, str] = field(
+        default_factory=dict
+    )  # row -> "cut short: ...", or a quality problem
     ignored: Ignored = field(default_factory=Ignored)  # what the scan passed by
 
     def __len__(self) -> int:

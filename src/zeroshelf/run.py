@@ -30,7 +30,7 @@ from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.images import ignored, scan
 from zeroshelf.images.near_duplicates import groups
-from zeroshelf.images.quality import FLAWS
+from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import parse
 from zeroshelf.labels.advice import Advice, summary_lines
 from zeroshelf.labels.check import serious
@@ -273,8 +273,8 @@ class Run:
     def notes(self) -> tuple[str, ...]:
         """What a person should know about these answers."""
         noted = self.embeddings.notes.values()
-        flawed = sum(note in FLAWS for note in noted)
-        short = len(noted) - flawed
+        poor = sum(note in PROBLEMS for note in noted)
+        short = len(noted) - poor
         number = len(self.corrections.stored)
         kept = (
             "mark that was kept for these labels is followed (--no-marks: without it)",
@@ -284,12 +284,12 @@ class Run:
         half = "picture is cut short and was", "pictures are cut short and were"
         cut = f"{counted(short, *half)} judged by what is there"
         dark = "picture is dark or blurred: it", "pictures are dark or blurred: they"
-        dim = f"{counted(flawed, *dark)} must fit a label better than others"
+        dim = f"{counted(poor, *dark)} must fit a label better than others"
         return (
             *select.notes(self.model, self.decisions.calibration, self.labels),
             *summary_lines(self.advice),
             *([cut] if short else []),
-            *([dim] if flawed else []),
+            *([dim] if poor else []),
             *([followed] if number else []),
             *([self._store.trouble] if self._store.trouble else []),
         )
@@ -303,7 +303,7 @@ class Run:
         """The same, looked for once: a minute and more where there are many pictures."""
         checks.function(progress, "progress")
         if self._near_duplicates is None:
-            self._near_duplicates = groups(self.embeddings, self._store.thumbnails, progress)
+            self._near_duplicates = groups(self.embeddings, self._store.hashes, progress)
         return self._near_duplicates
 
     @cached_property

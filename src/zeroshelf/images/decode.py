@@ -28,7 +28,6 @@ from zeroshelf.system import file_attributes, file_io
 
 MAX_BYTES = 1 << 30  # of a file that is held in memory, a few at a time
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
-THUMBNAIL = 160  # pixels of the longer side
 # Decode a JPEG at least so many times larger than asked: 1 - cosine 7e-4 on grainy 12 megapixels.
 _DRAFT = 2.5
 
@@ -193,22 +192,6 @@ def _open_all(data: Content, kind: str) -> Iterator[Opened]:
     if isinstance(data, Film):
         return heif_raw_jxl_video.video(data.open, _limit)
     return openers.open_all(data, kind, _limit)
-
-
-def thumbnail(decoded: Decoded, side: int = THUMBNAIL) -> Image.Image:
-    """The picture with a longer side of `side`, never enlarged."""
-    image = decoded.image
-    factor = max(image.size) / side
-    if factor <= 1:
-        return image
-    size = (max(1, round(image.width / factor)), max(1, round(image.height / factor)))
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
-
-
-def jpeg(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=70)
-    return out.getvalue()
 
 
 def _decode(opened: Opened, short_side: int) -> Decoded:
