@@ -178,16 +178,12 @@ TOO_LARGE: set[str] = {
     "actions/tags/sidecars.py",
     "commands/suggest.py:command",
     "commands/teach.py:command",
-    "decisions/scores.py:score",
-    "embeddings/cache.py",
-    "labels/parse.py",
-    "output/contact_sheet.py:draw",
+    "decisions/scores.py:score_vectors",
     "records.py",
     "review/session.py",
     "run.py",
     "run.py:classify",
     "runs/registry.py",
-    "system/__init__.py",
 }
 
 
