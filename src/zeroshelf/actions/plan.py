@@ -27,7 +27,15 @@ from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import left_out, scan
 from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
-from zeroshelf.system import file_names, folder_identity, links, mounts, path_spelling, users
+from zeroshelf.system import (
+    content_hash,
+    file_names,
+    folder_identity,
+    links,
+    mounts,
+    path_spelling,
+    users,
+)
 
 __all__ = ["like", "load", "make", "save", "tags", "untags"]
 
@@ -301,7 +309,7 @@ def untags(folder: str, prefix: str = "zeroshelf", *, in_files: bool = False) ->
         try:
             old = tagging.read(path)
             if sidecars.remove(old.content, below) != old.content:
-                size, digest = len(old.content), transfer.digest_of(old.content)
+                size, digest = len(old.content), content_hash.of_bytes(old.content)
                 actions.append(Action("untag", path, path, below, size, old.mtime_ns, digest))
         except (OSError, Unreadable) as error:
             reason = error.strerror if isinstance(error, OSError) else error

@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from zeroshelf.embeddings import cache_derived, cache_vectors
 from zeroshelf.embeddings.cache_db import CacheFile, wanted
-from zeroshelf.embeddings.cache_vectors import Half, checksum
+from zeroshelf.embeddings.cache_vectors import Half
 from zeroshelf.embeddings.derived import Derived
 from zeroshelf.images.codecs import optional
 from zeroshelf.records import Picture
-from zeroshelf.system import app_folders
+from zeroshelf.system import app_folders, content_hash
 
 # A file that was changed so shortly before it was read may change again without another time.
 _RACY_NS = 2_000_000_000
@@ -223,7 +223,7 @@ class EmbeddingCache:
                 return {
                     text: np.frombuffer(blob, np.float32)
                     for text, blob, written in known
-                    if checksum(blob) == written
+                    if content_hash.of_bytes(blob) == written
                 }
 
         return self._file.read(look, {})
@@ -236,7 +236,7 @@ class EmbeddingCache:
             blobs = ((t, np.asarray(v, np.float32).tobytes()) for t, v in vectors.items())
             db.executemany(
                 "INSERT OR REPLACE INTO text VALUES (?,?,?,?)",
-                ((model, text, blob, checksum(blob)) for text, blob in blobs),
+                ((model, text, blob, content_hash.of_bytes(blob)) for text, blob in blobs),
             )
 
         self._file.write(act)

@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from zeroshelf.embeddings.cache_db import wanted
+from zeroshelf.system import content_hash
 
 Half: TypeAlias = npt.NDArray[np.float16]
 
@@ -54,7 +54,11 @@ def find(db: sqlite3.Connection, model_digest: str, digests: Sequence[bytes]) ->
         ).fetchone()
         if read is not None and read[1] != VERSION:
             continue
-        if read is None or checksum(read[3]) != read[2] or group[:, 1].max() >= read[0]:
+        if (
+            read is None
+            or content_hash.of_bytes(read[3]) != read[2]
+            or group[:, 1].max() >= read[0]
+        ):
             found.damaged.append(chunk)
             continue
         found.used.append(chunk)
@@ -94,7 +98,7 @@ def add(db: sqlite3.Connection, model_digest: str, vectors: Mapping[bytes, Half]
     blob = np.stack([vectors[digest] for digest in new]).astype(np.float16).tobytes()
     chunk = db.execute(
         "INSERT INTO chunk(model, rows, used, version, checksum, vectors) VALUES (?,?,?,?,?,?)",
-        (model, len(new), today(), VERSION, checksum(blob), blob),
+        (model, len(new), today(), VERSION, content_hash.of_bytes(blob), blob),
     ).lastrowid
     db.executemany(
         "INSERT OR REPLACE INTO embedding VALUES (?,?,?,?)",
@@ -113,10 +117,6 @@ def model_id(db: sqlite3.Connection, model_digest: str) -> int:
     db.execute("INSERT OR IGNORE INTO model(digest) VALUES (?)", (model_digest,))
     row = db.execute("SELECT id FROM model WHERE digest = ?", (model_digest,)).fetchone()
     return int(row[0])
-
-
-def checksum(blob: bytes) -> bytes:
-    return blake3(blob).digest()
 
 
 def today() -> int:

@@ -16,7 +16,6 @@ from io import FileIO
 from typing import TypeAlias
 
 import numpy as np
-from blake3 import blake3
 from PIL import Image, ImageFile, Jpeg2KImagePlugin, JpegImagePlugin
 
 from zeroshelf.errors import Unreadable
@@ -24,7 +23,7 @@ from zeroshelf.images import formats
 from zeroshelf.images.codecs import heif_raw_jxl_video, openers, repairs, scientific
 from zeroshelf.images.codecs.bit_depth import scaled
 from zeroshelf.images.codecs.opened import CutShort, Opened, note_on_rows
-from zeroshelf.system import file_attributes, file_io
+from zeroshelf.system import content_hash, file_attributes, file_io
 
 MAX_BYTES = 1 << 30  # of a file that is held in memory, a few at a time
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
@@ -96,17 +95,15 @@ def read(path: str) -> Content:
 
 def digest(content: Content) -> bytes:
     """BLAKE3, of a film in bounded memory. Raises `Unreadable` where its file fails or changes."""
-    hasher = blake3()
     if isinstance(content, bytes):
-        return hasher.update(content).digest()
+        return content_hash.of_bytes(content)
     try:
         with content.open() as file:
-            while block := file.read(1 << 20):
-                hasher.update(block)
+            found = content_hash.of_file(file)
         content.open().close()
     except OSError as error:
         raise Unreadable(f"can't be read: {error.strerror}") from None
-    return hasher.digest()
+    return found
 
 
 def _open(path: str) -> tuple[FileIO, os.stat_result]:
