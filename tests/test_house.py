@@ -180,10 +180,8 @@ TOO_LARGE: set[str] = {
     "commands/teach.py:command",
     "decisions/scores.py:score_vectors",
     "records.py",
-    "review/session.py",
     "run.py",
     "run.py:classify",
-    "runs/registry.py",
 }
 
 

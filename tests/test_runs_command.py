@@ -15,7 +15,7 @@ from tests.program import command
 from zeroshelf.actions import lock
 from zeroshelf.review.session import Session
 from zeroshelf.run import reopen
-from zeroshelf.runs import registry
+from zeroshelf.runs import registry, removal
 
 pytestmark = pytest.mark.usefixtures("colours")
 
@@ -155,9 +155,9 @@ def test_nothing_is_removed_while_somebody_works_on_it(
 
 
 def test_a_run_that_was_carried_out_meanwhile_stays(three: dict[str, str]) -> None:
-    found = registry.removable(0)
+    found = removal.removable(0)
     assert command("apply", three["planned"], "-y") == 0
-    left = registry.remove(found)
+    left = removal.remove(found)
     assert [run.id for run, _ in left] == [three["planned"]]
     assert listed() == [three["planned"], three["applied"]]
 

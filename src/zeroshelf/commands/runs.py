@@ -66,18 +66,18 @@ def prune(
     whose files are in place keeps its record, because undo needs it; --applied removes that too.
     No picture is touched, and stored corrections stay.
     """
-    from zeroshelf.runs import registry
+    from zeroshelf.runs import registry, removal
 
     options.check_confirmable(yes or dry_run, ", or --dry-run to look first")
-    found = registry.removable(0 if everything else days, keep=keep or 0, applied=applied)
-    size = sum(registry.size(run) for run in found)
+    found = removal.removable(0 if everything else days, keep=keep or 0, applied=applied)
+    size = sum(removal.size(run) for run in found)
     facts = {"runs": [_facts(run) for run in found], "bytes": size, "removed": 0}
     if not found:
         screen.say("No record to remove: see --older-than, --all and --applied.")
         screen.data(facts)
         return 0
     _table(screen, found)
-    reviewed = sum(registry.has_edits(run) for run in found)
+    reviewed = sum(removal.has_edits(run) for run in found)
     if reviewed:
         screen.warn(f"{counted(reviewed, 'record has', 'records have')} edits of a review")
     if in_place := sum(run.state in registry.IN_PLACE for run in found):
@@ -94,7 +94,7 @@ def prune(
         screen.say(options.DECLINED)
         screen.data(facts)
         return 0
-    left = registry.remove(found)
+    left = removal.remove(found)
     for run, reason in left:
         screen.complain(f"left alone: {run.record}: {reason}")
     screen.say(f"{counted(len(found) - len(left), 'record')} removed.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,18 +21,16 @@ from zeroshelf.actions import journal, lock, plan, plan_file
 from zeroshelf.corrections import follow, stored
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.labels.normalise import comparable, phrase
-from zeroshelf.labels.parse import parse
 from zeroshelf.records import (
     OTHER,
     ActionKind,
     Correction,
     Corrections,
-    Label,
     LabelSet,
     Plan,
     Progress,
 )
+from zeroshelf.review import label_edits
 from zeroshelf.runs import edit_log, registry
 from zeroshelf.system import path_spelling
 
@@ -176,39 +174,23 @@ class Session:
 
     def add_label(self, text: str) -> None:
         """`text` as on the command line: "dog" or "dog=puppy, golden retriever"."""
-        added = parse([text])
         with self.lock:
-            self.relabel(self._with((*self.edited.labels, *added)), {})
+            self.relabel(label_edits.added(self.edited.labels, text), {})
 
     def rename_label(self, name: str, to: str) -> None:
-        new = parse([to]).labels[0]
+        """Give the shelf `name` the name `to`; its pictures stay on it."""
         with self.lock:
-            own = self._label(name)
-            renamed = replace(own, name=new.name, words=new.words or own.words)
-            kept = [renamed if one is own else one for one in self.edited.labels]
-            self.relabel(self._with(kept), {name: new.name})
+            self.relabel(*label_edits.renamed(self.edited.labels, name, to))
 
     def merge_label(self, name: str, into: str) -> None:
-        """`name` and its words become words of `into`; its pictures go there."""
+        """Make `name` and its words synonyms of `into`; its pictures go there."""
         with self.lock:
-            own, other = self._label(name), self._label(into)
-            if own is other:
-                raise UserError(f"{name!r} can't be merged into itself")
-            words = dict.fromkeys((*other.words, phrase(own.name), *own.words))
-            merged = replace(
-                other,
-                words=tuple(words),
-                prompts=tuple({**dict.fromkeys(other.prompts + own.prompts)}),
-            )
-            kept = [merged if one is other else one for one in self.edited.labels if one is not own]
-            self.relabel(self._with(kept), {name: into})
+            self.relabel(label_edits.merged(self.edited.labels, name, into), {name: into})
 
     def drop_label(self, name: str) -> None:
+        """Remove the shelf `name`; its pictures are decided again."""
         with self.lock:
-            own = self._label(name)
-            if len(self.edited.labels) == 1:
-                raise UserError("the last label stays: add another one first")
-            self.relabel(self._with([one for one in self.edited.labels if one is not own]), {})
+            self.relabel(label_edits.dropped(self.edited.labels, name), {})
 
     # --- to the plan ------------------------------------------------------------------------
 
@@ -337,20 +319,6 @@ class Session:
             raise UserError(f"there is no shelf {shelf!r} any more")
         if any(not 0 <= row < len(self) for row in rows):
             raise UserError("there is no such picture in this run")
-
-    def _label(self, name: str) -> Label:
-        for one in self.edited.labels:
-            if one.name == name:
-                return one
-        raise UserError(f"there is no label {name!r} any more")
-
-    def _with(self, changed: Sequence[Label]) -> LabelSet:
-        """The label set with other labels; refuses doubles."""
-        tally = Counter(comparable(one.name) for one in changed)
-        for one in changed:
-            if tally[comparable(one.name)] > 1:
-                raise UserError(f"there is a shelf {one.name!r} already")
-        return replace(self.edited.labels, labels=tuple(changed))
 
 
 def check_offset(by: float) -> None:

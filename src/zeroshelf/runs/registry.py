@@ -6,20 +6,19 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zeroshelf import checks
-from zeroshelf.actions import journal, lock, originals, plan_file
+from zeroshelf.actions import journal, plan_file
 from zeroshelf.actions.earlier_runs import Made
 from zeroshelf.actions.journal import State
 from zeroshelf.errors import UserError
 from zeroshelf.records import ActionKind, LabelSet, Plan
-from zeroshelf.runs import edit_log, request
+from zeroshelf.runs import request
 from zeroshelf.system import (
     app_folders,
     file_io,
@@ -30,7 +29,6 @@ from zeroshelf.system import (
 )
 
 IN_PLACE = ("applied", "partly")  # states in which an undo has something to put back
-_REMOVED = ".removed-"  # begins the name of a record that is being removed
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS = 65_536  # a second's, in the last part of an id
@@ -298,75 +296,3 @@ def _about(record: str, plan: Plan) -> dict[str, Any]:
         "kind": plan.kind,
         "pictures": sum(action.companion_of is None for action in plan.actions),
     }
-
-
-# --- removing records ---------------------------------------------------------------------------
-
-
-def removable(days: float, *, keep: int = 0, applied: bool = False) -> list[RunRecord]:
-    """The runs, newest first, whose records nothing can be done with any more.
-
-    Those that were undone or never carried out, that began `days` ago or earlier, and that are not
-    among the newest `keep` of all runs. With `applied` also runs whose files are in place; without
-    its record such a run can't be undone.
-    """
-    before = datetime.now().astimezone() - timedelta(days=days)
-    return [
-        run
-        for run in list(all())[keep:]
-        if run.when <= before and (applied or run.state not in IN_PLACE)
-    ]
-
-
-def size(run: RunRecord) -> int:
-    """Bytes of all files in the run's record."""
-    total = 0
-    for folder, _, files in os.walk(run.record):
-        for name in files:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(folder, name)).st_size
-    return total
-
-
-def has_edits(run: RunRecord) -> bool:
-    """Whether a review of the run kept edits in its record."""
-    with contextlib.suppress(OSError):
-        return os.path.getsize(os.path.join(run.record, edit_log.NAME)) > 0
-    return False
-
-
-def remove(found: Sequence[RunRecord]) -> list[tuple[RunRecord, str]]:
-    """Delete the records of these runs. Gives those that are left, each with the reason.
-
-    Raises `UserError`, with nothing removed, while a run is at work on the folders of one of them
-    or one of them is under review. A record is renamed before its files are deleted: a stop in
-    between leaves no run that looks whole.
-    """
-    if not found:
-        return []
-    left = []
-    folders = {folder for run in found for folder in (run.folder, run.destination)}
-    records = [run.record for run in found]
-    with contextlib.ExitStack() as held:
-        held.enter_context(lock.hold(os.path.join(root(), "locks"), "remove", *sorted(folders)))
-        try:
-            held.enter_context(lock.hold(os.path.join(root(), "reviews"), "remove", *records))
-        except UserError:
-            raise UserError("one of these runs is under review: close that page first") from None
-        for run in found:
-            if journal.state(run.record) != run.state:
-                left.append((run, "it was carried out or undone meanwhile"))
-                continue
-            if run.kind in ("tag", "untag") and originals.of(run.record):
-                why = f"it keeps originals: `zeroshelf originals {run.id} --drop` or undo it first"
-                left.append((run, why))
-                continue
-            hidden = os.path.join(root(), _REMOVED + run.id)
-            try:
-                os.rename(run.record, hidden)
-            except OSError as error:
-                left.append((run, error.strerror or str(error)))
-        for name in os.listdir(root()):
-            if name.startswith(_REMOVED):  # also what an earlier stop left
-                shutil.rmtree(os.path.join(root(), name), ignore_errors=True)
-    return left
