@@ -178,7 +178,6 @@ TOO_LARGE: set[str] = {
     "actions/tags/sidecars.py",
     "commands/suggest.py:command",
     "commands/teach.py:command",
-    "decisions/scores.py:score_vectors",
     "records.py",
     "review/session.py",
     "run.py",
