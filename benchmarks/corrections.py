@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.images import scan
 from zeroshelf.labels import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.records import Encoder
 
@@ -86,10 +87,13 @@ def _set(name: str, truth: dict[str, str], names: list[str], encoder: Encoder, s
             )
             real[link] = truth[path]
         embedded = compute.embed(scan.scan(root), encoder, store)
-    scored = scores.score(embedded, parse.parse(names), compute.text_embedder(encoder, store))
+    texts = compute.text_embedder(encoder, store)
+    scored = scores.score(embedded, resolve(parse.parse(names), texts), texts)
     columns = {label: column for column, label in enumerate((*names, "other"))}
     right = np.array([columns[real[picture.path]] for picture in embedded.pictures], np.intp)
-    return Set(name, embedded.vectors, decide.decide(scored), right)
+    return Set(
+        name, embedded.vectors, decide.decide(scored, select.calibration(encoder.model)), right
+    )
 
 
 def _same_disk(path: str, root: str) -> bool:
@@ -247,9 +251,8 @@ def _draw(one: Set, columns: Any, count: int, seed: int) -> npt.NDArray[np.intp]
 
 
 def _part(one: Set, rows: npt.NDArray[np.intp]) -> Set:
-    decided = Decisions(
-        one.decided.scores, one.decided.probabilities[rows], one.decided.chosen[rows]
-    )
+    known = one.decided
+    decided = replace(known, probabilities=known.probabilities[rows], chosen=known.chosen[rows])
     return Set(one.name, one.vectors[rows], decided, one.truth[rows])
 
 

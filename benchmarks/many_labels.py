@@ -22,14 +22,15 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
-from zeroshelf.labels.parse import SAYS_OTHER, parse, write
+from zeroshelf.labels.labels_file import write
+from zeroshelf.labels.parse import MEANS_OTHER, parse
 from zeroshelf.labels.wordnet import wordnet
 
 
 def nouns(count: int, seed: int, common: bool) -> list[str]:
     net = wordnet()
-    often = {word: sum(net.often(word, one.row) for one in net.senses(word)) for word in net.words}
-    fit = [word for word in often if word.isascii() and len(word) > 2 and word not in SAYS_OTHER]
+    often = {word: sum(net.count(word, one.row) for one in net.senses(word)) for word in net.words}
+    fit = [word for word in often if word.isascii() and len(word) > 2 and word not in MEANS_OTHER]
     if common:
         return sorted(fit, key=lambda word: -often[word])[:count]
     return random.Random(seed).sample(sorted(fit), count)

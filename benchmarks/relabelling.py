@@ -16,6 +16,7 @@ from zeroshelf.decisions import decide, scores
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.labels import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.records import Embeddings, Picture
 
@@ -44,8 +45,8 @@ def main() -> None:
         made = None
         for name, words in (("first", FIRST), ("one more", [*FIRST, "frog"]), ("one less", FIRST)):
             start = time.perf_counter()
-            made = scores.score(pictures, parse.parse(words), texts, made)
-            decide.decide(made)
+            made = scores.score(pictures, resolve(parse.parse(words), texts), texts, made)
+            decide.decide(made, select.calibration(encoder.model))
             print(f"{name}: {time.perf_counter() - start:.1f} s")
     print(f"1-minute load of the machine at the end: {os.getloadavg()[0]:.1f}")
 

@@ -25,15 +25,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zeroshelf import system
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.images import decode as pictures
 from zeroshelf.images import scan
 from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.models import select
+from zeroshelf.system import machine
 
-CORES = system.processors()
+CORES = machine.processors()
 
 
 def make(root: Path, count: int, size: tuple[int, int]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zeroshelf.records import Model, OpenSet, Pixels, Preprocessing, Vectors
+from zeroshelf.records import Model, Pixels, Preprocessing, Vectors
 
 RED, GREEN, BLUE, GREY = (230, 20, 20), (20, 230, 20), (20, 20, 230), (128, 128, 128)
 AXES = {"red": 0, "green": 1, "blue": 2}
@@ -22,11 +22,8 @@ COLOURS = Model(
     preprocessing=Preprocessing(8, "shortest", "bicubic", (0, 0, 0), (1, 1, 1)),
     context_length=8,
     logit_scale=10.0,
-    logit_bias=None,
-    activation="softmax",
     languages=("en",),
     licence="MIT",
-    open_set=OpenSet(source="made up"),
 )
 
 

@@ -18,7 +18,7 @@ from tests.waiting import until
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store, default_path
 from zeroshelf.images import scan
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.models import encoder, select
 
 DEMO = Path(str(resources.files("zeroshelf") / "data" / "demo" / "pictures"))
@@ -47,7 +47,7 @@ def bank_texts() -> None:
 def _colours() -> Path:
     place = Path(tempfile.mkdtemp()) / "embeddings.sqlite"
     with Store.open(str(place)) as cached:
-        compute.text_embedder(ColourEncoder(), cached)([one.prompt for one in bank()])
+        compute.text_embedder(ColourEncoder(), cached)([one.prompt for one in negative_labels()])
     return place
 
 

@@ -21,7 +21,8 @@ from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.labels import parse
-from zeroshelf.records import Embeddings, Picture, Plan, Progress, Question, Scores
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.records import Calibration, Embeddings, Picture, Plan, Progress, Question, Scores
 from zeroshelf.review.app import make
 from zeroshelf.review.jobs import Carrier
 from zeroshelf.review.session import Session
@@ -74,14 +75,14 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
     wanted = parse.parse([f"shelf {chr(97 + i)}" for i in range(shelves)])
     scores = Scores(
         pictures=pictures,
-        labels=wanted,
+        resolved=resolve(wanted, ColourEncoder().embed_texts),
         logits=random.normal(0, 3, (count, shelves)).astype(np.float32),
-        negative=random.normal(4, 2, count).astype(np.float32),
-        nearest=np.zeros((count, 3), np.int32),
-        negatives=("a wall",),
+        negative_score=random.normal(4, 2, count).astype(np.float32),
+        nearest_negatives=np.zeros((count, 3), np.int32),
+        negative_names=("a wall",),
         model=COLOURS,
     )
-    decided: Decisions = decide.decide(scores)
+    decided: Decisions = decide.decide(scores, Calibration())
     question = Question(str(root), wanted, COLOURS.id)
     run = DrawnRun(question, embedded, decided, ColourEncoder(), Store.open())
     run.saved = Saved(*registry.new(Plan(str(root), str(root.parent / "sorted"), "copy", ())))

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
 from tests.systems import links, linux_names
-from zeroshelf import system
 from zeroshelf.actions import names, plan, plan_file
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
@@ -22,7 +21,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.records import ActionKind
 from zeroshelf.runs import registry
-from zeroshelf.system import file_names
+from zeroshelf.system import file_io, file_names, renaming
 
 KINDS: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
 
@@ -133,8 +132,8 @@ def test_file_systems_without_the_right_calls(
     tmp_path: Path, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """exFAT and some network shares know neither an exclusive rename nor hard links."""
-    monkeypatch.setattr(system, "_RENAME", None)
-    monkeypatch.setattr(system, "_SYNCFS", None)
+    monkeypatch.setattr(renaming, "_RENAME", None)
+    monkeypatch.setattr(file_io, "_SYNCFS", None)
     if broken != "rename":
 
         def refuse(*args: object, **options: object) -> None:
@@ -151,7 +150,7 @@ def test_file_systems_without_the_right_calls(
     (tmp_path / "x").write_bytes(b"x")
     (tmp_path / "y").write_bytes(b"y")
     with pytest.raises(FileExistsError):
-        system.rename(str(tmp_path / "x"), str(tmp_path / "y"))
+        renaming.rename(str(tmp_path / "x"), str(tmp_path / "y"))
     assert (tmp_path / "y").read_bytes() == b"y"
 
 

@@ -15,8 +15,8 @@ from tests import tiny
 from tests.test_fetch import tree
 from zeroshelf.commands.cli import cli
 from zeroshelf.errors import UserError
-from zeroshelf.models import installed, select
-from zeroshelf.records import OpenSet
+from zeroshelf.models import calibrations, select
+from zeroshelf.records import Calibration
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "cat": (255, 255, 255)}
 
@@ -46,26 +46,29 @@ def test_constants_are_measured_kept_shown_and_forgotten(
 ) -> None:
     folder = tiny.immich(tmp_path / "model", logit_scale=20)
     before = tree(folder), tree(sorted_already)
-    generic = select.find(str(folder)).open_set
+    default = select.calibration(select.find(str(folder)))
     told = run("calibrate", sorted_already, "--model", folder)
     assert "60 pictures under 4 names" in told["source"]  # not those of "other"
-    kept = select.find(str(folder)).open_set
-    assert (kept.delta, kept.source) == (told["delta"], told["source"]) and kept != generic
+    stored = select.calibration(select.find(str(folder)))
+    assert (stored.ood_threshold, stored.source) == (told["delta"], told["source"])
+    assert (default.origin, stored.origin, told["origin"]) == ("default", "measured", "measured")
     assert told["source"] in run("show", folder)["other"]
     assert (tree(folder), tree(sorted_already)) == before
     assert Path(told["file"]).is_relative_to(home)
-    assert select.find().open_set.source != kept.source  # another model's are its own
+    assert select.calibration(select.find()).source != stored.source  # another model's are its own
     run("calibrate", "--model", folder, "--forget")
-    assert select.find(str(folder)).open_set == generic
+    assert select.calibration(select.find(str(folder))) == default
 
 
-@pytest.mark.parametrize("kept", [{"unheard": 1}, {"delta": "low"}])
+@pytest.mark.parametrize(
+    "kept", [{"unheard": 1}, {"delta": "low"}, {"origin": "x"}, {"version": 9}]
+)
 def test_kept_constants_that_are_damaged_are_named(tmp_path: Path, kept: dict[str, object]) -> None:
     folder = tiny.immich(tmp_path / "model", logit_scale=20)
-    file = installed.calibrate(select.find(str(folder)), OpenSet())
+    file = calibrations.store(select.find(str(folder)), Calibration())
     file.write_text(json.dumps(kept))
     with pytest.raises(UserError, match="open_set") as refused:
-        select.find(str(folder))
+        select.calibration(select.find(str(folder)))
     assert str(file) in str(refused.value)
 
 
@@ -81,7 +84,39 @@ def test_names_of_several_folders_come_together(tmp_path: Path, sorted_already: 
 
 
 def test_what_it_needs_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="name folders of sorted pictures"):
+    with pytest.raises(UserError, match="give folders of sorted pictures"):
         run("calibrate")
     with pytest.raises(UserError, match="doesn't exist"):
         run("calibrate", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("source", "origin", "now"),
+    [
+        ("generic: not calibrated for this model", "default", ""),
+        ("the answers of starter on 300 pictures", "transferred", "starter on 300 pictures"),
+        (
+            "60 pictures under 4 names, 60 episodes",
+            "measured",
+            "60 pictures under 4 names, 60 episodes",
+        ),
+    ],
+)
+def test_calibrations_stored_by_0_1_0_still_open(
+    tmp_path: Path, source: str, origin: str, now: str
+) -> None:
+    """Files as that version wrote them: five keys, the origin told by how `source` begins."""
+    model = select.find(str(tiny.immich(tmp_path / "model", logit_scale=20)))
+    old = {"delta": -0.5, "t_open": 2.0, "t_labels": 3.0, "typical": None, "source": source}
+    calibrations.store(model, Calibration()).write_text(json.dumps(old))
+    found = select.calibration(model)
+    assert found == Calibration(-0.5, 2.0, 3.0, None, origin, now)  # type: ignore[arg-type]
+    calibrations.store(model, found)
+    assert select.calibration(model) == found
+
+
+def test_a_models_own_settings_may_hold_its_calibration(tmp_path: Path) -> None:
+    table = {"delta": 1.0, "t_open": 2.0, "t_labels": 3.0, "typical": 4.0, "source": "a set"}
+    folder = tiny.immich(tmp_path / "model", logit_scale=20, open_set=table)
+    found = select.calibration(select.find(str(folder)))
+    assert found == Calibration(1.0, 2.0, 3.0, 4.0, "measured", "a set")

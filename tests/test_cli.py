@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -16,8 +15,8 @@ from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from zeroshelf.actions.tags import sidecars
 from zeroshelf.commands import cli, options
 from zeroshelf.commands.terminal import printable
-from zeroshelf.models import select
-from zeroshelf.records import ActionKind, OpenSet
+from zeroshelf.models import calibrations, select
+from zeroshelf.records import ActionKind, Calibration
 from zeroshelf.review.session import Session
 from zeroshelf.run import reopen
 from zeroshelf.runs import registry
@@ -263,7 +262,7 @@ def test_ambiguous_pictures_are_set_apart(
     assert [p.name for p in (tmp_path / "s" / "blue").iterdir()] == ["blue.png"]
     assert '1 fits two labels or more: it goes to "look again"' in capsys.readouterr().err
     assert command(*words, "--ambiguous", "../out") == 2
-    assert "between slashes stand plain names" in capsys.readouterr().err
+    assert "write plain names between slashes" in capsys.readouterr().err
     for taken in ("Red", "Other"):  # as these folders would be one on many file systems
         assert command(*words, "--ambiguous", taken) == 2
         assert f"{taken!r} is the shelf of {taken.lower()!r} already" in capsys.readouterr().err
@@ -275,7 +274,7 @@ def test_ambiguous_pictures_are_set_apart(
 
 
 def test_an_edit_keeps_what_goes_on_several_shelves(tmp_path: Path, encoder: ColourEncoder) -> None:
-    encoder.model = replace(encoder.model, open_set=OpenSet(delta=1.0, source="test"))
+    calibrations.store(encoder.model, Calibration(ood_threshold=1.0, origin="measured"))
     paint(tmp_path / "F" / "red.png", RED)
     paint(tmp_path / "F" / "blue.png", BLUE)
     labels = ("-l", "red", "-l", "red car", "-l", "blue")
@@ -287,7 +286,7 @@ def test_an_edit_keeps_what_goes_on_several_shelves(tmp_path: Path, encoder: Col
 
 
 def test_a_picture_goes_on_every_shelf_that_it_fits(tmp_path: Path, encoder: ColourEncoder) -> None:
-    encoder.model = replace(encoder.model, open_set=OpenSet(delta=1.0, source="test"))
+    calibrations.store(encoder.model, Calibration(ood_threshold=1.0, origin="measured"))
     paint(tmp_path / "F" / "red.png", RED)
     paint(tmp_path / "F" / "blue.png", BLUE)
     labels = ("-l", "red", "-l", "red car", "-l", "blue")

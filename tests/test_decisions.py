@@ -7,45 +7,69 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.colours import COLOURS
-from zeroshelf.decisions.decide import COMMON, CROWD, also, ambiguous, confidence, decide, shelves
-from zeroshelf.decisions.smoothing import PULL
+from tests.colours import COLOURS, ColourEncoder
+from zeroshelf.decisions import decide as rule
+from zeroshelf.decisions.constants import (
+    LABEL_COUNT_PENALTY,
+    MEAN_LOGIT_SHARE,
+    NEIGHBOUR_WEIGHT,
+)
+from zeroshelf.decisions.decide import (
+    Decisions,
+    also,
+    ambiguous,
+    confidence,
+    label_probabilities,
+)
 from zeroshelf.labels.parse import parse
-from zeroshelf.records import Label, LabelSet, Likeness, OpenSet, Picture, Scores
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.records import Calibration, Label, LabelSet, Picture, Scores, Smoothing
 
-CONSTANTS = OpenSet(delta=-1.0, t_open=1.0, t_labels=1.0, source="test")
+CALIBRATION = Calibration(-1.0, 1.0, 1.0, origin="measured", source="test")
+
+
+def decide(
+    scores: Scores,
+    calibration: Calibration = CALIBRATION,
+    *,
+    threshold: float | None = None,
+    offset: float = 0.0,
+) -> Decisions:
+    return rule.decide(scores, calibration, threshold=threshold, offset=offset)
 
 
 def said(
     logits: list[list[float]],
     negative: list[float],
     labels: LabelSet | None = None,
-    likeness: float | None = None,
+    similar: float | None = None,
 ) -> Scores:
-    """`likeness`: rows 0 and 1 look that much alike, nothing else does."""
+    """`similar`: the cosine of rows 0 and 1, which are then neighbours."""
     count = len(logits)
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(count))
     made = Scores(
         pictures=pictures,
-        labels=labels or parse(["cat", "dog"][: len(logits[0])]),
+        resolved=resolve(
+            labels or parse(["cat", "dog"][: len(logits[0])]), ColourEncoder().embed_texts
+        ),
         logits=np.array(logits, np.float32),
-        negative=np.array(negative, np.float32),
-        nearest=np.tile(np.array([1, 0, 2], np.int32), (count, 1)),
-        negatives=("lion", "receipt", "harbour"),
-        model=replace(COLOURS, open_set=CONSTANTS),
+        negative_score=np.array(negative, np.float32),
+        nearest_negatives=np.tile(np.array([1, 0, 2], np.int32), (count, 1)),
+        negative_names=("lion", "receipt", "harbour"),
+        model=COLOURS,
     )
-    if likeness is None:
+    if similar is None:
         return made
-    alike = Likeness(
+    smoothing = Smoothing(
         neighbours=np.array([[1], [0]], np.int32),
-        cosines=np.full((2, 1), likeness, np.float32),
-        along=np.array([[1], [-1]], np.float16),
+        cosines=np.full((2, 1), similar, np.float32),
+        coordinates=np.array([[1], [-1]], np.float16),
     )
-    return replace(made, likeness=alike)
+    return replace(made, smoothing=smoothing)
 
 
-def test_the_bar_lies_at_delta() -> None:
-    crowd = CROWD * np.log(2)
+def test_the_threshold_is_where_probabilities_are_even() -> None:
+    crowd = LABEL_COUNT_PENALTY * np.log(2)
     decisions = decide(said([[4.1 + crowd, 0], [3.9 + crowd, 0]], [5.0, 5.0]))
     assert [one.label for one in decisions] == ["cat", "other"]
     assert decisions.probabilities[:, -1] == pytest.approx([0.475, 0.525], abs=1e-3)
@@ -62,27 +86,34 @@ def test_rows_sum_to_one_and_one_label_works() -> None:
 def test_the_best_of_many_labels_must_be_better() -> None:
     """By as much as a stranger's best label gains from there being more."""
     one = decide(said([[4.5]], [5.0]))
-    two = decide(said([[4.5 + CROWD * np.log(2), 0.0]], [5.0]))
+    two = decide(said([[4.5 + LABEL_COUNT_PENALTY * np.log(2), 0.0]], [5.0]))
     assert one.probabilities[0, -1] == pytest.approx(two.probabilities[0, -1])
 
 
 def test_what_is_near_to_every_text_is_not_held_against_a_picture() -> None:
     """Two pictures of one d, the second near to the whole bank: it stays, as far as its model says
     what is typical; else as far as its folder does, which may lie anywhere."""
-    scores = replace(said([[3.5, 0]] * 2, [5.0] * 2), common=np.array([0, 4], np.float32))
-    constants = replace(CONSTANTS, typical=0.0)
-    known = replace(scores, model=replace(COLOURS, open_set=constants))
-    assert [one.label for one in decide(known)] == ["other", "cat"]
-    d = np.log(decide(known).probabilities[:, :2].sum(1) / decide(known).probabilities[:, 2])
-    assert d[1] - d[0] == pytest.approx(4 * COMMON, abs=1e-4)  # t_open is 1
+    scores = replace(
+        said([[3.5, 0]] * 2, [5.0] * 2), mean_negative_logit=np.array([0, 4], np.float32)
+    )
+    known = replace(CALIBRATION, typical_logit=0.0)
+    assert [one.label for one in decide(scores, known)] == ["other", "cat"]
+    probabilities = decide(scores, known).probabilities
+    d = np.log(probabilities[:, :2].sum(1) / probabilities[:, 2])
+    assert d[1] - d[0] == pytest.approx(4 * MEAN_LOGIT_SHARE, abs=1e-4)  # the temperature is 1
     distinct = replace(
-        known, common=np.array([0, -4], np.float32)
+        scores, mean_negative_logit=np.array([0, -4], np.float32)
     )  # it is far from them: no matter
-    p = decide(distinct).probabilities
+    p = decide(distinct, known).probabilities
     assert p[0] == pytest.approx(p[1])
-    far = replace(scores, common=np.array([-50, -46], np.float32))  # a wide gap between the towers
+    far = replace(
+        scores, mean_negative_logit=np.array([-50, -46], np.float32)
+    )  # a wide gap between the towers
     np.testing.assert_array_equal(decide(far).probabilities, decide(scores).probabilities)
-    assert [one.label for one in decide(replace(scores, common=None))] == ["other", "other"]
+    assert [one.label for one in decide(replace(scores, mean_negative_logit=None))] == [
+        "other",
+        "other",
+    ]
 
 
 def test_an_offset_sends_fewer_to_other() -> None:
@@ -104,12 +135,16 @@ def test_a_threshold_asks_for_the_labels_own_probability() -> None:
 def test_pictures_that_look_alike_are_decided_together() -> None:
     alone = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0]))
     assert [one.label for one in alone] == ["cat", "other"]
-    together = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0], likeness=1.0))
+    together = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0], similar=1.0))
     assert [one.label for one in together] == ["cat", "cat"]
     # the weighted mean, by hand; the one axis tells the two apart, so it changes next to nothing
-    d = (3.0 + PULL * 9.0) / (1 + PULL) - 5 - CROWD * np.log(2)
+    d = (
+        (3.0 + NEIGHBOUR_WEIGHT * 9.0) / (1 + NEIGHBOUR_WEIGHT)
+        - 5
+        - LABEL_COUNT_PENALTY * np.log(2)
+    )
     assert 1 - together.probabilities[1, -1] == pytest.approx(1 / (1 + np.exp(-(d + 1))), abs=1e-2)
-    unlike = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0], likeness=-1.0))
+    unlike = decide(said([[9.0, 0], [3.0, 0]], [5.0, 5.0], similar=-1.0))
     assert [one.label for one in unlike] == ["cat", "other"]
 
 
@@ -143,7 +178,8 @@ def test_two_plausible_labels_are_ambiguous() -> None:
 
 
 def test_several_shelves_are_asked_one_by_one() -> None:
-    on = shelves(said([[9, 9], [9, 0], [0, 0]], [5.0, 5, 5]))
+    scores = said([[9, 9], [9, 0], [0, 0]], [5.0, 5, 5])
+    on = label_probabilities(scores, CALIBRATION)
     assert (on >= 0.5).tolist() == [[True, True], [True, False], [False, False]]
 
 

@@ -106,7 +106,8 @@ def test_edits_are_on_the_disk_in_their_order_before_they_are_confirmed(
     ]
     assert log.add(*events) == 2 and log.events == events
     log.close()
-    assert [[json.loads(line) for line in text.splitlines()] for text in synced] == [events]
+    written = [{"zeroshelf_edits": 1}, *events]
+    assert [[json.loads(line) for line in text.splitlines()] for text in synced] == [written]
 
 
 def test_half_a_line_never_was_an_edit(tmp_path: Path) -> None:

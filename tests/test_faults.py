@@ -24,7 +24,6 @@ from typing import TypeVar, get_args
 import pytest
 
 from tests.making import contents, photos, planned, put, statuses, tree, xmp
-from zeroshelf import system
 from zeroshelf.actions import apply as application
 from zeroshelf.actions import journal, plan, plan_file, transfer
 from zeroshelf.actions import undo as undoing
@@ -35,6 +34,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.records import ActionKind, Outcome
 from zeroshelf.runs import registry
+from zeroshelf.system import file_io, renaming
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by fork")
 
@@ -54,7 +54,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(undoing, "BATCH", 3)
         # a kill asks nothing of the disk: the calls are counted, and don't wait
         monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-        monkeypatch.setattr(system, "_SYNCFS", lambda descriptor: 0)
+        monkeypatch.setattr(file_io, "_SYNCFS", lambda descriptor: 0)
         yield Path(name)
 
 
@@ -118,7 +118,7 @@ def dies_at(number: int, act: Callable[[], object], torn: bool = False) -> int |
 
         for name in CALLS:
             setattr(os, name, watched(getattr(os, name)))
-        system._RENAME = watched(system._RENAME)  # type: ignore[arg-type,assignment]
+        renaming._RENAME = watched(renaming._RENAME)  # type: ignore[arg-type,assignment]
         sync = journal.Journal.sync
 
         def syncing(self: journal.Journal, events: object = ()) -> None:
@@ -619,11 +619,11 @@ def test_what_can_not_be_synced_gets_no_name(
     def fail(descriptor: int) -> int:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(system, "_SYNCFS", fail)
+    monkeypatch.setattr(file_io, "_SYNCFS", fail)
     outcomes = apply(record)
     assert "Input/output error" in {o.reason for o in outcomes if o.status == "failed"}
     assert not staged(source, to)
-    monkeypatch.setattr(system, "_SYNCFS", lambda descriptor: 0)
+    monkeypatch.setattr(file_io, "_SYNCFS", lambda descriptor: 0)
     assert statuses(apply(record)) <= {"done", "already"}
     assert statuses(undo(record)) == {"done"}
     assert tree(source) == start

@@ -11,10 +11,10 @@ import pytest
 
 from tests.making import JPEG, put
 from tests.systems import linux_names, posix
-from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.images import companions, formats, scan
 from zeroshelf.images.codecs import optional
+from zeroshelf.system import file_attributes
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -94,7 +94,7 @@ def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
         put(tmp_path / name, JPEG)
     for name in (".c.heic.icloud", "d.jpg.nextcloud", ".notes.txt.icloud", "e.txt.nextcloud"):
         put(tmp_path / name, b"")
-    monkeypatch.setattr(system, "is_placeholder", lambda at: at.st_size == len(away))
+    monkeypatch.setattr(file_attributes, "is_placeholder", lambda at: at.st_size == len(away))
     scanned = scan.scan(str(tmp_path))
     assert reasons(tmp_path) == dict.fromkeys(
         (".c.heic.icloud", "alone.heic", "d.jpg.nextcloud", "film.mov"),
@@ -118,7 +118,7 @@ def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
     ],
 )
 def test_what_a_system_calls_a_placeholder(facts: dict[str, int], away: bool) -> None:
-    assert system.is_placeholder(SimpleNamespace(**facts)) == away  # type: ignore[arg-type]
+    assert file_attributes.is_placeholder(SimpleNamespace(**facts)) == away  # type: ignore[arg-type]
 
 
 def test_hidden_excluded_own_output_and_libraries_are_left_out(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tests.making import Node, encoded, put, statuses, tree, xmp
 from tests.systems import linux_names
 from tests.test_faults import dies_at, fill, much, place, small_disk
 from tests.waiting import HANG, until
-from zeroshelf import Run, classify, reopen, system
+from zeroshelf import Run, classify, reopen
 from zeroshelf.actions import originals, plan
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.tags import exiftool, metadata, picture_files
@@ -44,6 +44,7 @@ from zeroshelf.models import select
 from zeroshelf.review.jobs import Carrier
 from zeroshelf.review.session import Session
 from zeroshelf.runs import registry
+from zeroshelf.system import renaming
 
 __all__ = ["much", "place", "small_disk"]  # fixtures
 
@@ -514,7 +515,7 @@ def test_killed_at_every_boundary(
             raise PermissionError(1, "Operation not permitted")
 
         monkeypatch.setattr(os, "link", refuse)
-        monkeypatch.setattr(system, "_RENAME", system._RENAME)
+        monkeypatch.setattr(renaming, "_RENAME", renaming._RENAME)
     source = few(place / "here" / "photos")
     start = tree(source.parent)
     old = {name: (source / name).read_bytes() for name in ("a.jpg", "b.jpg")}

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from zeroshelf.errors import UserError
-from zeroshelf.labels.parse import parse, read, spoken, write
+from zeroshelf.labels.labels_file import read, write
+from zeroshelf.labels.normalise import dictionary_form, phrase
+from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import NATIVE, TEMPLATES, label_prompts, mean_vectors
 from zeroshelf.records import Label, LabelSet
 
@@ -20,12 +22,12 @@ def test_words_of_the_command_line() -> None:
         Label("animals/red_panda"),
     )
     assert labels.negatives == ("cartoon",)
-    assert spoken("animals/red_panda") == spoken("Photos of a red panda") == "red panda"
-    assert spoken("There is a dog in the picture.") == spoken("image showing some dog") == "dog"
+    assert phrase("animals/red_panda") == phrase("Photos of a red panda") == "red panda"
+    assert phrase("There is a dog in the picture.") == phrase("image showing some dog") == "dog"
     for look in ("drawing of a dog", "passport photo"):
-        assert spoken(look) == look
-    assert spoken("the") == "the"
-    assert spoken("theatre") == "theatre"
+        assert phrase(look) == look
+    assert phrase("the") == "the"
+    assert phrase("theatre") == "theatre"
 
 
 def test_a_mapping_names_other_words() -> None:
@@ -48,8 +50,8 @@ def test_a_label_that_says_other_is_the_shelf_that_is_always_there(name: str) ->
         (["  "], "empty"),
         (["cat", "Cat"], "given twice"),
         (["caf\u00e9", "cafe\u0301"], "given twice"),  # composed, and as a Mac types it
-        (["cat", "!Cat"], "on no shelf: leave one out"),
-        (["pets/cat=kitten", "!a kitten"], "label 'pets/cat' looks for .* on no shelf"),
+        (["cat", "!Cat"], "asks for what !Cat keeps from every shelf"),
+        (["pets/cat=kitten", "!a kitten"], "label 'pets/cat' asks for what !a kitten keeps"),
         (["dog=puppy, !toy dog"], "'!toy dog' is no word"),
         (["cat", "other=cartoon"], "'other' is for what fits no label"),
         ([1, 2], "1 isn't text"),
@@ -107,7 +109,10 @@ def test_a_file_is_read_and_written_back(tmp_path: Path) -> None:
         ("[labels.cat]\nthreshold = true\n", "line 2, labels.cat.threshold"),
         ("[labels]\ncat = [1]\n", "line 2, labels.cat.words: 1 isn't text"),
         ('[labels]\n"a//b" = []\n', "line 2, labels.a//b"),
-        ('templates = ["a photo"]\n[labels]\ncat = []\n', 'line 1, templates: .* hold "{}" once'),
+        (
+            'templates = ["a photo"]\n[labels]\ncat = []\n',
+            'line 1, templates: .* contain "{}" once',
+        ),
         ('\nlanguage = "english"\n[labels]\ncat = []\n', "line 2, language"),
         ("[labels]\ncat = [\n", "labels.toml: end of document"),
         ("[labels]\ncat == []\n", "labels.toml: line 2, column 6"),
@@ -128,8 +133,8 @@ def test_a_file_is_read_and_written_back(tmp_path: Path) -> None:
         ),
         ("[labels]\nred car = []\n", "line 2, column 5: .* in quotes"),
         ("[labels]\n\u732b = []\n", "line 2, column 1: .* in quotes"),
-        ("[labels]\ncat = [kitten]\n", "line 2, column 8: .*text stands in quotes"),
-        ("[labels]\ncat = []\ncat = []\n", "line 3, .* is there twice"),
+        ("[labels]\ncat = [kitten]\n", "line 2, column 8: .*put text in quotes"),
+        ("[labels]\ncat = []\ncat = []\n", "line 3, .* is given twice"),
     ],
 )
 def test_every_mistake_in_a_file_names_its_line_and_key(
@@ -207,7 +212,7 @@ def test_a_file_with_a_labels_key_is_toml_by_any_name(tmp_path: Path, head: str)
         (b"# nothing\n\n", "plain.txt: no labels"),
         (b"cat\n\na//b\n", "plain.txt, line 3: label 'a//b'"),
         (b"cat\ndog\n!bird\nCat\n", r"plain.txt, line 4: label 'Cat' is given twice \(as 'cat'\)"),
-        (b"cat\n!cat\n", "plain.txt: label 'cat' looks for"),
+        (b"cat\n!cat\n", "plain.txt: label 'cat' asks for"),
         (b"cat\n!\n", "plain.txt, line 2: a label or one of its words is empty"),
         (b"a\0b\n", "plain.txt, line 1: .* can't be seen"),
         (b"K\xe4tzchen\n", r"plain.txt: isn't UTF-8 text \(byte 1\)"),
@@ -222,20 +227,27 @@ def test_a_mistake_in_a_plain_file_names_its_line(tmp_path: Path, text: bytes, s
     assert "\n" not in str(told.value)
 
 
+def prompts(labels: LabelSet) -> list[list[str]]:
+    """The prompts of the first label's own words."""
+    label = labels.labels[0]
+    words = [dictionary_form(phrase(word), labels.language) for word in (label.name, *label.words)]
+    return label_prompts(words, label.prompts, labels)
+
+
 def test_prompts_of_a_label() -> None:
     labels = LabelSet((Label("birds/jay", ("magpie",), ("a blue bird",)),), kind="bird")
-    made = label_prompts(labels.labels[0], labels)
+    made = prompts(labels)
     # prompts of one's own stand for the name; other words stay
     assert made[-1] == ["a blue bird"]
     assert len(made) == 2
     assert made[0][1] == "a photo of a magpie, a type of bird."
     plain = LabelSet((Label("birds/jay"),))
-    assert label_prompts(plain.labels[0], plain) == [[t.format("jay") for t in TEMPLATES]]
+    assert prompts(plain) == [[t.format("jay") for t in TEMPLATES]]
 
 
 def test_a_template_may_hold_other_braces() -> None:
     labels = LabelSet((Label("jay"),), templates=("{a} photo of a {}}.", "{{}}"))
-    assert label_prompts(labels.labels[0], labels) == [["{a} photo of a jay}.", "{jay}"]]
+    assert prompts(labels) == [["{a} photo of a jay}.", "{jay}"]]
 
 
 def test_the_mean_of_unit_vectors_is_made_unit_again() -> None:
@@ -250,7 +262,7 @@ def test_the_mean_of_unit_vectors_is_made_unit_again() -> None:
 
 def test_labels_in_another_language_get_templates_of_theirs() -> None:
     labels = LabelSet((Label("Hund"),), language="de")
-    assert "ein Foto: Hund." in label_prompts(labels.labels[0], labels)[0]
+    assert "ein Foto: Hund." in prompts(labels)[0]
     own = LabelSet((Label("Hund"),), language="de", templates=("mein {}",))
-    assert label_prompts(own.labels[0], own) == [["mein Hund"]]
+    assert prompts(own) == [["mein Hund"]]
     assert all(t.count("{}") == 1 for native in NATIVE.values() for t in native)

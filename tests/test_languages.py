@@ -60,5 +60,6 @@ def test_without_it_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_labels_that_the_starter_does_not_know_are_told_of_it() -> None:
-    (told,) = select.notes(select.find("starter"), parse(["кошка"]))[1:2]
+    model = select.find("starter")
+    (told,) = select.notes(model, select.calibration(model), parse(["кошка"]))[1:2]
     assert "ru" in told and select.MULTILINGUAL in told

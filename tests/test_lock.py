@@ -18,7 +18,7 @@ from zeroshelf.errors import UserError
 WITHOUT_FCNTL = "import sys; sys.modules['fcntl'] = None\n"
 HOLD = (
     "import sys\n"
-    "from zeroshelf.files import lock\n"
+    "from zeroshelf.actions import lock\n"
     "with lock.hold(sys.argv[1], 'other', *sys.argv[2:]):\n"
     "    print('held', flush=True); sys.stdin.read()\n"
 )
@@ -58,7 +58,9 @@ def test_a_folder_above_below_and_the_same_are_held(
     locks, mine = tmp_path / "locks", tmp_path / "a"
     with holder(locks, tmp_path / theirs, before=before):
         code = (
-            "import sys\nfrom zeroshelf.errors import UserError\nfrom zeroshelf.files import lock\n"
+            "import sys\n"
+            "from zeroshelf.actions import lock\n"
+            "from zeroshelf.errors import UserError\n"
             "try:\n"
             "    with lock.hold(sys.argv[1], 'mine', sys.argv[2]): print('got it')\n"
             "except UserError as error: print(error)\n"
@@ -88,7 +90,9 @@ def test_a_killed_run_holds_nothing(tmp_path: Path, before: str) -> None:
         process.kill()
         process.wait()
     assert len(left(locks)) == 2  # the lock and its list
-    code = "from zeroshelf.files import lock\nwith lock.hold({!r}, 'mine', {!r}): print('got it')\n"
+    code = (
+        "from zeroshelf.actions import lock\nwith lock.hold({!r}, 'mine', {!r}): print('got it')\n"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", before + code.format(str(locks), str(tmp_path))],
         capture_output=True,

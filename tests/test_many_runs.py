@@ -22,7 +22,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.records import ActionKind
 from zeroshelf.runs import registry
-from zeroshelf.system import places
+from zeroshelf.system import folder_identity
 
 # --- undone in any order -----------------------------------------------------------------------
 
@@ -390,10 +390,16 @@ def test_places_that_are_one(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "a")
     a, link, b = (str(tmp_path / name) for name in ("a", "link", "a/b"))
-    assert places.same(a, link) and not places.same(a, b) and not places.same(a, a + "/none")
-    assert places.contains(link, b) and places.contains(a, link + "/b/not/there/yet")
-    assert not places.contains(b, link)
-    assert places.overlap(b, link) and not places.overlap(b, str(tmp_path / "ab"))
+    assert (
+        folder_identity.same(a, link)
+        and not folder_identity.same(a, b)
+        and not folder_identity.same(a, a + "/none")
+    )
+    assert folder_identity.contains(link, b) and folder_identity.contains(
+        a, link + "/b/not/there/yet"
+    )
+    assert not folder_identity.contains(b, link)
+    assert folder_identity.overlap(b, link) and not folder_identity.overlap(b, str(tmp_path / "ab"))
 
 
 @pytest.mark.parametrize("kind", ["copy", "move"])

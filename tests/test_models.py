@@ -35,6 +35,10 @@ RED_VECTOR = np.array([1, 0, 0, 0.5]) / np.sqrt(1.25)
 GREEN_VECTOR = np.array([0, 1, 0, 0.5]) / np.sqrt(1.25)
 
 
+def notes(model: Model, labels: LabelSet = LabelSet(())) -> tuple[str, ...]:  # noqa: B008
+    return select.notes(model, select.calibration(model), labels)
+
+
 def picture(model: Model, colour: tuple[int, int, int]) -> np.ndarray:
     image = Image.new("RGB", (21, 13), colour)
     return to_pixels(Decoded(image, 21, 13), model.preprocessing)
@@ -92,10 +96,10 @@ def test_rclips_layout_is_read_without_settings(tmp_path: Path) -> None:
 
 def test_settings_come_from_the_models_own_files(tmp_path: Path) -> None:
     immich = select.describe("a", tiny.immich(tmp_path / "a", logit_scale=50, licence="MIT"))
-    assert (immich.logit_scale, immich.activation, immich.licence) == (50, "softmax", "MIT")
+    assert (immich.logit_scale, immich.licence) == (50, "MIT")
     assert (immich.preprocessing.resize_mode, immich.preprocessing.crop) == ("shortest", "round")
     siglip = select.describe("b", tiny.transformers_js(tmp_path / "b", "siglip"))
-    assert (siglip.logit_bias, siglip.activation) == (-10, "sigmoid")
+    assert siglip.logit_scale == 100
     assert (siglip.preprocessing.resize_mode, siglip.preprocessing.crop) == ("squash", "floor")
     clip = select.describe("c", tiny.transformers_js(tmp_path / "c"))
     assert (clip.logit_scale, clip.preprocessing.resize_mode) == (100, "shortest")
@@ -143,6 +147,7 @@ def test_threads_share_an_encoder(tmp_path: Path) -> None:
         ("config.json", "text_cfg", []),
         ("config.json", "logit_scale", float("nan")),
         ("config.json", "activation", "relu"),
+        ("config.json", "logit_bias", "low"),
         ("config.json", "languages", "en"),
         ("config.json", "open_set", {"unheard": 1}),
         ("config.json", "open_set", {"delta": "low"}),
@@ -268,16 +273,16 @@ def test_the_starter_is_verified_against_its_golden_dozen(
 
 def test_the_starter_says_how_to_get_better_and_what_it_cannot_read() -> None:
     starter = select.find()
-    (better,) = select.notes(starter)
+    (better,) = notes(starter)
     assert "zeroshelf models get" in better
     german = LabelSet((Label("Katze"),), language="de")
-    foreign = select.notes(starter, german)[1]
+    foreign = notes(starter, german)[1]
     assert "(de)" in foreign and "siglip2-b-16" in foreign
-    assert select.notes(starter, LabelSet((Label("cat"), Label("caf\xe9")))) == (better,)
+    assert notes(starter, LabelSet((Label("cat"), Label("caf\xe9")))) == (better,)
     chinese = LabelSet((Label("cat"), Label("dog", words=("\u72d7",))))
-    assert "(zh)" in select.notes(starter, chinese)[1]
+    assert "(zh)" in notes(starter, chinese)[1]
     japanese = LabelSet((Label("\u732b\u3068\u72ac"),))
-    assert "(ja)" in select.notes(starter, japanese)[1]
+    assert "(ja)" in notes(starter, japanese)[1]
 
 
 def test_the_starter_reads_short_texts_at_their_own_length() -> None:
@@ -411,7 +416,7 @@ def test_a_build_that_another_one_hides_is_named_with_its_cure(
     )
     monkeypatch.setattr(ort, "devices", lambda: ("cpu",))
     cure = "pip install --force-reinstall --no-deps onnxruntime-gpu"
-    assert cure in str(ort.hidden_package()) and cure in select.notes(select.find())[-1]
+    assert cure in str(ort.hidden_package()) and cure in notes(select.find())[-1]
     monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu"))
     assert ort.hidden_package() is None
 

@@ -23,7 +23,7 @@ from zeroshelf.corrections.stored import kept
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.output import results
 from zeroshelf.review.session import Session
-from zeroshelf.run import reopen
+from zeroshelf.run import classify, reopen
 from zeroshelf.runs import registry
 
 FIXTURE = Path(__file__).parent / "fixtures" / "written-by-0.1.0.zip"
@@ -106,3 +106,14 @@ def test_its_stored_corrections_are_followed(root: Path) -> None:
     run = reopen(REVIEWED, encoder=ColourEncoder(), store=Store.open())
     stored = kept(run.labels, run.model)
     assert sorted(one.label for one in stored.values()) == ["other", "warm"]
+
+
+def test_its_cache_spares_the_embedding(root: Path) -> None:
+    undo(registry.find(MOVED).record)
+    encoder = ColourEncoder()
+    with Store.open() as cache:
+        run = classify(root / "P", ["warm", "green"], encoder=encoder, store=cache)
+        assert cache.trouble is None
+        thumbnails = cache.thumbnails(run.embeddings.digests)
+    assert len(run.embeddings) == len(PICTURES) and encoder.pictures == 0
+    assert thumbnails.keys() == set(run.embeddings.digests)

@@ -202,7 +202,7 @@ def test_edited_plan_is_what_is_applied(tmp_path: Path) -> None:
         (lambda lines: lines[1].update(size="many"), "line 2: not an action"),
         (lambda lines: lines[2].update(target=lines[1]["target"].upper()), "same target as line 2"),
         (lambda lines: lines[0].update(kind="shred"), 'kind "shred" is none of'),
-        (lambda lines: lines[0].update(zeroshelf_plan=99), "version 99"),
+        (lambda lines: lines[0].update(zeroshelf_plan=99), "format 99"),
         (lambda lines: lines.pop(0), "first line"),
         (lambda lines: lines.clear(), "first line"),
     ],

@@ -17,12 +17,12 @@ from tests.making import JPEG, contents, photos, planned, put, statuses, tree
 from tests.systems import posix
 from tests.test_faults import as_nobody, dies_at, place, staged
 from tests.test_shares import Share, library, said
-from zeroshelf import system
 from zeroshelf.actions import plan, plan_file
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
 from zeroshelf.records import ActionKind
+from zeroshelf.system import renaming
 
 pytestmark = posix
 
@@ -218,7 +218,7 @@ def test_a_rename_by_two_names_leaves_one(
     tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a rename is made of a link and an unlink, and the second fails."""
-    monkeypatch.setattr(system, "_RENAME", None)
+    monkeypatch.setattr(renaming, "_RENAME", None)
     (tmp_path / "x").write_bytes(b"x")
 
     def refuse(path: Any) -> None:
@@ -228,7 +228,7 @@ def test_a_rename_by_two_names_leaves_one(
 
     monkeypatch.setattr(os, "unlink", refuse)
     with pytest.raises(PermissionError):
-        system.rename(str(tmp_path / "x"), str(tmp_path / "y"))
+        renaming.rename(str(tmp_path / "x"), str(tmp_path / "y"))
     assert os.listdir(tmp_path) == ["x"]
 
 

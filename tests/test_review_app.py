@@ -276,7 +276,7 @@ def test_a_review_that_ends_while_it_applies_says_so_and_waits(
 
     run = colour_run(tmp_path)
     monkeypatch.setattr("zeroshelf.commands.review._run", lambda *_: run)
-    monkeypatch.setattr(jobs, "application", SimpleNamespace(apply=slowly))
+    monkeypatch.setattr(jobs, "apply", SimpleNamespace(apply=slowly))
     monkeypatch.setattr(jobs, "Carrier", AtWork)
     monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # Ctrl-C at once
     ended = CliRunner().invoke(cli, ["review", "--no-open"])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.colours import COLOURS, ColourEncoder
 from zeroshelf.decisions import scores
+from zeroshelf.decisions.constants import LOW_QUALITY_PENALTY
 from zeroshelf.decisions.scores import score
 from zeroshelf.labels import negative_filter
 from zeroshelf.labels.parse import parse
@@ -27,7 +28,8 @@ RED, GREEN, BLUE, GREY = (1, 0, 0, 0.1), (0, 1, 0, 0.1), (0, 0, 1, 0.1), (0, 0, 
 
 
 def said(*colours: tuple[float, float, float, float], labels: list[str]) -> Scores:
-    return score(embeddings(*colours), parse(labels), ColourEncoder().embed_texts)
+    texts = ColourEncoder().embed_texts
+    return score(embeddings(*colours), resolve(parse(labels), texts), texts)
 
 
 def test_a_labels_logit_is_its_best_words() -> None:
@@ -40,10 +42,10 @@ def test_a_labels_logit_is_its_best_words() -> None:
 
 def test_the_negative_score_is_high_where_the_bank_fits() -> None:
     found = said(RED, GREY, labels=["red"])
-    assert found.logits[0, 0] > found.negative[0] + 1
-    assert found.negative[1] > found.logits[1, 0] + 1
-    assert found.nearest.shape == (2, 3)
-    assert all(found.negatives[at] for at in found.nearest.ravel())
+    assert found.logits[0, 0] > found.negative_score[0] + 1
+    assert found.negative_score[1] > found.logits[1, 0] + 1
+    assert found.nearest_negatives.shape == (2, 3)
+    assert all(found.negative_names[at] for at in found.nearest_negatives.ravel())
 
 
 def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
@@ -51,30 +53,31 @@ def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
     found = said(*colours, labels=["red", "!green"])
     texts = ColourEncoder().embed_texts
     labels = parse(["red", "!green"])
-    bank = negative_filter.kept(labels, resolve(labels, texts), texts).vectors
-    factor, offset = scores._normaliser(bank, bank, COLOURS.logit_scale)
-    logits = embeddings(*colours).vectors @ (bank.T * factor) - offset
-    assert found.common == pytest.approx(logits.mean(axis=1), abs=1e-3)
+    negatives = negative_filter.remaining_negatives(resolve(labels, texts), texts).vectors
+    normalised = scores.normalise(negatives, negatives, COLOURS.logit_scale)
+    logits = normalised.logits(embeddings(*colours).vectors)
+    assert found.mean_negative_logit == pytest.approx(logits.mean(axis=1), abs=1e-3)
 
 
 def test_what_shows_next_to_nothing_must_fit_better_and_is_named() -> None:
     clear = embeddings(RED, RED)
     dark = replace(clear, notes={1: "dark picture"})
     texts = ColourEncoder().embed_texts
-    was, is_now = (score(one, parse(["red"]), texts) for one in (clear, dark))
-    assert is_now.negative - was.negative == pytest.approx([0, scores.FLAWED])
-    assert is_now.negatives[is_now.nearest[1, 0]] == "dark picture"
-    assert is_now.negatives[is_now.nearest[0, 0]] != "dark picture"
-    asked_for = [score(one, parse(["red", "dark picture"]), texts) for one in (clear, dark)]
-    assert (asked_for[0].negative == asked_for[1].negative).all()
+    was, is_now = (score(one, resolve(parse(["red"]), texts), texts) for one in (clear, dark))
+    assert is_now.negative_score - was.negative_score == pytest.approx([0, LOW_QUALITY_PENALTY])
+    assert is_now.negative_names[is_now.nearest_negatives[1, 0]] == "dark picture"
+    assert is_now.negative_names[is_now.nearest_negatives[0, 0]] != "dark picture"
+    both = resolve(parse(["red", "dark picture"]), texts)
+    asked_for = [score(one, both, texts) for one in (clear, dark)]
+    assert (asked_for[0].negative_score == asked_for[1].negative_score).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_small_folders(count: int) -> None:
     found = said(*[RED] * count, labels=["red", "blue"])
     assert found.logits.shape == (count, 2)
-    assert found.likeness is not None
-    assert len(found.likeness.neighbours) == len(found.likeness.along) == count
+    assert found.smoothing is not None
+    assert len(found.smoothing.neighbours) == len(found.smoothing.coordinates) == count
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,9 +86,9 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scores, "BLOCK", 4)
     parts = said(*colours, labels=["red", "blue"])
     assert np.allclose(whole.logits, parts.logits)
-    assert np.allclose(whole.negative, parts.negative)
-    assert whole.common is not None and parts.common is not None
-    assert np.allclose(whole.common, parts.common, atol=1e-5)
+    assert np.allclose(whole.negative_score, parts.negative_score)
+    assert whole.mean_negative_logit is not None and parts.mean_negative_logit is not None
+    assert np.allclose(whole.mean_negative_logit, parts.mean_negative_logit, atol=1e-5)
 
 
 def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
@@ -97,19 +100,20 @@ def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
     bank /= np.linalg.norm(bank, axis=1, keepdims=True)
     near, far = np.eye(8, dtype=np.float32)[:2]
     vectors = np.concatenate((np.stack((near, far)), bank))
-    factor, offset = scores._normaliser(vectors, bank, 10.0)
-    logits = 0.5 * factor[:2] - offset[:2]
+    texts = scores.normalise(vectors, bank, 10.0)[:2]
+    logits = 0.5 * texts.factors - texts.offsets
     assert logits[1] > logits[0]
 
 
 def test_under_other_labels_what_looks_alike_is_as_before() -> None:
     pictures, texts = embeddings(RED, GREEN, BLUE, RED, BLUE), ColourEncoder().embed_texts
-    before = score(pictures, parse(["red", "blue"]), texts)
-    after = score(pictures, parse(["green"]), texts, before)
-    fresh = score(pictures, parse(["green"]), texts)
-    assert after.likeness is before.likeness
-    assert after.likeness is not None and fresh.likeness is not None
-    np.testing.assert_array_equal(after.likeness.neighbours, fresh.likeness.neighbours)
+    green = resolve(parse(["green"]), texts)
+    before = score(pictures, resolve(parse(["red", "blue"]), texts), texts)
+    after = score(pictures, green, texts, before)
+    fresh = score(pictures, green, texts)
+    assert after.smoothing is before.smoothing
+    assert after.smoothing is not None and fresh.smoothing is not None
+    np.testing.assert_array_equal(after.smoothing.neighbours, fresh.smoothing.neighbours)
     np.testing.assert_array_equal(after.logits, fresh.logits)
 
 
@@ -117,10 +121,10 @@ def test_what_the_guard_takes_is_made_up_for(monkeypatch: pytest.MonkeyPatch) ->
     """The nearest texts are kept before the guard; where it takes too many, the bank is asked."""
     colours = [(RED, GREEN, BLUE, GREY)[at % 4] for at in range(9)]
     whole = said(*colours, labels=["red", "blue", "!green"])
-    monkeypatch.setattr(scores, "NEAR", 5)  # the least that is needed
+    monkeypatch.setattr(scores, "CANDIDATE_NEGATIVES", 5)  # the least that is needed
     few = said(*colours, labels=["red", "blue", "!green"])
-    assert np.allclose(whole.negative, few.negative, atol=1e-5)
+    assert np.allclose(whole.negative_score, few.negative_score, atol=1e-5)
     assert np.allclose(whole.logits, few.logits)
-    monkeypatch.setattr(scores, "NEAR", 10_000)
+    monkeypatch.setattr(scores, "CANDIDATE_NEGATIVES", 10_000)
     every = said(*colours, labels=["red", "blue", "!green"])
-    assert np.allclose(whole.negative, every.negative, atol=1e-5)
+    assert np.allclose(whole.negative_score, every.negative_score, atol=1e-5)

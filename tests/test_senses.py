@@ -1,4 +1,4 @@
-"""What else a label is called and what it means: its wording should matter little."""
+"""Synonyms and definitions of a label: its wording should matter little."""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ from dataclasses import replace
 
 import pytest
 
-from tests.test_guard import texts
+from tests.test_negative_filter import texts
 from zeroshelf.labels.parse import parse
-from zeroshelf.labels.prompts import TEMPLATES, asked, label_prompts
-from zeroshelf.labels.senses import described, sense, taken_by
-from zeroshelf.records import Label, LabelSet
+from zeroshelf.labels.prompts import TEMPLATES
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.records import LabelSet, ResolvedLabel
 
 
-def told(label: Label, labels: LabelSet) -> tuple[Label, tuple[str, ...]]:
-    meant = sense(asked(label.name, labels), label, labels, texts)
-    return described(label, meant, labels, taken_by(labels))
+def first(labels: LabelSet) -> ResolvedLabel:
+    return resolve(labels, texts).each[0]
 
 
 def meaning(*labels: str, **settings: str) -> tuple[str, ...]:
     """The texts that say what the first label means."""
     wanted = replace(parse(labels), **settings)  # type: ignore[arg-type]
-    return told(wanted.labels[0], wanted)[1]
+    return first(wanted).glosses
 
 
 def more(*labels: str, language: str = "en") -> tuple[str, ...]:
     """The words that the first label gains."""
     wanted = replace(parse(labels), language=language)
-    first = wanted.labels[0]
-    return told(first, wanted)[0].words[len(first.words) :]
+    return first(wanted).synonyms
 
 
 @pytest.mark.parametrize(
@@ -63,7 +61,9 @@ def test_the_word_of_another_label_is_left_to_it() -> None:
 def test_a_label_that_says_how_it_is_asked_is_asked_so() -> None:
     labels = parse(["camelopard"])
     own = replace(labels.labels[0], prompts=("a tall one",))
-    assert told(own, labels) == (own, ())
+    resolved = first(replace(labels, labels=(own,)))
+    assert (resolved.synonyms, resolved.glosses) == ((), ())
+    assert resolved.prompts == (("a tall one",),)
     assert more("camelopard", language="de") == ()
 
 
@@ -85,9 +85,8 @@ def test_a_shelf_above_tells_which_is_meant() -> None:
 
 def test_own_templates_are_all_that_is_asked() -> None:
     plain = replace(parse(["giraffe"]), templates=("a drawing of a {}.",))
-    label, said = told(plain.labels[0], plain)
-    assert label_prompts(label, plain, said) == [["a drawing of a giraffe."]]
-    built_in = parse(["giraffe"])
-    prompts = label_prompts(built_in.labels[0], built_in, said)[0]
-    assert prompts[: len(TEMPLATES)] == [one.format("giraffe") for one in TEMPLATES]
-    assert [prompts.count(text) for text in said] == [4, 4]
+    assert first(plain).prompts == (("a drawing of a giraffe.",),)
+    built_in = first(parse(["giraffe"]))
+    prompts = built_in.prompts[0]
+    assert prompts[: len(TEMPLATES)] == tuple(one.format("giraffe") for one in TEMPLATES)
+    assert [prompts.count(text) for text in built_in.glosses] == [4, 4]

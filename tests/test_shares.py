@@ -20,7 +20,6 @@ import pytest
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree, xmp
 from tests.test_faults import check_nothing_lost, dies_at, place, staged
-from zeroshelf import system
 from zeroshelf.actions import apply as application
 from zeroshelf.actions import journal, names, plan, plan_file, transfer
 from zeroshelf.actions.apply import apply
@@ -29,7 +28,7 @@ from zeroshelf.images import companions
 from zeroshelf.images import scan as folder
 from zeroshelf.records import Action, ActionKind, Outcome, Picture
 from zeroshelf.runs import registry
-from zeroshelf.system import file_names, mounts
+from zeroshelf.system import file_names, mounts, renaming
 
 __all__ = ["place"]  # a fixture
 KINDS: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
@@ -465,7 +464,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, to: Path, counted: list[str]) -> N
 
     for name in ("rename", "link", "symlink"):
         monkeypatch.setattr(os, name, watch(getattr(os, name)))
-    monkeypatch.setattr(system, "_RENAME", watch(system._RENAME))  # type: ignore[arg-type]
+    monkeypatch.setattr(renaming, "_RENAME", watch(renaming._RENAME))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["copy", "move", "symlink"])
@@ -511,7 +510,7 @@ def test_a_name_that_is_not_to_blame_stays(place: Path, monkeypatch: pytest.Monk
 
     record = planned(source, to, "copy", ["cat"])
     with monkeypatch.context() as patch:
-        patch.setattr(system, "_RENAME", refuse)
+        patch.setattr(renaming, "_RENAME", refuse)
         outcomes = apply(record)
     assert statuses(outcomes) == {"failed"}
     made = plan_file.load(os.path.join(record, "plan.jsonl")).actions

@@ -178,7 +178,8 @@ def test_closed_descriptors_are_no_place_for_files(redirect: str, tmp_path: Path
 def test_a_label_is_a_folder_in_any_locale() -> None:
     """Where the encoding of file names is ASCII, labels become the same bytes as everywhere."""
     probe = (
-        "import os, sys; from zeroshelf.labels import parse; from zeroshelf.files import names\n"
+        "import os, sys; from zeroshelf.labels.parse import parse\n"
+        "from zeroshelf.actions import names\n"
         "assert sys.getfilesystemencoding() == 'ascii'\n"
         "typed = parse([sys.argv[1]]).names[0]\n"
         "shelves = [os.fsencode(names.shelf(name)) for name in (typed, chr(0x65e5) * 200)]\n"

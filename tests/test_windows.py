@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.making import put
-from zeroshelf import system
 from zeroshelf.actions import names, plan, plan_file, transfer
 from zeroshelf.commands.cli import main
 from zeroshelf.errors import UserError
@@ -23,7 +22,7 @@ from zeroshelf.output import results
 from zeroshelf.records import Action, Plan
 from zeroshelf.review import session
 from zeroshelf.runs import edit_log
-from zeroshelf.system import file_names
+from zeroshelf.system import file_io, file_names, links, machine, os_errors, path_spelling, renaming
 
 
 class Windows(ModuleType):
@@ -39,10 +38,11 @@ class Windows(ModuleType):
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Windows("os")
-    for module in (edit_log, scan, names, plan, plan_file, session, system, transfer):
+    below = (file_io, file_names, links, path_spelling, renaming)
+    for module in (edit_log, scan, names, plan, plan_file, session, transfer, *below):
         if hasattr(module, "os"):
             monkeypatch.setattr(module, "os", fake)
-    monkeypatch.setattr(system, "WINDOWS", True)
+    monkeypatch.setattr(machine, "WINDOWS", True)
 
 
 @pytest.mark.usefixtures("windows")
@@ -105,9 +105,11 @@ def test_no_line_of_a_plan_leads_out_of_its_folder(written: str) -> None:
 
 @pytest.mark.usefixtures("windows")
 def test_two_drives() -> None:
-    assert system.relative("D:\\a\\b.jpg", "C:\\a") == "D:\\a\\b.jpg"
-    assert system.relative("C:\\a\\b.jpg", "C:\\a\\c") == "..\\b.jpg"
-    assert system.has_relative("c:\\a", "C:\\b") and not system.has_relative("C:\\a", "D:\\a")
+    assert path_spelling.relative("D:\\a\\b.jpg", "C:\\a") == "D:\\a\\b.jpg"
+    assert path_spelling.relative("C:\\a\\b.jpg", "C:\\a\\c") == "..\\b.jpg"
+    assert path_spelling.has_relative("c:\\a", "C:\\b") and not path_spelling.has_relative(
+        "C:\\a", "D:\\a"
+    )
     link = Action("relative-symlink", "C:\\P\\a.jpg", "D:\\S\\a.jpg", "cat", 1, 2)
     assert transfer.link_text(link, link.target).endswith("C:\\P\\a.jpg")
     with pytest.raises(UserError, match="they lie on two drives"):
@@ -126,7 +128,7 @@ def test_a_drive_that_is_not_there_ends_every_walk_up() -> None:
 def test_paths_in_the_edit_log_and_on_the_page_have_one_slash_on_every_system() -> None:
     assert session._relative("C:\\P\\deep\\a.jpg", "C:\\P") == "deep/a.jpg"
     for spelling in ("deep/a.jpg", "deep\\a.jpg", "C:\\P\\deep\\a.jpg", "C:/P/deep/a.jpg"):
-        assert system.below("C:\\P", spelling) == "C:\\P\\deep\\a.jpg"
+        assert path_spelling.below("C:\\P", spelling) == "C:\\P\\deep\\a.jpg"
 
 
 @pytest.mark.usefixtures("windows")
@@ -149,7 +151,7 @@ def test_patterns_of_what_is_left_out(pattern: str, path: str, found: bool) -> N
 def test_elsewhere_a_backslash_is_part_of_a_name() -> None:
     if os.sep == "\\":
         pytest.skip("this is Windows")
-    assert system.slashed("a\\b.jpg") == "a\\b.jpg"
+    assert path_spelling.slashed("a\\b.jpg") == "a\\b.jpg"
     assert plan_file._below("/s", "a\\b:c.jpg") == "/s/a\\b:c.jpg"
     assert scan._Excluder(["a\\b"])("a/b") is False
 
@@ -195,8 +197,8 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, call in (("unlink", unlink), ("replace", replace), ("open", open_)):
         monkeypatch.setattr(os, name, call)
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(system, "WINDOWS", True)
-    monkeypatch.setattr(system, "_SYNCFS", None)
+    monkeypatch.setattr(machine, "WINDOWS", True)
+    monkeypatch.setattr(file_io, "_SYNCFS", None)
 
 
 @pytest.mark.usefixtures("refusing")
@@ -205,8 +207,8 @@ def test_read_only_files_of_ours_are_removed_and_replaced(tmp_path: Path) -> Non
         put(tmp_path / name, name.encode())
     for name in ("gone", "old"):
         (tmp_path / name).chmod(0o444)
-    system.remove(str(tmp_path / "gone"))
-    system.replace(str(tmp_path / "new"), str(tmp_path / "old"))
+    renaming.remove(str(tmp_path / "gone"))
+    renaming.replace(str(tmp_path / "new"), str(tmp_path / "old"))
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
     assert (tmp_path / "old").read_bytes() == b"new"
 
@@ -223,7 +225,7 @@ def test_a_file_that_stays_for_another_reason_stays_read_only(
 
     monkeypatch.setattr(os, "unlink", in_use)
     with pytest.raises(PermissionError):
-        system.remove(str(tmp_path / "a"))
+        renaming.remove(str(tmp_path / "a"))
     assert not (tmp_path / "a").stat().st_mode & stat.S_IWRITE
 
 
@@ -234,7 +236,7 @@ def test_a_copy_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, mode: int
     put(tmp_path / "a.jpg", b"a")
     (tmp_path / "a.jpg").chmod(mode)
     part = transfer.stage(str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"))
-    system.sync([part])
+    file_io.sync([part])
     transfer.publish(part, str(tmp_path / "b.jpg"), str(tmp_path / "a.jpg"))
     transfer.remove_original(str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"))
     assert [path.name for path in tmp_path.iterdir()] == ["b.jpg"]
@@ -263,7 +265,7 @@ def test_symbolic_links_without_the_right_are_refused_before_a_picture_is_read(
 
 def test_a_link_that_can_be_made_nowhere_else_is_told_at_the_link(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        system.symlink("x", str(tmp_path / "missing" / "link"))
+        links.symlink("x", str(tmp_path / "missing" / "link"))
 
 
 def test_symbolic_links_without_the_right_say_so_in_apply(
@@ -271,23 +273,23 @@ def test_symbolic_links_without_the_right_say_so_in_apply(
 ) -> None:
     monkeypatch.setattr(os, "symlink", denied)
     with pytest.raises(PermissionError) as refused:
-        system.symlink("x", str(tmp_path / "link"))
+        links.symlink("x", str(tmp_path / "link"))
     assert refused.value.strerror and "Developer Mode" in refused.value.strerror
 
 
 def test_a_path_that_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     error = FileNotFoundError(2, "The system cannot find the path specified")
-    assert system.reason(error, "x" * 300) == error.strerror
-    monkeypatch.setattr(system, "WINDOWS", True)
-    assert "its path is 300 long" in system.reason(error, "x" * 300)
-    assert system.reason(error, "x" * 200) == error.strerror
+    assert os_errors.reason(error, "x" * 300) == error.strerror
+    monkeypatch.setattr(machine, "WINDOWS", True)
+    assert "its path is 300 long" in os_errors.reason(error, "x" * 300)
+    assert os_errors.reason(error, "x" * 200) == error.strerror
 
 
 def test_a_rename_to_another_drive_is_known_as_one() -> None:
     error = OSError(13, "The system cannot move the file to a different disk drive")
-    assert not system.is_other_device(error)
+    assert not os_errors.is_other_device(error)
     error.winerror = 17  # type: ignore[attr-defined, unused-ignore]
-    assert system.is_other_device(error)
+    assert os_errors.is_other_device(error)
 
 
 def test_no_other_program_may_share_the_page_s_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +301,7 @@ def test_no_other_program_may_share_the_page_s_address(monkeypatch: pytest.Monke
             asked.append(option)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", -5, raising=False)
-    system.exclusive_port(Listening())  # type: ignore[arg-type]
+    machine.exclusive_port(Listening())  # type: ignore[arg-type]
     assert asked == [(socket.SOL_SOCKET, -5, 1)]
 
 
@@ -310,15 +312,15 @@ def test_macos_empties_a_drive_s_cache_once_a_batch(
     for name in "abc":
         put(tmp_path / name, b"x")
     calls: list[str] = []
-    monkeypatch.setattr(system, "MACOS", True)
-    monkeypatch.setattr(system, "_SYNCFS", None)
+    monkeypatch.setattr(machine, "MACOS", True)
+    monkeypatch.setattr(file_io, "_SYNCFS", None)
     monkeypatch.setattr(os, "fsync", lambda _: calls.append("plain"))
-    monkeypatch.setattr(system, "_full_sync", lambda _: calls.append("full") or True)
-    system.sync([str(tmp_path / name) for name in "abc"])
+    monkeypatch.setattr(file_io, "_full_sync", lambda _: calls.append("full") or True)
+    file_io.sync([str(tmp_path / name) for name in "abc"])
     assert calls == ["plain", "plain", "full"]
     # network shares have no such call
-    monkeypatch.setattr(system, "_full_sync", lambda _: False)
-    system.sync([str(tmp_path / "a")])
+    monkeypatch.setattr(file_io, "_full_sync", lambda _: False)
+    file_io.sync([str(tmp_path / "a")])
     assert calls[3:] == ["plain"]
 
 

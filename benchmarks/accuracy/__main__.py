@@ -20,6 +20,7 @@ from benchmarks.accuracy import calibrate, episodes, rules, sets
 from benchmarks.accuracy.episodes import Episode
 from zeroshelf.decisions import calibrate as calibration
 from zeroshelf.decisions import decide
+from zeroshelf.models import select
 
 SEED = 7  # not calibrate's
 KEPT = 0.95
@@ -43,7 +44,7 @@ class Result:
         )
 
     def harmonic(self, bar: float) -> float:
-        return calibration.harmonic(*self.at(bar))
+        return calibration.harmonic_mean(*self.at(bar))
 
     def kept(self, bar: float) -> float:
         return float((self.keep_by >= bar)[self.episode.truth >= 0].mean())
@@ -81,7 +82,7 @@ def line(name: str, results: list[Result], bar: Callable[[Result], float]) -> st
     mixed = [one for one in results if one.episode.share]
     clean = [one for one in results if not one.episode.share]
     pairs = [one.at(bar(one)) for one in mixed]
-    harmonic = np.mean([calibration.harmonic(*pair) for pair in pairs])
+    harmonic = np.mean([calibration.harmonic_mean(*pair) for pair in pairs])
     candidates = bars(mixed)
     best = np.mean([max(one.harmonic(b) for b in candidates) for one in mixed])
     figures = [
@@ -127,7 +128,7 @@ def honesty(seen: list[rules.Seen]) -> list[str]:
     """Expected calibration error (15 bins) of the answers, and how often each word is right."""
     probability, right, words = [], [], []
     for one in seen:
-        decided = decide.decide(one.scores)
+        decided = decide.decide(one.scores, one.calibration)
         truth = np.where(one.episode.truth < 0, len(one.episode.labels), one.episode.truth)
         given = decided.probabilities[np.arange(len(truth)), decided.chosen]
         probability.append(given)
@@ -158,7 +159,7 @@ def main() -> None:
     pool = sets.load(given.model, given.pictures)
     drawn = episodes.draw(pool, given.episodes, SEED)
     names = sorted({one.set for one in drawn})
-    constants = dict.fromkeys(names, pool.model.open_set)
+    constants = dict.fromkeys(names, select.calibration(pool.model))
     if not (given.shipped or given.pictures):
         made = calibrate.asked(pool)
         constants = {name: calibrate.constants(made, without=name) for name in names}
@@ -177,7 +178,7 @@ def main() -> None:
         for kept, words in ((0.0, "best bar"), (KEPT, "best bar that keeps 95 %")):
             bar = best_bar(results, kept)
             print(line(f"{name}, {words}", results, lambda one, bar=bar: bar))  # type: ignore[misc]
-    shipped = {name: one.delta for name, one in constants.items()}
+    shipped = {name: one.ood_threshold for name, one in constants.items()}
     print(line("**ours, shipped rule**", results, lambda one: shipped[one.episode.set]))
     print("\nHarmonic mean of ours by cell:\n")
     print("\n".join(cells(results, lambda one: shipped[one.episode.set])))

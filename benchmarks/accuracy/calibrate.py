@@ -1,10 +1,10 @@
-"""The constants that a model ships with, from the development sets or a labelled folder.
+"""The calibration that a model ships with, from the development sets or a labelled folder.
 
     python -m benchmarks.accuracy.calibrate          the starter; writes its config.json
     python -m benchmarks.accuracy.calibrate --model DIR --out F.json
 
-Prints the constants that leaving out each data set gives, and how those do on the set left out:
-that is what the shipped ones, made from all sets, may be expected to do on unseen pictures.
+Prints the calibration without each data set, and how it does on the set left out: an estimate of
+what the shipped one, from all sets, does on unseen pictures.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.accuracy import episodes, rules, sets
 from zeroshelf.decisions import calibrate
-from zeroshelf.models import select
-from zeroshelf.records import OpenSet, Scores
+from zeroshelf.models import calibrations, select
+from zeroshelf.records import Calibration, Scores
 
 EPISODES, SEED = 300, 20
 
@@ -31,10 +30,10 @@ def asked(pool: sets.Pool, count: int = EPISODES) -> list[tuple[episodes.Episode
 
 def constants(
     made: list[tuple[episodes.Episode, Scores]], without: str = "", source: str = ""
-) -> OpenSet:
+) -> Calibration:
     """Those of all episodes but the ones of a set."""
     rest = [(scores, one.truth) for one, scores in made if one.set != without]
-    return calibrate.calibrate(calibrate.folders(rest), source)
+    return calibrate.calibrate(calibrate.episodes(rest), source)
 
 
 def source(pool: sets.Pool, count: int) -> str:
@@ -55,26 +54,31 @@ def main() -> None:
     for name in sorted({one.set for one, _ in made}):
         found = constants(made, without=name)
         mine = [
-            calibrate.folder(scores, one.truth, found.typical or 0.0)
+            calibrate.episode(scores, one.truth, found.typical_logit or 0.0)
             for one, scores in made
             if one.set == name
         ]
-        pairs = [calibrate.outcome(folder, found.delta) for folder in mine]
-        mixed = [calibrate.harmonic(*pair) for pair in pairs if pair[1] == pair[1]]
-        kept = [float((f.d >= found.delta).mean()) for f in mine if not f.garbage.any()]
+        pairs = [calibrate.accuracies(folder, found.ood_threshold) for folder in mine]
+        mixed = [calibrate.harmonic_mean(*pair) for pair in pairs if pair[1] == pair[1]]
+        kept = [
+            float((f.ood_score >= found.ood_threshold).mean()) for f in mine if not f.is_ood.any()
+        ]
         print(
-            f"without {name:12s} delta {found.delta:6.2f} t_open {found.t_open:.2f} "
-            f"t_labels {found.t_labels:.2f}; on it: harmonic mean {100 * np.mean(mixed):.1f}, "
+            f"without {name:12s} threshold {found.ood_threshold:6.2f} temperatures "
+            f"{found.ood_temperature:.2f} {found.label_temperature:.2f}; on it: "
+            f"harmonic mean {100 * np.mean(mixed):.1f}, "
             f"kept without garbage {100 * np.mean(kept):.1f}"
         )
     found = constants(made, source=source(pool, len(made)))
-    print(json.dumps(asdict(found), indent=1))
+    print(json.dumps(calibrations.as_json(found), indent=1))
     if given.out:
-        given.out.write_text(json.dumps(asdict(found), indent=1) + "\n")
+        given.out.write_text(json.dumps(calibrations.as_json(found), indent=1) + "\n")
     else:
         path = select.find(given.model).folder / "config.json"
         config = json.loads(path.read_text())
-        path.write_text(json.dumps(config | {"open_set": asdict(found)}, indent=2) + "\n")
+        path.write_text(
+            json.dumps(config | {"open_set": calibrations.as_json(found)}, indent=2) + "\n"
+        )
     print(f"{time.perf_counter() - started:.0f} s")
 
 

@@ -12,15 +12,14 @@ import numpy as np
 
 from benchmarks.accuracy.episodes import Episode
 from benchmarks.accuracy.sets import Pool
-from zeroshelf.decisions import calibrate
-from zeroshelf.decisions.decide import fit, softmax
-from zeroshelf.decisions.scores import score
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.decisions.decide import ood_scores, softmax
+from zeroshelf.decisions.scores import score_vectors
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import PLAIN
-from zeroshelf.records import Embeddings, OpenSet, Picture, Scores
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.records import Calibration, Scores
 
-NOWHERE = Picture("", "JPEG", 0, 0, 0)
 NEGLABEL_SCALE = 100.0  # NegLabel (ICLR 2024) takes the softmax of cosines / 0.01
 GROUPS = 100
 
@@ -34,34 +33,31 @@ class Seen:
     bank: np.ndarray  # (M, B), cosines to the whole bank without the labels' own names
     logit_scale: float
     scores: Scores  # ours
+    calibration: Calibration
 
 
 Rule = Callable[[Seen], tuple[np.ndarray, np.ndarray]]  # (M,) keep by, (M,) label
 
 
-def see(pool: Pool, episode: Episode, constants: OpenSet) -> Seen:
+def see(pool: Pool, episode: Episode, calibration: Calibration) -> Seen:
     vectors = pool.vectors[episode.rows].astype(np.float32)
     labels = pool.texts([PLAIN.format(name) for name in episode.labels])
-    others = [one.prompt for one in bank() if one.name not in episode.labels]
+    others = [one.prompt for one in negative_labels() if one.name not in episode.labels]
     return Seen(
         episode,
         vectors @ labels.T,
         vectors @ pool.texts(others).T,
         pool.model.logit_scale,
-        calibrate.with_constants(scores(pool, episode), constants),
+        scores(pool, episode),
+        calibration,
     )
 
 
 def scores(pool: Pool, episode: Episode) -> Scores:
-    count = len(episode.rows)
-    embeddings = Embeddings(
-        pictures=(NOWHERE,) * count,
-        digests=(b"",) * count,
-        vectors=pool.vectors[episode.rows],
-        skipped=(),
-        model=pool.model,
+    vectors = pool.vectors[episode.rows]
+    return score_vectors(
+        vectors, pool.model, resolve(parse(episode.labels), pool.texts), pool.texts
     )
-    return score(embeddings, parse(episode.labels), pool.texts)
 
 
 def max_softmax(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
@@ -90,8 +86,8 @@ def neglabel(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
-    d, logits = fit(seen.scores)
-    return d, logits.argmax(axis=1)
+    ood_score, logits = ood_scores(seen.scores, seen.calibration.typical_logit)
+    return ood_score, logits.argmax(axis=1)
 
 
 RULES: dict[str, Rule] = {

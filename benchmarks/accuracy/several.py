@@ -10,11 +10,12 @@ import argparse
 
 import numpy as np
 
-from benchmarks.accuracy import rules, sets
+from benchmarks.accuracy import sets
 from zeroshelf.decisions import decide
-from zeroshelf.decisions.scores import score
+from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.parse import parse
-from zeroshelf.records import Embeddings
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.models import select
 
 TOLD_BY = {
     "dog": "dog dogs puppy",
@@ -37,10 +38,9 @@ def main() -> None:
     rows = np.array([row for row, captions in enumerate(pool.captions) if captions])
     told = [set(pool.captions[row].replace(".", " ").replace(",", " ").split()) for row in rows]
     truth = np.array([[bool(said & set(by.split())) for by in TOLD_BY.values()] for said in told])
-    embeddings = Embeddings(
-        (rules.NOWHERE,) * len(rows), (b"",) * len(rows), pool.vectors[rows], (), pool.model
-    )
-    decided = decide.decide(score(embeddings, parse(list(TOLD_BY)), pool.texts))
+    labels = resolve(parse(list(TOLD_BY)), pool.texts)
+    scores = score_vectors(pool.vectors[rows], pool.model, labels, pool.texts)
+    decided = decide.decide(scores, select.calibration(pool.model))
     on_shelf = decided.chosen < len(TOLD_BY)
     best = np.arange(len(TOLD_BY)) == decided.chosen[:, None]
     further = decide.also(decided)

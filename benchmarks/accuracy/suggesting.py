@@ -17,10 +17,9 @@ import numpy as np
 
 from benchmarks.accuracy import sets
 from benchmarks.accuracy.episodes import JUNK
-from benchmarks.accuracy.rules import NOWHERE
 from zeroshelf.labels.suggest import suggest
 from zeroshelf.labels.wordnet import wordnet
-from zeroshelf.records import Embeddings
+from zeroshelf.records import Embeddings, Picture
 
 SENSES, LEVELS = 3, 3
 
@@ -37,7 +36,11 @@ def main() -> None:
     rows = rows[pool.sets[rows] != JUNK]
     truth = [f"{pool.sets[row]}/{pool.names[row]}" for row in rows]
     embeddings = Embeddings(
-        (NOWHERE,) * len(rows), (b"",) * len(rows), pool.vectors[rows], (), pool.model
+        (Picture("", "JPEG", 0, 0, 0),) * len(rows),
+        (b"",) * len(rows),
+        pool.vectors[rows],
+        (),
+        pool.model,
     )
     shelves = suggest(embeddings, pool.texts, count=given.count)
     largest = {}

@@ -49,7 +49,7 @@ def show(name: str, seen: list[rules.Seen]) -> None:
     print("| rule | AUROC | FPR95 | right of kept | right of garbage | harmonic mean "
           "| kept, no garbage | regret |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
-    delta = seen[0].scores.model.open_set.delta
+    threshold = seen[0].calibration.ood_threshold
     for rule in ("max cosine", "ours"):
         results = []
         for one in seen:
@@ -58,7 +58,7 @@ def show(name: str, seen: list[rules.Seen]) -> None:
         for kept, words in ((0.0, "best bar"), (KEPT, "best bar that keeps 95 %")):
             print(line(f"{rule}, {words}", results, _at(best_bar(results, kept))))
         if rule == "ours":
-            print(line("ours, the starter's bar", results, _at(delta)))
+            print(line("ours, the starter's bar", results, _at(threshold)))
 
 
 def _at(bar: float) -> Callable[[Result], float]:
@@ -88,9 +88,9 @@ def main() -> None:
             if one.split == "dev" or (one.set in UNSEEN and left_out.intersection(one.labels[:1]))
         ]
         asked = pool(encoder, [pictures[row] for row in rows], images(rows).numpy())
-        constants = encoder.model.open_set
+        calibration = select.calibration(encoder.model)
         drawn = episodes.draw(asked, given.episodes, seed=fold)
-        seen += [rules.see(asked, one, constants) for one in drawn]
+        seen += [rules.see(asked, one, calibration) for one in drawn]
     unseen = [one.episode.set.startswith("unseen ") for one in seen]
     show("Development sets", [one for one, is_new in zip(seen, unseen, strict=True) if not is_new])
     show("Words left out", [one for one, is_new in zip(seen, unseen, strict=True) if is_new])

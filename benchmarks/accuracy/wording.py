@@ -15,13 +15,12 @@ import numpy as np
 
 from benchmarks.accuracy import sets
 from benchmarks.accuracy.episodes import JUNK
-from benchmarks.accuracy.rules import NOWHERE
-from zeroshelf.decisions.decide import fit
-from zeroshelf.decisions.scores import score
+from zeroshelf.decisions.decide import ood_scores
+from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import PLAIN
-from zeroshelf.labels.senses import sense
-from zeroshelf.records import Embeddings
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.models import select
 
 PARAPHRASES = ("{}", "a {}", "{}s", "an image showing the {}", "there is a {} in the picture")
 
@@ -50,15 +49,15 @@ def right(pool: sets.Pool, rows: np.ndarray, words: Sequence[str]) -> tuple[floa
     truth = np.array([classes.index(x) for x in pool.names[rows]])
     vectors = pool.vectors[rows].astype(np.float32)
     one = vectors @ pool.texts([PLAIN.format(word) for word in words]).T
-    embeddings = Embeddings((NOWHERE,) * len(rows), (b"",) * len(rows), vectors, (), pool.model)
-    _, logits = fit(score(embeddings, parse(words), pool.texts))
+    scores = score_vectors(vectors, pool.model, resolve(parse(words), pool.texts), pool.texts)
+    _, logits = ood_scores(scores, select.calibration(pool.model).typical_logit)
     return (one.argmax(axis=1) == truth).mean(), (logits.argmax(axis=1) == truth).mean()
 
 
 def drawn(classes: Sequence[str], pool: sets.Pool) -> Iterable[list[str]]:
     """Five times a word of the sense of each class; none is drawn for two of them."""
     labels = parse(classes)
-    meant = [sense(label.name, label, labels, pool.texts) for label in labels]
+    meant = [one.words[0].sense for one in resolve(labels, pool.texts)]
     for seed in range(5):
         rng, words = np.random.default_rng(seed), list[str]()
         for label, one in zip(labels, meant, strict=True):

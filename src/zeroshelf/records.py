@@ -115,6 +115,60 @@ class LabelSet:
         return tuple(label.name for label in self.labels)
 
 
+@dataclass(frozen=True, slots=True)
+class Synset:
+    """One sense of a noun in WordNet 3.0, with all words for it."""
+
+    row: int  # its line in data/negative_labels/wordnet.tsv.gz
+    lexname: str  # its category, WordNet's lexicographer file: "animal", "artifact", "act", ...
+    lemmas: tuple[str, ...]  # the words, the commonest first
+    above: tuple[int, ...]  # rows of the hypernyms: what it is a kind of
+    wholes: tuple[int, ...]  # rows of what it is a part, a member or a substance of
+    gloss: str  # the definition, cut at 110 characters
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedWord:
+    """One word of a label, looked up."""
+
+    text: str  # its dictionary form: without frame and article, in English in the singular
+    sense: Synset | None  # the sense that is meant; None where WordNet has none that fits
+    in_wordnet: bool  # whether WordNet has it as a noun, be it only a person's or a place's name
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedLabel:
+    """A label with everything that is looked up for it, before any picture is scored."""
+
+    label: Label
+    phrase: str  # what its name asks for, as the user wrote it: "red pandas"
+    phrase_senses: tuple[Synset, ...]  # every sense of `phrase` in WordNet, the commonest first
+    words: tuple[ResolvedWord, ...]  # its name, then each of `label.words`
+    context: frozenset[int]  # rows of the synsets that the shelf above it and the set's kind name
+    synonyms: tuple[str, ...]  # commoner words for the name's sense, from WordNet
+    glosses: tuple[str, ...]  # texts that explain the name's sense
+    own_prompts: tuple[tuple[str, ...], ...]  # a group per word of the user's, and per own prompt
+    prompts: tuple[tuple[str, ...], ...]  # those that are scored: with the synonyms and glosses
+
+    @property
+    def name(self) -> str:
+        return self.label.name
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedLabels:
+    """A label set, resolved once for a run by labels/resolve.py; row i is label i of the set."""
+
+    labels: LabelSet
+    each: tuple[ResolvedLabel, ...]
+
+    def __len__(self) -> int:
+        return len(self.each)
+
+    def __iter__(self) -> Iterator[ResolvedLabel]:
+        return iter(self.each)
+
+
 # --- model --------------------------------------------------------------------------------------
 
 
@@ -130,22 +184,21 @@ class Preprocessing:
     crop: Literal["round", "floor"] = "round"  # where the middle begins: torchvision, transformers
 
 
-GENERIC = "generic: not calibrated for this model"
-
-
 @dataclass(frozen=True, slots=True)
-class OpenSet:
-    """The constants of the open-set decision. They belong to the model; `source` says whence."""
+class Calibration:
+    """The constants of the open-set decision for one model. Logits differ in level and spread
+    between models, so that one model's values do not suit another.
 
-    delta: float = -1.6  # d at which a picture is as likely on a shelf as not, in logits
-    t_open: float = 1.5  # temperature of p_in
-    t_labels: float = 1.0  # temperature of the softmax over the labels
-    typical: float | None = None  # a picture's mean logit over the bank; None: as in the folder
-    source: str = GENERIC
+    The OOD score and both temperatures are in logits (decisions/decide.py has the formulas). The
+    default values are a compromise for a model that was never calibrated.
+    """
 
-    @property
-    def measured(self) -> bool:
-        return self.source != GENERIC
+    ood_threshold: float = -1.6  # OOD score at which an image fits with a probability of one half
+    ood_temperature: float = 1.5  # of the sigmoid over the OOD score
+    label_temperature: float = 1.0  # of the softmax over the labels
+    typical_logit: float | None = None  # median image's mean negative logit; None: the folder's own
+    origin: Literal["default", "transferred", "measured"] = "default"
+    source: str = ""  # how the values were obtained: "starter on 300 pictures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +211,9 @@ class Model:
     dim: int
     preprocessing: Preprocessing
     context_length: int
-    logit_scale: float
-    logit_bias: float | None
-    activation: Literal["softmax", "sigmoid"]
+    logit_scale: float  # a logit is this times a cosine; a bias would cancel out of every score
     languages: tuple[str, ...]  # ISO 639-1
     licence: str
-    open_set: OpenSet = field(default_factory=OpenSet)
 
 
 class Encoder(Protocol):
@@ -212,7 +262,9 @@ class Embeddings:
     vectors: npt.NDArray[np.float16]  # (N, D), each row of length 1; half the memory of float32
     skipped: tuple[Skipped, ...]  # those of the folder and those that failed to decode
     model: Model
-    notes: Mapping[int, str] = field(default_factory=dict)  # row -> "cut short: ...", a flaw
+    notes: Mapping[int, str] = field(
+        default_factory=dict
+    )  # row -> "cut short: ...", or a quality problem
     ignored: Ignored = field(default_factory=Ignored)  # what the scan passed by
 
     def __len__(self) -> int:
@@ -233,42 +285,48 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
-    """What looks alike in one folder, whatever is asked of it (decisions/smoothing.py)."""
+class Smoothing:
+    """Which images of one folder are similar. Does not depend on the labels
+    (decisions/smoothing.py)."""
 
-    neighbours: npt.NDArray[np.int32]  # (N, S), rows of the pictures that look most alike
-    cosines: npt.NDArray[np.float32]  # (N, S), centred on the folder's mean
-    along: npt.NDArray[np.float16]  # (N, R), the pictures along the folder's main axes
+    neighbours: npt.NDArray[np.int32]  # (N, S), rows of each image's nearest neighbours
+    cosines: npt.NDArray[np.float32]  # (N, S), between embeddings centred on the folder's mean
+    coordinates: npt.NDArray[np.float16]  # (N, R), each image on the folder's principal axes
 
 
 @dataclass(frozen=True, slots=True)
-class Nearest:
-    """The texts of the whole bank that each picture is nearest to, whatever is asked of it."""
+class NegativeCandidates:
+    """The nearest negative labels of each image before the negative filter. Does not depend on the
+    labels."""
 
-    rows: npt.NDArray[np.int32]  # (N, M), of the bank
+    rows: npt.NDArray[np.int32]  # (N, M), in the unfiltered list of negative labels
     cosines: npt.NDArray[np.float32]  # (N, M)
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the model says, before anything is decided. Logits: logit scale times cosine, made alike
-    for all texts (decisions/scores.py says how)."""
+    """What the model says, before anything is decided. Logits are normalised per text
+    (decisions/scores.py)."""
 
-    pictures: tuple[Picture, ...]
-    labels: LabelSet
-    logits: npt.NDArray[np.float32]  # (N, K), a label's best over its own words
-    negative: npt.NDArray[np.float32]  # (N,), mean of the five nearest negatives
-    nearest: npt.NDArray[np.int32]  # (N, 3), which negatives those are, nearest first
-    negatives: tuple[str, ...]  # the bank's names, as a person reads them
+    pictures: tuple[Picture, ...]  # empty where vectors were scored that belong to no file
+    resolved: ResolvedLabels
+    logits: npt.NDArray[np.float32]  # (N, K), each label's best over its own words
+    negative_score: npt.NDArray[np.float32]  # (N,), mean logit of the five nearest negatives
+    nearest_negatives: npt.NDArray[np.int32]  # (N, 3), in `negative_names`, nearest first
+    negative_names: tuple[str, ...]  # of the negative labels after the filter, as shown to users
     model: Model
-    common: npt.NDArray[np.float32] | None = None  # (N,), mean logit over the whole bank
-    likeness: Likeness | None = None  # None: every picture is decided by itself
-    bank: Nearest | None = None  # kept, with the likeness, for other labels
+    mean_negative_logit: npt.NDArray[np.float32] | None = None  # (N,), over all negative labels
+    smoothing: Smoothing | None = None  # None: each image is decided on its own
+    candidates: NegativeCandidates | None = None  # kept for scoring under other labels
+
+    @property
+    def labels(self) -> LabelSet:
+        return self.resolved.labels
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the model said beside what was decided."""
+    """What was decided for one image, beside what the model said."""
 
     picture: Picture
     label: str  # a label's name, or OTHER

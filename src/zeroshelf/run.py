@@ -18,7 +18,7 @@ from typing import get_args
 
 import numpy as np
 
-from zeroshelf import checks, system
+from zeroshelf import checks
 from zeroshelf.actions import apply, plan, plan_file, undo
 from zeroshelf.corrections import follow, stored
 from zeroshelf.counting import counted
@@ -30,14 +30,17 @@ from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.images import ignored, scan
 from zeroshelf.images.near_duplicates import groups
-from zeroshelf.images.quality import FLAWS
+from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import parse
-from zeroshelf.labels.check import Advice, serious, told
+from zeroshelf.labels.advice import Advice, summary_lines
+from zeroshelf.labels.check import serious
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.output import contact_sheet, report, results
 from zeroshelf.records import (
     OTHER,
     ActionKind,
+    Calibration,
     Confidence,
     Correction,
     Corrections,
@@ -55,6 +58,7 @@ from zeroshelf.records import (
     Vectors,
 )
 from zeroshelf.runs import edit_log, recorded, registry, request
+from zeroshelf.system import path_spelling
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -111,15 +115,24 @@ def classify(
             )
         raise UserError(f"no pictures in {folder}: give a folder that holds some{left_out}")
     store = store or Store.open()
+    calibration = select.calibration(encoder.model)
     embedded = compute.embed(found, encoder, store, progress=progress)
-    if given is None and not embedded.model.open_set.measured:
+    if given is None and calibration.origin == "default":
         from zeroshelf.decisions import calibration_transfer
 
-        embedded = calibration_transfer.settle(embedded, encoder, store, progress)
+        transferred = calibration_transfer.calibrate_once(embedded, encoder, store, progress)
+        calibration = transferred or calibration
     question = Question(root, wanted, encoder.model.id, threshold)
     earlier = stored.kept(wanted, encoder.model) if marks else {}
     return _answer(
-        question, embedded, Corrections(earlier), encoder, store, start=start, progress=progress
+        question,
+        embedded,
+        calibration,
+        Corrections(earlier),
+        encoder,
+        store,
+        start=start,
+        progress=progress,
     )
 
 
@@ -158,6 +171,7 @@ def reopen(
     return _answer(
         question,
         embedded,
+        select.calibration(encoder.model),
         said,
         encoder,
         store,
@@ -259,8 +273,8 @@ class Run:
     def notes(self) -> tuple[str, ...]:
         """What a person should know about these answers."""
         noted = self.embeddings.notes.values()
-        flawed = sum(note in FLAWS for note in noted)
-        short = len(noted) - flawed
+        poor = sum(note in PROBLEMS for note in noted)
+        short = len(noted) - poor
         number = len(self.corrections.stored)
         kept = (
             "mark that was kept for these labels is followed (--no-marks: without it)",
@@ -270,12 +284,12 @@ class Run:
         half = "picture is cut short and was", "pictures are cut short and were"
         cut = f"{counted(short, *half)} judged by what is there"
         dark = "picture is dark or blurred: it", "pictures are dark or blurred: they"
-        dim = f"{counted(flawed, *dark)} must fit a label better than others"
+        dim = f"{counted(poor, *dark)} must fit a label better than others"
         return (
-            *select.notes(self.model, self.labels),
-            *told(self.advice),
+            *select.notes(self.model, self.decisions.calibration, self.labels),
+            *summary_lines(self.advice),
             *([cut] if short else []),
-            *([dim] if flawed else []),
+            *([dim] if poor else []),
             *([followed] if number else []),
             *([self._store.trouble] if self._store.trouble else []),
         )
@@ -289,7 +303,7 @@ class Run:
         """The same, looked for once: a minute and more where there are many pictures."""
         checks.function(progress, "progress")
         if self._near_duplicates is None:
-            self._near_duplicates = groups(self.embeddings, self._store.thumbnails, progress)
+            self._near_duplicates = groups(self.embeddings, self._store.hashes, progress)
         return self._near_duplicates
 
     @cached_property
@@ -362,6 +376,7 @@ class Run:
         return _answer(
             question,
             self.embeddings,
+            self.decisions.calibration,
             said,
             self._encoder,
             self._store,
@@ -381,7 +396,10 @@ class Run:
         """What the model says without any correction."""
         question = self.question
         return decide.decide(
-            self.decisions.scores, threshold=question.threshold, offset=question.offset
+            self.decisions.scores,
+            self.decisions.calibration,
+            threshold=question.threshold,
+            offset=question.offset,
         )
 
     def following(self, known: Mapping[str, Correction]) -> Decisions:
@@ -416,7 +434,7 @@ class Run:
         place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
         try:
             return [
-                place[system.below(self.question.folder, checks.path(path, "a picture"))]
+                place[path_spelling.below(self.question.folder, checks.path(path, "a picture"))]
                 for path in paths
             ]
         except KeyError as missing:
@@ -608,6 +626,7 @@ def _check_helpers(encoder: object, store: object, *functions: object) -> None:
 def _answer(
     question: Question,
     embedded: Embeddings,
+    calibration: Calibration,
     said: Corrections,
     encoder: Encoder,
     store: Store,
@@ -628,9 +647,12 @@ def _answer(
         scores, advice = before.decisions.scores, before.advice
     else:
         known = None if before is None else before.decisions.scores
-        scores = score(embedded, question.labels, texts, known, progress)
-        advice = serious(question.labels, encoder.model, texts)
-    decided = decide.decide(scores, threshold=question.threshold, offset=question.offset)
+        resolved = resolve(question.labels, texts, progress)
+        scores = score(embedded, resolved, texts, known, progress)
+        advice = serious(resolved, encoder.model, texts)
+    decided = decide.decide(
+        scores, calibration, threshold=question.threshold, offset=question.offset
+    )
     decided = follow.follow(
         embedded,
         decided,

@@ -14,7 +14,6 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zeroshelf import system
 from zeroshelf.actions import (
     disk_space,
     earlier_runs,
@@ -31,7 +30,7 @@ from zeroshelf.corrections import stored
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.records import Action, Outcome, Plan, Progress
-from zeroshelf.system import file_names, mounts
+from zeroshelf.system import file_io, file_names, links, mounts, os_errors, renaming
 
 _BAD = ("failed", "refused")
 BATCH = 256  # actions whose intents share one fsync
@@ -237,7 +236,7 @@ class _Application:
             else:
                 ready.append((action, part))
         try:
-            system.sync([part for _, part in ready if part])
+            file_io.sync([part for _, part in ready if part])
         except OSError as error:  # what is staged may not be on the disk: none of it gets its name
             for action, part in ready:
                 if part:
@@ -391,9 +390,9 @@ class _Application:
             return transfer.stage(action.source, action.target)
         if action.kind == "move":
             try:
-                system.rename(action.source, action.target)
+                renaming.rename(action.source, action.target)
             except OSError as error:
-                if not system.is_other_device(error):
+                if not os_errors.is_other_device(error):
                     raise
                 transfer.check_removable(action.source)
                 return transfer.stage(action.source, action.target)
@@ -404,11 +403,11 @@ class _Application:
         if change is not None:
             tagging.publish(part, action, change)
         elif action.kind == earlier_runs.KIND:
-            system.remove(action.target)
+            renaming.remove(action.target)
         elif action.kind in transfer.LINKS:
-            system.symlink(transfer.link_text(action, action.target), action.target)
+            links.symlink(transfer.link_text(action, action.target), action.target)
         elif action.kind == "hardlink":
-            system.hard_link(action.source, action.target)
+            links.hard_link(action.source, action.target)
         elif part and action.kind == "move":
             transfer.publish(part, action.target, action.source)
             notes = _not_kept(action)
@@ -436,7 +435,7 @@ class _Application:
         if error.errno == errno.ENOSPC:
             self.full = True
         self.errors[action.target] = error.errno or 0
-        reason = system.reason(error, action.target)
+        reason = os_errors.reason(error, action.target)
         if error.errno in _NO_LINK.get(action.kind, ()):
             reason = f"{reason}: {ACROSS if action.kind == 'hardlink' else NO_LINKS}"
         return Outcome(action, "failed", reason)
@@ -492,7 +491,7 @@ def _is_done(entry: journal.Entry) -> bool:
     if action.kind == "move":
         if not transfer.same_content(action.target, action.source):
             return False  # edited since: neither of the two may go
-        system.sync([os.path.dirname(action.target)])
+        file_io.sync([os.path.dirname(action.target)])
         transfer.remove_original(action.source, action.target)
     return True
 

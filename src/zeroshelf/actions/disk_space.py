@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
-from zeroshelf import system
 from zeroshelf.actions import transfer
 from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
+from zeroshelf.system import mounts
 
 
 def check(ways: Iterable[tuple[str, str, int]], *, moving: bool, advice: str) -> None:
@@ -34,7 +34,7 @@ def check(ways: Iterable[tuple[str, str, int]], *, moving: bool, advice: str) ->
             need[device] += size
             places.setdefault(device, place)
     for device, size in need.items():
-        free = system.free_bytes(places[device])
+        free = mounts.free_bytes(places[device])
         if free is not None and size > free:
             needed = counted(size, "byte is", "bytes are")
             raise UserError(

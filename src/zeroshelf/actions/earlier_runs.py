@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from zeroshelf import system
 from zeroshelf.actions import transfer
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, ActionKind
+from zeroshelf.system import file_io, links
 
 KIND: Final = "remove"
 # kinds whose results may be removed
@@ -91,13 +91,13 @@ def put_back(action: Action) -> str | None:
         return "the original has changed since"
     os.makedirs(os.path.dirname(target), exist_ok=True)
     if made.kind in transfer.LINKS:
-        system.symlink(transfer.link_text(made, target), target)
+        links.symlink(transfer.link_text(made, target), target)
     elif made.kind == "hardlink":
-        system.hard_link(action.source, target)
+        links.hard_link(action.source, target)
     else:
         part = transfer.stage(action.source, target)
         try:
-            system.sync([part])
+            file_io.sync([part])
             transfer.publish(part, target)
         except OSError:
             transfer.discard(part)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from zeroshelf.actions import journal
 from zeroshelf.actions.journal import Journal, Past
 from zeroshelf.errors import UserError
-from zeroshelf.system import mounts, places
+from zeroshelf.system import folder_identity, mounts
 
 
 def hand_over(record: str, folders: Sequence[str], times: Mapping[str, int]) -> None:
@@ -37,7 +37,7 @@ def hand_over(record: str, folders: Sequence[str], times: Mapping[str, int]) -> 
             events = list(_events(past, there[1], folders, real))
             if not events:
                 continue
-            if any(places.overlap(one, two) for one in here for two in there):
+            if any(folder_identity.overlap(one, two) for one in here for two in there):
                 book = Journal(other)  # our own lock keeps everybody out
                 try:
                     _write(book, events)
@@ -67,7 +67,7 @@ def _events(
     known = {os.path.realpath(path): path for path in past.times}
     given = {path: known[path] for path in times if path in known}
     for folder in folders:
-        if places.overlap(folder, destination):
+        if folder_identity.overlap(folder, destination):
             if folder not in past.folders:
                 yield {"folder": folder}
             above = os.path.realpath(os.path.dirname(folder))

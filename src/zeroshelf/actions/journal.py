@@ -16,11 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from zeroshelf import system
 from zeroshelf.actions import lock
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action
-from zeroshelf.system import places
+from zeroshelf.system import file_io, file_versions, folder_identity
 
 NAME = "journal.jsonl"
 State: TypeAlias = Literal["planned", "applied", "partly", "undone"]
@@ -158,13 +157,15 @@ class Journal:
         self._waiting += events
         if not self._waiting:
             return
-        data = "".join(json.dumps(event) + "\n" for event in self._waiting).encode("ascii")
+        begun = file_versions.JOURNAL.header if not self._file.tell() else None
+        lines = [begun, *self._waiting] if begun else self._waiting
+        data = "".join(json.dumps(event) + "\n" for event in lines).encode("ascii")
         if self._named and not os.fstat(self._file.fileno()).st_nlink:
             raise OSError(errno.ENOENT, "it was removed while the run was at work", self._path)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        system.sync_open(self._file.fileno())
+        file_io.sync_open(self._file.fileno())
         for event in self._waiting:
             self.past.see(event)
         self._waiting = []
@@ -208,7 +209,9 @@ def _by_place(entries: Mapping[str, Entry], target: str) -> Entry | None:
     """That of the same file by another path: the folder was named through a link then."""
     folder, name = os.path.split(target)
     found = (entry for path, entry in entries.items() if os.path.basename(path) == name)
-    return next((e for e in found if places.same(os.path.dirname(e.action.target), folder)), None)
+    return next(
+        (e for e in found if folder_identity.same(os.path.dirname(e.action.target), folder)), None
+    )
 
 
 def intent(action: Action) -> dict[str, Any]:
@@ -269,6 +272,7 @@ def state(record: str) -> State:
     path = os.path.join(record, NAME)
     try:
         with open(path, "rb") as file:
+            _check(path, file.readline())
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 4096))
             end = file.read()
@@ -278,7 +282,10 @@ def state(record: str) -> State:
     if not end and size <= 4096:
         return "planned"  # not one whole line: nothing was begun
     try:
-        found: State = json.loads(end.splitlines()[-1])["end"]
+        last = json.loads(end.splitlines()[-1])
+        if file_versions.JOURNAL.key in last:
+            return "planned"  # the header alone
+        found: State = last["end"]
     except (ValueError, KeyError, TypeError, IndexError):
         return "partly"
     return found
@@ -293,7 +300,9 @@ def _events(path: str, beginnings: tuple[bytes, ...] = (b"",)) -> Iterator[dict[
     except FileNotFoundError:
         return
     with file:
-        for line in file:
+        for number, line in enumerate(file):
+            if number == 0:
+                _check(path, line)
             if not line.startswith(beginnings):
                 continue
             try:
@@ -302,6 +311,12 @@ def _events(path: str, beginnings: tuple[bytes, ...] = (b"",)) -> Iterator[dict[
                 continue
             if line.endswith(b"\n") and isinstance(event, dict):
                 yield event
+
+
+def _check(path: str, first: bytes) -> None:
+    """Raises `UserError` where a newer zeroshelf wrote the journal that begins with this line."""
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        file_versions.JOURNAL.check(path, json.loads(first))
 
 
 def _ends_whole(path: str) -> bool:

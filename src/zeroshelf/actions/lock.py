@@ -9,16 +9,15 @@ import secrets
 import warnings
 from collections.abc import Iterator
 
-from zeroshelf import system
 from zeroshelf.errors import UserError
-from zeroshelf.system import places
+from zeroshelf.system import file_versions, folder_identity, machine
 
 with warnings.catch_warnings():  # where a system has no locks of its own, a marker file serves
     warnings.filterwarnings("ignore", "only soft file lock")
     from filelock import BaseFileLock, FileLock, Timeout, has_fcntl
 
 # Marker files have names of their own: who makes them takes a file that a lock left for a lock.
-_MARKERS = not has_fcntl and not system.WINDOWS
+_MARKERS = not has_fcntl and not machine.WINDOWS
 _LOCK, _GATE = (".marker", "gate.markers") if _MARKERS else (".lock", "gate")
 _LONGEST = 60  # seconds that a look at the locks may take
 
@@ -44,7 +43,7 @@ def hold(locks: str, run: str, *folders: str) -> Iterator[None]:
             if busy:
                 raise UserError(f"another run is at work in {busy}: wait until it is done")
         with open(_list_of(path), "w", encoding="ascii") as file:
-            json.dump(mine, file)
+            json.dump(file_versions.LOCK.header | {"folders": mine}, file)
         try:
             own.acquire(timeout=0)
         except BaseException:
@@ -105,7 +104,9 @@ def _busy_folder(path: str, mine: list[str]) -> str | None:
             _remove(path)
             return None
         if theirs is not None:
-            return next((t for t in theirs for own in mine if places.overlap(t, own)), None)
+            return next(
+                (t for t in theirs for own in mine if folder_identity.overlap(t, own)), None
+            )
     return os.path.dirname(path)  # held, and nobody says for what: then for all
 
 
@@ -115,7 +116,11 @@ def _folders(path: str) -> list[str] | None:
     for file in (_list_of(path), path):
         try:
             with open(file, encoding="ascii") as listed:
-                return [str(folder) for folder in json.load(listed)]
-        except (OSError, ValueError, TypeError):
+                found = json.load(listed)
+            if isinstance(found, dict):
+                file_versions.LOCK.check(file, found)
+                found = found["folders"]
+            return [str(folder) for folder in found]
+        except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 
-from zeroshelf import system
 from zeroshelf.actions import journal
 from zeroshelf.actions.journal import Entry
+from zeroshelf.system import renaming
 
 
 def of(record: str) -> dict[str, int]:
@@ -37,7 +37,7 @@ def drop(record: str) -> tuple[int, list[tuple[str, str]]]:
                 left.append((backup, f"{entry.action.target} is gone: this is all that is left"))
                 continue
             try:
-                system.remove(backup)
+                renaming.remove(backup)
                 gone += 1
             except OSError as error:
                 left.append((backup, error.strerror or str(error)))

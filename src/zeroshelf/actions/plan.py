@@ -16,7 +16,6 @@ from typing import get_args
 
 import numpy as np
 
-from zeroshelf import system
 from zeroshelf.actions import left_behind, names, transfer
 from zeroshelf.actions.alike_names import Kin
 from zeroshelf.actions.earlier_runs import Earlier, removals
@@ -28,7 +27,7 @@ from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import left_out, scan
 from zeroshelf.records import OTHER, Action, ActionKind, Embeddings, Picture, Plan
-from zeroshelf.system import file_names, mounts, places
+from zeroshelf.system import file_names, folder_identity, links, mounts, path_spelling, users
 
 __all__ = ["like", "load", "make", "save", "tags", "untags"]
 
@@ -399,10 +398,10 @@ def _check_symlinks(folder: str, destination: str, kind: ActionKind) -> None:
         contextlib.suppress(OSError),  # then the first link says it
         tempfile.TemporaryDirectory(prefix="zeroshelf-") as scratch,
     ):
-        why_not = system.why_no_symlinks(scratch)
+        why_not = links.why_no_symlinks(scratch)
     if why_not:
         raise UserError(f"no links can be made: {why_not}")
-    if kind == "relative-symlink" and not system.has_relative(folder, destination):
+    if kind == "relative-symlink" and not path_spelling.has_relative(folder, destination):
         raise UserError(
             f"no relative link leads from {destination} to {folder}: they lie on two drives; use "
             "--as symlink or --as copy"
@@ -466,7 +465,7 @@ class _Folders:
     """What is asked of the pictures' folders again and again."""
 
     def __init__(self) -> None:
-        self._identities: dict[str, places.Identity | None] = {}
+        self._identities: dict[str, folder_identity.Identity | None] = {}
         self._mounts: dict[str, mounts.Mount] = {}
         self._closed: dict[str, bool] = {}
 
@@ -487,12 +486,12 @@ class _Folders:
     def is_closed(self, folder: str) -> bool:
         """True where nothing can be moved out of it."""
         if folder not in self._closed:
-            self._closed[folder] = os.path.isdir(folder) and not system.may_write(folder)
+            self._closed[folder] = os.path.isdir(folder) and not users.may_write(folder)
         return self._closed[folder]
 
-    def _identity(self, folder: str) -> places.Identity | None:
+    def _identity(self, folder: str) -> folder_identity.Identity | None:
         if folder not in self._identities:
-            self._identities[folder] = places.identity(folder)
+            self._identities[folder] = folder_identity.identity(folder)
         return self._identities[folder]
 
     def _mount(self, folder: str) -> mounts.Mount:
@@ -509,7 +508,9 @@ class _Shelf:
     rules: file_names.Rules
     _taken: dict[str, str] | None = None  # key -> name, looked up when first needed
     _by_size: dict[int, list[str]] = field(default_factory=dict)  # names of files on the disk
-    _links: dict[places.Identity, list[str]] = field(default_factory=dict)  # by what they lead to
+    _links: dict[folder_identity.Identity, list[str]] = field(
+        default_factory=dict
+    )  # by what they lead to
     _next: dict[str, int] = field(default_factory=dict)  # key of a name -> first number to try
     _kin: Kin = field(default_factory=Kin)
 
@@ -526,7 +527,7 @@ class _Shelf:
 
     def _note(self, entry: os.DirEntry[str]) -> None:
         if entry.is_symlink():
-            leads_to = places.identity(entry.path)
+            leads_to = folder_identity.identity(entry.path)
             if leads_to is not None:
                 self._links.setdefault(leads_to, []).append(entry.name)
         elif not entry.is_dir(follow_symlinks=False):
@@ -566,7 +567,7 @@ class _Shelf:
         self._look()
         if action.kind not in transfer.LINKS:
             return self._by_size.get(action.size, [])
-        leads_to = places.identity(action.source)
+        leads_to = folder_identity.identity(action.source)
         return self._links.get(leads_to, []) if leads_to else []
 
     def free_names(self, sources: Sequence[str], folder: str) -> list[str]:

@@ -11,13 +11,11 @@ import os
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
-from zeroshelf import system
 from zeroshelf.actions import earlier_runs
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, ActionKind, Plan
-from zeroshelf.system import file_names
+from zeroshelf.system import file_io, file_names, file_versions, machine
 
-VERSION = 1
 _KINDS = get_args(ActionKind)
 
 
@@ -26,7 +24,7 @@ def save(plan: Plan, path: str) -> None:
     beside = path + ".part"
     with open(beside, "w", encoding="ascii") as file:
         header = {
-            "zeroshelf_plan": VERSION,
+            **file_versions.PLAN.header,
             "folder": plan.folder,
             "destination": plan.destination,
             "kind": plan.kind,
@@ -42,7 +40,7 @@ def save(plan: Plan, path: str) -> None:
         for action in plan.actions:
             file.write(json.dumps(_line(action, plan)) + "\n")
         file.flush()
-        system.sync_open(file.fileno())
+        file_io.sync_open(file.fileno())
     os.replace(beside, path)
 
 
@@ -80,8 +78,9 @@ def _line(action: Action, plan: Plan) -> dict[str, object]:
 def _header(path: str, line: str) -> dict[str, Any]:
     try:
         head = json.loads(line)
-        if head["zeroshelf_plan"] != VERSION:
-            raise UserError(f"{path} is a plan of version {head['zeroshelf_plan']}, not {VERSION}")
+        if file_versions.PLAN.key not in head:
+            raise KeyError
+        file_versions.PLAN.check(path, head)
         if head["kind"] not in _KINDS:
             raise UserError(f'{path}, line 1: kind "{head["kind"]}" is none of {", ".join(_KINDS)}')
         for key in ("folder", "destination"):
@@ -156,7 +155,7 @@ def _kind(given: object, plans: ActionKind) -> ActionKind | Literal["remove"]:
 
 
 def _below(base: str, path: str) -> str:
-    if "\0" in path or (system.WINDOWS and ":" in os.path.splitdrive(path)[1]):
+    if "\0" in path or (machine.WINDOWS and ":" in os.path.splitdrive(path)[1]):
         raise UserError(f"{path!a} is no path")  # "a.jpg:b" would be a stream inside of a.jpg
     full = os.path.normpath(os.path.join(base, path))
     if not file_names.inside(full, base):

@@ -9,14 +9,23 @@ import stat
 
 from blake3 import blake3
 
-from zeroshelf import system
 from zeroshelf.records import Action
-from zeroshelf.system import mounts, places
+from zeroshelf.system import (
+    file_attributes,
+    file_io,
+    folder_identity,
+    machine,
+    mounts,
+    os_errors,
+    path_spelling,
+    renaming,
+    users,
+)
 
 LINKS = ("symlink", "relative-symlink")
 SLACK_NS = 2_000_000_000  # FAT keeps times to two seconds
 
-_WHO = system.identity()
+_WHO = users.identity()
 _NO_SUCH_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG}  # a name that can't be there
 _UNSUITED = (OSError, OverflowError, ValueError)  # of a time that a system can't hold
 _WHOLE = 1 << 20  # bytes of a file whose fingerprint is that of all of it
@@ -28,10 +37,10 @@ def move(source: str, target: str, mtime_ns: int | None = None, mode: int | None
     """`rename`, and across file systems: copy, sync, verify, and only then remove. The copy gets
     this time and mode, where they are given; a rename changes neither."""
     try:
-        system.rename(source, target)
+        renaming.rename(source, target)
         return
     except OSError as error:
-        if not system.is_other_device(error):
+        if not os_errors.is_other_device(error):
             raise
     check_removable(source)
     part = stage(source, target)
@@ -40,7 +49,7 @@ def move(source: str, target: str, mtime_ns: int | None = None, mode: int | None
             set_mode(part, mode)
         if mtime_ns is not None:
             set_times(part, mtime_ns)
-        system.sync([part])
+        file_io.sync([part])
         publish(part, target, source)
     except OSError:
         discard(part)
@@ -54,11 +63,11 @@ def check_may_leave(path: str) -> None:
     what = "it can be copied, not moved"
     if mounts.is_read_only(folder):
         raise OSError(errno.EROFS, f"{os.strerror(errno.EROFS)}: {what}", path)
-    if not system.may_write(folder):
+    if not users.may_write(folder):
         raise OSError(errno.EACCES, f"its folder may not be changed: {what}", path)
     at, above = os.lstat(path), os.stat(folder)
     owners = (None, 0, at.st_uid, above.st_uid)  # None: where there are no such owners
-    if above.st_mode & stat.S_ISVTX and system.effective_user() not in owners:
+    if above.st_mode & stat.S_ISVTX and users.effective_user() not in owners:
         raise OSError(errno.EPERM, f"only its owner may take it away: {what}", path)
 
 
@@ -66,7 +75,7 @@ def check_removable(path: str) -> None:
     """Raises OSError where a file can be copied but not taken away afterwards. What nobody can know
     beforehand passes: see `remove_original`."""
     check_may_leave(path)
-    if system.is_immutable(path) or system.is_immutable(os.path.dirname(path)):
+    if file_attributes.is_immutable(path) or file_attributes.is_immutable(os.path.dirname(path)):
         raise OSError(
             errno.EPERM, "it or its folder is immutable: it can be copied, not moved", path
         )
@@ -76,14 +85,14 @@ def remove_original(source: str, target: str) -> None:
     """The end of a move by copy: `source` goes, whose equal copy has its name, `target`, for good.
     Where it can't be removed the copy goes again, and OSError is raised."""
     try:
-        system.remove(source)
+        renaming.remove(source)
     except FileNotFoundError:
         return  # another program was quicker: the copy may be the last one
     except OSError as error:
         if not exists(source):
             return
         try:
-            system.remove(target)
+            renaming.remove(target)
         except OSError as second:
             why = f"{error.strerror}; its copy {target} can't be removed: {second.strerror}"
             raise OSError(error.errno, why, source) from error
@@ -94,19 +103,19 @@ def publish(part: str, target: str, source: str | None = None) -> None:
     """Give a staged and synced copy its name. With `source`, which is to go next: both were read
     again and are equal, and the name is on the disk too. After an OSError it hasn't its name."""
     if source is None:
-        system.rename(part, target)
+        renaming.rename(part, target)
         return
     before = os.lstat(source)
     if digest(part) != digest(source):
         raise OSError(errno.EIO, "the copy differs from the original", source)
-    system.rename(part, target)
+    renaming.rename(part, target)
     try:
-        system.sync([os.path.dirname(target)])
+        file_io.sync([os.path.dirname(target)])
         after = os.lstat(source)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise OSError(errno.EBUSY, "changed while it was copied", source)
     except OSError:
-        system.remove(target)
+        renaming.remove(target)
         raise
 
 
@@ -122,11 +131,11 @@ def stage(source: str, target: str) -> str:
         mode = stat.S_IMODE(before.st_mode) & 0o777 | stat.S_IWUSR  # where chmod isn't to be had
         discard(part)  # left by a run that was killed
         try:
-            with open(os.open(part, system.NEW_FILE_FLAGS, mode), "wb", buffering=0) as writing:
-                system.copy_content(reading.fileno(), writing.fileno(), before.st_size)
-                system.sync_written(writing.fileno())
-            system.copy_attributes(source, part)
-            system.keep_owner(part, (before.st_uid, before.st_gid))
+            with open(os.open(part, file_io.NEW_FILE_FLAGS, mode), "wb", buffering=0) as writing:
+                file_io.copy_content(reading.fileno(), writing.fileno(), before.st_size)
+                file_io.sync_written(writing.fileno())
+            file_attributes.copy(source, part)
+            users.keep_owner(part, (before.st_uid, before.st_gid))
             set_mode(part, stat.S_IMODE(before.st_mode))
             set_times(part, before.st_mtime_ns, before.st_atime_ns)
             after = os.fstat(reading.fileno())
@@ -136,7 +145,7 @@ def stage(source: str, target: str) -> str:
                 raise OSError(errno.EIO, "copy is not as long as the original", source)
         except BaseException:
             with contextlib.suppress(OSError):
-                system.remove(part)
+                renaming.remove(part)
             raise
     return part
 
@@ -148,7 +157,7 @@ def lost(source: str, copy: str) -> tuple[str, ...]:
         found = []
         if abs(old.st_mtime_ns - new.st_mtime_ns) >= SLACK_NS:
             found.append("time")
-        if not system.WINDOWS and stat.S_IMODE(old.st_mode) != stat.S_IMODE(new.st_mode):
+        if not machine.WINDOWS and stat.S_IMODE(old.st_mode) != stat.S_IMODE(new.st_mode):
             found.append("mode")
         if _attributes(source) - _attributes(copy):
             found.append("extended attributes")
@@ -204,7 +213,7 @@ def discard(path: str) -> None:
     read-only refuses to remove even what isn't there."""
     with contextlib.suppress(FileNotFoundError):
         if exists(path):
-            system.remove(path)
+            renaming.remove(path)
 
 
 def digest(path: str) -> bytes:
@@ -225,7 +234,7 @@ def fingerprint(path: str) -> bytes | None:
     edit by, and quick where a disk is slow. None where reading would fetch it from a cloud."""
     with open(path, "rb", buffering=0) as file:
         at = os.fstat(file.fileno())
-        if system.is_placeholder(at):
+        if file_attributes.is_placeholder(at):
             return None
         if at.st_size <= _WHOLE:
             return blake3(file.readall()).digest()
@@ -262,7 +271,7 @@ def _says_the_same(text: str, other: str) -> bool:
     if text == other:
         return True
     (folder, name), (place, wanted) = os.path.split(text), os.path.split(other)
-    return name == wanted and os.path.isabs(text) and places.same(folder, place)
+    return name == wanted and os.path.isabs(text) and folder_identity.same(folder, place)
 
 
 def link_text(action: Action, path: str) -> str:
@@ -271,7 +280,7 @@ def link_text(action: Action, path: str) -> str:
         return action.source
     shelf = os.path.realpath(os.path.dirname(path))  # ".." leads up from the real folder
     folder, name = os.path.split(action.source)
-    return os.path.join(system.relative(os.path.realpath(folder), shelf), name)
+    return os.path.join(path_spelling.relative(os.path.realpath(folder), shelf), name)
 
 
 def existing_parent(path: str) -> str:
@@ -283,5 +292,5 @@ def existing_parent(path: str) -> str:
 
 def _attributes(path: str) -> set[str]:
     """The names of the extended attributes that a person or a program of theirs may have set."""
-    found = system.attributes(path)
+    found = file_attributes.read(path)
     return {name for name in found if name.startswith(("user.", "system.posix_acl"))}

@@ -10,13 +10,13 @@ import os
 import stat
 from typing import Literal, TypeAlias
 
-from zeroshelf import system
 from zeroshelf.actions import disk_space, earlier_runs, handover, journal, transfer
 from zeroshelf.actions.journal import Entry, Journal
 from zeroshelf.actions.tags import tagging
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.records import Outcome, Progress
+from zeroshelf.system import renaming
 
 BATCH = 256
 _Answer: TypeAlias = tuple[Literal["done", "already", "refused"], str]
@@ -109,7 +109,7 @@ def revert(entry: Entry, lead: Entry | None = None) -> _Answer:
     why_not = _why_copy_stays(entry, lead) if action.kind == "copy" else _why_link_stays(entry)
     if why_not:
         return "refused", why_not
-    system.remove(action.target)
+    renaming.remove(action.target)
     return _DONE
 
 
@@ -138,7 +138,7 @@ def _move_back(entry: Entry, lead: Entry | None) -> _Answer:
     if back:
         # a move across file systems that was stopped before its last step, or another file
         if transfer.same_content(action.target, action.source) and is_ours(entry, lead):
-            system.remove(action.target)
+            renaming.remove(action.target)
             return _DONE
         return "refused", f"something lies at {action.source} now"
     if not is_ours(entry, lead):

@@ -109,10 +109,10 @@ def _complain(message: str) -> None:
 
 def _log(bug: Exception) -> str:
     """Write the traceback to a file of its own and return the file's path."""
-    from zeroshelf.system import homes
+    from zeroshelf.system import app_folders
 
     try:
-        folder = homes.logs()
+        folder = app_folders.logs()
         if folder is None:
             raise OSError
         path = os.path.join(folder, f"bug-{os.getpid()}.log")

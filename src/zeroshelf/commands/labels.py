@@ -6,7 +6,6 @@ import click
 
 from zeroshelf.commands import options
 from zeroshelf.commands.terminal import Screen
-from zeroshelf.errors import UserError
 
 
 @click.group()
@@ -16,32 +15,36 @@ def group() -> None:
 
 @group.command()
 @click.argument("words", nargs=-1, metavar="[LABEL]...")
-@click.option(
-    "--labels", "labels_file", type=click.Path(), help="A labels file: TOML, or a label per line."
-)
-@click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
+@options.labelling
+@options.modelling
 @options.showing
 def check(
-    screen: Screen, words: tuple[str, ...], labels_file: str | None, model: str | None
+    screen: Screen,
+    words: tuple[str, ...],
+    labels: tuple[str, ...],
+    labels_file: str | None,
+    model: str | None,
+    device: str | None,
 ) -> int:
     """Say what is likely to go wrong with these labels, and what would help.
 
     \b
       zeroshelf labels check crane "no people"
       zeroshelf labels check --labels labels.toml
+
+    Labels are arguments, or given as for `zeroshelf sort`: with -l, or in a labels file.
     """
     from zeroshelf.embeddings import compute
     from zeroshelf.embeddings.cache import Store
-    from zeroshelf.labels import check, parse
+    from zeroshelf.labels import check
+    from zeroshelf.labels.resolve import resolve
     from zeroshelf.models import select
 
-    if bool(words) == bool(labels_file):
-        raise UserError("give labels, or a labels file with --labels")
-    wanted = parse.read(labels_file) if labels_file else parse.parse(words)
-    encoder = select.load(select.find(model), warn=screen.warn)
+    wanted = options.given_labels({"labels": (*words, *labels), "labels_file": labels_file})
+    encoder = select.load(select.find(model), device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
         texts = compute.text_embedder(encoder, store, progress)
-        found = check.check(wanted, encoder.model, texts)
+        found = check.check(resolve(wanted, texts), encoder.model, texts)
     screen.data(
         {
             "labels": list(wanted.names),

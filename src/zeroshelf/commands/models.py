@@ -1,22 +1,17 @@
-"""`zeroshelf models`: what is here, what could be, and how to get it."""
+"""`zeroshelf models`: list, get, show, verify, calibrate, remove and export models."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from zeroshelf.commands import options
 from zeroshelf.commands.terminal import Screen
 from zeroshelf.errors import UserError
-from zeroshelf.system import homes
-
-if TYPE_CHECKING:
-    from zeroshelf.records import OpenSet
+from zeroshelf.system import app_folders
 
 
 @click.group(invoke_without_command=True)
@@ -42,42 +37,21 @@ def list_(screen: Screen) -> None:
 
 
 def _list(screen: Screen) -> None:
+    from zeroshelf.commands import model_facts
     from zeroshelf.models import catalogue, installed, select
-    from zeroshelf.models.layout import read_json
 
-    here = installed.ids()
-    speed = select.gflops()
-    rows: list[list[str | int]] = []
-    for id, folder in select.starters().items():
-        languages = read_json(folder / "config.json")["languages"]
-        size = sum(file.stat().st_size for file in folder.rglob("*.onnx")) // 1_000_000
-        rows.append([id, "yes", "", size, "", _spoken(languages), "MIT"])
-    for row in catalogue.rows().values():
-        rate = catalogue.pictures_per_second(row, speed)
-        rows.append(
-            [
-                row.id,
-                "yes" if row.id in here else ("export" if row.export else ""),
-                f"{row.top1:.1f}" if row.top1 else "",
-                row.mb,
-                f"{rate:.1f}" if rate < 10 else f"{rate:.0f}",
-                _spoken(row.languages),
-                row.licence,
-            ]
-        )
-    rows += [[id, "yes", "", 0, "", "", ""] for id in here if id not in catalogue.rows()]
-    screen.table(["id", "here", "ImageNet", "MB", "about/s", "speaks", "licence"], rows)
-    begun = installed.begun()
+    here, speed, begun = installed.ids(), select.gflops(), installed.begun()
+    screen.table(model_facts.COLUMNS, model_facts.table_rows(here, speed))
     for id, size in begun.items():
         screen.say(
-            f"Of {id} {size / 1e6:,.0f} MB are here: `zeroshelf models get {id}` resumes, "
-            f"`zeroshelf models remove {id}` frees the space"
+            f"{id}: download incomplete, {size / 1e6:,.0f} MB so far; `zeroshelf models get {id}` "
+            f"resumes it, `zeroshelf models remove {id}` deletes it"
         )
     best = catalogue.recommend(speed, select.memory_mb(), installed=here)
     if best:
         screen.say(f"For this machine: zeroshelf models get {best.id}")
-    default = homes.variable("ZEROSHELF_MODEL") or select.best_installed() or "starter"
-    screen.say(f"Used where --model names none: {default}")
+    default = app_folders.variable("ZEROSHELF_MODEL") or select.best_installed() or "starter"
+    screen.say(f"Used without --model: {default}")
     screen.data(
         {
             "default": default,
@@ -85,22 +59,9 @@ def _list(screen: Screen) -> None:
             "installed": list(here),
             "begun": begun,  # bytes of each
             "starters": list(select.starters()),
-            "models": [
-                {
-                    "id": row.id, "name": row.name, "installed": row.id in here, "top1": row.top1,
-                    "mb": row.mb, "parameters_millions": row.params, "licence": row.licence,
-                    "languages": list(row.languages), "repo": row.repo, "export": row.export,
-                    "pictures_per_second": catalogue.pictures_per_second(row, speed),
-                    "memory_mb": catalogue.memory_mb(row),
-                }
-                for row in catalogue.rows().values()
-            ],
+            "models": model_facts.json_rows(here, speed),
         }
-    )  # fmt: skip
-
-
-def _spoken(languages: Sequence[str]) -> str:
-    return ", ".join(languages) if len(languages) < 4 else "many"
+    )
 
 
 @group.command()
@@ -113,7 +74,7 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
 
     if id in (*select.starters(), select.MULTILINGUAL):
         model = select.find(id)
-        screen.say(f"{id} is here already: it came with its package ({model.folder})")
+        screen.say(f"{id} is already installed, as part of its package ({model.folder})")
         screen.data({"id": id, "folder": str(model.folder), "licence": model.licence})
         return
     offer = installed.offer(id, revision)
@@ -123,7 +84,7 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
     )
     screen.say(f"licence: {offer.licence}")
     if offer.row is None:
-        screen.warn(f"{id} is not in the catalogue: its accuracy is not known here")
+        screen.warn(f"{id} is not in the catalogue: its accuracy is unknown")
     elif offer.row.note:
         screen.warn(offer.row.note)
     folder = installed.install(offer, screen.say)
@@ -136,7 +97,8 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
 @options.showing
 def show(screen: Screen, id: str | None) -> None:
     """Show everything that is known about a model; without ID, about the one that would be used."""
-    from zeroshelf.models import catalogue, installed, select
+    from zeroshelf.commands import model_facts
+    from zeroshelf.models import catalogue, select
 
     row = catalogue.by_source(id) if id else None
     try:
@@ -144,30 +106,10 @@ def show(screen: Screen, id: str | None) -> None:
     except UserError:
         if row is None:
             raise
-        facts: dict[str, Any] = {"id": row.id, "installed": "no"} | _facts(row)
+        facts: dict[str, Any] = {"id": row.id, "installed": "no"} | model_facts.of_row(row)
     else:
-        facts = {
-            "id": model.id,
-            "folder": str(model.folder),
-            "licence": model.licence,
-            "languages": " ".join(model.languages) or "not stated",
-            "dimensions": model.dim,
-            "picture": f"{model.preprocessing.size} px, {model.preprocessing.resize_mode}, "
-            f"{model.preprocessing.interpolation}",
-            "text": f"{model.context_length} tokens",
-            "logits": f"{model.logit_scale:g} x cosine"
-            + (f" {model.logit_bias:+g}" if model.logit_bias is not None else "")
-            + f", {model.activation}",
-            "other": _constants(model.open_set),
-            "device": select.load(model, warn=screen.warn).open().upper(),
-            "digest": model.digest,
-        }
-        here = installed.record(model.folder)
-        if here.get("repo"):
-            facts["source"] = f"{here['repo']} at commit {here['revision']}"
-        facts |= {f"sha256 of {path}": sum_ for path, sum_ in here.get("sha256", {}).items()}
-        row = row or catalogue.by_source(model.id)
-        facts |= {k: v for k, v in _facts(row).items() if k not in facts} if row else {}
+        device = select.load(model, warn=screen.warn).open()
+        facts = model_facts.of_model(model, device, row or catalogue.by_source(model.id))
     for key, value in facts.items():
         screen.say(f"{key:>12}  {value}")
     screen.data(facts)
@@ -217,59 +159,53 @@ def verify(screen: Screen, id: str | None, device: str) -> None:
 @click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=click.Path())
 @click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
 @click.option("--device", help="Where the model runs: cpu, cuda, ...; automatic by default.")
-@click.option("--forget", is_flag=True, help="Go back to the model's own constants, and exit.")
+@click.option("--forget", is_flag=True, help="Delete the measured calibration, and exit.")
 @options.showing
 def calibrate(
     screen: Screen, folders: tuple[str, ...], model: str | None, device: str | None, forget: bool
 ) -> int:
-    """Measure where a model's "other" begins, on pictures that are sorted already.
+    """Calibrate a model's decision between a label and "other" on sorted pictures.
 
     \b
       zeroshelf models calibrate Sorted --model clip-l-14
 
-    FOLDER holds a folder for each of four names or more: Sorted/cat, Sorted/harbour; what is in
-    Sorted/other is left out. Some names, drawn by chance and often, are labels, and the pictures
-    of the rest should be "other": the constants that do best are kept with zeroshelf's own data.
-    The pictures and the model's folder stay as they are.
+    FOLDER contains a sub-folder for each of four names or more: Sorted/cat, Sorted/harbour;
+    Sorted/other is left out. Folders are simulated in which some of the names, drawn at random,
+    are the labels and pictures of the other names belong in "other"; the calibration that does
+    best is stored with zeroshelf's own data. No picture and no file of the model changes.
     """
-    from zeroshelf.decisions.calibrate import from_labelled, sorted_already
+    from zeroshelf.decisions.calibrate import from_labelled, scan_sorted
     from zeroshelf.embeddings import compute
     from zeroshelf.embeddings.cache import Store
-    from zeroshelf.models import installed, select
+    from zeroshelf.models import calibrations, select
 
     found = select.find(model)
     if bool(folders) == forget:
-        raise UserError("name folders of sorted pictures to measure, or --forget to go back")
+        raise UserError("give folders of sorted pictures to measure, or --forget to undo that")
     if forget:
-        installed.calibrate(found, None)
-        found = select.find(model)
-        screen.say(f"{found.id}: {_constants(found.open_set)}")
-        screen.data({"id": found.id, "file": None} | asdict(found.open_set))
+        calibrations.store(found, None)
+        own = select.calibration(found)
+        screen.say(f"{found.id}: {calibrations.described(own)}")
+        screen.data({"id": found.id, "file": None} | calibrations.as_json(own))
         return 0
-    pictures, names = sorted_already(folders)
+    pictures, names = scan_sorted(folders)
     encoder = select.load(found, device, warn=screen.warn)
     with Store.open() as store, screen.progress() as progress:
         embedded = compute.embed(pictures, encoder, store, progress=progress)
-        constants = from_labelled(
+        measured = from_labelled(
             embedded,
             [names[picture.path] for picture in embedded.pictures],
             compute.text_embedder(encoder, store, progress),
         )
-    file = installed.calibrate(found, constants)
+    before = select.calibration(found)
+    file = calibrations.store(found, measured)
     for skipped in embedded.skipped:
         screen.warn(f"skipped {skipped.path}: {skipped.reason}")
-    screen.say(f"before: {_constants(found.open_set)}")
-    screen.say(f"{found.id}: {_constants(constants)}")
-    screen.say(f"kept in {file}; --forget goes back")
-    screen.data({"id": found.id, "file": str(file)} | asdict(constants))
+    screen.say(f"before: {calibrations.described(before)}")
+    screen.say(f"{found.id}: {calibrations.described(measured)}")
+    screen.say(f"stored in {file}; --forget removes it")
+    screen.data({"id": found.id, "file": str(file)} | calibrations.as_json(measured))
     return 1 if embedded.skipped else 0
-
-
-def _constants(open_set: OpenSet) -> str:
-    return (
-        f"delta {open_set.delta:g}, temperatures {open_set.t_open:g} and {open_set.t_labels:g} "
-        f"({open_set.source})"
-    )
 
 
 @group.command()
@@ -325,16 +261,3 @@ def export(
     name = folder if folder.parent != installed.home() else installed.adopt(folder)
     screen.say(f"written: zeroshelf sort FOLDER --model {name} ...")
     screen.data({"folder": str(folder), "id": str(name)})
-
-
-def _facts(row: Any) -> dict[str, Any]:
-    facts = {
-        "name": row.name,
-        "source": row.repo or f"export {row.export}",
-        "ImageNet": f"{row.top1} % top-1, zero-shot, as published" if row.top1 else "not published",
-        "size": f"{row.mb} MB, {row.params} million parameters",
-        "licence": row.licence,
-        "languages": " ".join(row.languages),
-        "note": row.note,
-    }
-    return {key: value for key, value in facts.items() if value}

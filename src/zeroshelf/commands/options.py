@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # records.ActionKind without "untag", which is no sort; a test compares them
 KINDS = ("copy", "move", "symlink", "relative-symlink", "hardlink", "tag")
 
-DECLINED = "Nothing was changed."  # told to a person who answers no
+DECLINED = "Nothing was changed."  # shown to a user who answers no
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,14 +26,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def check_homes(screen: Screen) -> None:
     """Say where runs and the cache are kept, if not in the usual folders. Raises `UserError` where
     a run couldn't be recorded: called before any picture is read."""
-    from zeroshelf.system import homes
+    from zeroshelf.system import app_folders
 
-    if notice := homes.notice():
+    if notice := app_folders.notice():
         screen.complain(notice)
 
 
-def classifying(command: Command) -> Command:
-    """By which words to sort, and with which model."""
+def labelling(command: Command) -> Command:
+    """Which labels: read by `given_labels`."""
     for decorate in reversed(
         (
             click.option(
@@ -49,12 +49,37 @@ def classifying(command: Command) -> Command:
                 type=click.Path(),
                 help="A labels file: TOML, or a label per line.",
             ),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def modelling(command: Command) -> Command:
+    """Which model, and where it runs."""
+    for decorate in reversed(
+        (
             click.option("--model", help="A model's id or folder; see `zeroshelf models`."),
             click.option(
                 "--device",
                 help="Where the model runs: cpu, cuda, ...; automatic by default.",
             ),
-            click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out."),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+excluding = click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out.")
+
+
+def classifying(command: Command) -> Command:
+    """Which labels and model, which pictures, and how they are decided."""
+    for decorate in reversed(
+        (
+            labelling,
+            modelling,
+            excluding,
             click.option(
                 "--threshold",
                 type=click.FloatRange(0, 1),
@@ -76,14 +101,14 @@ def classifying(command: Command) -> Command:
 
 def given_labels(given: Mapping[str, Any]) -> LabelSet:
     """The labels that -l or --labels give. Raises `UserError` where none or both do."""
-    from zeroshelf.labels import parse
+    from zeroshelf.labels import labels_file, parse
 
     words, file = given["labels"], given["labels_file"]
     if words and file:
         raise UserError("--label and --labels both name labels: give one of the two")
     if not words and not file:
         raise UserError('no labels: add -l cat -l "red car", or --labels labels.toml')
-    return parse.read(file) if file else parse.parse(words)
+    return labels_file.read(file) if file else parse.parse(words)
 
 
 def placing(command: Command) -> Command:
@@ -151,14 +176,14 @@ yes = click.option("-y", "--yes", is_flag=True, help="Don't ask for confirmation
 
 
 def check_confirmable(yes: bool, instead: str = "") -> None:
-    """Raise `UserError` where a question will come up and nobody can answer it. Ask before the
-    work that leads to the question; `instead` names another way out."""
+    """Raise `UserError` where a confirmation is needed and no user can give it. Call this before
+    the work that leads to it; `instead` is added to the message as another way."""
     if not yes and not interactive():
         raise UserError(f"not running in a terminal: pass --yes to confirm{instead}")
 
 
 def confirmed(screen: Screen, yes: bool, question: str) -> bool:
-    """Whether to go on: with --yes, or because a person says so. "No" is no mistake: the command
-    says that nothing was changed and ends with 0. Raises `UserError` where nobody can be asked."""
+    """Whether to go on: with --yes, or because the user agrees. Where not, the command says that
+    nothing was changed and ends with 0. Raises `UserError` where no user can be asked."""
     check_confirmable(yes)
     return yes or screen.ask(question)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zeroshelf import system
 from zeroshelf.commands.options import check_homes, classifying, placing, showing
 from zeroshelf.commands.sort import plan_folder
 from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
 from zeroshelf.errors import NothingToSort, UserError
+from zeroshelf.system import machine
 
 if TYPE_CHECKING:
     from zeroshelf.records import Progress
@@ -187,7 +187,7 @@ def _given(sorting: dict[str, Any]) -> str | None:
 
 def _listen(port: int) -> socket.socket:
     listening = socket.socket()
-    system.exclusive_port(listening)
+    machine.exclusive_port(listening)
     try:
         listening.bind(("127.0.0.1", port))
         listening.listen(128)  # before the browser is told: it may be quicker than the server

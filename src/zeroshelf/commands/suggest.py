@@ -16,9 +16,8 @@ from zeroshelf.errors import UserError
 @click.argument("folder", type=click.Path())
 @click.option("--to", type=click.Path(), help="Write a labels file (TOML) here; never over one.")
 @click.option("--count", type=click.IntRange(1, 100), help="How many groups; automatic by default.")
-@click.option("--model", help="A model's id or folder; see `zeroshelf models`.")
-@click.option("--device", help="Where the model runs: cpu, cuda, ...; automatic by default.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out.")
+@options.modelling
+@options.excluding
 @options.showing
 def command(
     screen: Screen,
@@ -39,7 +38,7 @@ def command(
     from zeroshelf.embeddings.cache import Store
     from zeroshelf.images import ignored, near_duplicates
     from zeroshelf.images.scan import root_of, scan
-    from zeroshelf.labels import parse, suggest
+    from zeroshelf.labels import labels_file, suggest
     from zeroshelf.models import select
 
     if to and os.path.lexists(to):
@@ -53,9 +52,9 @@ def command(
     with Store.open() as store, screen.progress() as progress:
         embedded = compute.embed(found, encoder, store, progress=progress)
         if not len(embedded):
-            passed_by = "; ".join(("give a folder that holds some", *ignored.lines(found.ignored)))
+            passed_by = "; ".join(("give a folder with pictures", *ignored.lines(found.ignored)))
             raise UserError(f"no pictures in {folder}: {passed_by}")
-        once = near_duplicates.groups(embedded, store.thumbnails, progress)
+        once = near_duplicates.groups(embedded, store.hashes, progress)
         texts = compute.text_embedder(encoder, store, progress)
         shelves = suggest.suggest(embedded, texts, count=count, once=once)
     names = [os.path.relpath(picture.path, found.root) for picture in embedded.pictures]
@@ -76,7 +75,7 @@ def command(
         screen.say("No groups can be told apart in so few pictures: name labels yourself.")
     elif to:
         with open(to, "x", encoding="utf-8") as file:
-            file.write(parse.write(proposed))
+            file.write(labels_file.write(proposed))
         screen.say(f"{to}: change it as you like, then `zeroshelf sort --labels {to} ...`")
     screen.data(
         {

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zeroshelf import system
 from zeroshelf.commands.options import DECLINED, showing, yes
 from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
+from zeroshelf.system import path_spelling
 from zeroshelf.system.streams import interactive
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def _offer(screen: Screen, session: Session, learnt: Lesson, yes: bool) -> None:
 
 def _row(session: Session, picture: str) -> int:
     """By its path, from here or from the run's folder."""
-    from_here = system.relative(os.path.abspath(picture), session.root)
-    for path in map(system.slashed, (picture, os.path.normpath(picture), from_here)):
+    from_here = path_spelling.relative(os.path.abspath(picture), session.root)
+    for path in map(path_spelling.slashed, (picture, os.path.normpath(picture), from_here)):
         if path in session.row_of:
             return session.row_of[path]
     raise UserError(f"{picture} is no picture of this run, which is of {session.root}")

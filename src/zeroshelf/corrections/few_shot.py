@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.decisions.decide import Decisions, choose
+from zeroshelf.decisions.decide import Decisions, choose, softmax
 
 ANCHOR = 50.0  # lam
 SHOTS, SHOT_WEIGHT = 24, 0.5  # pseudo-shots a label, and what each counts against a mark
@@ -199,7 +199,7 @@ def _refit(
         for start in range(0, len(vectors), BLOCK):
             block = slice(start, start + BLOCK)
             logits[block] += scale * (vectors[block].astype(np.float32) - centre) @ learnt.T
-    return np.asarray(_softmax(logits), np.float32)
+    return np.asarray(softmax(logits), np.float32)
 
 
 def minimise(
@@ -226,7 +226,7 @@ def minimise(
     here = ahead = np.zeros((logits.shape[1], len(singular)))
     momentum = 1.0
     for _ in range(1000):
-        error = weights[:, None] * (_softmax(logits + inside @ ahead.T) - wanted)
+        error = weights[:, None] * (softmax(logits + inside @ ahead.T) - wanted)
         downhill = -step * (error.T @ inside + 2 * penalty * ahead)
         there = ahead + downhill
         if np.abs(downhill).max() < 1e-5:
@@ -239,8 +239,3 @@ def minimise(
         ahead = there + (momentum - 1) / faster * (there - here)
         here, momentum = there, faster
     return np.asarray((here / singular) @ left.T @ weighted)
-
-
-def _softmax(logits: Vectors) -> Vectors:
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))

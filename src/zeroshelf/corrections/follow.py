@@ -14,9 +14,9 @@ import numpy as np
 
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
-from zeroshelf.decisions.scores import score
+from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.prompts import Texts
-from zeroshelf.records import OTHER, Correction, Corrections, Embeddings, Picture
+from zeroshelf.records import OTHER, Correction, Corrections, Embeddings
 
 if TYPE_CHECKING:
     from zeroshelf.corrections import few_shot
@@ -124,11 +124,9 @@ def _elsewhere(
     """Corrected pictures that are not here, with what the model says of them."""
     from zeroshelf.corrections import few_shot
 
-    labels = decided.scores.labels
-    names = (*labels.names, OTHER)
+    names = (*decided.scores.labels.names, OTHER)
     vectors = np.stack([one.vector for one in away])
-    nowhere = (Picture("", "", 0, 0, 0),) * len(away)
-    embedded = Embeddings(nowhere, (b"",) * len(away), vectors, (), embeddings.model)
-    said = decide.decide(score(embedded, labels, texts), offset=offset)
+    scores = score_vectors(vectors, embeddings.model, decided.scores.resolved, texts)
+    said = decide.decide(scores, decided.calibration, offset=offset)
     columns = np.array([names.index(one.label) for one in away], np.intp)
     return few_shot.Elsewhere(vectors, said.probabilities, columns)

@@ -17,14 +17,13 @@ from typing import Any, TypeVar
 import numpy as np
 from blake3 import blake3
 
-from zeroshelf import system
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Correction, Corrections, LabelSet, Model
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders, file_io, file_versions
+from zeroshelf.system.file_versions import FileFormat
 
-VERSION = 1
-_STORED = "zeroshelf_marks"  # the header of a file that can be exported, and of runs of 0.1.0
-_OF_A_RUN = "zeroshelf_corrections"
+_STORED = file_versions.STORED_CORRECTIONS  # can be exported; also of runs of 0.1.0
+_OF_A_RUN = file_versions.RUN_CORRECTIONS
 _NAME, _NAME_OF_0_1 = "corrections.jsonl", "marks.jsonl"  # in a run's record
 Row = dict[str, Any]
 Read = TypeVar("Read")
@@ -33,7 +32,7 @@ Read = TypeVar("Read")
 def home(labels: LabelSet, model: Model) -> str:
     """The file of this label set and model. The order of the labels does not matter."""
     key = blake3(json.dumps([model.digest, sorted(labels.names)]).encode()).hexdigest()[:32]
-    return os.path.join(homes.runs(), "marks", f"{key}.jsonl")
+    return os.path.join(app_folders.runs(), "marks", f"{key}.jsonl")
 
 
 def kept(labels: LabelSet, model: Model) -> Mapping[str, Correction]:
@@ -92,23 +91,24 @@ def moved(pairs: Iterable[tuple[bytes, bytes]]) -> None:
     """Stored corrections of pictures whose files have another content now and show the same: from
     the first digest of each pair to the second. What can't be read or written stays as it is."""
     new = {old.hex(): now.hex() for old, now in pairs}
-    folder = os.path.join(homes.runs(), "marks")
+    folder = os.path.join(app_folders.runs(), "marks")
     for name in os.listdir(folder) if new and os.path.isdir(folder) else ():
         path = os.path.join(folder, name)
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, file_versions.NewerFile):
             with open(path, encoding="ascii") as file:
                 head, *rows = map(json.loads, file)
+            _STORED.check(path, head)
             if not any(row.get("digest") in new for row in rows):
                 continue
             rows = [row | {"digest": new.get(row["digest"], row["digest"])} for row in rows]
             with open(path + ".part", "w", encoding="ascii") as file:
                 file.writelines(json.dumps(row) + "\n" for row in (head, *rows))
                 file.flush()
-                system.sync_open(file.fileno())
+                file_io.sync_open(file.fileno())
             os.replace(path + ".part", path)
 
 
-def _write(path: str, kind: str, rows: Iterable[Row], model: Model) -> None:
+def _write(path: str, kind: FileFormat, rows: Iterable[Row], model: Model) -> None:
     lines = [json.dumps(row) + "\n" for row in rows]
     try:
         if not lines:
@@ -117,17 +117,17 @@ def _write(path: str, kind: str, rows: Iterable[Row], model: Model) -> None:
             return
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with open(path + ".part", "w", encoding="ascii") as file:
-            header = {kind: VERSION, "model": model.digest, "id": model.id}
+            header = {**kind.header, "model": model.digest, "id": model.id}
             file.write(json.dumps(header) + "\n")
             file.writelines(lines)
             file.flush()
-            system.sync_open(file.fileno())
+            file_io.sync_open(file.fileno())
         os.replace(path + ".part", path)
     except OSError as error:
         raise UserError(f"the corrections can't be written to {path}: {error.strerror}") from None
 
 
-def _read(path: str, kind: str, take: Callable[[Row], Read], model: Model) -> list[Read]:
+def _read(path: str, kind: FileFormat, take: Callable[[Row], Read], model: Model) -> list[Read]:
     """`take` of each line after the header."""
     found: list[Read] = []
     number = 0
@@ -146,11 +146,12 @@ def _read(path: str, kind: str, take: Callable[[Row], Read], model: Model) -> li
     return found
 
 
-def _check(path: str, header: object, kind: str, model: Model) -> None:
-    if not isinstance(header, dict) or header.get(kind) != VERSION:
+def _check(path: str, header: object, kind: FileFormat, model: Model) -> None:
+    if not isinstance(header, dict) or kind.key not in header:
         raise UserError(
             f"{path} holds no corrections: `zeroshelf teach --export FILE` writes such a file"
         )
+    kind.check(path, header)
     if header["model"] != model.digest:
         raise UserError(
             f"the corrections in {path} belong to the model {header['id']}, not {model.id}"

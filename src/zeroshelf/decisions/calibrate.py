@@ -1,74 +1,79 @@
-"""Labelled pictures -> a model's three constants of the open-set decision.
+"""Labelled images -> a model's calibration.
 
-`delta` is the lowest bar that serves folders with and without garbage alike: of all bars that leave
-at least KEPT of a folder without garbage on its shelves, the one with the best harmonic mean of
-accuracy on kept and on garbage. The temperatures are those of the least log loss.
+The OOD threshold is, of all thresholds that leave at least MIN_KEPT_SHARE of a folder without OOD
+images on its shelves, the one with the best harmonic mean of the accuracies on in-distribution and
+on OOD images. The temperatures are those of the least log loss.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.decisions.decide import fit, sigmoid, softmax
-from zeroshelf.decisions.scores import score
+from zeroshelf.decisions.constants import (
+    ALL_KNOWN_EVERY,
+    CALIBRATION_EPISODES,
+    CALIBRATION_LEAST_IMAGES,
+    CALIBRATION_LEAST_NAMES,
+    MIN_KEPT_SHARE,
+    TEMPERATURES,
+    THRESHOLD_QUANTILES,
+)
+from zeroshelf.decisions.decide import ood_scores, sigmoid, softmax
+from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.errors import UserError
 from zeroshelf.images.scan import scan
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
-from zeroshelf.records import OTHER, Embeddings, OpenSet, Scores
-from zeroshelf.records import Folder as PictureFolder
-
-KEPT = 0.94  # of a folder without garbage
-TEMPERATURES = np.geomspace(0.1, 20, 60)
-LEAST = 50  # pictures of each sort
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.records import OTHER, Calibration, Embeddings, Folder, Scores
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """One folder with its truth: as decisions.fit sees it."""
+class Episode:
+    """A folder of N images with their true labels, as calibration uses it."""
 
-    d: Floats  # (N,)
-    logits: Floats  # (N, K)
-    truth: npt.NDArray[np.int64]  # (N,), a label's place, or -1: garbage
-    typical: float  # `OpenSet.typical` that d was made with
+    ood_score: Floats  # (N,)
+    logits: Floats  # (N, K), smoothed
+    truth: npt.NDArray[np.int64]  # (N,), the column of the true label; -1: an OOD image
+    typical_logit: float  # `Calibration.typical_logit` that the OOD scores were computed with
 
     @property
-    def garbage(self) -> npt.NDArray[np.bool_]:
+    def is_ood(self) -> npt.NDArray[np.bool_]:
         return np.asarray(self.truth < 0)
 
     @property
-    def right(self) -> npt.NDArray[np.bool_]:
-        """Where the best label is the true one."""
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """True where the best label is the true one."""
         return np.asarray(self.logits.argmax(axis=1) == self.truth)
 
 
-def folder(scores: Scores, truth: npt.NDArray[np.int64], typical: float) -> Folder:
-    d, logits = fit(with_constants(scores, OpenSet(typical=typical)))
-    return Folder(d, logits, truth, typical)
+def episode(scores: Scores, truth: npt.NDArray[np.int64], typical_logit: float) -> Episode:
+    ood_score, logits = ood_scores(scores, typical_logit)
+    return Episode(ood_score, logits, truth, typical_logit)
 
 
-def folders(asked: Sequence[tuple[Scores, npt.NDArray[np.int64]]]) -> list[Folder]:
-    """What was said of each folder, and its truth -> what `calibrate` takes."""
-    level = typical([scores for scores, _ in asked])
-    return [folder(scores, truth, level) for scores, truth in asked]
+def episodes(scored: Sequence[tuple[Scores, npt.NDArray[np.int64]]]) -> list[Episode]:
+    """The scores of each folder and its truth (as in `Episode`) -> what `calibrate` takes."""
+    typical = typical_logit([scores for scores, _ in scored])
+    return [episode(scores, truth, typical) for scores, truth in scored]
 
 
-def typical(scores: Sequence[Scores]) -> float:
-    """The median picture's mean logit over the whole bank."""
-    common = [one.common for one in scores if one.common is not None]
-    return round(float(np.median(np.concatenate(common))), 3)
+def typical_logit(scores: Sequence[Scores]) -> float:
+    """The median over all images of their mean logit over the negative labels."""
+    means = [one.mean_negative_logit for one in scores if one.mean_negative_logit is not None]
+    return round(float(np.median(np.concatenate(means))), 3)
 
 
-def sorted_already(folders: Sequence[str]) -> tuple[PictureFolder, dict[str, str]]:
-    """The pictures that lie in a folder of a name, below one of `folders`; each path's name. What
-    lies in "other" has none."""
+def scan_sorted(folders: Sequence[str]) -> tuple[Folder, dict[str, str]]:
+    """The pictures in a named sub-folder of one of `folders`, and each one's name by its path.
+    Pictures directly in such a folder, and in a sub-folder "other", are left out."""
     names: dict[str, str] = {}
     found = [scan(os.path.expanduser(one), follow=True) for one in folders]  # also links
     for one in found:
@@ -77,7 +82,7 @@ def sorted_already(folders: Sequence[str]) -> tuple[PictureFolder, dict[str, str
             if inside and name != OTHER:
                 names[picture.path] = name
     return (
-        PictureFolder(
+        Folder(
             root=", ".join(one.root for one in found),
             pictures=tuple(p for one in found for p in one.pictures if p.path in names),
             skipped=tuple(skipped for one in found for skipped in one.skipped),
@@ -91,111 +96,116 @@ def from_labelled(
     names: Sequence[str],
     texts: Texts,
     *,
-    episodes: int = 60,
+    count: int = CALIBRATION_EPISODES,
     seed: int = 0,
-) -> OpenSet:
-    """`names[i]` is what picture i truly shows. Folders are made of it: half of the names, drawn by
-    chance, are labels; the pictures of the others are garbage, and every third folder has none.
+) -> Calibration:
+    """A calibration from labelled images. Folders are simulated: up to half of the names, drawn at
+    random, are labels; images of the other names are OOD. Every third folder has no OOD images.
+
+    embeddings: of N images.
+    names: (N,), what each image shows.
+    texts: embeds texts with the same model.
+    count: how many folders are simulated.
+    Raises `UserError` if there are too few images or names.
     """
-    truth = np.array(names)
+    shown = np.array(names)
     known = sorted(set(names))
-    if len(known) < 4:
-        raise UserError(f"calibration needs pictures under 4 names or more; found {len(known)}")
-    if len(truth) < LEAST:
-        raise UserError(f"calibration needs {LEAST} pictures or more; found {len(truth)}")
-    rng = np.random.default_rng(seed)
-    asked = []
-    for episode in range(episodes):
-        labels = [str(x) for x in rng.choice(known, rng.integers(2, len(known) // 2 + 1), False)]
-        inside = np.isin(truth, labels)
-        rows = np.flatnonzero(inside if episode % 3 == 0 else np.ones(len(truth), bool))
-        place = {label: at for at, label in enumerate(labels)}
-        asked.append(
-            (
-                score(embeddings.some(rows), parse(labels), texts),
-                np.array([place.get(str(truth[row]), -1) for row in rows], np.int64),
-            )
-        )
-    return calibrate(
-        folders(asked), f"{len(truth)} pictures under {len(known)} names, {episodes} episodes"
-    )
-
-
-def calibrate(made: Sequence[Folder], source: str) -> OpenSet:
-    """Every folder counts the same, however many pictures it holds."""
-    garbage = sum(int(one.garbage.sum()) for one in made)
-    inside = sum(int((~one.garbage).sum()) for one in made)
-    if garbage < LEAST or inside < LEAST:
+    if len(known) < CALIBRATION_LEAST_NAMES:
         raise UserError(
-            f"calibration needs {LEAST} pictures that fit a label and {LEAST} that fit none; "
-            f"here are {inside} and {garbage}"
+            f"calibration needs pictures under {CALIBRATION_LEAST_NAMES} names or more; "
+            f"found {len(known)}"
         )
-    delta = _delta(made)
-    return OpenSet(
-        delta=round(delta, 3),
-        t_open=round(_temperature_open(made, delta), 3),
-        t_labels=round(_temperature_labels(made), 3),
-        typical=made[0].typical,
+    if len(shown) < CALIBRATION_LEAST_IMAGES:
+        raise UserError(
+            f"calibration needs {CALIBRATION_LEAST_IMAGES} pictures or more; found {len(shown)}"
+        )
+    rng = np.random.default_rng(seed)
+    scored = []
+    for number in range(count):
+        labels = [str(x) for x in rng.choice(known, rng.integers(2, len(known) // 2 + 1), False)]
+        inside = np.isin(shown, labels)
+        rows = np.flatnonzero(inside if number % ALL_KNOWN_EVERY == 0 else np.ones_like(inside))
+        column = {label: at for at, label in enumerate(labels)}
+        scores = score_vectors(
+            embeddings.vectors[rows], embeddings.model, resolve(parse(labels), texts), texts
+        )
+        truth = np.array([column.get(str(shown[row]), -1) for row in rows], np.int64)
+        scored.append((scores, truth))
+    source = f"{len(shown)} pictures under {len(known)} names, {count} episodes"
+    return calibrate(episodes(scored), source)
+
+
+def calibrate(made: Sequence[Episode], source: str) -> Calibration:
+    """The calibration that does best on these episodes; each counts the same, whatever its number
+    of images. `source` is stored with it. Raises `UserError` if there are too few images."""
+    ood = sum(int(one.is_ood.sum()) for one in made)
+    inside = sum(int((~one.is_ood).sum()) for one in made)
+    if ood < CALIBRATION_LEAST_IMAGES or inside < CALIBRATION_LEAST_IMAGES:
+        raise UserError(
+            f"calibration needs {CALIBRATION_LEAST_IMAGES} pictures that fit a label and "
+            f"{CALIBRATION_LEAST_IMAGES} that fit none; here are {inside} and {ood}"
+        )
+    threshold = _best_threshold(made)
+
+    def ood_loss(temperature: float) -> float:
+        scaled = [(one.ood_score - threshold) / np.float32(temperature) for one in made]
+        losses = [_log_loss(sigmoid(x), ~one.is_ood) for x, one in zip(scaled, made, strict=True)]
+        return float(np.mean(losses))
+
+    return Calibration(
+        ood_threshold=round(threshold, 3),
+        ood_temperature=round(_best_temperature(ood_loss), 3),
+        label_temperature=round(_best_temperature(lambda t: _label_loss(made, t)), 3),
+        typical_logit=made[0].typical_logit,
+        origin="measured",
         source=source,
     )
 
 
-def outcome(one: Folder, delta: float) -> tuple[float, float]:
-    """Accuracy on pictures that fit a label, and on garbage; the second nan without garbage."""
-    kept = one.d >= delta
-    bad = one.garbage
+def accuracies(one: Episode, threshold: float) -> tuple[float, float]:
+    """Accuracy on in-distribution images and on OOD images; the second is nan without any."""
+    kept = one.ood_score >= threshold
+    ood = one.is_ood
     return (
-        float((one.right & kept)[~bad].mean()) if (~bad).any() else float("nan"),
-        float((~kept)[bad].mean()) if bad.any() else float("nan"),
+        float((one.correct & kept)[~ood].mean()) if (~ood).any() else float("nan"),
+        float((~kept)[ood].mean()) if ood.any() else float("nan"),
     )
 
 
-def harmonic(a: float, b: float) -> float:
+def harmonic_mean(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b > 0 else 0.0
 
 
-def _delta(folders: Sequence[Folder]) -> float:
-    clean = [one for one in folders if not one.garbage.any()]
-    mixed = [one for one in folders if one.garbage.any() and not one.garbage.all()]
-    bars = np.quantile(np.concatenate([one.d for one in folders]), np.linspace(0.01, 0.99, 120))
-    means = np.array([np.mean([harmonic(*outcome(one, bar)) for one in mixed]) for bar in bars])
+def _best_threshold(made: Sequence[Episode]) -> float:
+    clean = [one for one in made if not one.is_ood.any()]
+    mixed = [one for one in made if one.is_ood.any() and not one.is_ood.all()]
+    candidates = np.quantile(np.concatenate([one.ood_score for one in made]), THRESHOLD_QUANTILES)
+    means = np.array(
+        [np.mean([harmonic_mean(*accuracies(one, t)) for one in mixed]) for t in candidates]
+    )
     if clean:
-        kept = np.array([np.mean([(one.d >= bar).mean() for one in clean]) for bar in bars])
-        means = np.where(kept >= min(KEPT, kept.max()), means, -1)
-    return float(bars[means.argmax()])
-
-
-def _temperature_open(folders: Sequence[Folder], delta: float) -> float:
-    def loss(temperature: float) -> float:
-        return float(
-            np.mean(
-                [
-                    _log_loss(sigmoid((one.d - delta) / np.float32(temperature)), ~one.garbage)
-                    for one in folders
-                ]
-            )
+        kept = np.array(
+            [np.mean([(one.ood_score >= t).mean() for one in clean]) for t in candidates]
         )
+        means = np.where(kept >= min(MIN_KEPT_SHARE, kept.max()), means, -1)
+    return float(candidates[means.argmax()])
 
+
+def _best_temperature(loss: Callable[[float], float]) -> float:
     return float(min(TEMPERATURES, key=loss))
 
 
-def _temperature_labels(folders: Sequence[Folder]) -> float:
-    def loss(temperature: float) -> float:
-        losses = []
-        for one in folders:
-            inside = ~one.garbage
-            if inside.any() and one.logits.shape[1] > 1:
-                p = softmax(one.logits[inside] / np.float32(temperature))
-                losses.append(-np.log(p[np.arange(len(p)), one.truth[inside]] + 1e-9).mean())
-        return float(np.mean(losses)) if losses else 0.0
-
-    return float(min(TEMPERATURES, key=loss))
+def _label_loss(made: Sequence[Episode], temperature: float) -> float:
+    """The mean log loss of the true label on in-distribution images."""
+    losses = []
+    for one in made:
+        inside = ~one.is_ood
+        if inside.any() and one.logits.shape[1] > 1:
+            p = softmax(one.logits[inside] / np.float32(temperature))
+            losses.append(-np.log(p[np.arange(len(p)), one.truth[inside]] + 1e-9).mean())
+    return float(np.mean(losses)) if losses else 0.0
 
 
 def _log_loss(p: Floats, truth: npt.NDArray[np.bool_]) -> float:
     p = np.clip(p, 1e-6, 1 - 1e-6)
     return float(-np.where(truth, np.log(p), np.log(1 - p)).mean())
-
-
-def with_constants(scores: Scores, constants: OpenSet) -> Scores:
-    return replace(scores, model=replace(scores.model, open_set=constants))

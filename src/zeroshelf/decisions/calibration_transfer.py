@@ -1,9 +1,10 @@
-"""A model without constants of its own -> constants by the answers of a model that has some.
+"""Calibration transfer: a model without a calibration gets one from the starter model.
 
-Where "other" begins lies elsewhere in every model's logits. Both models are asked the same made-up
-questions about the same pictures, and the bar goes where as many of them stay on their shelves; the
-temperatures follow how widely the scores lie. No name of a picture is needed.
-benchmarks/accuracy/agreement.py measures what that is worth.
+Logits differ in level and spread between models, so a threshold of one model is meaningless for
+another. Both models score the same images under the same made-up label sets. The new threshold
+keeps as many images on shelves as the starter does; the temperatures are scaled by the ratio of
+the models' spreads of scores. No image needs a label. benchmarks/accuracy/calibration_transfer.py
+measures what this is worth.
 """
 
 from __future__ import annotations
@@ -11,122 +12,154 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.counting import counted
-from zeroshelf.decisions.calibrate import typical, with_constants
-from zeroshelf.decisions.decide import fit
+from zeroshelf.decisions.calibrate import typical_logit
+from zeroshelf.decisions.constants import (
+    SCALE_RATIO_FLOOR,
+    TRANSFER_LABEL_SETS,
+    TRANSFER_LABELS,
+    TRANSFER_LEAST_IMAGES,
+    TRANSFER_MOST_IMAGES,
+)
+from zeroshelf.decisions.decide import ood_scores
 from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import UserError
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
-from zeroshelf.models import installed, select
-from zeroshelf.records import Embeddings, Encoder, Folder, OpenSet, Progress, Scores
-
-LEAST, MOST = 50, 300  # pictures that are needed, and that are enough
-QUESTIONS = 12  # 40 say the same
-LABELS = (2, 20)  # in a question, as many more often as few
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.models import calibrations, select
+from zeroshelf.records import Calibration, Embeddings, Encoder, Folder, Progress, Scores
 
 Floats = npt.NDArray[np.float32]
+ScoresAndLogits = tuple[Floats, Floats]  # (N,) OOD scores, (N, K) logits
 
 
-def settle(
+def calibrate_once(
     embedded: Embeddings, encoder: Encoder, store: Store, progress: Progress | None = None
-) -> Embeddings:
-    """The embeddings with constants for their model, which later runs find again."""
-    constants = with_starter(embedded, encoder, store, progress)
-    if constants is None:
-        return embedded
-    with contextlib.suppress(UserError):  # where nothing can be kept, they are made each time
-        installed.calibrate(embedded.model, constants)
-    return replace(embedded, model=replace(embedded.model, open_set=constants))
+) -> Calibration | None:
+    """Transfer a calibration and store it, so that later runs find it. None where that is not
+    possible (`from_starter`). If it can't be stored, later runs transfer it again."""
+    calibration = from_starter(embedded, encoder, store, progress)
+    if calibration is not None:
+        with contextlib.suppress(UserError):
+            calibrations.store(embedded.model, calibration)
+    return calibration
 
 
-def with_starter(
+def from_starter(
     embedded: Embeddings, encoder: Encoder, store: Store, progress: Progress | None = None
-) -> OpenSet | None:
-    """Constants for the encoder's model, by the starter's answers on up to 300 of the pictures that
-    it embedded. None where there are too few, or where the model knows no English."""
-    speaks = embedded.model.languages
-    if len(embedded) < LEAST or (speaks and "en" not in speaks):
+) -> Calibration | None:
+    """A calibration for the encoder's model, transferred from the starter on up to
+    `TRANSFER_MOST_IMAGES` of the images that it embedded.
+
+    embedded: images embedded by `encoder`.
+    store: the cache; holds the starter's embeddings of these images afterwards.
+    progress: called with the stage "calibrating".
+    None if there are too few images, or if the model knows no English (the label sets are
+    English).
+    """
+    languages = embedded.model.languages
+    if len(embedded) < TRANSFER_LEAST_IMAGES or (languages and "en" not in languages):
         return None
 
-    def told(_what: str, done: int, total: int) -> None:
+    def report(_stage: str, done: int, total: int) -> None:
         if progress:
             progress("calibrating", done, total)
 
-    rows = np.unique(np.linspace(0, len(embedded) - 1, MOST).astype(int))
-    some = Folder(os.sep, tuple(embedded.pictures[row] for row in rows))
+    rows = np.unique(np.linspace(0, len(embedded) - 1, TRANSFER_MOST_IMAGES).astype(int))
+    sample = Folder(os.sep, tuple(embedded.pictures[row] for row in rows))
     starter = select.load(select.find("starter"))
-    known = compute.embed(some, starter, store, progress=told)
+    reference = compute.embed(sample, starter, store, progress=report)
     row_of = {picture.path: row for row, picture in enumerate(embedded.pictures)}
-    mine = embedded.some(row_of[picture.path] for picture in known.pictures)
-    if len(mine) < LEAST:
+    own = embedded.some(row_of[picture.path] for picture in reference.pictures)
+    if len(own) < TRANSFER_LEAST_IMAGES:
         return None
-    return agree(
-        mine,
-        compute.text_embedder(encoder, store, told),
-        known,
-        compute.text_embedder(starter, store, told),
+    return transfer(
+        own,
+        compute.text_embedder(encoder, store, report),
+        reference,
+        compute.text_embedder(starter, store, report),
+        select.calibration(starter.model),
     )
 
 
-def agree(model: Embeddings, texts: Texts, known: Embeddings, known_texts: Texts) -> OpenSet:
-    """Constants for `model`'s model; both embedded the same N pictures, in the same order."""
-    mine: list[tuple[Floats, Floats]] = []
-    theirs: list[tuple[Floats, Floats]] = []
-    constants = known.model.open_set
+def transfer(
+    own: Embeddings,
+    own_texts: Texts,
+    reference: Embeddings,
+    reference_texts: Texts,
+    calibration: Calibration,
+) -> Calibration:
+    """A calibration for the model of `own`.
+
+    own, reference: the same N images in the same order, embedded by the two models.
+    own_texts, reference_texts: embed texts with these models.
+    calibration: of the reference model.
+    """
+    own_scores: list[ScoresAndLogits] = []
+    reference_scores: list[ScoresAndLogits] = []
     last: tuple[Scores | None, Scores | None] = None, None
-    level: float | None = None
-    for words in _questions(known, known_texts):
+    typical: float | None = None
+    for words in _label_sets(reference, reference_texts):
         labels = parse(words)
-        asked = score(model, labels, texts, last[0]), score(known, labels, known_texts, last[1])
-        level = typical(asked[:1]) if level is None else level
-        mine.append(fit(with_constants(asked[0], OpenSet(typical=level))))
-        theirs.append(fit(asked[1]))
-        last = asked
-    d, known_d = (np.concatenate([d for d, _ in both]) for both in (mine, theirs))
-    kept = float((known_d >= constants.delta).mean())
-    return OpenSet(
-        delta=round(float(np.quantile(d, 1 - kept)), 3),
-        t_open=round(constants.t_open * _ratio(_spreads(mine), _spreads(theirs)), 3),
-        t_labels=round(constants.t_labels * _ratio(_margins(mine), _margins(theirs)), 3),
-        typical=level,
-        source=f"{select.AGREED}{known.model.id} on {counted(len(known), 'picture')}",
+        both = (  # the sense of a word depends on the model
+            score(own, resolve(labels, own_texts), own_texts, last[0]),
+            score(reference, resolve(labels, reference_texts), reference_texts, last[1]),
+        )
+        typical = typical_logit(both[:1]) if typical is None else typical
+        own_scores.append(ood_scores(both[0], typical))
+        reference_scores.append(ood_scores(both[1], calibration.typical_logit))
+        last = both
+    own_ood, reference_ood = (
+        np.concatenate([ood_score for ood_score, _ in one])
+        for one in (own_scores, reference_scores)
+    )
+    kept = float((reference_ood >= calibration.ood_threshold).mean())
+    spreads = _ratio(_mean_spread(own_scores), _mean_spread(reference_scores))
+    margins = _ratio(_mean_margin(own_scores), _mean_margin(reference_scores))
+    return Calibration(
+        ood_threshold=round(float(np.quantile(own_ood, 1 - kept)), 3),
+        ood_temperature=round(calibration.ood_temperature * spreads, 3),
+        label_temperature=round(calibration.label_temperature * margins, 3),
+        typical_logit=typical,
+        origin="transferred",
+        source=f"{reference.model.id} on {counted(len(reference), 'picture')}",
     )
 
 
-def _questions(known: Embeddings, texts: Texts) -> list[list[str]]:
-    """Nouns that some picture is nearest to, of all that the bank holds: lists of 2 to 20."""
-    nouns = [one for one in bank() if one.kind == "noun"]
-    cosines = known.vectors.astype(np.float32) @ texts([one.prompt for one in nouns]).T
-    away = (cosines - cosines.mean(axis=0)) / (cosines.std(axis=0) + 1e-6)
-    seen = [nouns[row].name for row in np.unique(away.argmax(axis=1))]
+def _label_sets(reference: Embeddings, texts: Texts) -> list[list[str]]:
+    """Lists of 2 to 20 nouns, drawn from the negative nouns that are nearest to some image."""
+    nouns = [one for one in negative_labels() if one.kind == "noun"]
+    cosines = reference.vectors.astype(np.float32) @ texts([one.prompt for one in nouns]).T
+    centred = (cosines - cosines.mean(axis=0)) / (cosines.std(axis=0) + 1e-6)
+    seen = [nouns[row].name for row in np.unique(centred.argmax(axis=1))]
     rng = np.random.default_rng(0)
-    least, most = np.log(LABELS)
-    counts = np.exp(rng.uniform(least, most, QUESTIONS)).round().astype(int)
+    least, most = np.log(TRANSFER_LABELS)
+    counts = np.exp(rng.uniform(least, most, TRANSFER_LABEL_SETS)).round().astype(int)
     return [
         [str(word) for word in rng.choice(seen, min(count, len(seen)), replace=False)]
         for count in counts
     ]
 
 
-def _spreads(fits: Sequence[tuple[Floats, Floats]]) -> float:
-    return float(np.mean([d.std() for d, _ in fits]))
+def _mean_spread(scored: Sequence[ScoresAndLogits]) -> float:
+    """The mean standard deviation of the OOD scores."""
+    return float(np.mean([ood_score.std() for ood_score, _ in scored]))
 
 
-def _margins(fits: Sequence[tuple[Floats, Floats]]) -> float:
-    """How much better the best label is than the second, in the mean."""
-    best = [np.sort(logits, axis=1)[:, -2:] for _, logits in fits if logits.shape[1] > 1]
+def _mean_margin(scored: Sequence[ScoresAndLogits]) -> float:
+    """The mean difference between the best and the second-best label, in logits."""
+    best = [np.sort(logits, axis=1)[:, -2:] for _, logits in scored if logits.shape[1] > 1]
     return float(np.mean([(two[:, 1] - two[:, 0]).mean() for two in best])) if best else 0.0
 
 
-def _ratio(mine: float, theirs: float) -> float:
-    """A hundredth at least: to a model that says the same of every picture nothing is certain."""
-    return max(mine / theirs, 0.01) if mine > 0 and theirs > 0 else 1.0
+def _ratio(own: float, reference: float) -> float:
+    """At least `SCALE_RATIO_FLOOR`, for a model that scores all images alike; 1 if unknown."""
+    return max(own / reference, SCALE_RATIO_FLOOR) if own > 0 and reference > 0 else 1.0

@@ -1,36 +1,42 @@
-"""scores -> decisions: a label or "other" for every picture, with a probability and a reason.
+"""Scores and a calibration -> decisions: a label or "other" for every image.
 
-    n      = negative score - COMMON * max(mean logit over the whole bank - the typical one, 0)
-    L, n   drawn towards those of the pictures that look alike
-    d      = best label's L - n - CROWD * ln K, drawn towards its part of the folder
-    p_in   = sigmoid((d - delta) / t_open)          is the picture on a shelf at all?
-    P(k)   = p_in * softmax(L / t_labels)[k]        and on which?
-    P(other) = 1 - p_in
+    n      = negative score - MEAN_LOGIT_SHARE * max(mean negative logit - typical logit, 0)
+    L, n   smoothed over nearest neighbours
+    s      = best label's L - n - LABEL_COUNT_PENALTY * ln K, smoothed low-rank    (the OOD score)
+    p      = sigmoid((s - ood_threshold) / ood_temperature)     (in-distribution probability)
+    P(k)   = p * softmax(L / label_temperature)[k]
+    P(other) = 1 - p
 
-`d` is an absolute score: it works for one label as for twenty, where a softmax over the labels
-can never say "none of these". The best of K labels fits a stranger the better, the larger K is;
-CROWD takes that off again. A small or blurred picture is near to every text, and so to some
-negatives; COMMON takes that off. The other constants belong to the model (`OpenSet`): its `source`
-says how they were found. A picture stays on its shelf where p_in is at least a half.
-docs/decision.md has the figures, and what was tried and left out.
+The OOD score s tells images that fit a label (in-distribution, high s) from images that fit none
+(out-of-distribution, low s). It is absolute, so that it works for one label as for twenty; a
+softmax over the labels cannot express "none of these". The best of K labels fits an unrelated image
+the better, the larger K is; LABEL_COUNT_PENALTY corrects for that. A small or blurred image has a
+high cosine with every text, and so with some negative labels; MEAN_LOGIT_SHARE corrects for that.
+An image is on a shelf if p is at least EVEN_ODDS. The calibration belongs to the model and comes
+beside the scores. docs/decision.md has the figures, and what was tried and rejected.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.decisions.smoothing import far_and_wide, near_by
-from zeroshelf.records import OTHER, Confidence, Decision, LabelSet, Scores
+from zeroshelf.decisions.constants import (
+    EVEN_ODDS,
+    LABEL_COUNT_PENALTY,
+    LIKELY,
+    MEAN_LOGIT_SHARE,
+    PLAUSIBLE_MASS,
+    RUNNER_UP_RATIO,
+    SURE,
+)
+from zeroshelf.decisions.smoothing import smooth_by_neighbours, smooth_low_rank
+from zeroshelf.records import OTHER, Calibration, Confidence, Decision, LabelSet, Scores
 
-CROWD = 0.6  # logits; garbage's d grew by .6 to 1.1 on each of four development sets
-COMMON = 0.5  # chosen on 150 development episodes, where .3 to .8 differ little
-SURE, LIKELY = 0.9, 0.6  # the least probability of "sure" and of "likely"
-PLAUSIBLE = 0.9  # the labels that together are that probable are plausible
 SHOWN = 5  # labels in a decision's `top`
 
 Floats = npt.NDArray[np.float32]
@@ -39,16 +45,17 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Decisions(Sequence[Decision]):
-    """A decision a picture, held as arrays; `explain` makes a row when it is asked for."""
+    """One decision per image, stored as arrays; `explain` builds a row on request."""
 
     scores: Scores
+    calibration: Calibration  # that the probabilities were computed with
     probabilities: npt.NDArray[np.float32]  # (N, K + 1), column K is P(other), rows sum to 1
     chosen: npt.NDArray[np.int32]  # (N,), a column of `probabilities`
-    placed: frozenset[int] = frozenset()  # rows that are where a person put them
+    placed: frozenset[int] = frozenset()  # rows whose shelf is a correction by the user
 
     @property
     def labels(self) -> list[str]:
-        """Each picture's label or OTHER, without making rows."""
+        """Each image's label or OTHER, without building rows."""
         names = (*self.scores.labels.names, OTHER)
         return [names[column] for column in self.chosen]
 
@@ -65,49 +72,65 @@ class Decisions(Sequence[Decision]):
         return explain(self, range(len(self))[index])
 
 
-def decide(scores: Scores, *, threshold: float | None = None, offset: float = 0.0) -> Decisions:
-    """One answer a picture.
+def decide(
+    scores: Scores,
+    calibration: Calibration,
+    *,
+    threshold: float | None = None,
+    offset: float = 0.0,
+) -> Decisions:
+    """One answer per image.
 
-    offset: logits added to every picture's d: above 0, fewer pictures go to "other".
-    threshold: the least P(label), if someone insists; a label's own threshold comes before it.
+    scores: of N images under K labels.
+    calibration: of the model that made the scores.
+    threshold: the least P(label) for an image to be on a shelf; None: the calibrated rule. A
+        label's own threshold takes precedence.
+    offset: logits added to every image's OOD score: above 0, fewer images go to "other".
     """
-    constants = scores.model.open_set
-    d, logits = fit(scores)
-    p_in = sigmoid((d + offset - constants.delta) / constants.t_open)
-    on_shelf = p_in[:, None] * softmax(logits / constants.t_labels)
-    probabilities = np.column_stack((on_shelf, 1 - p_in)).astype(np.float32)
-    return Decisions(scores, probabilities, choose(probabilities, scores.labels, threshold))
+    ood_score, logits = ood_scores(scores, calibration.typical_logit)
+    inside = in_distribution(ood_score, calibration, offset)
+    on_shelf = inside[:, None] * softmax(logits / calibration.label_temperature)
+    probabilities = np.column_stack((on_shelf, 1 - inside)).astype(np.float32)
+    chosen = choose(probabilities, scores.labels, threshold)
+    return Decisions(scores, calibration, probabilities, chosen)
 
 
-def fit(scores: Scores) -> tuple[Floats, Floats]:
-    """d (N,) and the logits (N, K) that it comes from: what calibration looks at."""
-    logits, negative = _drawn(scores)
-    return _score(logits.max(axis=1, keepdims=True), negative, scores)[:, 0], logits
+def ood_scores(scores: Scores, typical_logit: float | None) -> tuple[Floats, Floats]:
+    """(N,) OOD scores of N images and the smoothed (N, K) label logits that they come from.
+
+    typical_logit: as in `Calibration`.
+    """
+    logits, negative = _smoothed(scores, typical_logit)
+    return _ood_score(logits.max(axis=1, keepdims=True), negative, scores)[:, 0], logits
 
 
-def shelves(scores: Scores, *, offset: float = 0.0) -> Floats:
-    """(N, K): the probability that a picture belongs on each shelf, every label asked by itself.
-    What `also` and tags by several words come from."""
-    constants = scores.model.open_set
-    logits, negative = _drawn(scores)
-    return sigmoid((_score(logits, negative, scores) + offset - constants.delta) / constants.t_open)
+def in_distribution(ood_score: Floats, calibration: Calibration, offset: float = 0.0) -> Floats:
+    """OOD scores of any shape -> probabilities that the image fits; `offset` as for `decide`."""
+    return sigmoid((ood_score + offset - calibration.ood_threshold) / calibration.ood_temperature)
+
+
+def label_probabilities(scores: Scores, calibration: Calibration, *, offset: float = 0.0) -> Floats:
+    """(N, K): the probability that an image fits each label, the labels taken one by one: a row may
+    sum to more than 1. `also` and tags with several labels are computed from it."""
+    logits, negative = _smoothed(scores, calibration.typical_logit)
+    return in_distribution(_ood_score(logits, negative, scores), calibration, offset)
 
 
 def also(decisions: Decisions) -> Bools:
-    """(N, K): the labels that likely fit a picture too, beside the one whose shelf it is on; where
-    a label has a threshold of its own, by that."""
+    """(N, K): the labels other than the chosen one that the image likely fits: with a probability
+    of `LIKELY`, or of the label's own threshold. All false for an image in "other"."""
     own = [LIKELY if one.threshold is None else one.threshold for one in decisions.scores.labels]
-    fits = shelves(decisions.scores) >= np.array(own)
+    fits = label_probabilities(decisions.scores, decisions.calibration) >= np.array(own)
     fits[decisions.chosen == fits.shape[1]] = False
     return np.asarray(fits & (np.arange(fits.shape[1]) != decisions.chosen[:, None]))
 
 
 def ambiguous(decisions: Decisions) -> Bools:
-    """(N,): is the picture on a shelf, with two labels or more plausible?"""
+    """(N,): true for an image on a shelf for which two labels or more are plausible."""
     labels = decisions.probabilities[:, :-1]
     among = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1e-9)
     on_shelf = decisions.chosen < labels.shape[1]
-    return np.asarray(on_shelf & (among.max(axis=1) < PLAUSIBLE))
+    return np.asarray(on_shelf & (among.max(axis=1) < PLAUSIBLE_MASS))
 
 
 def confidence(probability: float) -> Confidence:
@@ -115,14 +138,13 @@ def confidence(probability: float) -> Confidence:
 
 
 def explain(decisions: Decisions, i: int) -> Decision:
-    """Row i as a person reads it."""
+    """The decision of row i, with its reason in words."""
     scores = decisions.scores
     names = (*scores.labels.names, OTHER)
     row = decisions.probabilities[i]
     chosen = int(decisions.chosen[i])
     order = np.argsort(-row[:-1], kind="stable")
     best = int(order[0])
-    looks_like = scores.negatives[scores.nearest[i, 0]]
     return Decision(
         picture=scores.pictures[i],
         label=names[chosen],
@@ -132,7 +154,7 @@ def explain(decisions: Decisions, i: int) -> Decision:
         confidence=confidence(float(row[chosen])),
         reason=_reason(decisions, i, order),
         top=tuple((names[k], float(row[k])) for k in order[:SHOWN]),
-        looks_like=looks_like if names[chosen] == OTHER else None,
+        looks_like=_nearest_negative(scores, i) if names[chosen] == OTHER else None,
     )
 
 
@@ -140,58 +162,64 @@ def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
     scores, row, chosen = decisions.scores, decisions.probabilities[i], int(decisions.chosen[i])
     names = scores.labels.names
     best = names[order[0]]
-    instead = scores.negatives[scores.nearest[i, 0]]
+    instead = _nearest_negative(scores, i)
     if i in decisions.placed:
         return f"put on {(*names, OTHER)[chosen]} by hand"
-    if chosen == len(names) and row[-1] <= 0.5:
+    if chosen == len(names) and row[-1] <= EVEN_ODDS:
         return f"looks like {best}, but the threshold asks for more"
     if chosen == len(names):
         return f"nearest label is {best}, but it looks more like {instead}"
-    if row[-1] > 0.5:
+    if row[-1] > EVEN_ODDS:
         return f"looks more like {instead} than {best}, but the threshold asks for no more"
-    if len(order) > 1 and row[order[1]] >= 0.5 * row[chosen]:
+    if len(order) > 1 and row[order[1]] >= RUNNER_UP_RATIO * row[chosen]:
         return f"looks like {best}, or like {names[order[1]]}"
     unsure = confidence(float(row[chosen])) == "unsure"
     return f"looks like {best}" + (f", but nearly as much like {instead}" if unsure else "")
 
 
+def _nearest_negative(scores: Scores, i: int) -> str:
+    return scores.negative_names[int(scores.nearest_negatives[i, 0])]
+
+
 def choose(
     probabilities: Floats, labels: LabelSet, threshold: float | None
 ) -> npt.NDArray[np.int32]:
-    """(N, K + 1) -> (N,): the best label's column where P(other) is a half at most, or where
+    """(N, K + 1) -> (N,): the best label's column where P(other) is at most `EVEN_ODDS`, or where
     P(label) reaches the threshold if one is given; else K."""
     on_shelf, other = probabilities[:, :-1], probabilities[:, -1]
     best = on_shelf.argmax(axis=1)
     own = [threshold if label.threshold is None else label.threshold for label in labels]
     asked = np.array([np.nan if limit is None else limit for limit in own])[best]
-    stays = np.where(np.isnan(asked), other <= 0.5, on_shelf.max(axis=1) >= asked)
+    stays = np.where(np.isnan(asked), other <= EVEN_ODDS, on_shelf.max(axis=1) >= asked)
     return np.where(stays, best, len(labels)).astype(np.int32)
 
 
-def _score(logits: Floats, negative: Floats, scores: Scores) -> Floats:
-    """d (N, C), in logits, of C labels or best labels (N, C), after all that is drawn together."""
-    d = logits - negative[:, None] - np.float32(CROWD * np.log(len(scores.labels)))
-    return d if scores.likeness is None else far_and_wide(d, scores.likeness)
+def _ood_score(logits: Floats, negative: Floats, scores: Scores) -> Floats:
+    """(N, C) OOD scores for smoothed logits (N, C) and negative scores (N,), low-rank smoothed."""
+    penalty = np.float32(LABEL_COUNT_PENALTY * np.log(len(scores.labels)))
+    found = logits - negative[:, None] - penalty
+    return found if scores.smoothing is None else smooth_low_rank(found, scores.smoothing)
 
 
-def _drawn(scores: Scores) -> tuple[Floats, Floats]:
-    """(N, K) logits and (N,) negative scores, drawn towards those of what looks alike."""
-    negative, common = scores.negative, scores.common
-    if common is not None and len(common):
-        typical = scores.model.open_set.typical
-        nearer = common - np.float32(np.median(common) if typical is None else typical)
-        negative = negative - np.float32(COMMON) * np.maximum(nearer, 0)
-    if scores.likeness is None:
+def _smoothed(scores: Scores, typical_logit: float | None) -> tuple[Floats, Floats]:
+    """(N, K) logits and (N,) negative scores, smoothed over nearest neighbours."""
+    negative, mean_logit = scores.negative_score, scores.mean_negative_logit
+    if mean_logit is not None and len(mean_logit):
+        typical = np.median(mean_logit) if typical_logit is None else typical_logit
+        excess = mean_logit - np.float32(typical)
+        negative = negative - np.float32(MEAN_LOGIT_SHARE) * np.maximum(excess, 0)
+    if scores.smoothing is None:
         return scores.logits, negative
-    drawn = near_by(np.column_stack((scores.logits, negative)), scores.likeness)
-    return drawn[:, :-1], drawn[:, -1]
+    both = np.column_stack((scores.logits, negative))
+    smoothed = smooth_by_neighbours(both, scores.smoothing)
+    return smoothed[:, :-1], smoothed[:, -1]
 
 
 def sigmoid(x: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))), np.float32)
 
 
-def softmax(logits: Floats) -> Floats:
-    """(N, K) -> (N, K), rows sum to 1."""
+def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[Any]:
+    """(N, K) -> (N, K) of the same type; rows sum to 1."""
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))

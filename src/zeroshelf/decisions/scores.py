@@ -1,138 +1,246 @@
-"""embeddings, labels -> scores: what the model says, before anything is decided.
+"""Embeddings and labels -> scores: what the model says, before anything is decided.
 
-A logit is the model's logit scale times a cosine, made alike for all texts: some texts are near to
-everything ("thing") and some far from everything, so each text's cosines are centred and scaled by
-how near it is to the bank's other texts (cohort normalisation, as "z-norm" in speaker recognition):
+A logit is the model's logit scale times a cosine, normalised per text. Some texts have a high
+cosine with every image ("thing") and some a low one, so each text's cosines are centred and scaled
+by its own mean and spread over the other negative texts v (cohort normalisation; "z-norm" in
+speaker recognition):
 
-    logit(x, t) = scale * (x.t - CENTRED * mean_v(v.t)) * typical / std_v(v.t)
+    logit(x, t) = scale * (x.t - CENTRING * mean_v(v.t)) * (typical + floor) / (std_v(v.t) + floor)
 
-A picture's negative score is the mean of its five nearest negatives of the bank, and FLAWED more
-where next to nothing is to be seen. What it has in common with the whole bank is told beside it.
-Pure: `texts` is the only door to the model.
+`typical` is the mean spread of the negative texts and `floor` is SPREAD_FLOOR. An image's negative
+score is the mean logit of its five nearest negative labels; a dark or blurred image gets
+LOW_QUALITY_PENALTY more.
+
+Everything here is computed from vectors and texts; `texts` is the only access to the model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.decisions.smoothing import likeness
-from zeroshelf.images.quality import FLAWS
+from zeroshelf.decisions.constants import (
+    CANDIDATE_NEGATIVES,
+    CENTRING,
+    COHORT_SIZE,
+    LOW_QUALITY_PENALTY,
+    NEAREST_NEGATIVES,
+    SPREAD_FLOOR,
+)
+from zeroshelf.decisions.smoothing import smoothing_of
+from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import negative_filter
-from zeroshelf.labels.negative_labels import bank as whole_bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts, mean_vectors
-from zeroshelf.labels.resolve import resolve
-from zeroshelf.records import Embeddings, LabelSet, Nearest, Progress, Scores, Vectors
+from zeroshelf.records import (
+    Embeddings,
+    Model,
+    NegativeCandidates,
+    Progress,
+    ResolvedLabels,
+    Scores,
+    Vectors,
+)
 
-BLOCK = 1024  # pictures at once: 1,024 x 3,500 logits and their ranks are 43 MB
-NEAREST = 5  # negatives in a picture's negative score; 3 to 30 differ little
-NAMED = 3  # of them kept by name
-NEAR = 48  # texts of the whole bank that are kept of a picture; the guard may take some
-FLAWED = 4.0  # logits; what was blurred on purpose lay up to 3.6 above the bar of some label
-COHORT = 500  # texts of the bank that the mean and the spread are taken over
-CENTRED = 0.3
-LEAST_SPREAD = 0.02  # cosine: a text that is equally far from the whole bank is no better for it
+BLOCK = 1024  # images at once: 1,024 x 3,500 logits and their ranks are 43 MB
+NAMED_NEGATIVES = 3  # nearest negatives of an image that are kept by name
 
 Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int32]
+Images = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class NormalisedTexts:
+    """W texts with the scale and offset of their logits: logit = x.t * factor - offset."""
+
+    vectors: Vectors  # (W, D), rows of length 1
+    factors: Floats  # (W,)
+    offsets: Floats  # (W,), logits
+
+    def __getitem__(self, rows: slice) -> NormalisedTexts:
+        return NormalisedTexts(self.vectors[rows], self.factors[rows], self.offsets[rows])
+
+    def logits(self, images: Images) -> Floats:
+        """(N, D) images -> (N, W) logits."""
+        return np.asarray(images @ (self.vectors.T * self.factors) - self.offsets, np.float32)
 
 
 def score(
     embeddings: Embeddings,
-    labels: LabelSet,
+    resolved: ResolvedLabels,
     texts: Texts,
     before: Scores | None = None,
     progress: Progress | None = None,
 ) -> Scores:
-    """(N, D) pictures, K labels -> (N, K) logits and (N,) scores of the nearest negatives.
+    """The scores of N embedded images under K labels; `score_vectors` documents the arguments."""
+    scores = score_vectors(
+        embeddings.vectors,
+        embeddings.model,
+        resolved,
+        texts,
+        notes=embeddings.notes,
+        before=before,
+        progress=progress,
+    )
+    return replace(scores, pictures=embeddings.pictures)
 
-    `before` is what was said of the same pictures under other labels: what looks alike, and which
-    texts of the bank are near, is the same then, and by far most of the work where labels are few.
-    `progress` hears of the stages "labels" (resolved, of how many) and "scoring" (pictures).
+
+def score_vectors(
+    vectors: Images,
+    model: Model,
+    resolved: ResolvedLabels,
+    texts: Texts,
+    *,
+    notes: Mapping[int, str] = MappingProxyType({}),
+    before: Scores | None = None,
+    progress: Progress | None = None,
+) -> Scores:
+    """The scores of N vectors under K labels; `pictures` of the result is empty.
+
+    vectors: (N, D), rows of length 1.
+    model: the model that made the vectors.
+    resolved: the K labels, resolved with the same model's texts (labels/resolve.py).
+    texts: embeds texts with the same model.
+    notes: row -> a note of images/quality.py ("dark picture") on that image.
+    before: the scores of the same vectors under other labels. Smoothing and candidate negatives do
+        not depend on the labels, so they are taken from there.
+    progress: called with the stage "scoring" (images scored).
     """
-    vectors, scale = embeddings.vectors, embeddings.model.logit_scale
-    near = _nearest(vectors, texts, scale) if before is None or before.bank is None else before.bank
-    resolved = resolve(labels, texts, progress)
+    if before is None or before.candidates is None:
+        candidates = nearest_candidates(vectors, texts, model.logit_scale)
+    else:
+        candidates = before.candidates
     words = mean_vectors([group for one in resolved for group in one.prompts], texts)
     starts = np.cumsum([0, *(len(one.prompts) for one in resolved)])[:-1]
-    kept = negative_filter.kept(labels, resolved, texts)
-    bank, against, places = kept.negatives, kept.vectors, kept.places
-    factors, offsets = _normaliser(np.concatenate((words, against)), against, scale)
-    own = len(labels.negatives)  # the first of the bank
-    mean_text = (against.T * factors[len(words) :]).mean(axis=1)
-
-    def away(rows: slice | npt.NDArray[np.intp], of: slice) -> Floats:
-        """(n, M) logits of the negatives `of` the bank."""
-        factor, offset = factors[len(words) :][of], offsets[len(words) :][of]
-        return np.asarray(vectors[rows] @ (against[of].T * factor) - offset, np.float32)
-
-    count, nearest_of = len(embeddings), min(NEAREST, len(bank))
-    logits = np.empty((count, len(labels)), np.float32)
-    negative, common = np.empty(count, np.float32), np.empty(count, np.float32)
-    nearest = np.empty((count, NAMED), np.int32)
-    for start in range(0, count, BLOCK):
-        rows = slice(start, min(start + BLOCK, count))
-        fits = vectors[rows] @ (words.T * factors[: len(words)]) - offsets[: len(words)]
-        logits[rows] = np.maximum.reduceat(fits, starts, axis=1)
-        at = places[near.rows[rows]]
-        values = near.cosines[rows] * factors[len(words) :][at] - offsets[len(words) :][at]
-        values[at < 0] = -np.inf  # the guard took it
-        if own:
-            mine = np.broadcast_to(np.arange(own, dtype=np.int32), (len(at), own))
-            values, at = np.hstack((away(rows, slice(own)), values)), np.hstack((mine, at))
-        few = np.flatnonzero(np.isfinite(values).sum(axis=1) < nearest_of)
-        order = np.argsort(-values, axis=1)[:, :nearest_of]
-        best, which = np.take_along_axis(values, order, 1), np.take_along_axis(at, order, 1)
-        if len(few):  # so many went that what is next must be looked for in the whole bank
-            whole = away(few + start, slice(None))
-            order = np.argsort(-whole, axis=1)[:, :nearest_of]
-            best[few], which[few] = np.take_along_axis(whole, order, 1), order
-        negative[rows] = best.mean(axis=1)
-        common[rows] = vectors[rows] @ mean_text - offsets[len(words) :].mean()
-        nearest[rows] = which[:, :NAMED]
+    kept = negative_filter.remaining_negatives(resolved, texts)
+    both = normalise(np.concatenate((words, kept.vectors)), kept.vectors, model.logit_scale)
+    asked = both[: len(words)]
+    scorer = NegativeScorer(both[len(words) :], kept.rows, own=len(resolved.labels.negatives))
+    count = len(vectors)
+    logits = np.empty((count, len(resolved)), np.float32)
+    negative, mean_logit = np.empty(count, np.float32), np.empty(count, np.float32)
+    nearest = np.empty((count, NAMED_NEGATIVES), np.int32)
+    for rows in _blocks(count):
+        logits[rows] = label_logits(vectors[rows], asked, starts)
+        found = NegativeCandidates(candidates.rows[rows], candidates.cosines[rows])
+        negative[rows], nearest[rows] = scorer.nearest(vectors[rows], found)
+        mean_logit[rows] = scorer.mean_logits(vectors[rows])
         if progress:
             progress("scoring", rows.stop, count)
-    names = tuple(one.name for one in bank)
-    column = {flaw: names.index(flaw) for flaw in FLAWS if flaw in names}  # else a label's own
-    for row, note in embeddings.notes.items():
-        if note in column:
-            negative[row] += FLAWED
-            nearest[row] = (column[note], *nearest[row, :-1])
+    names = tuple(one.name for one in kept.negatives)
+    _penalise_low_quality(notes, names, negative, nearest)
     return Scores(
-        pictures=embeddings.pictures,
-        labels=labels,
+        pictures=(),
+        resolved=resolved,
         logits=logits,
-        negative=negative,
-        common=common,
-        nearest=nearest,
-        negatives=names,
-        model=embeddings.model,
-        likeness=likeness(vectors) if before is None else before.likeness,
-        bank=near,
+        negative_score=negative,
+        nearest_negatives=nearest,
+        negative_names=names,
+        model=model,
+        mean_negative_logit=mean_logit,
+        smoothing=smoothing_of(vectors) if before is None else before.smoothing,
+        candidates=candidates,
     )
 
 
-def _nearest(vectors: npt.NDArray[np.floating], texts: Texts, scale: float) -> Nearest:
-    """(N, D) -> the `NEAR` texts of the whole bank whose logits are greatest."""
-    against = texts([one.prompt for one in whole_bank()])
-    factor, offset = _normaliser(against, against, scale)
-    count, kept = len(vectors), min(NEAR, len(against))
+def label_logits(images: Images, words: NormalisedTexts, starts: npt.NDArray[np.intp]) -> Floats:
+    """(N, D) images -> (N, K) logits: each label's best over its own words.
+
+    starts: (K,), the row of `words` where each label's words begin.
+    """
+    return np.asarray(np.maximum.reduceat(words.logits(images), starts, axis=1), np.float32)
+
+
+class NegativeScorer:
+    """Scores images against the M negative labels that the negative filter left.
+
+    negatives: M texts, the user's own ("!cartoon") first.
+    places: (B,), the row in `negatives` of each text of the unfiltered list; -1 if it was removed.
+    own: how many of `negatives` are the user's own.
+    """
+
+    def __init__(self, negatives: NormalisedTexts, places: Rows, own: int) -> None:
+        self.negatives, self.places, self.own = negatives, places, own
+        self._mean_text = (negatives.vectors.T * negatives.factors).mean(axis=1)  # (D,)
+        self._mean_offset = negatives.offsets.mean()
+
+    def nearest(self, images: Images, candidates: NegativeCandidates) -> tuple[Floats, Rows]:
+        """(N, D) images and their candidates -> (N,) negative scores, and (N, 3) rows of the
+        nearest negatives, nearest first."""
+        wanted = min(NEAREST_NEGATIVES, len(self.negatives.vectors))
+        at = self.places[candidates.rows]
+        negatives = self.negatives
+        values = candidates.cosines * negatives.factors[at] - negatives.offsets[at]
+        values[at < 0] = -np.inf  # removed by the negative filter
+        if self.own:  # never among the candidates
+            rows = np.arange(self.own, dtype=np.int32)
+            at = np.hstack((np.broadcast_to(rows, (len(at), self.own)), at))
+            values = np.hstack((negatives[: self.own].logits(images), values))
+        too_few = np.flatnonzero(np.isfinite(values).sum(axis=1) < wanted)
+        best, which = _greatest(values, wanted)
+        which = np.take_along_axis(at, which, 1)
+        if len(too_few):  # the filter removed most candidates: search all negatives
+            best[too_few], which[too_few] = _greatest(negatives.logits(images[too_few]), wanted)
+        return best.mean(axis=1), which[:, :NAMED_NEGATIVES]
+
+    def mean_logits(self, images: Images) -> Floats:
+        """(N, D) images -> (N,): the mean logit over all M negatives."""
+        return np.asarray(images @ self._mean_text - self._mean_offset, np.float32)
+
+
+def nearest_candidates(images: Images, texts: Texts, scale: float) -> NegativeCandidates:
+    """(N, D) images -> the `CANDIDATE_NEGATIVES` unfiltered negatives of greatest logit each."""
+    vectors = texts([one.prompt for one in negative_labels()])
+    negatives = normalise(vectors, vectors, scale)
+    count, kept = len(images), min(CANDIDATE_NEGATIVES, len(vectors))
     rows = np.empty((count, kept), np.int32)
     cosines = np.empty((count, kept), np.float32)
-    for start in range(0, count, BLOCK):
-        block = slice(start, start + BLOCK)
-        found = vectors[block] @ against.T
-        rows[block] = np.argpartition(found * factor - offset, -kept, axis=1)[:, -kept:]
+    for block in _blocks(count):
+        found = images[block] @ vectors.T
+        logits = found * negatives.factors - negatives.offsets
+        rows[block] = np.argpartition(logits, -kept, axis=1)[:, -kept:]
         cosines[block] = np.take_along_axis(found, rows[block], axis=1)
-    return Nearest(rows, cosines)
+    return NegativeCandidates(rows, cosines)
 
 
-def _normaliser(vectors: Vectors, bank: Vectors, scale: float) -> tuple[Floats, Floats]:
-    """(W, D) texts, the last of them the bank -> what each text's cosines are multiplied by, and
-    what is then taken off, by the mean and spread of its cosines to the bank.
+def normalise(vectors: Vectors, negatives: Vectors, scale: float) -> NormalisedTexts:
+    """Cohort normalisation of W texts by M negatives.
+
+    vectors: (W, D), the last M of them the negatives themselves.
+    negatives: (M, D).
+    scale: the model's logit scale.
     """
-    cosines = vectors @ bank[:: max(1, len(bank) // COHORT)].T
+    cosines = vectors @ negatives[:: max(1, len(negatives) // COHORT_SIZE)].T
     mean, std = cosines.mean(axis=1), cosines.std(axis=1)
-    typical = std[-len(bank) :].mean()
-    factor = scale * (typical + LEAST_SPREAD) / (std + LEAST_SPREAD)
-    offset = factor * CENTRED * mean
-    return factor.astype(np.float32), offset.astype(np.float32)
+    typical = std[-len(negatives) :].mean()
+    factor = scale * (typical + SPREAD_FLOOR) / (std + SPREAD_FLOOR)
+    offset = factor * CENTRING * mean
+    return NormalisedTexts(vectors, factor.astype(np.float32), offset.astype(np.float32))
+
+
+def _penalise_low_quality(
+    notes: Mapping[int, str], names: tuple[str, ...], negative: Floats, nearest: Rows
+) -> None:
+    """Raise the negative score of dark and blurred images, and name that first, in place. Where
+    the labels themselves ask for such images, the negative filter has removed the name."""
+    column = {one: names.index(one) for one in PROBLEMS if one in names}
+    for row, note in notes.items():
+        if note in column:
+            negative[row] += LOW_QUALITY_PENALTY
+            nearest[row] = (column[note], *nearest[row, :-1])
+
+
+def _greatest(values: Floats, count: int) -> tuple[Floats, Rows]:
+    """The `count` greatest values of each row, greatest first, and their columns."""
+    order = np.argsort(-values, axis=1)[:, :count]
+    return np.take_along_axis(values, order, 1), order.astype(np.int32)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, BLOCK):
+        yield slice(start, min(start + BLOCK, count))

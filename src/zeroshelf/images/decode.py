@@ -19,16 +19,15 @@ import numpy as np
 from blake3 import blake3
 from PIL import Image, ImageFile, Jpeg2KImagePlugin, JpegImagePlugin
 
-from zeroshelf import system
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import formats
 from zeroshelf.images.codecs import heif_raw_jxl_video, openers, repairs, scientific
 from zeroshelf.images.codecs.bit_depth import scaled
 from zeroshelf.images.codecs.opened import CutShort, Opened, note_on_rows
+from zeroshelf.system import file_attributes, file_io
 
 MAX_BYTES = 1 << 30  # of a file that is held in memory, a few at a time
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
-THUMBNAIL = 160  # pixels of the longer side
 # Decode a JPEG at least so many times larger than asked: 1 - cosine 7e-4 on grainy 12 megapixels.
 _DRAFT = 2.5
 
@@ -82,7 +81,9 @@ def read(path: str) -> Content:
         with file:
             head = file.read(formats.HEAD)
             if formats.of(head, os.path.splitext(path)[1].lower()) == formats.VIDEO:
-                if 0 < (system.allocated(at) or 0) < at.st_size // 2:  # films don't compress
+                if (
+                    0 < (file_attributes.allocated(at) or 0) < at.st_size // 2
+                ):  # films don't compress
                     raise Unreadable("most of it is a hole: it was never written to the end")
                 return Film(path, at.st_size, at.st_mtime_ns)
             if at.st_size > MAX_BYTES:
@@ -110,7 +111,7 @@ def digest(content: Content) -> bytes:
 
 def _open(path: str) -> tuple[FileIO, os.stat_result]:
     """Not blocked by a FIFO."""
-    file = open(os.open(path, system.READ_FLAGS), "rb", buffering=0)  # noqa: SIM115  # the caller closes it
+    file = open(os.open(path, file_io.READ_FLAGS), "rb", buffering=0)  # noqa: SIM115  # the caller closes it
     at = os.fstat(file.fileno())
     if not stat.S_ISREG(at.st_mode):
         file.close()
@@ -191,22 +192,6 @@ def _open_all(data: Content, kind: str) -> Iterator[Opened]:
     if isinstance(data, Film):
         return heif_raw_jxl_video.video(data.open, _limit)
     return openers.open_all(data, kind, _limit)
-
-
-def thumbnail(decoded: Decoded, side: int = THUMBNAIL) -> Image.Image:
-    """The picture with a longer side of `side`, never enlarged."""
-    image = decoded.image
-    factor = max(image.size) / side
-    if factor <= 1:
-        return image
-    size = (max(1, round(image.width / factor)), max(1, round(image.height / factor)))
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
-
-
-def jpeg(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=70)
-    return out.getvalue()
 
 
 def _decode(opened: Opened, short_side: int) -> Decoded:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from zeroshelf.images import other_files
 from zeroshelf.records import Ignored
+from zeroshelf.system import file_versions
 
 _FILE = "ignored.json"
 
@@ -20,15 +21,17 @@ def lines(ignored: Ignored) -> tuple[str, ...]:
 
 def save(record: str, ignored: Ignored) -> None:
     with open(os.path.join(record, _FILE), "w", encoding="ascii") as file:
-        json.dump(asdict(ignored), file, indent=1)
+        json.dump(file_versions.IGNORED.header | asdict(ignored), file, indent=1)
 
 
 def load(record: str) -> Ignored:
-    """Nothing, where the record was made by zeroshelf 0.1.0 or the file is damaged: no answer hangs
-    on it."""
+    """What `save` wrote; nothing where the file is missing, as in a record of 0.1.0, or damaged: no
+    decision depends on it. Raises `UserError` where a newer zeroshelf wrote it."""
+    path = os.path.join(record, _FILE)
     try:
-        with open(os.path.join(record, _FILE), encoding="ascii") as file:
+        with open(path, encoding="ascii") as file:
             given = json.load(file)
+        file_versions.IGNORED.check(path, given)
         counts = [{str(k): int(n) for k, n in given[name].items()} for name in _NAMES]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Ignored()

@@ -14,12 +14,19 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from zeroshelf import checks, system
+from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.images import companions, formats, left_out, other_files
 from zeroshelf.images.codecs import optional
 from zeroshelf.records import Folder, Ignored, Picture, Skipped
-from zeroshelf.system import file_names, places
+from zeroshelf.system import (
+    file_attributes,
+    file_io,
+    file_names,
+    folder_identity,
+    machine,
+    path_spelling,
+)
 
 _SUFFIXES = formats.PICTURE_SUFFIXES | formats.VIDEO_SUFFIXES | formats.RAW_SUFFIXES
 
@@ -112,7 +119,9 @@ def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
         what = "is a file, not a folder" if os.path.lexists(root) else "doesn't exist"
         raise UserError(f"{root} {what}")
     output = {os.path.abspath(path) for path in leave_out}
-    by_identity = {places.identity(path) for path in output} - {None}  # whatever its path is
+    by_identity = {folder_identity.identity(path) for path in output} - {
+        None
+    }  # whatever its path is
     seen: set[tuple[int, int]] = set()
     folders = [root]
     while folders:
@@ -140,7 +149,8 @@ def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
             elif is_folder and (reason := left_out.of_folder(entry.name, here, names)):
                 found.left_out[reason] += 1
             elif is_folder and (
-                entry.path in output or (by_identity and places.identity(entry.path) in by_identity)
+                entry.path in output
+                or (by_identity and folder_identity.identity(entry.path) in by_identity)
             ):
                 found.left_out[left_out.OUTPUT] += 1
             elif is_folder:
@@ -185,14 +195,14 @@ class _Excluder:
         self._unmatched = dict.fromkeys(patterns)
         names = [regex for p, regex in self._patterns.items() if not _is_of_path(p)]
         paths = [regex for p, regex in self._patterns.items() if _is_of_path(p)]
-        self._case = re.IGNORECASE if system.WINDOWS else re.NOFLAG
+        self._case = re.IGNORECASE if machine.WINDOWS else re.NOFLAG
         self._name = re.compile("|".join(names) or r"(?!)", self._case)
         self._path = re.compile("|".join(paths) or r"(?!)", self._case)
 
     def __call__(self, path: str) -> bool:
         if not self._patterns:
             return False
-        slashed = system.slashed(path)
+        slashed = path_spelling.slashed(path)
         name = slashed.rpartition("/")[2]
         if not (self._name.match(name) or self._path.match(slashed)):
             return False
@@ -207,11 +217,11 @@ class _Excluder:
 
 
 def _regex(pattern: str) -> str:
-    return fnmatch.translate(system.slashed(pattern).strip("/"))
+    return fnmatch.translate(path_spelling.slashed(pattern).strip("/"))
 
 
 def _is_of_path(pattern: str) -> bool:
-    return "/" in system.slashed(pattern).strip("/")
+    return "/" in path_spelling.slashed(pattern).strip("/")
 
 
 def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Found) -> None:
@@ -265,10 +275,10 @@ def _sort_in(picture: Picture, found: _Found) -> None:
 
 def _head(path: str) -> tuple[bytes, os.stat_result]:
     """Not blocked by a FIFO that took the file's place since the listing."""
-    descriptor = os.open(path, system.READ_FLAGS)
+    descriptor = os.open(path, file_io.READ_FLAGS)
     try:
         at = os.fstat(descriptor)
-        if not stat.S_ISREG(at.st_mode) or system.is_placeholder(at):
+        if not stat.S_ISREG(at.st_mode) or file_attributes.is_placeholder(at):
             return b"", at
         return os.read(descriptor, formats.HEAD), at
     finally:
@@ -277,14 +287,14 @@ def _head(path: str) -> tuple[bytes, os.stat_result]:
 
 def _why_not(head: bytes, at: os.stat_result, suffix: str) -> str | None:
     """Why a file that is named like a picture is none; None where its name promised nothing."""
-    if system.is_placeholder(at):
+    if file_attributes.is_placeholder(at):
         return _IN_THE_CLOUD if suffix in _SUFFIXES else None
     if suffix not in formats.PICTURE_SUFFIXES:
         return None
     if not at.st_size:
         return "empty file"
     if not any(head):
-        hole = system.allocated(at) == 0
+        hole = file_attributes.allocated(at) == 0
         return "holds no data: a hole or a placeholder" if hole else "begins with zeros only"
     return "named like a picture, but its content is none"
 

@@ -6,7 +6,7 @@ import os
 import struct
 from typing import BinaryIO
 
-from zeroshelf import system
+from zeroshelf.system import file_io
 
 # Live Photos last 1.5 to 3 seconds, Pixel's and Samsung's motion photos up to 4.
 LIVE_SECONDS = 10.0
@@ -23,7 +23,7 @@ def is_live(path: str, size: int) -> bool:
 def seconds(path: str) -> float | None:
     """The length; None where the file can't be read or its header doesn't say."""
     try:
-        with open(os.open(path, system.READ_FLAGS), "rb", buffering=0) as file:
+        with open(os.open(path, file_io.READ_FLAGS), "rb", buffering=0) as file:
             end = os.fstat(file.fileno()).st_size
             movie = _box(file, b"moov", 0, end)
             header = movie and _box(file, b"mvhd", *movie)

@@ -1,4 +1,8 @@
-"""The bank: what a picture may show instead of the labels. Frozen, the same for every run."""
+"""The negative labels: about 3,700 things that a picture may show instead of the user's labels.
+
+They are the same for every run, and a picture that fits some of them better than every label goes
+to "other". data/negative_labels has them, beside the WordNet extract.
+"""
 
 from __future__ import annotations
 
@@ -7,41 +11,42 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-FOLDER = resources.files("zeroshelf") / "data" / "bank"
+FOLDER = resources.files("zeroshelf") / "data" / "negative_labels"
 
 
 @dataclass(frozen=True, slots=True)
 class Negative:
-    name: str  # as a person reads it: "receipt"
-    prompt: str  # as the model is asked: "a crumpled shop receipt on a table"
+    """One negative label."""
+
+    name: str  # as shown to the user: "receipt"
+    prompt: str  # the text that the model embeds: "a crumpled shop receipt on a table"
     kind: str = "noun"  # or "scene", "junk", "own" (the user's "!cartoon")
 
 
 @cache
-def bank() -> tuple[Negative, ...]:
-    """Nouns of WordNet, scenes, and junk in whole sentences."""
+def negative_labels() -> tuple[Negative, ...]:
+    """All negative labels: nouns of WordNet, scenes, and pictures that are seldom worth keeping
+    ("junk": screenshots, receipts, blurred pictures). Other modules refer to them by their row."""
     nouns = (FOLDER / "nouns.txt").read_text(encoding="utf-8").splitlines()
     return (
         *(Negative(noun, f"a photo of a {noun}.") for noun in nouns),
-        *_sentences("scene"),
-        *_sentences("junk"),
+        *_read("scene"),
+        *_read("junk"),
     )
 
 
 @cache
-def everyday() -> dict[str, str]:
-    """Short names of scenes, without the article, and their prompts: "living room"."""
-    scenes = {re.sub("^(a|an|the) ", "", one.name): one for one in bank() if one.kind == "scene"}
-    return {name: one.prompt for name, one in scenes.items() if name.count(" ") <= 1}
+def scene_prompts() -> dict[str, str]:
+    """The scenes with a name of one or two words: name without the article ("living room") ->
+    prompt."""
+    scenes = (one for one in negative_labels() if one.kind == "scene")
+    prompts = {re.sub("^(a|an|the) ", "", one.name): one.prompt for one in scenes}
+    return {name: prompt for name, prompt in prompts.items() if name.count(" ") <= 1}
 
 
-@cache
-def junk_names() -> frozenset[str]:
-    return frozenset(negative.name for negative in bank() if negative.kind == "junk")
-
-
-def _sentences(kind: str) -> list[Negative]:
-    """Lines of "name = prompt", or of a name that is its own prompt."""
+def _read(kind: str) -> list[Negative]:
+    """The negative labels of `kind`.txt. A line is "name = prompt", or only a name, for which the
+    prompt is "a photo of {name}."; lines that begin with "#" are comments."""
     lines = (FOLDER / f"{kind}.txt").read_text(encoding="utf-8").splitlines()
     made = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""Words -> prompts -> one vector a word. Owns the prompt templates."""
+"""A label's words -> prompts -> one vector per word. The prompt templates are defined here."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import TypeAlias
 
 import numpy as np
 
-from zeroshelf.labels.parse import spoken
-from zeroshelf.labels.wordnet import wordnet
-from zeroshelf.records import Label, LabelSet, Vectors
+from zeroshelf.records import LabelSet, Vectors
 
 Texts: TypeAlias = Callable[[Sequence[str]], Vectors]  # N texts -> (N, D), rows of length 1
 
 PLAIN = "a photo of a {}."
 
-# An ensemble: OpenAI's seven templates (CLIP's notebook Prompt_Engineering_for_ImageNet), which do
-# a little better than all eighty, with the plain one and the bare word.
+# An ensemble of nine: the bare word, the plain template, and the seven of OpenAI's notebook
+# Prompt_Engineering_for_ImageNet (CLIP), which score a little better than all its eighty.
 TEMPLATES = (
     "{}",
     PLAIN,
@@ -29,8 +27,8 @@ TEMPLATES = (
     "a photo of the small {}.",
 )
 
-# For labels in another language that the model knows: templates in that language are better than
-# English ones around a foreign word. Without an article, where one would need a gender.
+# For labels in another language that the model knows: templates in that language score better than
+# English ones around a word of it. They have no article, since that would need the noun's gender.
 NATIVE: dict[str, tuple[str, ...]] = {
     "de": ("{}", "ein Foto: {}.", "ein Bild von: {}.", "auf dem Foto: {}.", "eine Zeichnung: {}."),
     "nl": ("{}", "een foto van {}.", "een afbeelding van {}.", "op de foto: {}."),
@@ -51,37 +49,34 @@ NATIVE: dict[str, tuple[str, ...]] = {
 }
 
 
-def label_prompts(label: Label, labels: LabelSet, meaning: Sequence[str] = ()) -> list[list[str]]:
-    """A list of prompts for each of the label's words, and one for each prompt of its own.
+def label_prompts(
+    words: Sequence[str], own: Sequence[str], labels: LabelSet, glosses: Sequence[str] = ()
+) -> list[list[str]]:
+    """The prompts of one label: a list for each of its words, then one for each prompt of its own.
 
-    `meaning` are texts that say what the first word means; together they count for about as much
-    as the templates do.
+    `words` are the label's words in dictionary form, the name's first. `own` are whole prompts that
+    the user wrote (`Label.prompts`); they replace the name's prompts. `glosses` are texts that
+    explain the first word; they are repeated until they count for about as much as the templates.
     """
-    words = [asked(word, labels) for word in (label.name, *label.words)]
-    if label.prompts:
+    if own:
         words = words[1:]
     templates = labels.templates or NATIVE.get(labels.language, TEMPLATES)
     english = templates is TEMPLATES or labels.templates
     suffix = f", a type of {labels.kind}." if labels.kind and english else None
     made = []
     for word in words:
-        prompts = [template.replace("{}", word) for template in templates]  # other braces are text
+        # str.replace and not str.format, because a user's template may have other braces
+        prompts = [template.replace("{}", word) for template in templates]
         if suffix:
             prompts = [prompt.removesuffix(".") + suffix for prompt in prompts]
         made.append(prompts)
-    if meaning and not labels.templates:
-        made[0] += [*meaning] * (len(made[0]) // len(meaning))
-    return [*made, *([prompt] for prompt in label.prompts)]
-
-
-def asked(word: str, labels: LabelSet) -> str:
-    """A label's word as templates and dictionary take it: "my/red_pandas" -> "red panda"."""
-    word = spoken(word)  # the templates say "a": "a photo of a dogs" would be none
-    return wordnet().singular(word) if labels.language == "en" else word
+    if glosses and not labels.templates:
+        made[0] += [*glosses] * (len(made[0]) // len(glosses))
+    return [*made, *([prompt] for prompt in own)]
 
 
 def mean_vectors(prompts: Sequence[Sequence[str]], texts: Texts) -> Vectors:
-    """N lists of prompts -> (N, D): the mean of each list's unit vectors, made unit again."""
+    """N lists of prompts -> (N, D): the mean of each list's vectors, normalised to length 1."""
     flat = texts([prompt for group in prompts for prompt in group])
     starts = np.cumsum([0, *(len(group) for group in prompts)])[:-1]
     means = np.add.reduceat(flat, starts, axis=0)

@@ -1,163 +1,105 @@
-"""A label's word -> the sense that is meant, the commoner words for it, and what it means.
+"""Which sense of an ambiguous word is meant: "crane" beside "heron" is the bird.
 
-"camelopard" is sorted as "giraffe" is: how a label is worded should not decide what it draws. And
-a model that never saw a word may know those that explain it.
+The choice weighs the shelf above the label, the categories of the other labels, how common each
+sense is, and how near the model puts its definition to the word.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.labels.negative_labels import bank, everyday
-from zeroshelf.labels.parse import spoken
-from zeroshelf.labels.prompts import PLAIN, Texts, asked
-from zeroshelf.labels.wordnet import Synset, wordnet
-from zeroshelf.records import Label, LabelSet
+from zeroshelf.labels.normalise import phrase
+from zeroshelf.labels.prompts import PLAIN, Texts
+from zeroshelf.labels.wordnet import wordnet
+from zeroshelf.records import Label, LabelSet, Synset
 
-_UNSEEN = {"act", "attribute", "cognition", "communication", "feeling", "motive", "possession",
-           "process", "quantity", "relation", "state", "time"}  # fmt: skip
-_MANY = {"animal", "food", "plant"}  # more of their names are common than the bank holds
-ROUNDING = 1e-5  # by which a cosine of two unit vectors may be off
-PLAIN_SHARE = 0.7  # of a word's uses that a sense must have to be the one that all expect
+# WordNet's categories ("lexicographer files") of senses that no picture shows.
+_INVISIBLE = {"act", "attribute", "cognition", "communication", "feeling", "motive", "possession",
+              "process", "quantity", "relation", "state", "time"}  # fmt: skip
+# The weights order the evidence by its strength; tests/test_negative_filter.py has the cases that
+# they were chosen by. The model's evidence is a cosine, so at most 1.
+BELOW_CONTEXT = 1.0  # for a sense below the shelf above the label, or below the label set's kind
+SAME_CATEGORY = 0.5  # times the share of the other labels that are of the sense's category
+COMMON = 0.15  # times the logarithm of 1 + the sense's count in SemCor
+ROUNDING = 1e-5  # the largest rounding error of a cosine of two unit vectors
 
 Vector: TypeAlias = npt.NDArray[np.float32]  # (D,), of length 1
 
 
-def described(
-    label: Label, meant: Synset | None, labels: LabelSet, taken: Set[str]
-) -> tuple[Label, tuple[str, ...]]:
-    """The label with the common words for the same, and texts that say what it means: nothing of
-    both where WordNet doesn't know the word, or the sense is not plain.
-
-    `meant` is the sense of the label's name (see `meanings`), and `taken` what the labels' words
-    and the user's negatives are asked as (see `taken_by`): none of it becomes another label's word.
-    """
-    word = asked(label.name, labels)
-    if labels.language != "en" or label.prompts:
-        return label, ()
-    if meant is None or not _plain(word, meant, context(label, labels)):
-        return label, ()
-    more = replace(label, words=(*label.words, *_commoner(word, meant, taken)))
-    kinds = [labels.kind, *(wordnet().synset(row).lemmas[0] for row in meant.above)]
-    kind = next((f"a photo of a {word}, a type of {one}." for one in kinds if one), "")
-    return more, tuple(filter(None, (f"{word}: {meant.gloss}", kind)))
-
-
-def taken_by(labels: LabelSet) -> frozenset[str]:
-    """What the labels' words are asked as, in lower case, and the user's negatives."""
-    words = (word for label in labels for word in (label.name, *label.words))
-    return frozenset((*(asked(word, labels).lower() for word in words), *labels.negatives))
-
-
-def _commoner(word: str, meant: Synset, taken: Set[str]) -> list[str]:
-    """For a word that is not in everybody's mouth those that are: the words that WordNet, which
-    lists a sense's words by how common they are, names before it, where the sense is the first of
-    theirs as well. A word of another label is none of this one's.
-    """
-    lemmas = [lemma.lower() for lemma in meant.lemmas]
-    if word.lower() in _common() or word.lower() not in lemmas:
-        return []
-    return [
-        other
-        for other in lemmas[: lemmas.index(word.lower())]
-        if (other in _common() or meant.lexname in _MANY)
-        and other not in taken
-        and visible_senses(other)[0] == meant
-    ]
-
-
-@cache
-def _common() -> frozenset[str]:
-    """The bank's nouns and everyday words."""
-    return frozenset((*everyday(), *(one.name for one in bank() if one.kind == "noun")))
-
-
-def _plain(word: str, meant: Synset, above: frozenset[int]) -> bool:
-    """Whether the word can hardly mean anything else: by the shelf above, or by SemCor's counts."""
-    if above & wordnet().above(meant.row):
-        return True
-    often = {one.row: 1 + wordnet().often(word, one.row) for one in wordnet().senses(word)}
-    return often.get(meant.row, 0) > PLAIN_SHARE * sum(often.values())
-
-
-def sense(word: str, label: Label, labels: LabelSet, texts: Texts) -> Synset | None:
-    """The sense of one word of `label` that is meant; see `meanings`."""
-    return meanings([(word, label)], labels, texts)[0]
-
-
-def meanings(
-    words: Sequence[tuple[str, Label]], labels: LabelSet, texts: Texts
+def choose_senses(
+    words: Sequence[tuple[str, frozenset[int]]], names: Sequence[str], texts: Texts
 ) -> list[Synset | None]:
-    """Words, each with the label that it stands for -> the sense of each that is meant.
+    """The sense of each word that is meant; None where WordNet has none.
 
-    It lies below the shelf above or the `kind`; is of a sort with the other labels; has a gloss
-    near the prompt; is common. None where WordNet doesn't know the word. The weights put these in
-    that order; they are judged by the cases of tests/test_guard.py.
-
-    `texts` is called twice at most, however many words there are, and not for the glosses of
-    senses that could not win with the nearest gloss of all.
+    `words` are dictionary forms, each with the context of its label (see `context`), and `names`
+    the dictionary forms of the names of all labels of the set. `texts` is called at most twice,
+    and not for the definitions of senses that could not win even at a cosine of 1.
     """
     found = [visible_senses(word) for word, _ in words]
-    beside, asking = Beside.of(labels), {}
-    for at, ((word, label), senses) in enumerate(zip(words, found, strict=True)):
+    shares, ambiguous = CategoryShares.of(names), {}
+    for at, ((word, above), senses) in enumerate(zip(words, found, strict=True)):
         if len(senses) > 1:
-            asking[at] = _Ambiguous(word, senses, context(label, labels), beside)
-    first = [text for one in asking.values() for text in one.first_texts()]
+            ambiguous[at] = _Ambiguous(word, senses, above, shares)
+    first = [text for one in ambiguous.values() for text in one.first_texts()]
     known = dict(zip(first, texts(first), strict=True)) if first else {}
-    more = [text for one in asking.values() for text in one.more_texts(known)]
+    more = [text for one in ambiguous.values() for text in one.more_texts(known)]
     known |= dict(zip(more, texts(more), strict=True)) if more else {}
     return [
-        senses[asking[at].best(known)] if at in asking else next(iter(senses), None)
+        senses[ambiguous[at].best(known)] if at in ambiguous else next(iter(senses), None)
         for at, senses in enumerate(found)
     ]
 
 
 def sense_fits(
-    words: Sequence[tuple[str, Sequence[Synset]]], labels: LabelSet, texts: Texts
+    words: Sequence[tuple[str, Sequence[Synset]]], names: Sequence[str], texts: Texts
 ) -> list[list[float]]:
-    """How well each of the given senses fits each word, among these labels: for words that no shelf
-    above tells more of. `texts` is called once."""
-    beside = Beside.of(labels)
-    asking = [_Ambiguous(word, senses, frozenset(), beside) for word, senses in words]
-    wanted = [text for one in asking for text in (one.prompt, *one.glosses)]
+    """How well each of the given senses fits its word, in the units of `choose_senses`, for labels
+    without a context.
+
+    `words` are dictionary forms with the senses to compare; `names` as for `choose_senses`.
+    `texts` is called at most once.
+    """
+    shares = CategoryShares.of(names)
+    ambiguous = [_Ambiguous(word, senses, frozenset(), shares) for word, senses in words]
+    wanted = [text for one in ambiguous for text in (one.prompt, *one.glosses)]
     known = dict(zip(wanted, texts(wanted), strict=True)) if wanted else {}
-    return [[one.fit(at, known) for at in range(len(one.glosses))] for one in asking]
+    return [[one.fit(at, known) for at in range(len(one.glosses))] for one in ambiguous]
 
 
 class _Ambiguous:
-    """A word of several senses: which of their glosses must be compared, and which sense fits best.
+    """A word of several senses: which definitions must be embedded, and which sense fits best.
 
-    How near a gloss is to the word's prompt is a cosine, so at most 1: a sense that is behind
-    another even with that needs no embedding.
+    The fit of a sense is the cosine of its definition to the word's prompt plus evidence that needs
+    no model. A sense that would lose even at a cosine of 1 is not embedded.
     """
 
     def __init__(
-        self, word: str, senses: Sequence[Synset], above: frozenset[int], beside: Beside
+        self, word: str, senses: Sequence[Synset], above: frozenset[int], shares: CategoryShares
     ) -> None:
         self.prompt = PLAIN.format(word)
         self.glosses = [f"{word}: {one.gloss}" for one in senses]
-        # "dog" is found 42 times as the animal in SemCor, and never as the andiron
-        self._common = [0.15 * math.log1p(wordnet().often(word, one.row)) for one in senses]
-        self._below = [1.0 * bool(above & wordnet().above(one.row)) for one in senses]
-        self._beside = [0.5 * beside.share(word, one.lexname) for one in senses]
+        # SemCor has "dog" 42 times as the animal, and never as the andiron
+        self._common = [COMMON * math.log1p(wordnet().count(word, one.row)) for one in senses]
+        self._below = [BELOW_CONTEXT * bool(above & wordnet().above(one.row)) for one in senses]
+        self._beside = [SAME_CATEGORY * shares.without(word, one.lexname) for one in senses]
 
     def fit(self, at: int, known: Mapping[str, Vector]) -> float:
         return self._fit(at, float(known[self.glosses[at]] @ known[self.prompt]))
 
     def first_texts(self) -> list[str]:
-        """The prompt, and the gloss of the sense that leads as long as no gloss is compared."""
+        """The prompt, and the definition of the sense that leads before any cosine is known."""
         return [self.prompt, self.glosses[self._leader]]
 
     def more_texts(self, known: Mapping[str, Vector]) -> list[str]:
-        """The glosses of the other senses that may still be the best."""
+        """The definitions of the other senses that can still win."""
         return [self.glosses[at] for at in self._rivals(known) if at != self._leader]
 
     def best(self, known: Mapping[str, Vector]) -> int:
@@ -172,40 +114,43 @@ class _Ambiguous:
         least = self.fit(self._leader, known) - ROUNDING
         return [at for at in range(len(self.glosses)) if self._fit(at, 1.0) >= least]
 
-    def _fit(self, at: int, near: float) -> float:
-        return near + self._common[at] + self._below[at] + self._beside[at]
+    def _fit(self, at: int, cosine: float) -> float:
+        return cosine + self._common[at] + self._below[at] + self._beside[at]
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What sorts of thing ("animal") the labels' names may be, to be asked for each name of what
-    the others are. Exact: only halves, quarters, ... are added."""
+class CategoryShares:
+    """How many labels are of each category ("animal"), to be asked without one of the names.
 
-    named: Mapping[str, int]  # a name as it is asked -> labels of that name
-    sorts: Mapping[str, float]  # sort -> sum over the labels
-    known: int  # labels that WordNet knows
+    The sums are exact whatever the order of the labels: all weights are powers of one half.
+    """
+
+    names: Mapping[str, int]  # a name's dictionary form -> how many labels have that name
+    weights: Mapping[str, float]  # category -> sum over the labels
+    known: int  # labels that are in WordNet
 
     @classmethod
-    def of(cls, labels: LabelSet) -> Beside:
-        named = Counter(asked(one.name, labels) for one in labels)
+    def of(cls, names: Iterable[str]) -> CategoryShares:
+        counts = Counter(names)
         total: dict[str, float] = defaultdict(float)
-        for word, count in named.items():
-            for sort, weight in _sorts(word).items():
-                total[sort] += count * weight
-        return cls(named, total, sum(count for word, count in named.items() if _sorts(word)))
+        for word, count in counts.items():
+            for category, weight in _categories(word).items():
+                total[category] += count * weight
+        known = sum(count for word, count in counts.items() if _categories(word))
+        return cls(counts, total, known)
 
-    def share(self, word: str, sort: str) -> float:
-        """How much the labels whose name is not `word` are of that sort: 0 to 1."""
-        mine, count = _sorts(word), self.named.get(word, 0)
-        others = self.known - (count if mine else 0)
-        weight = self.sorts.get(sort, 0.0) - count * mine.get(sort, 0.0)
+    def without(self, word: str, category: str) -> float:
+        """The share of the labels of another name than `word` that are of `category`: 0 to 1."""
+        own, count = _categories(word), self.names.get(word, 0)
+        others = self.known - (count if own else 0)
+        weight = self.weights.get(category, 0.0) - count * own.get(category, 0.0)
         return weight / max(others, 1)
 
 
 @cache
-def _sorts(word: str) -> dict[str, float]:
-    """What sorts of thing ("animal") a word may be: its commonest sense counts for one, the next
-    for a half, and so on."""
+def _categories(word: str) -> dict[str, float]:
+    """The categories that a word may be of: 1 for that of its commonest sense, 0.5 for that of the
+    next, then 0.25, and so on."""
     found: dict[str, float] = {}
     for rank, one in enumerate(visible_senses(word)):
         found.setdefault(one.lexname, 0.5**rank)
@@ -213,17 +158,24 @@ def _sorts(word: str) -> dict[str, float]:
 
 
 def context(label: Label, labels: LabelSet) -> frozenset[int]:
-    """Senses that the meant one must lie below: of the shelves above the label, and of the kind."""
+    """Rows of the synsets that the meant sense should lie below: every sense of the shelves above
+    the label ("animals" of "animals/crane") and of the label set's kind."""
     near = [*label.name.split("/")[:-1], *([labels.kind] if labels.kind else [])]
-    return frozenset(one.row for text in near for one in wordnet().senses(spoken(text)))
+    return frozenset(one.row for text in near for one in wordnet().senses(phrase(text)))
 
 
 @lru_cache(maxsize=65_536)
 def visible_senses(word: str) -> tuple[Synset, ...]:
-    """A noun's senses without names of persons and places, those that can be seen before others."""
-    senses = [
+    """The senses of `word` in WordNet that are left by `visible`."""
+    return visible(word, wordnet().senses(word))
+
+
+def visible(word: str, senses: Sequence[Synset]) -> tuple[Synset, ...]:
+    """Those of a noun's senses that a picture can show, in their order; where there are none, the
+    others. A word in lower case has no senses that are names of persons or places."""
+    named = [
         one
-        for one in wordnet().senses(word)
+        for one in senses
         if word != word.lower() or any(lemma == lemma.lower() for lemma in one.lemmas)
     ]
-    return tuple(one for one in senses if one.lexname not in _UNSEEN) or tuple(senses)
+    return tuple(one for one in named if one.lexname not in _INVISIBLE) or tuple(named)

@@ -1,9 +1,10 @@
-"""A folder without labels -> shelves to begin with: groups of pictures, each named by a noun.
+"""A folder without labels -> proposed labels: groups of similar pictures, each with a name.
 
-Centre, PCA, k-means for several k, the best by silhouette (Rousseeuw 1987). A group is named by the
-noun of the bank whose mean cosine in the group exceeds its mean in the folder by most standard
-deviations, everyday words a little before others; by one of the best five that the other four are
-kinds of; and "mixed" where none stands out.
+The vectors are centred, projected by PCA, and clustered by k-means for several k, of which the best
+by silhouette is taken (Rousseeuw 1987). A group is named by the negative label whose mean cosine in
+the group exceeds its mean in the folder by most standard deviations, everyday words a little
+preferred; by one of the best five of which the other four are kinds; and "mixed" where no name
+stands out.
 """
 
 from __future__ import annotations
@@ -16,21 +17,22 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.labels.negative_labels import bank, everyday
+from zeroshelf.labels.negative_labels import negative_labels, scene_prompts
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.senses import visible_senses
 from zeroshelf.labels.wordnet import wordnet
 from zeroshelf.records import Embeddings, Label, LabelSet
 
-SIZES = (2, 3, 4, 6, 8, 12, 16, 24)  # how many groups are tried
-DIMENSIONS = 50
-LEAST = 3  # pictures that make a group
-COHERENT = 0.4  # least correlation of being in the group with fitting its name
-COMMON = 0.05  # standard deviations that a name gains where it is e times as common in SemCor
-EVERYDAY = 0.2  # and where it is one of the bank's everyday words ("a living room")
-SAMPLE = 1500  # pictures for the silhouette
-EXAMPLES = 4
-NOUNS = 5  # that a group is named by
+SIZES = (2, 3, 4, 6, 8, 12, 16, 24)  # numbers of groups that are tried
+DIMENSIONS = 50  # of the PCA
+LEAST = 3  # pictures in a group, at least
+COHERENT = 0.4  # least correlation between being in the group and fitting its name
+# Added to the standard deviations of a name: for each factor e of its count in SemCor,
+COMMON = 0.05
+EVERYDAY = 0.2  # and where it is a short name of a scene ("living room")
+SAMPLE = 1500  # pictures that the silhouette is computed of
+EXAMPLES = 4  # pictures of a group that are shown
+CANDIDATES = 5  # best names of a group, from which its name is chosen
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -38,6 +40,8 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
+    """A group of pictures, proposed as a shelf."""
+
     name: str
     rows: tuple[int, ...]  # of the embeddings, the most typical first
     words: tuple[str, ...]  # what else the group looks like
@@ -54,8 +58,12 @@ def suggest(
     count: int | None = None,
     once: Sequence[Sequence[int]] = (),
 ) -> tuple[Shelf, ...]:
-    """Shelves, the fullest first. `count` fixes how many groups are made; `once` are groups of
-    near-duplicates that count as one picture each. Groups of one name are one shelf.
+    """Propose shelves, the fullest first, "mixed" last; () where there are fewer than `LEAST`
+    pictures.
+
+    `texts` embeds the candidate names. `count` is how many groups are made, None for the best
+    number; `once` are groups of rows that are near-duplicates and count as one picture each. Groups
+    that get the same name are one shelf.
     """
     left_out = {row for group in once for row in group[1:]}
     rows = np.array([row for row in range(len(embeddings)) if row not in left_out], np.int64)
@@ -83,11 +91,13 @@ def suggest(
 
 
 def label_set(shelves: Sequence[Shelf]) -> LabelSet:
-    """The shelves as labels that can be edited: `labels.write` makes a file of them."""
+    """The shelves as a label set, without "mixed"; `labels_file.write` makes an editable file of
+    it."""
     return LabelSet(tuple(Label(shelf.name) for shelf in shelves if shelf.name != "mixed"))
 
 
 def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, tuple[str, ...]]]:
+    """(N, D) vectors and (N,) groups -> group: its name, and the best candidates for it."""
     candidates = _candidates()
     cosines = vectors @ texts([prompt for _, prompt, _ in candidates]).T  # (N, candidates)
     mean, std = cosines.mean(axis=0), cosines.std(axis=0) + 1e-6
@@ -95,10 +105,10 @@ def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, 
     names: dict[int, tuple[str, tuple[str, ...]]] = {}
     for group in np.unique(groups):
         inside = cosines[groups == group].mean(axis=0)
-        # how much it stands out, among nouns that fit at all: those of the best fits
+        # by how much it stands out, among the 40 names of the greatest cosines
         fits = np.argsort(-inside)[:40]
         order = fits[np.argsort(-((inside - mean) / std + favour)[fits], kind="stable")]
-        words = tuple(dict.fromkeys(candidates[row][0] for row in order[:NOUNS]))
+        words = tuple(dict.fromkeys(candidates[row][0] for row in order[:CANDIDATES]))
         share = float((groups == group).mean())
         stands_out = float(((inside - mean) / std)[order[0]])  # in standard deviations
         if share < 1 and stands_out * (share / (1 - share)) ** 0.5 < COHERENT:
@@ -110,20 +120,23 @@ def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, 
 
 @cache
 def _candidates() -> tuple[tuple[str, str, float], ...]:
-    """What a shelf may be called: its name, its prompt, and by how much it is favoured."""
-    prompts = everyday() | {one.name: one.prompt for one in bank() if one.kind != "scene"}
+    """The names that a shelf may get: name, prompt, and the standard deviations added to it."""
+    things = {one.name: one.prompt for one in negative_labels() if one.kind != "scene"}
+    prompts = scene_prompts() | things
     return tuple(
-        (name, prompt, COMMON * math.log1p(_often(name)) + EVERYDAY * (name in everyday()))
+        (name, prompt, COMMON * math.log1p(_count(name)) + EVERYDAY * (name in scene_prompts()))
         for name, prompt in prompts.items()
     )
 
 
-def _often(word: str) -> int:
-    return max((wordnet().often(word, one.row) for one in visible_senses(word)[:1]), default=0)
+def _count(word: str) -> int:
+    """How often SemCor uses the word in its first visible sense."""
+    return max((wordnet().count(word, one.row) for one in visible_senses(word)[:1]), default=0)
 
 
 def _covering(words: Sequence[str]) -> str | None:
-    """The word that all the others are kinds of: "dog" among "sled dog", "guard dog", "dog"."""
+    """The word of which all others are kinds: "dog" among "sled dog", "toy dog", "dog"; None where
+    there is none."""
     net = wordnet()
     senses = [found[0].row for word in words if (found := visible_senses(word))]
     if len(senses) < len(words):
@@ -135,15 +148,16 @@ def _covering(words: Sequence[str]) -> str | None:
 
 
 def _principal(vectors: Floats) -> Floats:
-    """(N, D) -> (N, at most 50): centred, on the main axes, made unit again."""
-    away = vectors - vectors.mean(axis=0)
-    _, axes = np.linalg.eigh(away.T @ away)
-    points = away @ axes[:, ::-1][:, :DIMENSIONS]
+    """(N, D) -> (N, at most `DIMENSIONS`): centred, on the principal axes, each row of length 1."""
+    centred = vectors - vectors.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    points = centred @ axes[:, ::-1][:, :DIMENSIONS]
     return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9))
 
 
 def _kmeans(points: Floats, size: int, rounds: int = 30, tries: int = 10) -> Ints:
-    """Lloyd's k-means from k-means++ starts; the same answer every time."""
+    """(N, D) -> (N,): the group of each point by Lloyd's k-means, the best of `tries` k-means++
+    starts. The seeds are fixed, so that the result is."""
     best, least = np.zeros(len(points), np.int64), np.inf
     for seed in range(tries):
         rng = np.random.default_rng(seed)
@@ -170,7 +184,7 @@ def _kmeans(points: Floats, size: int, rounds: int = 30, tries: int = 10) -> Int
 
 
 def _silhouette(points: Floats, groups: Ints) -> float:
-    """The mean silhouette over an even sample; -1 for one group."""
+    """The mean silhouette of an evenly spaced sample of the points; -1 for one group."""
     taken = np.unique(np.linspace(0, len(points) - 1, min(SAMPLE, len(points))).astype(int))
     points, groups = points[taken], groups[taken]
     sizes = np.bincount(groups)

@@ -1,9 +1,9 @@
-"""WordNet 3.0's nouns: senses, what is above them, what they are part of, the start of their gloss.
+"""WordNet 3.0's nouns: their senses, hypernyms, wholes, definitions, singulars and counts.
 
-data/bank/wordnet.tsv.gz holds a synset a line: lexicographer file, lemmas, rows of the hypernyms,
-rows of the wholes, gloss. "crane%3" is the fourth sense of "crane", and "horse:152" was found 152
-times in SemCor. It is made from WordNet's own files by benchmarks/accuracy/make_bank.py; WordNet's
-licence lies beside it.
+The file data/negative_labels/wordnet.tsv.gz has a line per synset: lexicographer file, lemmas, rows
+of the hypernyms, rows of the wholes, gloss. "crane%3" is the fourth sense of "crane", and
+"horse:152" occurs 152 times in SemCor. benchmarks/accuracy/make_negative_labels.py makes the file
+from WordNet's own; WordNet's licence is beside it.
 """
 
 from __future__ import annotations
@@ -11,33 +11,23 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cache, cached_property
 
 from zeroshelf.labels.negative_labels import FOLDER
+from zeroshelf.records import Synset
 
-# A plural's ends, as WordNet's "morphy" has them, and the plurals of everyday that have none.
+# The endings of a plural and of its singular, as in WordNet's "morphy", and irregular plurals.
 _SUFFIXES = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("men", "man"), ("es", ""), ("s", ""))
 _IRREGULAR = {"children": "child", "feet": "foot", "geese": "goose", "men": "man", "mice": "mouse",
               "oxen": "ox", "teeth": "tooth"}  # fmt: skip
-# Words before which a plural is no name that an article fits: "two dogs", "a box of shoes".
+# Words before a plural that keep it one, because no article fits: "two dogs", "a box of shoes".
 _JOINING = {"and", "at", "by", "for", "from", "in", "of", "on", "or", "to", "under", "with",
             "two", "three", "four", "five", "six", "many", "some"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Synset:
-    row: int
-    lexname: str  # "animal", "artifact", "act", ...: WordNet's lexicographer file
-    lemmas: tuple[str, ...]
-    above: tuple[int, ...]  # hypernyms
-    wholes: tuple[int, ...]  # what it is a part, a member or a substance of
-    gloss: str  # the definition, cut at 110 characters
-
-
 class WordNet:
-    """All noun synsets. Lines are parsed when they are asked for, and each word is looked up once:
-    many labels ask for the same words again and again."""
+    """All noun synsets. A line is parsed when it is first needed, and what was looked up for a word
+    is kept, because many labels look up the same words."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.splitlines()
@@ -48,8 +38,8 @@ class WordNet:
 
     @cached_property
     def _senses(self) -> dict[str, int | list[tuple[int, int, int]]]:
-        """Lemma -> rank, row and SemCor's count of each sense; of most lemmas only a row, which
-        halves the time that 117,000 lemmas take."""
+        """Lemma -> (rank, row, SemCor's count) of each sense. A lemma of one sense without a count
+        has only the row, which halves the time that 117,000 lemmas take to index."""
         index: dict[str, int | list[tuple[int, int, int]]] = {}
         for row, line in enumerate(self._lines):
             for lemma in line.split("\t", 2)[1].lower().split("|"):
@@ -70,7 +60,7 @@ class WordNet:
 
     @property
     def words(self) -> Collection[str]:
-        """Every noun, in lower case."""
+        """All nouns, in lower case."""
         return self._senses.keys()
 
     def synset(self, row: int) -> Synset:
@@ -87,14 +77,14 @@ class WordNet:
         return self._synsets[row]
 
     def senses(self, word: str) -> tuple[Synset, ...]:
-        """The word's senses, the commonest first; () for what is no noun. Plurals too."""
+        """The senses of a noun or of its plural, the commonest first; () for any other word."""
         if word not in self._words:
             self._words[word] = tuple(self.synset(row) for _, row, _ in sorted(self._found(word)))
         return self._words[word]
 
     def singular(self, words: str) -> str:
-        """ "dogs" -> "dog", "tall buildings" -> "tall building"; what is worn or used as a plural
-        ("glasses", "jeans"), a singular, and what isn't known stay as they are.
+        """ "dogs" -> "dog", "tall buildings" -> "tall building". A singular, a plural that WordNet
+        has as such ("glasses", "jeans") and an unknown word are returned unchanged.
         """
         if words not in self._singulars:
             self._singulars[words] = self._singular(words)
@@ -110,18 +100,20 @@ class WordNet:
         return words if plural or best == words.lower() else best
 
     def _lemma(self, word: str) -> str | None:
-        """The word as it stands or as a singular, whichever WordNet has."""
+        """The form of the word, itself or a singular, that WordNet has; the most common of several,
+        and None where it has none."""
         forms = [form for form in _forms(word) if form in self._senses]
         ranks = [self._rank(form, itself=form == word.lower()) for form in forms]
         return forms[ranks.index(max(ranks))] if forms else None
 
     def _rank(self, form: str, *, itself: bool) -> tuple[bool, int, bool, int]:
-        """What is used as it stands; then the commonest ("game", no "gam"); the longest."""
-        often = max(count for _, _, count in self._senses_of(form))
-        return itself and often > 0, often, itself, len(form)
+        """The sort key of a form, the greatest is best: the word itself if SemCor uses it, then the
+        most common form ("game", not "gam"), then the longest."""
+        count = max(count for _, _, count in self._senses_of(form))
+        return itself and count > 0, count, itself, len(form)
 
-    def often(self, word: str, row: int) -> int:
-        """How many times SemCor, a text of 700,000 words, uses the word in that sense."""
+    def count(self, word: str, row: int) -> int:
+        """How many times SemCor, a text of 700,000 words, uses the word in the sense at `row`."""
         return next((count for _, at, count in self._found(word) if at == row), 0)
 
     def _found(self, word: str) -> list[tuple[int, int, int]]:
@@ -131,7 +123,7 @@ class WordNet:
         return self._senses_of(self._lemma(word) or self.singular(word))
 
     def above(self, row: int) -> frozenset[int]:
-        """Every hypernym, up to "entity"; the row itself not among them."""
+        """The rows of all hypernyms of a synset, up to "entity", without its own."""
         if row not in self._above:
             direct = self.synset(row).above
             self._above[row] = frozenset(direct).union(*map(self.above, direct))
@@ -139,6 +131,7 @@ class WordNet:
 
 
 def _forms(word: str) -> list[str]:
+    """The word in lower case, and what may be its singular."""
     word = word.lower()
     if word in _IRREGULAR:
         return [_IRREGULAR[word]]
@@ -147,5 +140,6 @@ def _forms(word: str) -> list[str]:
 
 @cache
 def wordnet() -> WordNet:
+    """The one WordNet of the process; the first call reads the file."""
     packed = (FOLDER / "wordnet.tsv.gz").read_bytes()
     return WordNet(gzip.decompress(packed).decode())

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders
+from zeroshelf.system.file_versions import MODEL_DIGESTS, NewerFile
 
 LARGE = 50_000_000  # bytes; smaller files are hashed each time, in milliseconds
 FILE = "model-digests.json"
@@ -34,11 +35,14 @@ class _Memory:
     """What the last runs hashed. A memory that can't be read or written only costs time."""
 
     def __init__(self) -> None:
-        self._file = Path(homes.cache(), FILE)
+        self._file = Path(app_folders.cache(), FILE)
         self._new = False
         self._known: dict[str, str] = {}
-        with contextlib.suppress(OSError, ValueError):
-            self._known = dict(json.loads(self._file.read_text(encoding="utf-8")))
+        with contextlib.suppress(OSError, ValueError, AttributeError, NewerFile):
+            known = json.loads(self._file.read_text(encoding="utf-8"))
+            MODEL_DIGESTS.check(str(self._file), known)
+            known.pop(MODEL_DIGESTS.key, None)
+            self._known = dict(known)
 
     def digest(self, file: Path) -> str:
         at = file.stat()
@@ -58,5 +62,5 @@ class _Memory:
         partial = self._file.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(self._known), encoding="utf-8")
+            partial.write_text(json.dumps(MODEL_DIGESTS.header | self._known), encoding="utf-8")
             partial.replace(self._file)

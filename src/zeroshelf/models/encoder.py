@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from zeroshelf.errors import UserError
-from zeroshelf.models import batch, ort
+from zeroshelf.models import ort
 from zeroshelf.models.layout import Layout
 from zeroshelf.models.ort import Array, Graph, Port, Warn
 from zeroshelf.models.text import Tokenizer
@@ -148,6 +148,8 @@ def at_once(one: _Visual, model: Model) -> _Visual:
     """The image tower that takes one picture at a time, for any number; the same tower again where
     that can't be made or, on pictures of noise, proved. An accelerator is several times as fast
     with a batch; a CPU isn't (docs/models.md), so nobody waits for this there."""
+    from zeroshelf.models import batch  # for accelerators only
+
     path, device = one.graph.path, one.graph.device
     rewritten = batch.free(path)
     if rewritten is None:

@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from zeroshelf import system
 from zeroshelf.errors import UserError
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders, mounts
 from zeroshelf.system.telemetry import huggingface_hub
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy")
@@ -69,7 +68,7 @@ def download(remote: Remote, files: Iterable[RemoteFile], folder: Path) -> None:
     files = list(files)
     missing = sum(file.size for file in files if not (folder / file.path).is_file())
     folder.mkdir(parents=True, exist_ok=True)
-    free = system.free_bytes(str(folder))
+    free = mounts.free_bytes(str(folder))
     if free is not None and missing + ROOM > free:
         shutil.rmtree(folder)
         raise UserError(
@@ -123,7 +122,7 @@ def checkpoint(repo: str, revision: str | None = None) -> Path:
         found = f"only {pickles[0]}, which is pickled" if pickles else "no weights"
         raise UserError(f"{repo} has {found}; zeroshelf opens .safetensors only")
     name = f"{repo.replace('/', '--')}@{remote.revision[:12]}"
-    folder = Path(homes.cache(), "checkpoints", name)
+    folder = Path(app_folders.cache(), "checkpoints", name)
     download(remote, files, folder)
     return folder
 

@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,10 +18,11 @@ from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, golden, graph
 from zeroshelf.models.fetch import Remote, RemoteFile
 from zeroshelf.models.golden import Agreement
-from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, open_set, read_json
+from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
 from zeroshelf.models.ort import Warn
-from zeroshelf.records import Model, OpenSet, Progress
-from zeroshelf.system import homes
+from zeroshelf.records import Progress
+from zeroshelf.system import app_folders
+from zeroshelf.system.file_versions import INSTALLED_MODEL
 
 RECORD = "zeroshelf.json"
 TEXT_FILES = (".json", ".txt", ".gz", ".model")
@@ -45,11 +46,11 @@ class Offer:
 
 def home() -> Path:
     """Where installed models live, a folder each."""
-    return Path(homes.models())
+    return Path(app_folders.models())
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """What the disk refuses, in one line that says what to do."""
     try:
         yield
@@ -123,7 +124,7 @@ def offer(name: str, revision: str | None = None) -> Offer:
     )
 
 
-@_writing()
+@writing()
 def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Path:
     """Bring the files, check them, let the model speak once, and only then give it its name.
 
@@ -173,6 +174,7 @@ def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
         if sums.get(path, known) != known:
             raise UserError(f"{offer.id}: {path} is not the file of the catalogue; refused")
     facts = {
+        **INSTALLED_MODEL.header,
         "id": offer.id,
         "repo": offer.remote.repo,
         "revision": offer.remote.revision,
@@ -188,12 +190,18 @@ def adopt(folder: Path) -> str:
     """Make an installed model of a finished folder in `home()`; its id is the folder's name."""
     paths = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     sums = {path: fetch.sha256(folder / path) for path in sorted(paths)}
-    facts = {"id": folder.name, "repo": None, "revision": None, "settings": {}, "sha256": sums}
+    facts = INSTALLED_MODEL.header | {
+        "id": folder.name,
+        "repo": None,
+        "revision": None,
+        "settings": {},
+        "sha256": sums,
+    }
     (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
     return folder.name
 
 
-@_writing()
+@writing()
 def remove(id: str) -> Path:
     """Delete an installed model, or what a cut download left of one, and nothing else."""
     folder, hidden = place_of(id), _partial(id)
@@ -232,7 +240,15 @@ def verify(
 def record(folder: Path) -> dict[str, Any]:
     """What was written down when the model was installed: repository, commit, each file's SHA-256;
     empty for a folder that was never installed."""
-    return read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+    file = folder / RECORD
+    if not file.is_file():
+        return {}
+    found = read_json(file)
+    try:
+        INSTALLED_MODEL.check(str(file), found)
+    except ValueError as error:
+        raise UserError(f"{file} can't be read: {error}") from None
+    return found
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -243,34 +259,6 @@ def settings(folder: Path) -> dict[str, Any]:
         return kept
     row = catalogue.by_source(folder.name)
     return row.settings if row else {}
-
-
-def calibrated(digest: str) -> OpenSet | None:
-    """The constants that `calibrate` kept for the model of that digest."""
-    file = _constants(digest)
-    return open_set({"open_set": read_json(file)}, file) if file.is_file() else None
-
-
-@_writing()
-def calibrate(model: Model, constants: OpenSet | None) -> Path:
-    """Keep a model's own constants of the open-set decision, or with None forget them.
-
-    Beside the installed models, under the model's digest: its folder may be read-only or another
-    program's, and other weights need other constants.
-    """
-    file = _constants(model.digest)
-    if constants is None:
-        file.unlink(missing_ok=True)
-        return file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(constants), indent=2), encoding="utf-8")
-    partial.replace(file)
-    return file
-
-
-def _constants(digest: str) -> Path:
-    return home() / ".calibrated" / f"{digest}.json"
 
 
 def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:

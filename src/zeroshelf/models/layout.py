@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from zeroshelf.errors import UserError
-from zeroshelf.records import OpenSet, Preprocessing
+from zeroshelf.records import Preprocessing
 
 Json = dict[str, Any]
-Activation = Literal["softmax", "sigmoid"]
 Cleaning = Literal["none", "whitespace", "lower", "canonicalize", "siglip", "siglip2"]
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 CLIP_LOGIT_SCALE = 100.0  # the clamp of CLIP's training, which every public CLIP has reached
 SIGLIP_TOKENIZERS = ("SiglipTokenizer", "SiglipTokenizerFast")
+_ACTIVATIONS = {name: name for name in ("softmax", "sigmoid")}
 TRANSFORMERS_GRAPHS = ("", "_fp16", "_quantized", "_int8", "_uint8", "_q4f16", "_q4", "_bnb4")
 
 
@@ -77,8 +77,8 @@ def _immich(folder: Path) -> Layout:
     config_file = folder / "config.json"
     visual_file = folder / "visual" / "preprocess_cfg.json"
     config, visual = read_json(config_file), read_json(visual_file)
-    text = _section(config, "text_cfg", config_file)
-    clean = _section(text, "tokenizer_kwargs", config_file).get("clean")
+    text = section(config, "text_cfg", config_file)
+    clean = section(text, "tokenizer_kwargs", config_file).get("clean")
     if clean is None:  # open_clip's defaults: CLIP's own tokenizer lower-cases, others don't
         clean = "whitespace" if "hf_tokenizer_name" in text or not text else "lower"
     known = {name: name for name in get_args(Cleaning)}
@@ -94,7 +94,7 @@ def _immich(folder: Path) -> Layout:
                 config_file,
                 "context_length",
             ),
-            cleaning=_one_of(clean, known, config_file, "text_cfg.tokenizer_kwargs.clean"),
+            cleaning=one_of(clean, known, config_file, "text_cfg.tokenizer_kwargs.clean"),
             pad_to_context=config.get("pad_to_context"),
             prefix="eng_Latn" if "nllb" in str(text.get("hf_tokenizer_name")).lower() else "",
             **_padding(folder / "textual"),
@@ -110,13 +110,13 @@ def _transformers(folder: Path, coming: Collection[Path]) -> Layout:
     config_file = folder / "config.json"
     visual_file = folder / "preprocessor_config.json"
     config, visual = read_json(config_file), read_json(visual_file)
-    kind = _one_of(
+    kind = one_of(
         config.get("model_type"),
         {"clip": "clip", "siglip": "siglip"},  # "siglip2" is NaFlex: pictures of any shape
         config_file,
         "model_type",
     )
-    text = _section(config, "text_config", config_file)
+    text = section(config, "text_config", config_file)
     tokenizer_config = folder / "tokenizer_config.json"
     tokenizer_class = str(read_json(tokenizer_config).get("tokenizer_class", ""))
     cleaning: Cleaning
@@ -124,7 +124,7 @@ def _transformers(folder: Path, coming: Collection[Path]) -> Layout:
         context, dim, cleaning = 77, config.get("projection_dim", 512), "none"
         dim_key = "projection_dim"
     else:  # SigLIP's tokenizer takes the punctuation away, SigLIP 2's (Gemma's) keeps it
-        vision = _section(config, "vision_config", config_file)
+        vision = section(config, "vision_config", config_file)
         context, dim, dim_key = 64, vision.get("hidden_size", 768), "vision_config.hidden_size"
         cleaning = "siglip" if tokenizer_class in SIGLIP_TOKENIZERS else "siglip2"
     return Layout(
@@ -176,18 +176,18 @@ def _graph(folder: Path, name: str, coming: Collection[Path]) -> Path:
 
 def _preprocess_cfg(config: Json, file: Path) -> Preprocessing:
     """open_clip's PreprocessCfg."""
-    _one_of(config.get("mode", "RGB"), {"RGB": "RGB"}, file, "mode")
+    one_of(config.get("mode", "RGB"), {"RGB": "RGB"}, file, "mode")
     modes = {"shortest": "shortest", "squash": "squash"}
     filters = {"bicubic": "bicubic", "bilinear": "bilinear", "random": "bicubic"}
     return Preprocessing(
         size=_side(_get(config, "size", file), file, "size"),
-        resize_mode=_one_of(config.get("resize_mode", "shortest"), modes, file, "resize_mode"),
-        interpolation=_one_of(
+        resize_mode=one_of(config.get("resize_mode", "shortest"), modes, file, "resize_mode"),
+        interpolation=one_of(
             config.get("interpolation", "bicubic"), filters, file, "interpolation"
         ),
         mean=_triple(config.get("mean", list(OPENAI_MEAN)), file, "mean"),
         std=_deviations(config.get("std", list(OPENAI_STD)), file, "std"),
-        crop=_one_of(
+        crop=one_of(
             config.get("crop", "round"), {"round": "round", "floor": "floor"}, file, "crop"
         ),
     )
@@ -206,8 +206,8 @@ def _preprocessor_config(config: Json, file: Path) -> Preprocessing:
         raise UserError(f"{file}: size is {size!r} without do_center_crop: no square comes of it")
     else:
         side = _side(size, file, "size")
-    _one_of(config.get("do_resize", True), {True: True}, file, "do_resize")
-    _one_of(config.get("do_normalize", True), {True: True}, file, "do_normalize")
+    one_of(config.get("do_resize", True), {True: True}, file, "do_resize")
+    one_of(config.get("do_normalize", True), {True: True}, file, "do_normalize")
     factor = config.get("rescale_factor", 1 / 255)
     scales = config.get("do_rescale", True)
     if not scales or abs(number(factor, file, "rescale_factor") * 255 - 1) > 1e-4:
@@ -216,7 +216,7 @@ def _preprocessor_config(config: Json, file: Path) -> Preprocessing:
     return Preprocessing(
         size=side,
         resize_mode="shortest" if cropped else "squash",
-        interpolation=_one_of(config.get("resample", 3), filters, file, "resample"),
+        interpolation=one_of(config.get("resample", 3), filters, file, "resample"),
         mean=_triple(_get(config, "image_mean", file), file, "image_mean"),
         std=_deviations(_get(config, "image_std", file), file, "image_std"),
         crop="floor",
@@ -236,26 +236,20 @@ def _padding(folder: Path) -> Json:
     side = config.get("padding_side", "right")
     return {
         "pad_token": token,
-        "padding_side": _one_of(side, {"right": "right", "left": "left"}, file, "padding_side"),
+        "padding_side": one_of(side, {"right": "right", "left": "left"}, file, "padding_side"),
     }
 
 
-def open_set(settings: Json, file: Path) -> OpenSet:
-    constants: Json = {
-        key: str(value) if key == "source" else number(value, file, f"open_set.{key}")
-        for key, value in _section(settings, "open_set", file).items()
-    }
-    try:
-        return OpenSet(**constants)
-    except TypeError as error:
-        raise UserError(f"{file}: open_set is not understood: {error}") from error
+def check_logits(settings: Json, file: Path) -> None:
+    """Refuse settings by which logits are not a scale times a cosine plus a bias.
 
-
-def activation(settings: Json, file: Path) -> Activation:
-    given = settings.get("activation", "softmax" if "logit_bias" not in settings else "sigmoid")
-    known: dict[str, Activation] = {name: name for name in get_args(Activation)}
-    activation: Activation = _one_of(given, known, file, "activation")
-    return activation
+    Neither the bias nor the activation is needed beyond that: every score of the decision is a
+    difference of logits, so that a bias, the same for all texts, cancels; and the decision has a
+    sigmoid and a softmax of its own, with calibrated temperatures.
+    """
+    one_of(settings.get("activation", "softmax"), _ACTIVATIONS, file, "activation")
+    if settings.get("logit_bias") is not None:
+        number(settings["logit_bias"], file, "logit_bias")
 
 
 def languages(settings: Json, file: Path) -> tuple[str, ...]:
@@ -303,7 +297,7 @@ def _deviations(value: Any, file: Path, key: str) -> tuple[float, float, float]:
     return three
 
 
-def _section(config: Json, key: str, file: Path) -> Json:
+def section(config: Json, key: str, file: Path) -> Json:
     """A table in a table; empty where there is none."""
     value = config.get(key, {})
     if not isinstance(value, dict):
@@ -317,7 +311,7 @@ def _get(config: Json, key: str, file: Path) -> Any:
     return config[key]
 
 
-def _one_of(value: Any, known: dict[Any, Any], file: Path, key: str) -> Any:
+def one_of(value: Any, known: dict[Any, Any], file: Path, key: str) -> Any:
     for name, meaning in known.items():  # no look-up: a list has no hash
         if value == name:
             return meaning

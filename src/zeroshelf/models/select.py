@@ -14,14 +14,13 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from zeroshelf import system
 from zeroshelf.errors import UserError
-from zeroshelf.models import catalogue, digest, graph, installed, layout, ort
+from zeroshelf.models import calibrations, catalogue, digest, graph, installed, layout, ort
 from zeroshelf.models.encoder import TwoTower
 from zeroshelf.models.layout import Layout
 from zeroshelf.models.ort import Warn
-from zeroshelf.records import LabelSet, Model
-from zeroshelf.system import homes
+from zeroshelf.records import Calibration, LabelSet, Model
+from zeroshelf.system import app_folders, machine
 
 # What a script tells of the language: the first word of a letter's name in Unicode.
 SCRIPTS = {
@@ -30,7 +29,6 @@ SCRIPTS = {
 }  # fmt: skip
 STARTER = Path(__file__).parent.parent / "data" / "starter"
 MULTILINGUAL = "starter-multilingual"  # in a package of its own, zeroshelf-languages
-AGREED = "the answers of "  # so begins the source of constants that another model gave
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "ru", "zh", "ja")  # that it knows
 
 
@@ -47,7 +45,7 @@ def find(name: str | None = None) -> Model:
     None means the one that ZEROSHELF_MODEL names, else the most accurate that is installed, else
     the starter. Raises `UserError` where there is no such model; nothing is ever fetched.
     """
-    if not name and (chosen := homes.variable("ZEROSHELF_MODEL")):
+    if not name and (chosen := app_folders.variable("ZEROSHELF_MODEL")):
         try:
             return find(chosen)
         except UserError as trouble:  # nobody typed that name just now
@@ -88,15 +86,17 @@ def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
     found_layout = layout.read(folder, coming)
     said = {key: value for key, value in found_layout.settings.items() if value is not None}
     known = installed.settings(folder) | said
-    scale, bias = known.get("logit_scale"), known.get("logit_bias")
+    scale = known.get("logit_scale")
     file = folder / "config.json"
+    layout.check_logits(known, file)
     if scale is None and found_layout.family == "clip":
         scale = layout.CLIP_LOGIT_SCALE
     if scale is None:
         raise UserError(
             f"{file}: logit_scale is missing, and no rule gives it for this "
-            "model; add it, and logit_bias, from the checkpoint"
+            "model; add it from the checkpoint"
         )
+    calibrations.parse(known, file)  # refused now, not after all pictures were embedded
     found = "" if coming else _digest(found_layout)
     return Model(
         id=id,
@@ -106,12 +106,21 @@ def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
         preprocessing=found_layout.preprocessing,
         context_length=found_layout.text.context_length,
         logit_scale=layout.number(scale, file, "logit_scale"),
-        logit_bias=None if bias is None else layout.number(bias, file, "logit_bias"),
-        activation=layout.activation(known, file),
         languages=layout.languages(known, file),
         licence=str(known.get("licence", "not stated")),
-        open_set=installed.calibrated(found) or layout.open_set(known, file),
     )
+
+
+def calibration(model: Model) -> Calibration:
+    """The model's calibration: the one stored for it, else that of its own settings, else the
+    default. Raises `UserError` naming the file and key if it is not understood."""
+    stored = calibrations.of(model)
+    if stored is not None or not model.folder.is_dir():  # an encoder of a caller has no folder
+        return stored or Calibration()
+    own = layout.read(model.folder).settings
+    said = {key: value for key, value in own.items() if value is not None}
+    known = installed.settings(model.folder) | said
+    return calibrations.parse(known, model.folder / "config.json")
 
 
 def load(
@@ -130,17 +139,21 @@ def load(
     if device is not None:
         ort.check_device(device)
     warn = warn or partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
-    return TwoTower(model, layout.read(model.folder), device, threads or system.processors(), warn)
+    return TwoTower(model, layout.read(model.folder), device, threads or machine.processors(), warn)
 
 
-def notes(model: Model, labels: LabelSet | None = None) -> tuple[str, ...]:
-    """What a person should know before trusting a model with these labels, a line each."""
-    foreign = _foreign(model, _languages(labels)) if labels else None
-    lines = (_better(model), foreign, _bar(model), ort.hidden_package())
+def notes(model: Model, calibration: Calibration, labels: LabelSet) -> tuple[str, ...]:
+    """Warnings for the user about a model with these labels, a line each."""
+    lines = (
+        _better_model(model),
+        _unknown_language(model, _languages(labels)),
+        _uncalibrated(model, calibration),
+        ort.hidden_package(),
+    )
     return tuple(line for line in lines if line)
 
 
-def _better(model: Model) -> str | None:
+def _better_model(model: Model) -> str | None:
     row = catalogue.recommend(gflops(), memory_mb()) if model.id == "starter" else None
     if row is None:
         return None
@@ -150,27 +163,30 @@ def _better(model: Model) -> str | None:
     )
 
 
-def _bar(model: Model) -> str | None:
-    """Where "other" begins, if nobody measured it for this model."""
-    if model.open_set.measured and not model.open_set.source.startswith(AGREED):
+def _uncalibrated(model: Model, calibration: Calibration) -> str | None:
+    """Advice if the calibration was not measured; None also for a caller's own encoder, which has
+    no folder that the command could calibrate."""
+    if calibration.origin == "measured" or not model.folder.is_dir():
         return None
-    how = f"where {model.open_set.source} put it" if model.open_set.measured else "at a guess"
+    how = "not calibrated: default constants are used"
+    if calibration.origin == "transferred":
+        how = f"calibrated by transfer from {calibration.source}, not on labelled pictures"
     return (
-        f'for {model.id}, "other" begins {how}; `zeroshelf models calibrate` measures it on '
-        "pictures that are sorted already"
+        f'the model {model.id} is {how}, so "other" may be less accurate; run `zeroshelf models '
+        "calibrate` on a folder of sorted pictures"
     )
 
 
-def _foreign(model: Model, languages: frozenset[str]) -> str | None:
-    strange = languages - set(model.languages)
-    if not model.languages or not strange:
+def _unknown_language(model: Model, languages: frozenset[str]) -> str | None:
+    unknown = languages - set(model.languages)
+    if not model.languages or not unknown:
         return None
     rows = catalogue.rows().values()
-    known = [row.id for row in rows if strange <= set(row.languages)][:3]
-    if strange <= set(LANGUAGES):
+    known = [row.id for row in rows if unknown <= set(row.languages)][:3]
+    if unknown <= set(LANGUAGES):
         known = [MULTILINGUAL, *known]
     advice = f"; these do: {', '.join(known)}" if known else ""
-    named = ", ".join(sorted(strange))
+    named = ", ".join(sorted(unknown))
     return f"the model {model.id} does not know the labels' language ({named}){advice}"
 
 
@@ -186,12 +202,12 @@ def _languages(labels: LabelSet) -> frozenset[str]:
 
 def gflops() -> float:
     """How many 10^9 operations a second this machine's processors do."""
-    return ort.gflops() * system.processors()
+    return ort.gflops() * machine.processors()
 
 
 def memory_mb() -> float:
     """This machine's memory, in units of 10^6 bytes."""
-    return system.memory() / 1e6
+    return machine.memory() / 1e6
 
 
 def _digest(layout: Layout) -> str:

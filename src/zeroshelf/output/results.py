@@ -16,6 +16,7 @@ from typing import TypeAlias
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.records import Confidence, Skipped
+from zeroshelf.system import file_versions
 
 # Digests in hex -> a small JPEG each; a digest without a thumbnail is left out of the answer.
 Thumbnails: TypeAlias = Callable[[Sequence[str]], Mapping[str, bytes]]
@@ -81,11 +82,12 @@ def line(row: Row) -> str:
 
     Probabilities keep five decimals: more would claim a precision that no model has.
     """
-    record = {
+    record: dict[str, object] = {
         name: round(value, 5) if isinstance(value, float) else value
         for name, value in ((name, getattr(row, name)) for name in COLUMNS)
     }
     record["top"] = [[name, round(probability, 5)] for name, probability in row.top]
+    record |= file_versions.RESULTS.header
     return json.dumps(record, separators=(",", ":"))
 
 
@@ -104,11 +106,12 @@ def read_jsonl(path: str) -> Iterator[Row]:
         for text in file:
             try:
                 record = json.loads(text)
+                file_versions.RESULTS.check(path, record)
                 record["top"] = tuple((name, probability) for name, probability in record["top"])
                 record["also"] = tuple(record.get("also", ()))
                 row = Row(**{name: record[name] for name in COLUMNS if name in record})
-            except (ValueError, KeyError, TypeError) as trouble:
-                raise UserError(f"{path} holds what is no row ({trouble}): sort again") from None
+            except (ValueError, KeyError, TypeError, AttributeError) as trouble:
+                raise UserError(f"{path} contains an invalid row ({trouble}): sort again") from None
             yield row
 
 

@@ -19,9 +19,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from zeroshelf.actions import plan_file
-from zeroshelf.decisions import decide
+from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.images import decode, ignored
+from zeroshelf.images import decode, ignored, thumbnails
 from zeroshelf.labels.prompts import PLAIN
 from zeroshelf.review import suggestions
 from zeroshelf.review.access import Guard
@@ -160,7 +160,7 @@ class _Page:
             decoded = decode.decode(decode.read(self._place(self._row(request))), LARGE // 4)
         except Unreadable as trouble:
             return PlainTextResponse(f"{trouble}\n", 404)
-        large = decode.jpeg(decode.thumbnail(decoded, LARGE))
+        large = thumbnails.jpeg(thumbnails.shrink(decoded.image, LARGE))
         return Response(large, media_type="image/jpeg", headers=_KEEP)
 
     def about(self, request: Request) -> Response:
@@ -276,8 +276,8 @@ class _Page:
             "model": run.model.id,
             "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
-            "sure": decide.SURE,
-            "likely": decide.LIKELY,
+            "sure": constants.SURE,
+            "likely": constants.LIKELY,
         }
 
 

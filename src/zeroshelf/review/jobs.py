@@ -55,7 +55,10 @@ class Carrier:
 
     @property
     def busy(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        """Whether apply or undo is under way. It ends with the new `progress`, which the page sees
+        before the thread is quite done: what is asked right after must not be refused."""
+        at_work = self.progress.state in ("applying", "undoing")
+        return at_work and self._thread is not None and self._thread.is_alive()
 
     def wait(self, tell: records.Progress = lambda *_: None) -> None:
         """Until nothing is under way; `tell` hears how far it is."""

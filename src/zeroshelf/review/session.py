@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import system
 from zeroshelf.actions import journal, lock, plan, plan_file
 from zeroshelf.corrections import follow, stored
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.labels.parse import parse, same, spoken
+from zeroshelf.labels.normalise import comparable, phrase
+from zeroshelf.labels.parse import parse
 from zeroshelf.records import OTHER, ActionKind, Correction, Label, LabelSet, Plan, Progress
 from zeroshelf.runs import edit_log, registry
+from zeroshelf.system import path_spelling
 
 if TYPE_CHECKING:
     from zeroshelf.run import Run
@@ -181,7 +182,7 @@ class Session:
             own, other = self._label(name), self._label(into)
             if own is other:
                 raise UserError(f"{name!r} can't be merged into itself")
-            words = dict.fromkeys((*other.words, spoken(own.name), *own.words))
+            words = dict.fromkeys((*other.words, phrase(own.name), *own.words))
             merged = replace(
                 other,
                 words=tuple(words),
@@ -333,9 +334,9 @@ class Session:
 
     def _with(self, changed: Sequence[Label]) -> LabelSet:
         """The label set with other labels; refuses doubles."""
-        tally = Counter(same(one.name) for one in changed)
+        tally = Counter(comparable(one.name) for one in changed)
         for one in changed:
-            if tally[same(one.name)] > 1:
+            if tally[comparable(one.name)] > 1:
                 raise UserError(f"there is a shelf {one.name!r} already")
         return replace(self.edited.labels, labels=tuple(changed))
 
@@ -348,4 +349,6 @@ def check_offset(by: float) -> None:
 
 def _relative(path: str, root: str) -> str:
     """The path below the run's folder, with "/" on every system: for the page and the edit log."""
-    return system.slashed(system.relative(path, root) if os.path.isabs(path) else path)
+    return path_spelling.slashed(
+        path_spelling.relative(path, root) if os.path.isabs(path) else path
+    )

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
-from zeroshelf import system
 from zeroshelf.corrections.follow import renamed
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Corrections, Label, LabelSet, Question
+from zeroshelf.system import file_io, file_versions, path_spelling
 
 NAME = "edits.jsonl"
 _SETTLED = "edits.settled"
@@ -49,7 +49,7 @@ class Edited:
         """All that was said by now, in a run of `folder` that began with `first`."""
         before = renamed(first, self.renamed)
         placed, accepted = (
-            {system.below(folder, path): shelf for path, shelf in moves.items()}
+            {path_spelling.below(folder, path): shelf for path, shelf in moves.items()}
             for moves in (self.placed, self.learnt)
         )
         kept = {path: shelf for path, shelf in before.placed.items() if path not in accepted}
@@ -145,11 +145,14 @@ class Log:
         """The last one's number. All are on the disk when this returns; none where it raises."""
         with self._lock:
             start = self._file.tell()
-            lines = memoryview("".join(json.dumps(e) + "\n" for e in events).encode("ascii"))
+            header = () if start else (file_versions.EDITS.header,)
+            lines = memoryview(
+                "".join(json.dumps(e) + "\n" for e in (*header, *events)).encode("ascii")
+            )
             try:
                 while lines:
                     lines = lines[self._file.write(lines) :]
-                system.sync_open(self._file.fileno())
+                file_io.sync_open(self._file.fileno())
             except OSError as error:
                 self._file.truncate(start)
                 raise UserError(
@@ -181,8 +184,12 @@ def _read(path: str) -> tuple[list[Event], int]:
         if not line.endswith(b"\n"):
             break
         try:
-            events.append(json.loads(line))
-        except ValueError:
+            event = json.loads(line)
+            if number == 1 and file_versions.EDITS.key in event:
+                file_versions.EDITS.check(path, event)
+            else:
+                events.append(event)
+        except (ValueError, TypeError):
             raise UserError(f"{path}, line {number}: not an edit; remove the line") from None
         whole += len(line)
     return events, whole

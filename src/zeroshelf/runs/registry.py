@@ -13,14 +13,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from zeroshelf import checks, system
+from zeroshelf import checks
 from zeroshelf.actions import journal, lock, originals, plan_file
 from zeroshelf.actions.earlier_runs import Made
 from zeroshelf.actions.journal import State
 from zeroshelf.errors import UserError
 from zeroshelf.records import ActionKind, LabelSet, Plan
 from zeroshelf.runs import edit_log, request
-from zeroshelf.system import file_names, homes, mounts, places
+from zeroshelf.system import (
+    app_folders,
+    file_io,
+    file_names,
+    file_versions,
+    folder_identity,
+    mounts,
+)
 
 IN_PLACE = ("applied", "partly")  # states in which an undo has something to put back
 _REMOVED = ".removed-"  # begins the name of a record that is being removed
@@ -51,7 +58,7 @@ class RunRecord:
 
 def root() -> str:
     """In the user's state folder, or the folder that ZEROSHELF_RUNS names. Raises `UserError`."""
-    return homes.runs()
+    return app_folders.runs()
 
 
 def new(plan: Plan) -> tuple[str, str]:
@@ -82,7 +89,7 @@ def keep(record: str, plan: Plan) -> None:
         with open(path + ".part", "w", encoding="ascii") as file:
             json.dump(_about(record, plan), file)
             file.flush()
-            system.sync_open(file.fileno())  # a run that isn't listed can't be undone
+            file_io.sync_open(file.fileno())  # a run that isn't listed can't be undone
         os.replace(path + ".part", path)
 
 
@@ -122,7 +129,8 @@ def _ticks(name: str) -> int | None:
 
 
 def all() -> Iterator[RunRecord]:
-    """Newest first. What is no run's record, or a broken one, is passed over."""
+    """Newest first. What is no run's record, or a broken one, is passed over. Raises `UserError`
+    for a newer zeroshelf's record: without it, undo and sort would choose other runs than meant."""
     try:
         found = sorted(filter(_ID.fullmatch, os.listdir(root())), reverse=True)
     except OSError:
@@ -168,8 +176,8 @@ def destinations(folder: str) -> set[str]:
         if run.state in ("applied", "partly")
         and _may_be_inside(run.destination, folder, real)
         # tagged, or sorted in place: the pictures themselves
-        and not places.same(run.destination, run.folder)
-        and not places.same(run.destination, folder)
+        and not folder_identity.same(run.destination, run.folder)
+        and not folder_identity.same(run.destination, folder)
     }
 
 
@@ -210,7 +218,10 @@ def has_sorted(folder: str) -> bool:
     folder = os.path.abspath(folder)
     return any(
         run.folder == folder
-        or (not mounts.is_elsewhere(run.folder, folder) and places.overlap(run.folder, folder))
+        or (
+            not mounts.is_elsewhere(run.folder, folder)
+            and folder_identity.overlap(run.folder, folder)
+        )
         for run in all()
         if run.state in IN_PLACE
     )
@@ -218,7 +229,9 @@ def has_sorted(folder: str) -> bool:
 
 def _are_one(one: str, other: str) -> bool:
     """True for two paths of one folder; a network drive that may be away is not asked."""
-    return one == other or (not mounts.is_elsewhere(one, other) and places.same(one, other))
+    return one == other or (
+        not mounts.is_elsewhere(one, other) and folder_identity.same(one, other)
+    )
 
 
 def _below(path: str, before: str, after: str) -> str:
@@ -233,7 +246,9 @@ def _may_be_inside(destination: str, folder: str, real: str) -> bool:
     """False for what is surely elsewhere, and not asked of a network drive that may be away."""
     if file_names.inside(destination, folder) or file_names.inside(destination, real):
         return True
-    return not mounts.is_elsewhere(destination, real) and places.contains(folder, destination)
+    return not mounts.is_elsewhere(destination, real) and folder_identity.contains(
+        folder, destination
+    )
 
 
 def _read(name: str) -> RunRecord | None:
@@ -261,17 +276,22 @@ def _facts(record: str) -> dict[str, Any] | None:
     try:
         with open(os.path.join(record, "run.json"), encoding="ascii") as file:
             found = json.load(file)
+        file_versions.RUN.check(os.path.join(record, "run.json"), dict(found))
         return dict(found)
     except (OSError, ValueError, TypeError):
         pass
+    path = os.path.join(record, "plan.jsonl")
     try:
-        return _about(record, plan_file.load(os.path.join(record, "plan.jsonl")))
+        return _about(record, plan_file.load(path))
+    except file_versions.NewerFile:
+        raise
     except UserError:
         return None
 
 
 def _about(record: str, plan: Plan) -> dict[str, Any]:
     return {
+        **file_versions.RUN.header,
         "id": os.path.basename(record),
         "folder": plan.folder,
         "destination": plan.destination,

@@ -9,11 +9,12 @@ from typing import Any
 
 from zeroshelf.errors import UserError
 from zeroshelf.records import Label, LabelSet, Question
+from zeroshelf.system import file_versions
 
 
 def save(record: str, question: Question) -> None:
     with open(os.path.join(record, "question.json"), "w", encoding="ascii") as file:
-        json.dump(asdict(question), file, indent=1)
+        json.dump(file_versions.REQUEST.header | asdict(question), file, indent=1)
 
 
 def load(record: str) -> Question:
@@ -22,11 +23,13 @@ def load(record: str) -> Question:
     try:
         with open(path, encoding="ascii") as file:
             given = json.load(file)
+        file_versions.REQUEST.check(path, given)
+        given.pop(file_versions.REQUEST.key, None)
         labels = _tuples(given["labels"])
         labels["labels"] = tuple(Label(**_tuples(label)) for label in labels["labels"])
         given["labels"] = LabelSet(**labels)
         return Question(**given)
-    except (OSError, ValueError, KeyError, TypeError) as trouble:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as trouble:
         raise UserError(f"{path} can't be used ({trouble}): sort the folder again") from None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -50,6 +51,15 @@ def _longest_name(folder: str) -> int | None:
     except (OSError, ValueError):
         return None
     return longest if longest > 0 else None
+
+
+def free_bytes(folder: str) -> int | None:
+    """Bytes that are free on the disk of `folder`; None where the system does not tell. Raises
+    OSError where `folder` is missing."""
+    if not hasattr(shutil, "disk_usage"):
+        return None
+    usage = shutil.disk_usage(folder)
+    return usage.free if usage.free or usage.total else None  # some phones and shares tell neither
 
 
 def is_read_only(folder: str) -> bool:

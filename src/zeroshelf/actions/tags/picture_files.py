@@ -17,7 +17,6 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zeroshelf import system
 from zeroshelf.actions import transfer
 from zeroshelf.actions.journal import Entry, PictureEdit
 from zeroshelf.actions.tags import metadata, sidecars
@@ -25,7 +24,7 @@ from zeroshelf.actions.tags.exiftool import ExifTool, Job
 from zeroshelf.actions.tags.metadata import Metadata
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import formats
-from zeroshelf.system import file_names
+from zeroshelf.system import file_attributes, file_io, file_names, links, renaming, users
 
 ORIGINALS = ".zeroshelf-originals"  # in each picture's folder; below it a folder a run
 _SUFFIX = ".original"  # so that no program takes an original for one picture more
@@ -193,11 +192,11 @@ def stage(change: Change, tool: ExifTool) -> str:
     part = transfer.part_of(path)
     transfer.discard(part)
     try:
-        new = os.open(part, system.NEW_FILE_FLAGS, 0o600)
+        new = os.open(part, file_io.NEW_FILE_FLAGS, 0o600)
         with open(made, "rb") as reading, open(new, "wb") as writing:
             shutil.copyfileobj(reading, writing, 1 << 20)
             writing.flush()
-            system.sync_written(writing.fileno())
+            file_io.sync_written(writing.fileno())
         _dress(part, path, change.at)
         after = transfer.digest(made)
         if transfer.digest(part) != after:
@@ -216,10 +215,10 @@ def _dress(part: str, path: str, like: os.stat_result) -> None:
     time is that of the change: the content is new, and programs look at the time."""
     with contextlib.suppress(OSError):
         shutil.copystat(path, part)
-    system.copy_attributes(path, part)
+    file_attributes.copy(path, part)
     with contextlib.suppress(OSError):
         os.utime(part)
-    system.keep_owner(part, (like.st_uid, like.st_gid))
+    users.keep_owner(part, (like.st_uid, like.st_gid))
     transfer.set_mode(part, stat.S_IMODE(like.st_mode))
 
 
@@ -237,8 +236,8 @@ def publish(part: str, change: Change) -> None:
         raise OSError(errno.EBUSY, "the picture has just changed", path)
     _keep(path, backup)
     try:
-        system.sync([folder])
-        system.replace(part, path)
+        file_io.sync([folder])
+        renaming.replace(part, path)
     except OSError:
         transfer.discard(backup)
         raise
@@ -248,16 +247,16 @@ def _keep(path: str, backup: str) -> None:
     """A second name for the picture; a copy where the file system has no hard links. Raises
     `FileExistsError` where something has that name."""
     try:
-        system.hard_link(path, backup)
+        links.hard_link(path, backup)
     except FileExistsError:
         raise
     except OSError:
         part = transfer.stage(path, backup)
         try:
-            system.sync([part])
+            file_io.sync([part])
             if transfer.digest(part) != transfer.digest(path):
                 raise OSError(errno.EIO, "the copy differs from the original", path) from None
-            system.rename(part, backup)
+            renaming.rename(part, backup)
         except OSError:
             transfer.discard(part)
             raise
@@ -291,7 +290,7 @@ def clear(entry: Entry) -> None:
     if edit is None or not os.path.lexists(edit.backup):
         return
     if _is_one(edit.backup, entry.action.target) or _digest(entry) == edit.before:
-        system.remove(edit.backup)
+        renaming.remove(edit.backup)
 
 
 def revert(entry: Entry) -> str | None:
@@ -307,9 +306,9 @@ def revert(entry: Entry) -> str | None:
         at = os.lstat(path)
         untouched = now == edit.before and at.st_mtime_ns == entry.action.mtime_ns
         if untouched or os.path.samestat(at, os.lstat(edit.backup)):
-            system.remove(edit.backup)  # the picture was not replaced yet
+            renaming.remove(edit.backup)  # the picture was not replaced yet
         else:
-            system.replace(edit.backup, path)
+            renaming.replace(edit.backup, path)
     return why_not
 
 

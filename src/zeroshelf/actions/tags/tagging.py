@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from zeroshelf import system
 from zeroshelf.actions import journal, transfer
 from zeroshelf.actions.journal import Entry, Rewrite, Sidecar
 from zeroshelf.actions.tags import exiftool, picture_files, sidecars
 from zeroshelf.errors import Unreadable
 from zeroshelf.records import Action
+from zeroshelf.system import file_attributes, file_io, renaming, users
 
 KINDS = ("tag", "untag")
 _LARGEST = 1 << 24  # of a sidecar that is read
@@ -38,7 +38,7 @@ def read(path: str) -> Sidecar:
     if not stat.S_ISREG(at.st_mode) or at.st_size > _LARGEST:
         raise OSError(errno.EINVAL, "no regular file, or too large for a sidecar")
     mode, owner = stat.S_IMODE(at.st_mode), (at.st_uid, at.st_gid)
-    return Sidecar(_content(path), at.st_mtime_ns, mode, owner, system.attributes(path))
+    return Sidecar(_content(path), at.st_mtime_ns, mode, owner, file_attributes.read(path))
 
 
 Changes: TypeAlias = Change | picture_files.Change
@@ -109,14 +109,14 @@ def publish(part: str, action: Action, change: Changes) -> None:
         picture_files.publish(part, change)
         return
     if change.before is None:
-        system.rename(part, action.target)
+        renaming.rename(part, action.target)
         return
     if _content(action.target) != change.before.content:
         raise OSError(errno.EBUSY, "the sidecar has just changed", action.target)
     if change.after is None:
-        system.remove(action.target)
+        renaming.remove(action.target)
     else:
-        system.replace(part, action.target)
+        renaming.replace(part, action.target)
 
 
 def is_done(entry: Entry) -> bool:
@@ -153,16 +153,16 @@ def revert(entry: Entry) -> str | None:
     if now != rewrite.after:
         return "the sidecar has changed since"
     if before is None:
-        system.remove(target)
+        renaming.remove(target)
         return None
     part = _beside(target, before.content, before)
     try:
         transfer.set_times(part, before.mtime_ns, before.mtime_ns)
-        system.sync([part])
+        file_io.sync([part])
         if rewrite.after is None:
-            system.rename(part, target)
+            renaming.rename(part, target)
         else:
-            system.replace(part, target)
+            renaming.replace(part, target)
     except OSError:
         transfer.discard(part)
         raise
@@ -177,11 +177,11 @@ def _beside(target: str, content: bytes, like: Sidecar | None) -> str:
         with open(part, "xb") as file:
             file.write(content)
             file.flush()
-            system.sync_written(file.fileno())
+            file_io.sync_written(file.fileno())
         if like is not None:
-            system.keep_owner(part, like.owner)
+            users.keep_owner(part, like.owner)
             transfer.set_mode(part, like.mode)
-            system.set_attributes(part, like.attributes)
+            file_attributes.write(part, like.attributes)
     except OSError:
         transfer.discard(part)
         raise

@@ -1,4 +1,4 @@
-"""Which negatives stay: what a label means itself must go, and what is beside it must stay."""
+"""Which negative labels stay: what a label means itself is removed, its siblings are kept."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 from tests import known
 from zeroshelf.labels import negative_filter
-from zeroshelf.labels.negative_filter import Kept, kept, related
-from zeroshelf.labels.negative_labels import bank
-from zeroshelf.labels.parse import parse, spoken
+from zeroshelf.labels.negative_filter import RemainingNegatives, related, remaining_negatives
+from zeroshelf.labels.negative_labels import negative_labels
+from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.resolve import resolve
-from zeroshelf.labels.senses import sense, visible_senses
+from zeroshelf.labels.senses import visible_senses
 from zeroshelf.labels.wordnet import wordnet
 from zeroshelf.models import select
 from zeroshelf.records import LabelSet, Vectors
@@ -29,8 +29,8 @@ def names(*labels: str) -> set[str]:
     return {one.name for one in negatives(parse(labels), texts).negatives}
 
 
-def negatives(labels: LabelSet, texts: Texts) -> Kept:
-    return kept(labels, resolve(labels, texts), texts)
+def negatives(labels: LabelSet, texts: Texts) -> RemainingNegatives:
+    return remaining_negatives(resolve(labels, texts), texts)
 
 
 def test_cat_loses_the_kitten_and_keeps_the_siblings() -> None:
@@ -39,7 +39,7 @@ def test_cat_loses_the_kitten_and_keeps_the_siblings() -> None:
     assert left.issuperset({"dog", "lion", "a dog playing", "receipt"})
 
 
-def test_kitten_lion_and_dog_stay_garbage_where_they_are_no_label() -> None:
+def test_siblings_are_not_related() -> None:
     assert related("cat", visible_senses("cat")[0])[row("kitten")] in {
         "kind of it",
         "named in its gloss",
@@ -76,9 +76,7 @@ def test_a_part_of_a_thing_is_on_its_pictures() -> None:
     ],
 )
 def test_the_sense_is_told_by_what_stands_around(labels: list[str], lexname: str) -> None:
-    wanted = parse(labels)
-    label = wanted.labels[0]
-    meant = sense(spoken(label.name), label, wanted, texts)
+    meant = resolve(parse(labels), texts).each[0].words[0].sense
     assert meant is not None
     assert meant.lexname == lexname
 
@@ -105,8 +103,7 @@ def test_the_sense_is_told_by_what_stands_around(labels: list[str], lexname: str
 def test_the_models_that_are_shipped_tell_the_sense(
     model: str, label: str, beside: str, lexname: str
 ) -> None:
-    labels = parse([label, beside])
-    found = sense(label, labels.labels[0], labels, known.shipped(model).embed_texts)
+    found = resolve(parse([label, beside]), known.shipped(model).embed_texts).each[0].words[0].sense
     assert found is not None and found.lexname == lexname
 
 
@@ -122,9 +119,9 @@ def test_the_users_own_negative_is_never_dropped() -> None:
     assert found.negatives[0].name == "kitten"
     assert found.negatives[0].kind == "own"
     assert len(found.vectors) == len(found.negatives)
-    for one, place in zip(bank(), found.places, strict=True):
-        assert place == -1 or found.negatives[place] == one
-    assert sorted(found.places[found.places >= 0]) == [*range(1, len(found.negatives))]
+    for one, row in zip(negative_labels(), found.rows, strict=True):
+        assert row == -1 or found.negatives[row] == one
+    assert sorted(found.rows[found.rows >= 0]) == [*range(1, len(found.negatives))]
 
 
 def test_a_phrase_that_no_dictionary_knows_is_compared_by_its_vector() -> None:
@@ -139,10 +136,10 @@ def test_a_phrase_that_no_dictionary_knows_is_compared_by_its_vector() -> None:
     assert len(left) > 1000
 
 
-def test_labels_that_take_the_whole_bank_leave_the_junk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_that_remove_every_negative_leave_the_junk(monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing to compare a picture with, its probabilities would be no numbers."""
-    everything = set(range(len(bank())))
-    monkeypatch.setattr(negative_filter, "_alike", lambda *given: everything)
+    everything = set(range(len(negative_labels())))
+    monkeypatch.setattr(negative_filter, "_same_meaning", lambda *given: everything)
     left = negatives(parse(["zzyzx"]), texts)
     assert {one.kind for one in left.negatives} == {"junk"}
     assert len(left.negatives) == len(left.vectors)
@@ -150,8 +147,8 @@ def test_labels_that_take_the_whole_bank_leave_the_junk(monkeypatch: pytest.Monk
     assert [one.kind for one in own.negatives] == ["own"]
 
 
-def test_the_bank_is_what_the_page_says() -> None:
-    found = bank()
+def test_the_negative_labels_are_as_many_as_documented() -> None:
+    found = negative_labels()
     assert 3000 < len(found) < 4500
     assert {one.kind for one in found} == {"noun", "scene", "junk"}
     assert sum(one.kind == "junk" for one in found) >= 75
@@ -162,7 +159,7 @@ def test_wordnet_answers() -> None:
     assert [one.row for one in net.senses("puppies")] == [one.row for one in net.senses("puppy")]
     dog, puppy = net.senses("dog")[0], net.senses("puppy")[0]
     assert dog.row in net.above(puppy.row)
-    assert net.often("dog", dog.row) > 10
+    assert net.count("dog", dog.row) > 10
     assert net.senses("zzyzx") == ()
 
 
@@ -182,4 +179,4 @@ def test_plurals_are_asked_as_one() -> None:
 
 
 def row(name: str) -> int:
-    return next(at for at, one in enumerate(bank()) if one.name == name)
+    return next(at for at, one in enumerate(negative_labels()) if one.name == name)

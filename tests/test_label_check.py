@@ -10,17 +10,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import known, test_guard
+from tests import known, test_negative_filter
 from tests.colours import COLOURS
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.diagnose import diagnose, shelves_to_add
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.embeddings.compute import text_embedder
-from zeroshelf.labels import check as doctor
-from zeroshelf.labels.check import check, serious
-from zeroshelf.labels.parse import parse, read
-from zeroshelf.labels.wordnet import Synset
-from zeroshelf.records import Label, LabelSet, OpenSet, Picture, Scores, Vectors
+from zeroshelf.labels import check as label_check
+from zeroshelf.labels.advice import Advice
+from zeroshelf.labels.labels_file import read
+from zeroshelf.labels.parse import parse
+from zeroshelf.labels.prompts import Texts
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.records import (
+    Calibration,
+    Label,
+    LabelSet,
+    Model,
+    Picture,
+    Scores,
+    Synset,
+    Vectors,
+)
+
+CALIBRATION = Calibration(0.0, 1.0, 1.0)
+
+
+def check(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
+    return label_check.check(resolve(labels, texts), model, texts)
+
+
+def serious(labels: LabelSet, model: Model, texts: Texts) -> tuple[Advice, ...]:
+    return label_check.serious(resolve(labels, texts), model, texts)
 
 
 def texts(wanted: Sequence[str]) -> Vectors:
@@ -110,7 +131,7 @@ def test_a_word_of_several_senses(label: str) -> None:
 
 def test_the_other_labels_tell_the_sense() -> None:
     def unclear(*labels: str) -> list[str]:
-        found = check(parse(labels), COLOURS, test_guard.texts)
+        found = check(parse(labels), COLOURS, test_negative_filter.texts)
         return [one.labels[0] for one in found if "several senses" in one.problem]
 
     assert unclear("bat", "chair") == ["bat"]
@@ -123,7 +144,7 @@ def test_a_sense_that_nearly_all_mean_stands_alone(monkeypatch: pytest.MonkeyPat
     ) -> list[list[float]]:
         return [[0.01 * at for at in range(len(senses))] for _, senses in words]
 
-    monkeypatch.setattr(doctor, "sense_fits", the_last_a_little_best)
+    monkeypatch.setattr(label_check, "sense_fits", the_last_a_little_best)
     assert problems("horse") == {}  # not a chessman, which is meant once in a hundred times
 
 
@@ -174,8 +195,8 @@ def test_what_is_serious_is_told_without_more_texts() -> None:
         asked.extend(wanted)
         return texts(wanted)
 
-    labels = parse(["sofa", "couch", "no people", "crane", "Hund", "happiness"])
-    found = serious(labels, COLOURS, noting)
+    labels = resolve(parse(["sofa", "couch", "no people", "crane", "Hund", "happiness"]), texts)
+    found = label_check.serious(labels, COLOURS, noting)
     assert [one.labels for one in found] == [("no people",), ("sofa", "couch")]
     assert not [text for text in asked if text.startswith("crane: ")]  # a sense's gloss
 
@@ -196,26 +217,26 @@ def scores(chosen: list[int]) -> Scores:
             logits[row, column] = 20
     return Scores(
         pictures=tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(len(chosen))),
-        labels=parse(["cat", "dog"]),
+        resolved=resolve(parse(["cat", "dog"]), texts),
         logits=logits,
-        negative=np.zeros(len(chosen), np.float32),
-        nearest=np.tile(np.array([1, 0, 0], np.int32), (len(chosen), 1)),
-        negatives=("receipt", "harbour"),
-        model=replace(COLOURS, open_set=OpenSet(0.0, 1.0, 1.0)),
+        negative_score=np.zeros(len(chosen), np.float32),
+        nearest_negatives=np.tile(np.array([1, 0, 0], np.int32), (len(chosen), 1)),
+        negative_names=("receipt", "harbour"),
+        model=COLOURS,
     )
 
 
 def test_after_a_run_labels_that_drew_nothing_or_everything() -> None:
-    found = {one.labels[0]: one.problem for one in diagnose(decide(scores([0] * 30)))}
+    found = {one.labels[0]: one.problem for one in diagnose(decide(scores([0] * 30), CALIBRATION))}
     assert found == {"dog": "drew no picture", "cat": "drew 30 of 30 pictures"}
-    assert diagnose(decide(scores([0, 1] * 15))) == ()
+    assert diagnose(decide(scores([0, 1] * 15), CALIBRATION)) == ()
 
 
 def test_many_labels_that_drew_nothing_are_one_line() -> None:
     def drawn(*labels: str) -> list[str]:
-        wanted = parse(labels)
-        many = replace(scores([0]), labels=wanted, logits=np.full((1, len(wanted)), -20.0))
-        return [str(one) for one in diagnose(decide(many))]
+        wanted = resolve(parse(labels), texts)
+        many = replace(scores([0]), resolved=wanted, logits=np.full((1, len(wanted)), -20.0))
+        return [str(one) for one in diagnose(decide(many, CALIBRATION))]
 
     said = 'drew no picture; other words may help: car = ["word"]'
     assert drawn("car") == [f"car: {said}"]
@@ -225,24 +246,24 @@ def test_many_labels_that_drew_nothing_are_one_line() -> None:
 
 
 def test_what_other_could_become() -> None:
-    assert shelves_to_add(decide(scores([0, 1] + [2] * 12))) == (("harbour", 12),)
-    assert shelves_to_add(decide(scores([0, 1] + [2] * 3))) == ()
+    assert shelves_to_add(decide(scores([0, 1] + [2] * 12), CALIBRATION)) == (("harbour", 12),)
+    assert shelves_to_add(decide(scores([0, 1] + [2] * 3), CALIBRATION)) == ()
 
 
 def test_a_thing_and_its_scene_are_one_shelf_to_add() -> None:
-    both = replace(scores([2] * 12), negatives=("a harbour", "harbour"))
-    both.nearest[:6, 0] = 0
-    assert shelves_to_add(decide(both)) == (("harbour", 12),)
+    both = replace(scores([2] * 12), negative_names=("a harbour", "harbour"))
+    both.nearest_negatives[:6, 0] = 0
+    assert shelves_to_add(decide(both, CALIBRATION)) == (("harbour", 12),)
 
 
 def test_what_is_wanted_on_no_shelf_is_no_shelf_to_add() -> None:
-    unwanted = replace(scores([2] * 12), labels=parse(["cat", "dog", "!harbour"]))
-    assert shelves_to_add(decide(unwanted)) == ()
+    unwanted = replace(scores([2] * 12), resolved=resolve(parse(["cat", "dog", "!harbour"]), texts))
+    assert shelves_to_add(decide(unwanted, CALIBRATION)) == ()
 
 
 def test_what_a_threshold_keeps_out_is_no_shelf_to_add() -> None:
     cats = scores([0] * 12)
-    found = decide(replace(cats, logits=cats.logits / np.float32(10)), threshold=0.99)
+    found = decide(replace(cats, logits=cats.logits / np.float32(10)), CALIBRATION, threshold=0.99)
     assert found.labels == ["other"] * 12
     assert shelves_to_add(found) == ()
 
@@ -250,8 +271,9 @@ def test_what_a_threshold_keeps_out_is_no_shelf_to_add() -> None:
 def test_a_label_that_drew_nothing_is_told_why() -> None:
     def drawn(*labels: str) -> list[str]:
         two = scores([0] * 30)
-        wanted = replace(two, labels=parse(labels), model=replace(two.model, languages=("en",)))
-        return [str(one) for one in diagnose(decide(wanted))]
+        english = replace(two.model, languages=("en",))
+        wanted = replace(two, resolved=resolve(parse(labels), texts), model=english)
+        return [str(one) for one in diagnose(decide(wanted, CALIBRATION))]
 
     assert drawn("cat", "cats")[0] == "cat and cats: ask for the same; make them one label"
     assert "not among WordNet's English nouns" in drawn("cat", "Hund")[0]

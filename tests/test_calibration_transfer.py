@@ -1,4 +1,4 @@
-"""A model that has no constants of its own: "other" begins where the starter's does."""
+"""Calibration transfer: a model without a calibration gets one from the starter."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import pytest
 from tests import tiny
 from tests.colours import COLOURS, ColourEncoder, paint
 from zeroshelf import classify
-from zeroshelf.decisions import calibration_transfer
+from zeroshelf.decisions import calibration_transfer, constants
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.scores import score
-from zeroshelf.labels.negative_labels import bank
+from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
-from zeroshelf.records import Embeddings, Model, OpenSet, Picture, Vectors
+from zeroshelf.records import Calibration, Embeddings, Model, Picture, Vectors
 
 SIZE = 48  # numbers in a made-up vector
 
@@ -47,32 +48,33 @@ def showing(words: Sequence[str], model: Model) -> Embeddings:
     return Embeddings(pictures, (b"",) * len(pictures), vectors.astype(np.float32), (), model)
 
 
-def kept(embeddings: Embeddings, labels: list[str], constants: OpenSet) -> float:
-    model = replace(embeddings.model, open_set=constants)
-    decided = decide(score(replace(embeddings, model=model), parse(labels), texts))
+def kept(embeddings: Embeddings, labels: list[str], calibration: Calibration) -> float:
+    decided = decide(score(embeddings, resolve(parse(labels), texts), texts), calibration)
     return float((decided.chosen < len(labels)).mean())
 
 
 def test_as_many_pictures_stay_as_under_the_model_that_is_known() -> None:
-    words = [one.name for one in bank() if one.kind == "noun" and " " not in one.name][::160]
-    measured = OpenSet(delta=-2.0, t_open=1.0, t_labels=1.0, typical=0.0, source="measured")
-    known = showing(words, replace(COLOURS, logit_scale=20.0, open_set=measured))
-    other = replace(known, model=replace(COLOURS, logit_scale=60.0, open_set=OpenSet()))
-    agreed = calibration_transfer.agree(other, texts, known, texts)
+    words = [one.name for one in negative_labels() if one.kind == "noun" and " " not in one.name][
+        ::160
+    ]
+    measured = Calibration(-2.0, 1.0, 1.0, typical_logit=0.0, origin="measured")
+    known = showing(words, replace(COLOURS, logit_scale=20.0))
+    other = replace(known, model=replace(COLOURS, logit_scale=60.0))
+    agreed = calibration_transfer.transfer(other, texts, known, texts, measured)
     asked = words[:8]
     there = kept(known, asked, measured)
     assert 0.1 < there < 0.9
     assert kept(other, asked, agreed) == pytest.approx(there, abs=0.1)
-    assert abs(kept(other, asked, OpenSet()) - there) > 0.2
-    assert agreed.t_open == pytest.approx(3.0, rel=0.25)  # logits are three times as wide
-    assert agreed.t_labels == pytest.approx(3.0, rel=0.25)
-    assert agreed.measured and not OpenSet().measured
+    assert abs(kept(other, asked, Calibration()) - there) > 0.2
+    assert agreed.ood_temperature == pytest.approx(3.0, rel=0.25)  # logits are three times as wide
+    assert agreed.label_temperature == pytest.approx(3.0, rel=0.25)
+    assert (agreed.origin, Calibration().origin) == ("transferred", "default")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     noise = np.random.default_rng(0)
-    for number in range(calibration_transfer.LEAST):
+    for number in range(constants.TRANSFER_LEAST_IMAGES):
         colour = (int(noise.integers(256)), int(noise.integers(256)), int(noise.integers(256)))
         paint(tmp_path / "pictures" / f"{number}.png", colour)
     return tmp_path / "pictures"
@@ -82,31 +84,33 @@ def test_it_is_done_once_kept_and_said(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = str(tiny.immich(tmp_path / "model", logit_scale=20))
-    assert not select.find(model).open_set.measured
+    assert select.calibration(select.find(model)).origin == "default"
     run = classify(folder, ["red", "blue"], model=model)
-    constants = run.model.open_set
-    assert constants.source == f"the answers of starter on {calibration_transfer.LEAST} pictures"
-    assert any('"other" begins where the answers of starter' in note for note in run.notes)
-    assert select.find(model).open_set == constants
+    calibration = run.decisions.calibration
+    assert calibration.origin == "transferred"
+    assert calibration.source == f"starter on {constants.TRANSFER_LEAST_IMAGES} pictures"
+    assert any("calibrated by transfer from starter" in note for note in run.notes)
+    assert select.calibration(select.find(model)) == calibration
     assert np.isfinite(run.decisions.probabilities).all()  # to this model all pictures are alike
-    monkeypatch.setattr(calibration_transfer, "with_starter", None)  # nobody asks again
-    assert classify(folder, ["red", "green"], model=model).model.open_set == constants
+    monkeypatch.setattr(calibration_transfer, "from_starter", None)  # nobody asks again
+    again = classify(folder, ["red", "green"], model=model)
+    assert again.decisions.calibration == calibration
 
 
 def test_few_pictures_say_nothing(tmp_path: Path, folder: Path) -> None:
     model = str(tiny.immich(tmp_path / "model", logit_scale=20))
     os.remove(folder / "0.png")
     run = classify(folder, ["red", "blue"], model=model)
-    assert run.model.open_set == OpenSet()
-    assert any('"other" begins at a guess' in note for note in run.notes)
+    assert run.decisions.calibration == Calibration()
+    assert any("not calibrated: default constants" in note for note in run.notes)
 
 
 def test_a_model_without_english_is_not_asked(tmp_path: Path, folder: Path) -> None:
     model = str(tiny.immich(tmp_path / "model", logit_scale=20, languages=["zh"]))
-    assert classify(folder, ["red", "blue"], model=model).model.open_set == OpenSet()
+    run = classify(folder, ["red", "blue"], model=model)
+    assert run.decisions.calibration == Calibration()
 
 
 def test_an_encoder_that_stands_in_for_a_model_stays_as_it_is(folder: Path) -> None:
-    model = replace(COLOURS, open_set=OpenSet())
-    run = classify(folder, ["red"], encoder=ColourEncoder(model))
-    assert run.model.open_set == OpenSet()
+    run = classify(folder, ["red"], encoder=ColourEncoder())
+    assert run.decisions.calibration == Calibration()

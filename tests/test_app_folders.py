@@ -17,7 +17,7 @@ from zeroshelf.embeddings.cache import Store, default_path
 from zeroshelf.errors import UserError
 from zeroshelf.models import digest, installed
 from zeroshelf.runs import registry
-from zeroshelf.system import homes
+from zeroshelf.system import app_folders
 
 VARIABLES = ("ZEROSHELF_RUNS", "ZEROSHELF_CACHE", "ZEROSHELF_MODELS")
 
@@ -88,9 +88,14 @@ def test_a_user_without_any_home(homeless: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     monkeypatch.chdir(homeless.parent)
-    for place in (homes.runs(), homes.cache(), homes.models(), homes.logs() or ""):
+    for place in (
+        app_folders.runs(),
+        app_folders.cache(),
+        app_folders.models(),
+        app_folders.logs() or "",
+    ):
         assert Path(place).is_relative_to(homeless)
-    assert homes.notice()
+    assert app_folders.notice()
     Store.open().close()
     assert installed.ids() == ()
     assert [path.name for path in homeless.parent.iterdir() if path.name.startswith("~")] == []
@@ -118,10 +123,10 @@ def test_the_look_beforehand_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZEROSHELF_RUNS", str(tmp_path / "a" / "b"))
-    assert homes.notice() is None
+    assert app_folders.notice() is None
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "a" / "b").mkdir(parents=True)
-    assert homes.notice() is None
+    assert app_folders.notice() is None
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "b"]
 
 
@@ -156,7 +161,7 @@ def test_the_current_folder_is_no_substitute(
     monkeypatch.chdir(homeless)
     monkeypatch.setattr("tempfile.gettempdir", os.getcwd)
     with pytest.raises(UserError, match="set ZEROSHELF_RUNS"):
-        homes.runs()
+        app_folders.runs()
 
 
 def test_a_home_is_expanded_in_every_variable(
@@ -191,7 +196,7 @@ def test_a_home_that_nobody_has_is_one_line(
 def test_only_one_module_asks_for_these_folders() -> None:
     for path in MODULES:
         here, code = path.relative_to(SOURCE).as_posix(), path.read_text(encoding="utf-8")
-        if here == "system/homes.py":
+        if here == "system/app_folders.py":
             assert "platformdirs" in code
             continue
         assert "platformdirs" not in code, here

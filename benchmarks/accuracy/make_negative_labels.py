@@ -1,11 +1,14 @@
-"""WordNet 3.0's files -> src/zeroshelf/data/bank/{nouns,wordnet}. Run once, by hand.
+"""Make src/zeroshelf/data/negative_labels/{nouns,wordnet} from WordNet 3.0's files.
 
-    python -m benchmarks.accuracy.make_bank /usr/share/wordnet
+Run it again only when the selection of nouns should change: the text vectors that the shipped
+models bring along then have to be recomputed too (make_texts.py).
 
-Debian's package wordnet-base lays the files there. Nothing but WordNet says which nouns are
+    python -m benchmarks.accuracy.make_negative_labels /usr/share/wordnet
+
+Debian's package wordnet-base installs the files there. Nothing but WordNet says which nouns are
 everyday ones: a noun counts as common when many of WordNet's own definitions use it, when its sense
-was often tagged in SemCor (cntlist.rev), and when many kinds of it exist. What a child would name
-and dictionaries seldom use stands in everyday.txt, written by hand.
+was often tagged in SemCor (cntlist.rev), and when many kinds of it exist. Everyday words that
+dictionaries seldom use are listed in everyday.txt.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-BANK = Path(__file__).parents[2] / "src/zeroshelf/data/bank"
+FOLDER = Path(__file__).parents[2] / "src/zeroshelf/data/negative_labels"
 
 # How many nouns of each of WordNet's lexicographer files, by the first sense of the noun.
 QUOTA = {
@@ -108,7 +111,7 @@ def write_extract(
         wholes = " ".join(str(order[x]) for x in synset["wholes"])
         gloss = synset["gloss"][:GLOSS]
         lines.append("\t".join((synset["lexname"], lemmas, above, wholes, gloss)) + "\n")
-    with gzip.GzipFile(BANK / "wordnet.tsv.gz", "wb", compresslevel=9, mtime=0) as file:
+    with gzip.GzipFile(FOLDER / "wordnet.tsv.gz", "wb", compresslevel=9, mtime=0) as file:
         file.write("".join(lines).encode())
 
 
@@ -158,7 +161,7 @@ def main(folder: Path) -> None:
                 found += 1
     everyday = Path(__file__).with_name("everyday.txt").read_text().split("\n")
     nouns = sorted({*nouns, *(word for word in everyday if word)})
-    (BANK / "nouns.txt").write_text("".join(f"{noun}\n" for noun in nouns))
+    (FOLDER / "nouns.txt").write_text("".join(f"{noun}\n" for noun in nouns))
 
     write_extract(synsets, senses, often)
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import platformdirs
 
-from zeroshelf import system
 from zeroshelf.errors import UserError
+from zeroshelf.system import users
 
 APP = "zeroshelf"
 
@@ -154,7 +154,7 @@ def _can_be_written(folder: str) -> bool:
     above = folder
     while not os.path.lexists(above) and os.path.dirname(above) != above:
         above = os.path.dirname(above)
-    return os.path.isdir(above) and system.may_write(above)
+    return os.path.isdir(above) and users.may_write(above)
 
 
 def _can_be_read(folder: str) -> bool:
@@ -193,7 +193,7 @@ def _substitute() -> str | None:
         at = os.lstat(folder)
     except OSError:
         return None
-    return folder if stat.S_ISDIR(at.st_mode) and system.is_private(at) else None
+    return folder if stat.S_ISDIR(at.st_mode) and users.is_private(at) else None
 
 
 def _is_substitute(place: str) -> bool:
@@ -203,4 +203,4 @@ def _is_substitute(place: str) -> bool:
 
 
 def _name() -> str:
-    return f"{APP}-{system.user_id()}"
+    return f"{APP}-{users.user_id()}"

@@ -1,0 +1,61 @@
+"""The tuned numbers of the decision. docs/decision.md has a row for each: its unit, what it was
+tuned on and what a change costs; a test compares that table with this module.
+
+Numbers that change no answer (block sizes, lengths of lists on the screen) stay where they are
+used.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# --- scores: text normalisation and negative score ----------------------------------------------
+
+COHORT_SIZE = 500  # negative texts from which a text's mean and spread of cosines are estimated
+CENTRING = 0.3  # share of a text's mean cosine with the cohort that is subtracted
+SPREAD_FLOOR = 0.02  # cosine, added to every spread: keeps the scale of uniform texts finite
+NEAREST_NEGATIVES = 5  # negatives whose mean logit is an image's negative score
+CANDIDATE_NEGATIVES = 48  # nearest negatives kept for each image before the negative filter
+LOW_QUALITY_PENALTY = 4.0  # logits added to the negative score of a dark or blurred image
+
+# --- smoothing ----------------------------------------------------------------------------------
+
+NEIGHBOURS = 5  # nearest images of the folder whose scores are averaged with an image's own
+NEIGHBOUR_WEIGHT = 2.0  # weight of a neighbour whose centred cosine is 1; the image's own is 1
+NEIGHBOUR_WIDTH = 0.2  # the weight falls by a factor of e for each such step of cosine below 1
+MAX_ANCHORS = 8192  # images among which neighbours are searched, evenly spaced in the folder
+PRINCIPAL_AXES = 32  # of the folder's embeddings, on which OOD scores are regressed
+MAX_AXIS_SAMPLES = 1024  # images from which these axes are computed, evenly spaced
+RIDGE = 0.01  # ridge penalty, in shares of the folder's variance
+REGRESSION_SHARE = 0.5  # of the smoothed OOD score; the rest is the image's own score
+
+# --- decision -----------------------------------------------------------------------------------
+
+LABEL_COUNT_PENALTY = 0.6  # logits per ln K, for K labels
+MEAN_LOGIT_SHARE = 0.5  # of an image's mean negative logit above the typical one, taken off
+EVEN_ODDS = 0.5  # in-distribution probability from which an image is on a shelf
+SURE = 0.9  # least probability of the answer for the confidence "sure"
+LIKELY = 0.6  # for "likely"; also for a further label that an image fits
+PLAUSIBLE_MASS = 0.9  # below it, the best label's share of P(labels) makes an image ambiguous
+RUNNER_UP_RATIO = 0.5  # of the answer's probability: a second label from there on is mentioned
+
+# --- diagnosis after a run ----------------------------------------------------------------------
+
+DOMINANT_SHARE = 0.9  # of the images on shelves: a shelf with more is reported
+DOMINANT_LEAST_IMAGES = 20  # images on shelves before that is reported
+SUGGESTED_SHELF_LEAST_IMAGES = 10  # in "other" near one negative label: suggested as a shelf
+
+# --- calibration --------------------------------------------------------------------------------
+
+MIN_KEPT_SHARE = 0.94  # of folders without OOD images, that a calibrated threshold must keep
+CALIBRATION_LEAST_IMAGES = 50  # in-distribution images, and as many OOD ones
+CALIBRATION_LEAST_NAMES = 4  # different names among labelled images
+CALIBRATION_EPISODES = 60  # simulated folders drawn from labelled images
+ALL_KNOWN_EVERY = 3  # every third of them has no OOD images
+THRESHOLD_QUANTILES = np.linspace(0.01, 0.99, 120)  # of the OOD scores: candidate thresholds
+TEMPERATURES = np.geomspace(0.1, 20, 60)  # candidate temperatures, in logits
+TRANSFER_LEAST_IMAGES = 50  # images needed to transfer a calibration
+TRANSFER_MOST_IMAGES = 300  # images used at most
+TRANSFER_LABEL_SETS = 12  # made-up label sets on which the two models are compared
+TRANSFER_LABELS = (2, 20)  # labels in such a set, log-uniformly distributed
+SCALE_RATIO_FLOOR = 0.01  # least ratio of two models' spreads of scores
