@@ -68,7 +68,7 @@ def test_one_of_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         ["sort", str(tmp_path / "Q"), *labels, *to, "-y", "-v"],  # its name is taken
         ["runs"],
         ["cache"],
-        ["teach", "--mark", "deep/a.png", "blue"],
+        ["teach", "--correct", "deep/a.png", "blue"],
         ["teach", "--export", str(tmp_path / "marks.jsonl")],
         ["undo", "-y"],
         ["sort", str(tmp_path / "P"), *labels, *to, "-y"],  # follows what was said

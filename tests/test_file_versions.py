@@ -26,7 +26,7 @@ from zeroshelf.records import (
     Label,
     LabelSet,
     Plan,
-    Question,
+    Request,
 )
 from zeroshelf.runs import edit_log, registry, request
 from zeroshelf.system import file_versions
@@ -64,8 +64,8 @@ FILES: dict[FileFormat, tuple[str, Callable[[str], object], Callable[[str], obje
         lambda _: list(registry.all()),
     ),
     file_versions.REQUEST: (
-        "question.json",
-        lambda record: request.save(record, Question("/P", LABELS, "colours")),
+        "request.json",
+        lambda record: request.save(record, Request("/P", LABELS, "colours")),
         request.load,
     ),
     file_versions.RESULTS: (

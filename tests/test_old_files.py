@@ -19,7 +19,7 @@ from tests.making import statuses
 from zeroshelf.actions import plan_file
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
-from zeroshelf.corrections.stored import kept
+from zeroshelf.corrections.stored import load_for
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.output import results
 from zeroshelf.review.session import Session
@@ -99,12 +99,12 @@ def test_its_run_opens_with_its_edits_and_from_its_cache(root: Path) -> None:
     assert [row.label for row in rows] == run.decisions.labels
     with Session(reopen(REVIEWED, edited=False, encoder=encoder, store=Store.open())) as session:
         assert session.edit_count == 4 and session.edited.offset == 0.5
-        assert session.edited.placed == {"blue-0.png": "warm", "blue-1.png": "other"}
+        assert session.edited.corrected == {"blue-0.png": "warm", "blue-1.png": "other"}
 
 
 def test_its_stored_corrections_are_followed(root: Path) -> None:
     run = reopen(REVIEWED, encoder=ColourEncoder(), store=Store.open())
-    stored = kept(run.labels, run.model)
+    stored = load_for(run.labels, run.model)
     assert sorted(one.label for one in stored.values()) == ["other", "warm"]
 
 

@@ -128,3 +128,24 @@ def _cosines(vectors: npt.NDArray[np.floating], rows: slice, others: slice) -> F
 
 def _reach(count: int) -> int:
     return count if count <= ALL_PAIRS else WINDOW
+
+
+class NearDuplicates:
+    """The groups of some embeddings, found when they are first needed: that can take a minute.
+    They do not depend on labels, so that all runs of the same embeddings share them."""
+
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        hashes: Hashes,
+        found: tuple[tuple[int, ...], ...] | None = None,
+    ) -> None:
+        self._embeddings = embeddings
+        self._hashes = hashes
+        self._found = found  # from a run's record, if known
+
+    def groups(self, progress: Progress | None = None) -> tuple[tuple[int, ...], ...]:
+        """As the function `groups`."""
+        if self._found is None:
+            self._found = groups(self._embeddings, self._hashes, progress)
+        return self._found
