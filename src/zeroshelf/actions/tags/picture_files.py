@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from zeroshelf.actions import transfer
 from zeroshelf.actions.journal import Entry, PictureEdit
-from zeroshelf.actions.tags import metadata, sidecars
+from zeroshelf.actions.tags import iptc, keyword_lists, metadata, sidecars
 from zeroshelf.actions.tags.exiftool import ExifTool, Job
 from zeroshelf.actions.tags.metadata import Metadata
 from zeroshelf.errors import Unreadable
@@ -65,8 +65,8 @@ class Change:
 
 def tagged(found: Metadata, format: str, add: Sequence[str], remove: Sequence[str] = ()) -> Wanted:
     """What a picture's metadata is with other tags. Raises `Unreadable`."""
-    there = sidecars.NONE if found.xmp is None else sidecars.keywords(found.xmp)
-    known = sidecars.NONE if there.flat else sidecars.Keywords(flat=found.keywords)
+    there = keyword_lists.NONE if found.xmp is None else sidecars.keywords(found.xmp)
+    known = keyword_lists.NONE if there.flat else keyword_lists.Keywords(flat=found.keywords)
     xmp = sidecars.rewrite(found.xmp, add, remove, known)
     if format == "PNG":  # has no place for IPTC keywords
         return Wanted(xmp, found.keywords)
@@ -88,25 +88,25 @@ def untagged(found: Metadata, prefix: str) -> Wanted:
 
 def _fits(tag: str, found: Metadata) -> bool:
     """True where an IPTC block can hold the tag: short enough, in characters that it has."""
-    return len(tag.encode()) <= metadata.LONGEST_KEYWORD and (
+    return len(tag.encode()) <= iptc.LONGEST_KEYWORD and (
         found.iptc is None or found.is_utf8 or tag.isascii()
     )
 
 
-def keywords_in(path: str) -> sidecars.Keywords:
+def keywords_in(path: str) -> keyword_lists.Keywords:
     """The keywords that a picture's own file holds; none where nobody can tell."""
     try:
         format = format_of(path)
         if format in metadata.FORMATS:
             found = metadata.read(path, format)
-            own = sidecars.NONE if found.xmp is None else sidecars.keywords(found.xmp)
-            return sidecars.Keywords(own.flat or found.keywords, own.paths)
+            own = keyword_lists.NONE if found.xmp is None else sidecars.keywords(found.xmp)
+            return keyword_lists.Keywords(own.flat or found.keywords, own.paths)
         if format in _OTHERS:
             xmp = _asked_of_a_library(path, format)
-            return sidecars.NONE if xmp is None else sidecars.keywords(xmp)
+            return keyword_lists.NONE if xmp is None else sidecars.keywords(xmp)
     except (OSError, Unreadable):
         pass
-    return sidecars.NONE
+    return keyword_lists.NONE
 
 
 def format_of(path: str) -> str | None:
