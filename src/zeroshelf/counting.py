@@ -8,7 +8,7 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 
     `one` follows a count of 1, `many` every other; without `many` it is `one` with an "s".
 
-    >>> counted(1, "picture"), counted(0, "picture is", "pictures are"), counted(1204, "mark")
-    ('1 picture', '0 pictures are', '1,204 marks')
+    >>> counted(1, "picture"), counted(0, "picture is", "pictures are"), counted(1204, "label")
+    ('1 picture', '0 pictures are', '1,204 labels')
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -11,7 +11,7 @@ from zeroshelf.errors import Unreadable
 
 _IRB_IPTC, _IRB_DIGEST = 0x0404, 0x0425
 KEYWORD, CHARSET = (2, 25), (1, 90)
-FRAME = {(1, 0), (2, 0), CHARSET}  # in every block, whatever it holds
+FRAME = {(1, 0), (2, 0), CHARSET}  # datasets that every block has, whatever its content
 UTF8 = b"\x1b%G"
 LONGEST_KEYWORD = 64  # bytes of an IPTC keyword
 
@@ -37,7 +37,11 @@ def photoshop_resources(data: bytes) -> Iterator[Piece]:
 
 
 def datasets(block: bytes) -> list[tuple[tuple[int, int], bytes]]:
-    """(record, number) and content of each dataset. Raises `Unreadable`."""
+    """(record, number) and content of each dataset.
+
+    Raises:
+        Unreadable: the block is damaged or has datasets of the extended form.
+    """
     found = []
     at = 0
     while at + 5 <= len(block) and block[at] == 0x1C:
@@ -52,6 +56,8 @@ def datasets(block: bytes) -> list[tuple[tuple[int, int], bytes]]:
 
 
 def text(value: bytes, utf8: bool) -> str:
+    """The text of a dataset: UTF-8 where that is valid, else the encoding that the block declares
+    (`utf8`) or Windows-1252."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -59,4 +65,5 @@ def text(value: bytes, utf8: bool) -> str:
 
 
 def md5_of(block: bytes) -> bytes:
+    """The digest that Photoshop stores of an IPTC block."""
     return md5(block, usedforsecurity=False).digest()

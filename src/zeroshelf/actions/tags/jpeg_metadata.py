@@ -13,7 +13,7 @@ from zeroshelf.errors import Unreadable
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_SEVERAL = b"MPF\0"  # further pictures behind the first, found by their offset from here
+_SEVERAL = b"MPF\0"  # multi-picture format: offsets from here to further pictures in the file
 
 
 def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
@@ -43,7 +43,7 @@ def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
             several = several or (marker == 0xE2 and data.startswith(_SEVERAL))
             yield Piece("rest", bytes([marker]) + data)
             continue
-        if several:  # must stay as long as it is, or the offset leads elsewhere
+        if several:  # its length must not change, or the offsets would be wrong
             yield Piece("rest", length.to_bytes(2, "big"))
     yield from photoshop_resources(photoshop)
     yield Piece("rest", bytes([marker]))
@@ -52,6 +52,7 @@ def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
 
 
 def _marker(file: BinaryIO) -> int:
+    """The code of the next JPEG marker, after any fill bytes."""
     byte = file.read(1)
     if byte != b"\xff":
         raise Unreadable("it is no whole JPEG")

@@ -31,7 +31,8 @@ def _swapped(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeywordList:
-    """A property that holds keywords. `written` and `read`: from a tag's path and back."""
+    """A property that contains keywords. `written` converts a tag's path to the form of an item,
+    `read` converts it back."""
 
     spaces: tuple[str, ...]  # its namespace; further ones that are read as the same
     prefix: str
@@ -90,7 +91,7 @@ _CATEGORIES = ("http://ns.acdsee.com/iptc/1.0/", "categories")
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """What a picture or its sidecar is tagged with already."""
+    """The keywords that a picture or its sidecar has already."""
 
     flat: tuple[str, ...] = ()  # plain words, as in dc:subject
     paths: tuple[str, ...] = ()  # with "/" between the parts, as in digiKam:TagsList
@@ -118,7 +119,7 @@ def read(data: bytes) -> Packet:
     for other in packet.others:
         # Adobe's programs read all descriptions as one, and a list that is there twice as an error.
         if names & ({(c.space, c.name) for c in other.children} | set(other.attributes)):
-            raise Unreadable("the sidecar holds the keywords of another file too")
+            raise Unreadable("the sidecar contains the keywords of another file too")
     return packet
 
 

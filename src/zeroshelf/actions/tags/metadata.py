@@ -1,8 +1,8 @@
 """The metadata inside of a picture's file: its XMP and its IPTC keywords, and a digest of the rest.
 
 A file that was tagged is compared with what it was: everything but the keywords has to be the same,
-to the byte. So this module walks through the file itself. It asks no library, and neither does it
-ask the program that wrote the tags.
+to the byte. So this module parses the file itself, independently of the program that wrote the
+tags.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _WALKS = {"JPEG": jpeg_metadata.walk, "PNG": png_metadata.walk, "TIFF": tiff_met
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
+    """The metadata of one picture file, as `read` finds it."""
+
     xmp: bytes | None  # the packet as it lies in the file
     iptc: bytes | None  # the IPTC-IIM block
     iptc_digest: bytes | None  # MD5 of the IPTC block when XMP and IPTC last said the same
@@ -30,7 +32,7 @@ class Metadata:
 
     @property
     def keywords(self) -> tuple[str, ...]:
-        """Those of the IPTC block."""
+        """The keywords of the IPTC block."""
         if self.iptc is None:
             return ()
         utf8 = self.is_utf8
@@ -44,13 +46,13 @@ class Metadata:
         return self.iptc is not None and (iptc.CHARSET, iptc.UTF8) in iptc.datasets(self.iptc)
 
     @property
-    def holds_keywords_alone(self) -> bool:
+    def has_only_keywords(self) -> bool:
         """True where nothing would be left of the IPTC block without its keywords."""
         keys = {key for key, _ in iptc.datasets(self.iptc or b"")}
         return not keys - iptc.FRAME - {iptc.KEYWORD}
 
     @property
-    def in_step(self) -> bool:
+    def is_synchronized(self) -> bool:
         """True where the file says that its XMP and its IPTC block agree."""
         return self.iptc is not None and self.iptc_digest == iptc.md5_of(self.iptc)
 
@@ -79,7 +81,7 @@ def read(path: str, format: str, *, whole: bool = False) -> Metadata:
                 else:
                     found[kind].append(data)
         if whole and any(len(blocks) > 1 for blocks in found.values()):
-            raise Unreadable("it holds more than one block of XMP or of IPTC data")
+            raise Unreadable("it contains more than one block of XMP or of IPTC data")
         xmp, block, digest = (
             found[kind][0] if found[kind] else None for kind in ("xmp", "iptc", "digest")
         )

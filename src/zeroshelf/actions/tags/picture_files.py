@@ -87,14 +87,14 @@ def untagged(found: Metadata, prefix: str) -> Wanted:
 
 
 def _fits(tag: str, found: Metadata) -> bool:
-    """True where an IPTC block can hold the tag: short enough, in characters that it has."""
+    """True where the tag fits into the IPTC block: by its length and by the block's encoding."""
     return len(tag.encode()) <= iptc.LONGEST_KEYWORD and (
         found.iptc is None or found.is_utf8 or tag.isascii()
     )
 
 
 def keywords_in(path: str) -> keyword_lists.Keywords:
-    """The keywords that a picture's own file holds; none where nobody can tell."""
+    """The keywords in a picture's own file; none where it can't be read."""
     try:
         format = format_of(path)
         if format in metadata.FORMATS:
@@ -172,9 +172,9 @@ def _iptc(found: Metadata, wanted: Wanted) -> tuple[list[str], list[bytes]]:
     new = [word for word in wanted.keywords if word not in found.keywords]
     if not gone and not new:
         return [], []
-    digest = ["-Photoshop:IPTCDigest=new"] if found.in_step else []
-    if not wanted.keywords and found.holds_keywords_alone:
-        return ["-IPTC:all=", *(["-Photoshop:IPTCDigest="] if found.in_step else [])], []
+    digest = ["-Photoshop:IPTCDigest=new"] if found.is_synchronized else []
+    if not wanted.keywords and found.has_only_keywords:
+        return ["-IPTC:all=", *(["-Photoshop:IPTCDigest="] if found.is_synchronized else [])], []
     options = [] if found.iptc is not None else ["-IPTC:CodedCharacterSet=UTF8"]
     for sign, words, first in (("-", gone, 0), ("+", new, len(gone))):
         options += [f"-IPTC:Keywords{sign}<={{{first + i}}}" for i in range(len(words))]
@@ -314,10 +314,10 @@ def revert(entry: Entry) -> str | None:
 
 def _why_not(edit: PictureEdit, now: bytes | None, kept: bool) -> str | None:
     if now not in (edit.before, edit.after):
-        what = "the picture is gone" if now is None else "the picture has changed since"
+        what = "the picture no longer exists" if now is None else "the picture has changed since"
         return f"{what}; its original is {edit.backup}" if kept else what
     if not kept:
-        return None if now == edit.before else f"its original {edit.backup} is gone"
+        return None if now == edit.before else f"its original {edit.backup} no longer exists"
     if transfer.digest(edit.backup) != edit.before:
         return f"its original {edit.backup} has changed"
     return None

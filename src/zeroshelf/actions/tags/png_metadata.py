@@ -16,6 +16,7 @@ _XMP = b"XML:com.adobe.xmp\0"
 
 
 def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
+    """All chunks. Unless `whole`, the content of chunks other than iTXt is skipped."""
     if file.read(8) != _START:
         raise Unreadable("it is no PNG")
     kind = b""

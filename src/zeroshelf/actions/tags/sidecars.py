@@ -6,7 +6,7 @@ document's own lists count, never those of an ingredient or a layer that the fil
 
 A program that reads one list doesn't look at the others any more: Immich reads `TagsList`, then
 `hierarchicalSubject`, then `dc:subject`, and stops at the first that is there. So a list that is
-made anew also gets the keywords that the other lists hold already. A property of our own,
+made anew also gets the keywords that the other lists contain already. A property of our own,
 `zeroshelf:Copied`, remembers which those are, so that they can be taken away again with the list.
 
 The file is edited in place, as text (see `xmp`): everything that isn't a tag stays, to the byte.
@@ -68,7 +68,7 @@ def rewrite(
         data: the sidecar's content; None where there is none yet.
         add: whole tags, as `tag` makes them. One that is there already isn't added twice.
         remove: whole tags, exactly as they were written. One that isn't there is passed over.
-        known: keywords that the picture's own file holds. A list that is made here gets them too.
+        known: keywords in the picture's own file. A list that is made here gets them too.
 
     Returns:
         The new content, `data` itself where nothing changes, and None where no sidecar is needed:

@@ -26,8 +26,8 @@ class _Entry(NamedTuple):
 
 
 def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
-    """Image file directories with what they lead to. All else in the file must be zeros: what
-    nothing leads to, only a program that knows its place can find, and a rewrite moves it."""
+    """Image file directories with the data that they refer to. All other bytes must be zero: data
+    that no directory refers to would be moved by a rewrite, and could not be found any more."""
     head = file.read(8)
     order: Literal["<", ">"] = "<" if head[:2] == b"II" else ">"
     if head[:4] not in (b"II*\0", b"MM\0*"):
@@ -112,11 +112,12 @@ def _range(file: BinaryIO, start: int, length: int) -> Iterator[Piece]:
 
 
 def _check_gaps(file: BinaryIO, known: list[tuple[int, int]], size: int) -> None:
+    """Raises `Unreadable` where a byte outside of the `known` ranges (start, end) is not zero."""
     at = 0
     for start, end in sorted((*known, (size, size))):
         if start > at:
             file.seek(at)
             for left in range(start - at, 0, -BLOCK):
                 if any(file.read(min(left, BLOCK))):
-                    raise Unreadable("it holds data of which nothing says what it is")
+                    raise Unreadable("it contains data that no directory refers to")
         at = max(at, end)

@@ -62,10 +62,11 @@ class Element:
 
     @property
     def text(self) -> str:
-        """Its own, not its children's."""
+        """The text of this element, without that of its children."""
         return "".join(self.texts)
 
     def those(self, space: str, name: str) -> list[Element]:
+        """The children with this namespace and local name."""
         return [child for child in self.children if (child.space, child.name) == (space, name)]
 
 
@@ -74,7 +75,7 @@ class Packet:
     """An XMP packet as text, with the elements that describe the document."""
 
     data: bytes  # UTF-8, without a byte order mark
-    mark: bytes
+    byte_order_mark: bytes  # empty where the file has none
     encoding: str
     descriptions: tuple[Element, ...]  # those of the document itself
     others: tuple[Element, ...]  # those of other files: ingredients, layers
@@ -156,7 +157,11 @@ def _resolve(name: str, scope: Mapping[str, str], default: str) -> tuple[str, st
 
 
 def decoded(data: bytes) -> tuple[bytes, bytes, str]:
-    """UTF-8, the byte order mark that was before it, and the encoding that it had."""
+    """The text in UTF-8, its byte order mark (empty where it has none) and its encoding.
+
+    Raises:
+        Unreadable: the encoding is unknown, or decoding and encoding again gives other bytes.
+    """
     mark, encoding = next((m for m in _BYTE_ORDER_MARKS if data.startswith(m[0])), (b"", ""))
     if not encoding:
         encoding = next((name for start, name in _UNMARKED if data.startswith(start)), "")
@@ -217,14 +222,16 @@ def _documents(rdf: Element) -> tuple[tuple[Element, ...], tuple[Element, ...]]:
 
 
 def encoded(packet: Packet, edits: Sequence[Edit]) -> bytes:
-    """The packet with some of its bytes replaced: (start, end, what is there instead)."""
-    unicode = packet.encoding.startswith("utf-")  # else: not every reader asks which it is
+    """The content of the file after `edits`, in its own encoding."""
+    unicode = packet.encoding.startswith(
+        "utf-"
+    )  # in others, only ASCII is safe: some readers ignore the encoding
     pieces, at = [], 0
     for start, end, new in sorted(edits):
         pieces += [packet.data[at:start], new if unicode else _in_ascii(new)]
         at = end
     text = b"".join((*pieces, packet.data[at:])).decode()
-    return packet.mark + text.encode(packet.encoding)
+    return packet.byte_order_mark + text.encode(packet.encoding)
 
 
 def _in_ascii(text: bytes) -> bytes:
