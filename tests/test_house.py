@@ -174,8 +174,6 @@ TOO_LARGE: set[str] = {
     "actions/plan.py",
     "actions/plan.py:make",
     "actions/plan.py:tags",
-    "actions/tags/metadata.py",
-    "actions/tags/sidecars.py",
     "commands/suggest.py:command",
     "commands/teach.py:command",
     "records.py",
