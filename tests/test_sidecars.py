@@ -22,8 +22,8 @@ from tests.systems import posix
 from zeroshelf import classify, reopen
 from zeroshelf.actions import plan_file
 from zeroshelf.actions.apply import apply
-from zeroshelf.actions.tags import sidecars
-from zeroshelf.actions.tags.sidecars import Keywords
+from zeroshelf.actions.tags import keyword_lists, sidecars
+from zeroshelf.actions.tags.keyword_lists import Keywords
 from zeroshelf.actions.undo import undo
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import scan
@@ -455,7 +455,7 @@ INGREDIENTS = {
 @pytest.mark.parametrize("inside", INGREDIENTS.values(), ids=INGREDIENTS)
 def test_the_keywords_of_an_ingredient_are_neither_read_nor_written(inside: str) -> None:
     old = packet(inside)
-    assert sidecars.keywords(old) == sidecars.NONE
+    assert sidecars.keywords(old) == keyword_lists.NONE
     assert sidecars.remove(old, "zeroshelf") == old, "its tags aren't the picture's"
     new = sidecars.add(old, "zeroshelf/cat")
     assert lists(new)["subject"] == ["zeroshelf/cat"]

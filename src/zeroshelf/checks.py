@@ -1,5 +1,5 @@
-"""What callers give to the public functions: each check takes a value and the name that a message
-calls it by, and gives the value in its plain form or raises `UserError` with one line."""
+"""Checks of the arguments of public functions. Each takes a value and its name for messages, and
+returns the value as a plain type or raises `UserError` with a message of one line."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def path(value: object, what: str) -> str:
     if not isinstance(found, str):
         raise refuse(what, "a path (str or os.PathLike)", value)
     if "\0" in found:
-        raise UserError(f"{what} {described(found)} is no path: it holds a NUL character")
+        raise UserError(f"{what} {described(found)} is no path: it contains a NUL character")
     return found
 
 

@@ -1,8 +1,8 @@
-"""The two kinds of trouble that are not bugs. (A picture's own trouble is a `Skipped`.)"""
+"""The exceptions for errors that are not bugs. A picture that can't be used is a `Skipped`."""
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: one line that says what to do. Exit code 2."""
+    """An error that the user can correct: one line that says what to do. Exit code 2."""
 
 
 class NothingToSort(UserError):

@@ -81,7 +81,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    with streams.guarded() as out:
+    with streams.tolerant() as out:
         code = _run(arguments)
         out.flush()
         if out.trouble is None or out.unread:

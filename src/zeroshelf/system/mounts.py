@@ -1,7 +1,7 @@
-"""What is known of a file system before anything is written to it: its mount, kind and names.
+"""Properties of a file system, read before anything is written to it: mount, type, allowed names.
 
-Linux tells most; elsewhere the answers are "not known", and what a file system refuses is met when
-it refuses it.
+Most of them are available on Linux only. Elsewhere the functions return "not known", and a refused
+operation is handled when it fails.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def free_bytes(folder: str) -> int | None:
 
 
 def is_read_only(folder: str) -> bool:
-    """True where nobody can write at all, however much he may."""
+    """True where the file system is mounted read-only, so that no user can write to it."""
     if sys.platform == "win32" or not hasattr(os, "statvfs"):
         return False
     try:

@@ -1,7 +1,7 @@
 """stdin, stdout and stderr as they may be: closed, full, or in an encoding that lacks a character.
 
-A command that is at work on files never stops because a line could not be written. `guarded` puts a
-`Stream` before stdout and stderr while a command runs, so that this holds for every printer: our
+A command that is at work on files never stops because a line could not be written. `tolerant` puts
+a `Stream` before stdout and stderr while a command runs, so that this holds for every printer: our
 own, click's, rich's and Python's warnings.
 """
 
@@ -19,7 +19,7 @@ class Stream(io.TextIOBase):
     """A text stream that writes to another one and never raises.
 
     A character that the encoding lacks is written as its escape, "\\u2615". After the first write
-    that fails, the rest is dropped, and `trouble` holds the error. A stream that is closed from the
+    that fails, the rest is dropped, and `trouble` is the error. A stream that is closed from the
     start (None) takes everything, as the null device would.
     """
 
@@ -93,7 +93,7 @@ def encodable(text: str, encoding: str) -> str:
 
 
 def interactive() -> bool:
-    """Whether a person can answer a question: stdin is open and a terminal."""
+    """True where the user can answer a prompt: stdin is open and a terminal."""
     try:
         return sys.stdin is not None and sys.stdin.isatty()
     except ValueError:  # closed since
@@ -101,7 +101,7 @@ def interactive() -> bool:
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[Stream]:
+def tolerant() -> Iterator[Stream]:
     """Put a `Stream` before `sys.stdout` and `sys.stderr`; gives that of stdout."""
     _fill_descriptors()
     before = sys.stdout, sys.stderr

@@ -1,4 +1,4 @@
-"""Nothing calls home: the one place through which onnxruntime and huggingface_hub are imported.
+"""No telemetry: the one place through which onnxruntime and huggingface_hub are imported.
 
 ONNX Runtime 1.29 and later queues a usage event when it is imported, keeps an id of the machine
 below the user's cache folder, and sends both to its maker about ten seconds later.
@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any
 
 SWITCHES = ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
-_ON = ("1", "true", "yes", "on")  # what both libraries take for a yes
+_ON = ("1", "true", "yes", "on")  # the values that both libraries read as true
 
 
 def switch_off() -> None:

@@ -56,7 +56,9 @@ class Job:
     picture: str
     format: str  # one of `metadata.FORMATS`
     xmp: bytes | None  # its new XMP packet; None: it has none
-    options: Sequence[str] = ()  # of exiftool, in ASCII; "{0}" is the name of a file that holds ...
+    options: Sequence[
+        str
+    ] = ()  # of exiftool, in ASCII; "{0}" is the name of a file that contains ...
     values: Sequence[bytes] = ()  # ... the first of these
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from zeroshelf.actions import transfer
 from zeroshelf.actions.journal import Entry, PictureEdit
-from zeroshelf.actions.tags import metadata, sidecars
+from zeroshelf.actions.tags import iptc, keyword_lists, metadata, sidecars
 from zeroshelf.actions.tags.exiftool import ExifTool, Job
 from zeroshelf.actions.tags.metadata import Metadata
 from zeroshelf.errors import Unreadable
@@ -73,8 +73,8 @@ class Change:
 
 def tagged(found: Metadata, format: str, add: Sequence[str], remove: Sequence[str] = ()) -> Wanted:
     """What a picture's metadata is with other tags. Raises `Unreadable`."""
-    there = sidecars.NONE if found.xmp is None else sidecars.keywords(found.xmp)
-    known = sidecars.NONE if there.flat else sidecars.Keywords(flat=found.keywords)
+    there = keyword_lists.NONE if found.xmp is None else sidecars.keywords(found.xmp)
+    known = keyword_lists.NONE if there.flat else keyword_lists.Keywords(flat=found.keywords)
     xmp = sidecars.rewrite(found.xmp, add, remove, known)
     if format == "PNG":  # has no place for IPTC keywords
         return Wanted(xmp, found.keywords)
@@ -95,26 +95,26 @@ def untagged(found: Metadata, prefix: str) -> Wanted:
 
 
 def _fits(tag: str, found: Metadata) -> bool:
-    """True where an IPTC block can hold the tag: short enough, in characters that it has."""
-    return len(tag.encode()) <= metadata.LONGEST_KEYWORD and (
+    """True where the tag fits into the IPTC block: by its length and by the block's encoding."""
+    return len(tag.encode()) <= iptc.LONGEST_KEYWORD and (
         found.iptc is None or found.is_utf8 or tag.isascii()
     )
 
 
-def keywords_in(path: str) -> sidecars.Keywords:
-    """The keywords that a picture's own file holds; none where nobody can tell."""
+def keywords_in(path: str) -> keyword_lists.Keywords:
+    """The keywords in a picture's own file; none where it can't be read."""
     try:
         format = format_of(path)
         if format in metadata.FORMATS:
             found = metadata.read(path, format)
-            own = sidecars.NONE if found.xmp is None else sidecars.keywords(found.xmp)
-            return sidecars.Keywords(own.flat or found.keywords, own.paths)
+            own = keyword_lists.NONE if found.xmp is None else sidecars.keywords(found.xmp)
+            return keyword_lists.Keywords(own.flat or found.keywords, own.paths)
         if format in _OTHERS:
             xmp = _asked_of_a_library(path, format)
-            return sidecars.NONE if xmp is None else sidecars.keywords(xmp)
+            return keyword_lists.NONE if xmp is None else sidecars.keywords(xmp)
     except (OSError, Unreadable):
         pass
-    return sidecars.NONE
+    return keyword_lists.NONE
 
 
 def format_of(path: str) -> str | None:
@@ -182,9 +182,9 @@ def _iptc(found: Metadata, wanted: Wanted) -> tuple[list[str], list[bytes]]:
     new = [word for word in wanted.keywords if word not in found.keywords]
     if not gone and not new:
         return [], []
-    digest = ["-Photoshop:IPTCDigest=new"] if found.in_step else []
-    if not wanted.keywords and found.holds_keywords_alone:
-        return ["-IPTC:all=", *(["-Photoshop:IPTCDigest="] if found.in_step else [])], []
+    digest = ["-Photoshop:IPTCDigest=new"] if found.is_synchronized else []
+    if not wanted.keywords and found.has_only_keywords:
+        return ["-IPTC:all=", *(["-Photoshop:IPTCDigest="] if found.is_synchronized else [])], []
     options = [] if found.iptc is not None else ["-IPTC:CodedCharacterSet=UTF8"]
     for sign, words, first in (("-", gone, 0), ("+", new, len(gone))):
         options += [f"-IPTC:Keywords{sign}<={{{first + i}}}" for i in range(len(words))]
@@ -324,10 +324,10 @@ def revert(entry: Entry) -> str | None:
 
 def _why_not(edit: PictureEdit, now: bytes | None, kept: bool) -> str | None:
     if now not in (edit.before, edit.after):
-        what = "the picture is gone" if now is None else "the picture has changed since"
+        what = "the picture no longer exists" if now is None else "the picture has changed since"
         return f"{what}; its original is {edit.backup}" if kept else what
     if not kept:
-        return None if now == edit.before else f"its original {edit.backup} is gone"
+        return None if now == edit.before else f"its original {edit.backup} no longer exists"
     if transfer.digest(edit.backup) != edit.before:
         return f"its original {edit.backup} has changed"
     return None

@@ -1,5 +1,5 @@
 """The actions tag and untag: a sidecar rewritten whole, what it was before kept in the journal; or
-a picture's own file, by `picture_tags`."""
+a picture's own file, by `picture_files`."""
 
 from __future__ import annotations
 
