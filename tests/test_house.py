@@ -175,10 +175,8 @@ TOO_LARGE: set[str] = {
     "actions/plan.py:make",
     "actions/plan.py:tags",
     "commands/suggest.py:command",
-    "commands/teach.py:command",
     "records.py",
     "run.py",
-    "run.py:classify",
 }
 
 

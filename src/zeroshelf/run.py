@@ -88,9 +88,7 @@ def classify(
     `errors.NothingToSort` if earlier runs have sorted every picture of the folder.
     """
     start = time.monotonic()
-    wanted = parse.parse(labels)
-    threshold = _threshold(threshold)
-    root = scan.root_of(folder)
+    wanted, threshold, root = parse.parse(labels), _threshold(threshold), scan.root_of(folder)
     model = None if model is None else checks.path(model, "model")
     device = None if device is None else checks.text(device, "device")
     exclude = checks.texts(exclude, "exclude")
@@ -102,17 +100,12 @@ def classify(
         progress("looking", 0, 0)
     found = unsorted.find(root, exclude=exclude, leave_out=leave_out, warn=warn or warnings.warn)
     store = store or Store.open()
-    calibration = select.calibration(encoder.model)
     embedded = compute.embed(found, encoder, store, progress=progress)
-    if given is None and calibration.origin == "default":
-        from zeroshelf.decisions import calibration_transfer
-
-        transferred = calibration_transfer.calibrate_once(embedded, encoder, store, progress)
-        calibration = transferred or calibration
+    may_transfer = given is None
     return _run(
         Request(root, wanted, encoder.model.id, threshold),
         embedded,
-        calibration,
+        _calibration(embedded, encoder, store, progress, may_transfer),
         Corrections(stored.load_for(wanted, encoder.model) if corrections else {}),
         _Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
         start=start,
@@ -330,7 +323,7 @@ class Run(Classification):
         `prefix` away again, whatever their labels were. With `in_files` the tags are written into
         JPEG, PNG and TIFF files themselves, through exiftool. With `replace_earlier`, the copies,
         links and tags by which earlier runs with the same labels put a picture on another shelf go
-        from there, unless somebody has changed them since; a run's undo brings them back.
+        from there, unless they have changed since; a run's undo brings them back.
         """
         checks.choice(action, "action", get_args(ActionKind))
         for flag, what in (
@@ -434,6 +427,23 @@ class Run(Classification):
                 raise checks.refuse("each of digests", "in hex", digest)
         found = self._sources.store.thumbnails([bytes.fromhex(digest) for digest in digests])
         return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
+
+
+def _calibration(
+    embedded: Embeddings,
+    encoder: Encoder,
+    store: Store,
+    progress: Progress | None,
+    may_transfer: bool,
+) -> Calibration:
+    """The model's calibration; for one without, transferred from the starter's decisions about
+    these embeddings, if that may be done and can be."""
+    own = select.calibration(encoder.model)
+    if not may_transfer or own.origin != "default":
+        return own
+    from zeroshelf.decisions import calibration_transfer
+
+    return calibration_transfer.calibrate_once(embedded, encoder, store, progress) or own
 
 
 def _threshold(given: object) -> float | None:

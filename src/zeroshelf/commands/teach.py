@@ -66,9 +66,7 @@ def command(
     Suggested changes are shown first. A picture that you corrected is never moved by them.
     Corrections are stored, and every later run with the same labels and model follows them.
     """
-    from zeroshelf.commands.review import save_edits
     from zeroshelf.corrections import stored
-    from zeroshelf.review import suggestions
     from zeroshelf.review.session import Session
     from zeroshelf.run import reopen
 
@@ -77,45 +75,71 @@ def command(
     with screen.progress() as progress:
         opened = reopen(run, edited=False, progress=progress)
     with Session(opened) as session:
-        labels, model = session.edited.labels, session.run.model
         if forget:
-            stored.save(stored.path_for(labels, model), {}, model)
-            screen.data({"run": session.run.id, "corrections": 0, "file": None})
-            screen.say("The corrections stored for these labels and this model are deleted.")
+            _forget(screen, session)
             return
         if source:
+            labels, model = session.edited.labels, session.run.model
             session.import_corrections(stored.load(source, labels, model))
         for picture, label in corrected:
             session.place([_row(session, picture)], label)
         if export:
-            if session.all_corrections():
-                stored.save(export, session.all_corrections(), model)
-            count = len(session.all_corrections())
-            screen.data(
-                {"run": session.run.id, "corrections": count, "file": export if count else None}
-            )
-            written = export if count else "nothing is corrected yet, so no file was written"
-            screen.say(f"{counted(count, 'correction')}: {written}")
-            return
-        if asked:
-            paths = [session.paths[row] for row in suggestions.most_informative(session, asked)]
-            screen.data({"run": session.run.id, "ask": paths})
-            for path in () if screen.as_json else paths:
-                screen.say(path)
-            return
-        suggested = suggestions.find(session)
-        _show(screen, session, suggested)
-        if suggested.moves:
-            _offer(screen, session, suggested, yes)
-        with screen.progress() as progress:
-            updated = not session.edit_count or save_edits(session, progress)
-        if not updated:
-            name = session.run.id
-            screen.say(
-                f"This run was applied already: `zeroshelf undo {name}`, then apply it again."
-            )
-        elif session.edit_count:
-            screen.say(f"`zeroshelf apply {session.run.id}` does what was decided.")
+            _export(screen, session, export)
+        elif asked:
+            _list(screen, session, asked)
+        else:
+            _suggest(screen, session, yes)
+
+
+def _forget(screen: Screen, session: Session) -> None:
+    """Delete the corrections stored for the session's labels and model."""
+    from zeroshelf.corrections import stored
+
+    labels, model = session.edited.labels, session.run.model
+    stored.save(stored.path_for(labels, model), {}, model)
+    screen.data({"run": session.run.id, "corrections": 0, "file": None})
+    screen.say("The corrections stored for these labels and this model are deleted.")
+
+
+def _export(screen: Screen, session: Session, path: str) -> None:
+    """Write all corrections to the file `path`; no file if there are none."""
+    from zeroshelf.corrections import stored
+
+    known = session.all_corrections()
+    if known:
+        stored.save(path, known, session.run.model)
+    file = path if known else None
+    screen.data({"run": session.run.id, "corrections": len(known), "file": file})
+    written = file or "nothing is corrected yet, so no file was written"
+    screen.say(f"{counted(len(known), 'correction')}: {written}")
+
+
+def _list(screen: Screen, session: Session, count: int) -> None:
+    """List the pictures whose correction would help most."""
+    from zeroshelf.review import suggestions
+
+    paths = [session.paths[row] for row in suggestions.most_informative(session, count)]
+    screen.data({"run": session.run.id, "ask": paths})
+    for path in () if screen.as_json else paths:
+        screen.say(path)
+
+
+def _suggest(screen: Screen, session: Session, yes: bool) -> None:
+    """Show the suggestions, offer them, and save what was decided."""
+    from zeroshelf.commands.review import save_edits
+    from zeroshelf.review import suggestions
+
+    suggested = suggestions.find(session)
+    _show(screen, session, suggested)
+    if suggested.moves:
+        _offer(screen, session, suggested, yes)
+    with screen.progress() as progress:
+        updated = not session.edit_count or save_edits(session, progress)
+    name = session.run.id
+    if not updated:
+        screen.say(f"This run was applied already: `zeroshelf undo {name}`, then apply it again.")
+    elif session.edit_count:
+        screen.say(f"`zeroshelf apply {name}` does what was decided.")
 
 
 def _offer(screen: Screen, session: Session, suggested: Suggestions, yes: bool) -> None:

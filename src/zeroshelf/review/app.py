@@ -132,7 +132,7 @@ class _Page:
         return _ascii(known)
 
     def changes(self, request: Request) -> Response:
-        """A line whenever there is something new to ask for: two tabs agree."""
+        """An event whenever the state has changed, so that two tabs stay the same."""
 
         async def lines() -> AsyncIterator[str]:
             last: tuple[object, ...] = ()
@@ -309,7 +309,7 @@ def _bytes(probabilities: Any) -> Any:
 
 
 def _day(seconds: float) -> str | None:
-    """A file's time as a person reads it; None where no calendar has it: the year 30828."""
+    """A file's time in words; None if it is out of range, as the year 30828 is."""
     try:
         return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):

@@ -141,7 +141,7 @@ def all() -> Iterator[RunRecord]:
 
 def find(name: str | None = None) -> RunRecord:
     """The newest run, or the one whose id is or begins with `name`. Raises `UserError`; an empty
-    name, a script's variable that nobody set, names no run."""
+    name, such as a script's unset variable, names no run."""
     if name is None:
         newest = next(all(), None)
         if newest is None:
@@ -183,7 +183,7 @@ def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, l
     """What runs that are not undone made of the files that `plan` is about: a source's path -> what
     was made of it, newest first.
 
-    Only of runs that answered the same question, into the same destination and with at least one
+    Only of runs of the same kind (tags or shelves), into the same destination and with at least one
     label of `labels` among theirs: folders sorted once by subject and once by mood keep both.
     `own` is the id of a run whose own work doesn't count.
     """

@@ -249,7 +249,7 @@ news.addEventListener("change", ({ detail: { mine } }) => {
   const row = grid.rows[grid.active];
   if (!run.names.includes(view.look) && view.look !== ALL) view.look = UNSURE;  // its shelf was dropped
   refresh(mine);  // my keys may come faster than frames
-  if (!mine) cells.stay(row);  // somebody else's edit is no reason to go on to the next picture
+  if (!mine) cells.stay(row);  // an edit from elsewhere must not advance to the next picture
 });
 news.addEventListener("saved", () => {
   if (frame && !run.pending) draw();

@@ -46,8 +46,8 @@ export function draw(look) {
   ];
   $("shelves").replaceChildren(...entries);
   if (held) [...$("shelves").children].find((li) => li.dataset.look === held)?.querySelector("button").focus();
-  const kept = $("tray-shelf").value;
-  $("tray-shelf").replaceChildren(...run.names.map((name) => new Option(visible(name), name, false, name === kept)));
+  const chosen = $("tray-shelf").value;
+  $("tray-shelf").replaceChildren(...run.names.map((name) => new Option(visible(name), name, false, name === chosen)));
 }
 
 function entry(look, name, count, column) {
@@ -92,7 +92,7 @@ function change(column) {
   $("shelf").showModal();
 }
 
-/** `then`: what is looked at afterwards by somebody who looks at this shelf now. */
+/** `then`: what is shown afterwards if this shelf is shown now. */
 async function changed(what, then) {
   const here = looked === changing;
   $("shelf").close();
