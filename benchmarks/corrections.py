@@ -1,11 +1,11 @@
-"""What a person's marks are worth: accuracy on the pictures that were not marked.
+"""What corrections are worth: accuracy on the pictures that were not corrected.
 
     python -m benchmarks.corrections --data ../shared/data [--model ID] [--seeds 20]
 
 `--data` holds index.jsonl and pictures/ (see training/README.md); the development sets with at
 least ten pictures a label are used, each alone and with the junk set as what belongs in "other".
 Two figures each: `label` is right where the best label is right, "other" left out; `shelf` is right
-where the picture is on the right shelf, "other" among them. Marks are drawn `seeds` times.
+where the picture is on the right shelf, "other" among them. Corrections are drawn `seeds` times.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
 from zeroshelf.records import Encoder
 
-LEAST = 10  # pictures a label, so that four marks leave some to be judged by
+LEAST = 10  # pictures a label, so that four corrections leave some to be judged by
 JUNK = "junk"
 
 Flags = npt.NDArray[np.bool_]
@@ -55,8 +55,8 @@ class Set:
         best = decided.probabilities[:, : self.other].argmax(axis=1)
         return best == self.truth, decided.chosen == self.truth
 
-    def taught(self, rows: npt.NDArray[np.intp]) -> Decisions:
-        """After these marks, what is said of the marked pictures left out: they are not judged."""
+    def adapted(self, rows: npt.NDArray[np.intp]) -> Decisions:
+        """The decisions after corrections of these rows, which are not judged themselves."""
         return few_shot.adapt(self.vectors, self.decided, few_shot.Examples(rows, self.truth[rows]))
 
 
@@ -101,11 +101,11 @@ def _same_disk(path: str, root: str) -> bool:
 
 
 def gains(one: Set, rows: npt.NDArray[np.intp], among: Flags) -> list[float]:
-    """Points gained over zero-shot by the marks, on the unmarked of `among`: label, shelf."""
+    """Points gained over zero-shot on the uncorrected pictures of `among`: label, shelf."""
     rest = among.copy()
     rest[rows] = False
     found: list[float] = []
-    for before, after in zip(one.right(one.decided), one.right(one.taught(rows)), strict=True):
+    for before, after in zip(one.right(one.decided), one.right(one.adapted(rows)), strict=True):
         judged = rest & (one.truth < one.other) if not found else rest
         found.append(
             100 * float(after[judged].mean() - before[judged].mean()) if judged.any() else 0
@@ -113,8 +113,10 @@ def gains(one: Set, rows: npt.NDArray[np.intp], among: Flags) -> list[float]:
     return found
 
 
-def marks_a_label(sets: list[Set], seeds: int) -> None:
-    print("\n## Marks on every label: points over zero-shot (label / shelf), mean of the seeds\n")
+def corrections_a_label(sets: list[Set], seeds: int) -> None:
+    print(
+        "\n## Corrections on every label: points over zero-shot (label / shelf), mean of the seeds\n"
+    )
     counts = (1, 2, 4, 8)
     print(
         "| set | pictures | labels | zero-shot |", " | ".join(f"{n} a label" for n in counts), "|"
@@ -146,11 +148,9 @@ def marks_a_label(sets: list[Set], seeds: int) -> None:
 
 
 def untouched(sets: list[Set], seeds: int) -> None:
-    """Four marks on half of the labels, or on one: how do the others fare?"""
-    print("\n## Four marks on some labels only: points over zero-shot (label / shelf)\n")
-    print(
-        "| set | half marked: all | labels without marks | one marked: all | labels without marks |"
-    )
+    """Four corrections on half of the labels, or on one: how do the others fare?"""
+    print("\n## Four corrections on some labels only: points over zero-shot (label / shelf)\n")
+    print("| set | half corrected: all | labels without | one corrected: all | labels without |")
     print("|---|---:|---:|---:|---:|")
     means = []
     for one in sets:
@@ -194,7 +194,7 @@ def asked(sets: list[Set], seeds: int) -> None:
             }.items():
                 rest = np.ones(len(part), bool)
                 rest[rows] = False
-                label, shelf = small.right(small.taught(rows))
+                label, shelf = small.right(small.adapted(rows))
                 on_shelf = rest & (small.truth < small.other)
                 found[name].append([100 * label[on_shelf].mean(), 100 * shelf[rest].mean()])
         row = [np.mean(found[name], axis=0).tolist() for name in ("zero", "20", "35", "asked")]
@@ -204,8 +204,8 @@ def asked(sets: list[Set], seeds: int) -> None:
 
 
 def most(sets: list[Set], seeds: int) -> None:
-    """What the embeddings can give at all: nine tenths marked, for ours and for a linear probe."""
-    print("\n## Nine tenths marked: points over zero-shot, by label\n")
+    """The most the embeddings can give: nine tenths corrected, for ours and a linear probe."""
+    print("\n## Nine tenths corrected: points over zero-shot, by label\n")
     print("| set | ours | a linear probe |")
     print("|---|---:|---:|")
     means = []
@@ -225,7 +225,7 @@ def most(sets: list[Set], seeds: int) -> None:
             rest[rows] = False
             before = one.right(one.decided)[0][rest].mean()
             probed = _probe(one, rows) == one.truth
-            ours = one.right(one.taught(rows))[0]
+            ours = one.right(one.adapted(rows))[0]
             found.append([100 * (x[rest].mean() - before) for x in (ours, probed)])
         means.append(np.mean(found, axis=0))
         print(f"| {one.name} | {means[-1][0]:+.1f} | {means[-1][1]:+.1f} |")
@@ -266,7 +266,7 @@ def main() -> None:
     with Store.open() as store:
         sets = load(given.data, encoder, store)
     print(f"Model {encoder.model.id}, {given.seeds} seeds.")
-    marks_a_label(sets, given.seeds)
+    corrections_a_label(sets, given.seeds)
     untouched(sets, given.seeds)
     asked(sets, given.seeds)
     most(sets, given.seeds)

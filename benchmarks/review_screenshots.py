@@ -41,7 +41,7 @@ SHOTS = (  # name, width, height, dark, what is done first
     ("review-lesson", 1200, 760, False, "document.getElementById('suggestions-open').click()"),
     ("review-phone", 390, 844, True, "0"),
 )
-MARKS = {  # by the pictures' names in the demo
+CORRECTIONS = {  # by the pictures' names in the demo
     "IMG_0413.jpg": "other",
     "IMG_0433.jpg": "fish",
     "DSC01029.JPG": "other",
@@ -75,7 +75,7 @@ def main() -> None:
             run.save(run.plan(f"{HOME}/Sorted"))
             with serving(run) as (session, address):
                 session.set_offset(1.5)  # so that there is something to learn in so small a folder
-                for name, label in MARKS.items():
+                for name, label in CORRECTIONS.items():
                     rows = [row for row, path in enumerate(session.paths) if path.endswith(name)]
                     session.place(rows, label)
                 shots(address, folder)
