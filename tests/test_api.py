@@ -87,7 +87,7 @@ WRONG = {
     "plan of None": Plan(None, None, None, None),  # type: ignore[arg-type]
     "plan of texts": Plan("/a", "/b", "copy", ("c",)),  # type: ignore[arg-type]
     "plan of nothing": Plan("", "", "copy", ()),
-    "plan by kind": Plan("/a", "/b", "teleport", ()),  # type: ignore[arg-type]
+    "plan by kind": Plan("/a", "/b", "teleport", ()),
     "plan of actions": Plan("/a", "/b", "copy", (Action("copy", "", "", "", 0, 0),)),
     "plan with NUL": Plan("/a", "/b", "copy", (Action("copy", "/a\0", "/b/c", "c", 0, 0),)),
     "plan of int": Plan("/a", "/b", "copy", (Action("copy", "/a/c", 3, "c", 0, 0),)),  # type: ignore[arg-type]

@@ -14,12 +14,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import get_args
 
 import numpy as np
 
 from zeroshelf import checks
-from zeroshelf.actions import apply, plan, plan_file, undo
+from zeroshelf.actions import apply, kinds, plan, plan_file, plan_request, undo
 from zeroshelf.corrections import follow, stored
 from zeroshelf.counting import counted
 from zeroshelf.decisions import decide
@@ -52,6 +51,7 @@ from zeroshelf.records import (
     Model,
     Outcome,
     Plan,
+    PlanRequest,
     Progress,
     Question,
     Skipped,
@@ -468,35 +468,29 @@ class Run:
         links and tags by which earlier runs with the same labels put a picture on another shelf go
         from there, unless somebody has changed them since; a run's undo brings them back.
         """
-        checks.choice(action, "action", get_args(ActionKind))
+        checks.choice(action, "action", kinds.plannable())
         for flag, what in (
             (several, "several"),
             (replace_earlier, "replace_earlier"),
             (in_files, "in_files"),
         ):
             checks.flag(flag, what)
-        prefix = checks.text(prefix, "prefix")
-        if to is None and action not in ("tag", "untag"):
-            raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
-        if several and action == "move":
-            raise UserError("one file can't be moved onto several shelves: copy, link or tag it")
-        folder = self.question.folder
-        destination = folder if to is None else scan.root_of(to)
-        if ambiguous is not None:
-            ambiguous = parse.shelf_beside(self.labels, ambiguous)
-        wanted = Plan(
-            folder,
-            destination,
+        wanted = PlanRequest(
+            self.question.folder,
+            None if to is None else scan.root_of(to),
             action,
-            (),
-            prefix=prefix,
-            ambiguous=ambiguous,
-            several=several,
-            replace=replace_earlier,
-            in_files=in_files,
+            checks.text(prefix, "prefix"),
+            ambiguous,
+            several,
+            replace_earlier,
+            in_files,
         )
-        earlier = registry.earlier(wanted, self.labels) if replace_earlier else None
-        return plan.like(wanted, self.embeddings, self.decisions, earlier=earlier)
+        return self.plan_for(plan_request.checked(wanted, self.labels))
+
+    def plan_for(self, wanted: PlanRequest) -> Plan:
+        """Where every picture would go, by a request that `actions.plan_request.checked` gave."""
+        earlier = registry.earlier(wanted, self.labels) if wanted.replace else None
+        return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=earlier)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""

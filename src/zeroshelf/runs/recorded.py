@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
+from zeroshelf.actions import kinds
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import UserError
@@ -23,7 +24,9 @@ def embeddings(rows: Sequence[Row], planned: Plan, model: Model, store: Store) -
         if action.companion_of is not None:
             companions.setdefault(action.companion_of, []).append(action.source)
     # Actions of tags name no sidecars, and a picture that was to stay where it lies has no action.
-    without = planned.kind == "tag" or any(row.label and row.path not in actions for row in rows)
+    without = kinds.of(planned.kind).writes_tags or any(
+        row.label and row.path not in actions for row in rows
+    )
     if without and os.path.isdir(planned.folder):
         with contextlib.suppress(UserError):  # a library, which 0.1.0 did sort
             for picture in scan.scan(planned.folder).pictures:
