@@ -208,7 +208,7 @@ def test_functions(name: str, parameter: str, place: Path, encoder: ColourEncode
         (lambda run: run.plan(action="tag", prefix=None), "prefix must be a text, not None"),
         (lambda run: run.apply(None), "the plan must be a Plan, not None"),
         (lambda run: run.save("plan"), "the plan must be a Plan, not 'plan'"),
-        (lambda run: run.save(WRONG["plan by kind"]), "the plan: kind must be one of copy, move"),
+        (lambda run: run.save(WRONG["plan by kind"]), "is none of copy, move, symlink"),
         (lambda run: run.save(WRONG["plan of int"]), r"actions\[0\]: target must be str, not 3"),
         (lambda run: run.save(WRONG["plan of actions"]), "the path '' is not absolute"),
         (lambda run: run.write(Path("/dev/null/x")), "can't be written"),

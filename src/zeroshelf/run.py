@@ -485,16 +485,13 @@ class Run:
             replace_earlier,
             in_files,
         )
-        return self.plan_for(plan_request.checked(wanted, self.labels))
-
-    def plan_for(self, wanted: PlanRequest) -> Plan:
-        """Where every picture would go, by a request that `actions.plan_request.checked` gave."""
-        earlier = registry.earlier(wanted, self.labels) if wanted.replace else None
+        wanted = plan_request.checked(wanted, self.labels)
+        earlier = registry.earlier(wanted, self.labels) if replace_earlier else None
         return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=earlier)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Begin the run's record: its plan, report, contact sheet and results in one folder."""
-        checks.plan(planned)
+        plan.check(planned)
         checks.function(progress, "progress")
         self.saved = saved = Saved(*registry.new(planned), planned)
         with registry.writing(saved.record):
@@ -506,7 +503,7 @@ class Run:
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
         """Carry out `planned`, never overwriting. The same plan again goes on where it was stopped;
         another one begins a record of its own."""
-        checks.plan(planned)
+        plan.check(planned)
         checks.function(progress, "progress")
         if self.saved is None or planned != self.saved.plan:
             self.save(planned)
@@ -530,7 +527,7 @@ class Run:
         `UserError` where it can't be written."""
         folder = scan.root_of(to)
         if planned is not None:
-            checks.plan(planned)
+            plan.check(planned)
         self.find_near_duplicates(progress)
         if progress:
             progress("writing", 0, 0)

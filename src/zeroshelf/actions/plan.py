@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from zeroshelf import checks
 from zeroshelf.actions import kinds
 from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.kinds.base import Placement
@@ -22,7 +23,7 @@ from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.records import ActionKind, Embeddings, Plan, PlanRequest
 
-__all__ = ["by_decisions", "make", "possible"]
+__all__ = ["by_decisions", "check", "make", "possible"]
 
 
 def by_decisions(
@@ -81,6 +82,16 @@ def make(
         several=request.several,
         replace=request.replace,
     )
+
+
+def check(value: object) -> Plan:
+    """A plan that can be carried out as far as types and names of actions tell. Raises `UserError`
+    for anything else."""
+    found = checks.plan(value)
+    checks.choice(found.kind, "the plan: kind", kinds.plannable())
+    for action in found.actions:
+        checks.choice(action.kind, "the plan: an action", tuple(kinds.KINDS))
+    return found
 
 
 def possible(plan: Plan) -> tuple[ActionKind, ...]:

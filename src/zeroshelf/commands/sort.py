@@ -174,7 +174,15 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
             folder, labels, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
         run.find_near_duplicates(progress)
-    planned = run.plan_for(wanted)
+    planned = run.plan(
+        wanted.destination,
+        wanted.action,
+        ambiguous=wanted.ambiguous,
+        several=wanted.several,
+        prefix=wanted.prefix,
+        replace_earlier=wanted.replace,
+        in_files=wanted.in_files,
+    )
     show(screen, run, planned)
     return run, planned
 
