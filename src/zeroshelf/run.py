@@ -485,7 +485,7 @@ class Run:
             replace_earlier,
             in_files,
         )
-        wanted = plan_request.checked(wanted, self.labels)
+        wanted = plan_request.checked(plan_request.without_unused(wanted), self.labels)
         earlier = registry.earlier(wanted, self.labels) if replace_earlier else None
         return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=earlier)
 

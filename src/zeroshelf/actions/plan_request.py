@@ -12,6 +12,17 @@ from zeroshelf.labels import parse
 from zeroshelf.records import LabelSet, PlanRequest
 
 
+def without_unused(request: PlanRequest) -> PlanRequest:
+    """The request without what its action has no use for, which `checked` would refuse."""
+    kind = kinds.of(request.action)
+    return replace(
+        request,
+        destination=request.destination if kind.needs_destination else None,
+        prefix=request.prefix if kind.writes_tags else "zeroshelf",
+        in_files=request.in_files and kind.writes_tags,
+    )
+
+
 def checked(request: PlanRequest, labels: LabelSet) -> PlanRequest:
     """The request, with the destination as an absolute path and the shelf of ambiguous pictures
     spelled as shelves are. Cheap: called before any picture is read. `labels`: those that the
@@ -27,7 +38,7 @@ def checked(request: PlanRequest, labels: LabelSet) -> PlanRequest:
             raise UserError("--in-files is of --as tag: add that, or leave it out")
     if not kind.needs_destination:
         if destination is not None:
-            raise UserError("tags go beside the pictures: leave --to out (Python: `to`)")
+            raise UserError("tags go beside the pictures: leave --to out")
     elif destination is None:
         raise UserError(f"{kind.name} needs a folder for the shelves: add --to DIR (Python: `to`)")
     else:

@@ -39,7 +39,6 @@ class Kind(abc.ABC):
     needs_destination: ClassVar[bool] = True
     takes_several: ClassVar[bool] = True  # one picture can go onto several shelves
     writes_tags: ClassVar[bool] = False  # below a prefix, and if asked into the pictures' own files
-    sure_only: ClassVar[bool] = False  # "other" and unsure pictures are left out of the plan
     # Which later plans replace its results: those of the same family. None: there is no result.
     family: ClassVar[str | None] = None
 
