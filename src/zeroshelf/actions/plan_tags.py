@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from zeroshelf.actions import transfer
 from zeroshelf.actions.earlier_runs import Earlier
@@ -34,43 +35,25 @@ def tags(
     check_prefix(prefix)
     actions: list[Action] = []
     notes: list[str] = []
-    taken: set[str] = set()
-    tagged = 0
-    wanted: dict[str, tuple[Picture, list[str], bytes | None]] = {}
-    stems: Counter[str] = Counter()
-    for picture, label, digest in placements:
-        if picture.path not in wanted:
-            wanted[picture.path] = (picture, [], digest)
-            stems[_stem(picture.path)] += 1
-        if label != OTHER:
-            wanted[picture.path][1].append(sidecars.tag(label, prefix))
-    replaced = 0
-    for path, (picture, tags, digest) in sorted(wanted.items(), key=lambda w: os.fsencode(w[0])):
-        made = [one.action for one in (earlier or {}).get(path, ())]
-        if not tags and not made:
+    taken: set[str] = set()  # keys of sidecars
+    tagged = 0  # pictures that have all their tags
+    wanted = _wanted(placements, prefix)
+    stems = Counter(map(_stem, wanted))
+    for path in sorted(wanted, key=os.fsencode):
+        one = wanted[path]
+        made = [before.action for before in (earlier or {}).get(path, ())]
+        if not one.tags and not made:
             continue
-        target = _sidecar(picture, taken, alone=stems[_stem(path)] == 1)
-        if target is not None:
-            taken.add(file_names.key(target))
-        targets = [target]
-        if in_files and _takes_tags(path):
-            targets = [target] if target in picture.companions else []
-            targets.append(path)
-        elif target is None:
+        sidecar = _sidecar(one.picture, taken, alone=stems[_stem(path)] == 1)
+        if sidecar is not None:
+            taken.add(file_names.key(sidecar))
+        targets = _targets(one.picture, sidecar, in_files=in_files)
+        if not targets:
             notes.append(f"left alone: {path}: its name is too long for a sidecar's beside it")
             continue
-        written = {(one.target, tag) for one in made for tag in one.label.splitlines()}
-        before = len(actions)
-        for at in filter(None, targets):
-            there = _tags_in(at, path)
-            missing = "\n".join(tag for tag in tags if tag not in there)
-            wrong = [tag for tag in sorted(there - set(tags)) if (at, tag) in written]
-            replaced += bool(wrong)
-            if missing or wrong:
-                known = (picture.size, picture.mtime_ns, digest)
-                gone = "\n".join(wrong) or None
-                actions.append(Action(TAG, path, at, missing, *known, instead_of=gone))
-        tagged += bool(tags) and len(actions) == before
+        own = _actions(one, targets, made)
+        tagged += bool(one.tags) and not own
+        actions += own
     have = (
         "has its tag already: nothing to do for it",
         "have their tag already: nothing to do for them",
@@ -78,10 +61,56 @@ def tags(
     other = "loses a tag that an earlier run wrote", "lose a tag that an earlier run wrote"
     if tagged:
         notes.append(counted(tagged, *have))
-    if replaced:
+    if replaced := sum(action.instead_of is not None for action in actions):
         notes.append(f"{counted(replaced, *other)} (--keep-earlier: it stays)")
     notes += _about_originals(actions)
     return Plan(folder, folder, TAG, tuple(actions), tuple(notes), prefix, in_files=in_files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The tags that a picture is to have, below the prefix."""
+
+    picture: Picture
+    digest: bytes | None  # of its content, if known
+    tags: list[str] = field(default_factory=list)
+
+
+def _wanted(
+    placements: Iterable[tuple[Picture, str, bytes | None]], prefix: str
+) -> dict[str, _Wanted]:
+    """By the pictures' paths. "other" is no tag."""
+    wanted: dict[str, _Wanted] = {}
+    for picture, label, digest in placements:
+        one = wanted.setdefault(picture.path, _Wanted(picture, digest))
+        if label != OTHER:
+            one.tags.append(sidecars.tag(label, prefix))
+    return wanted
+
+
+def _targets(picture: Picture, sidecar: str | None, *, in_files: bool) -> list[str]:
+    """The files that the picture's tags are written into; none where there can't be one."""
+    if in_files and _takes_tags(picture.path):
+        return [picture.path] if sidecar not in picture.companions else [sidecar, picture.path]
+    return [] if sidecar is None else [sidecar]
+
+
+def _actions(one: _Wanted, targets: Sequence[str], made: Sequence[Action]) -> list[Action]:
+    """What is missing in each target, and what in it an earlier run wrote and isn't wanted now.
+    `made`: the actions of earlier runs on the same picture."""
+    picture, actions = one.picture, []
+    written = {(action.target, tag) for action in made for tag in action.label.splitlines()}
+    for target in targets:
+        there = _tags_in(target, picture.path)
+        missing = "\n".join(tag for tag in one.tags if tag not in there)
+        wrong = [tag for tag in sorted(there - set(one.tags)) if (target, tag) in written]
+        if missing or wrong:
+            known = (picture.size, picture.mtime_ns, one.digest)
+            instead_of = "\n".join(wrong) or None
+            actions.append(
+                Action(TAG, picture.path, target, missing, *known, instead_of=instead_of)
+            )
+    return actions
 
 
 def _sidecar(picture: Picture, taken: Collection[str], *, alone: bool) -> str | None:
