@@ -57,7 +57,7 @@ class Set:
 
     def taught(self, rows: npt.NDArray[np.intp]) -> Decisions:
         """After these marks, what is said of the marked pictures left out: they are not judged."""
-        return few_shot.teach(self.vectors, self.decided, few_shot.Marks(rows, self.truth[rows]))
+        return few_shot.adapt(self.vectors, self.decided, few_shot.Examples(rows, self.truth[rows]))
 
 
 def load(data: Path, encoder: Encoder, store: Store) -> list[Set]:
@@ -189,7 +189,7 @@ def asked(sets: list[Set], seeds: int) -> None:
                 "20": shuffled[:20],
                 "35": shuffled[:35],
                 "asked": np.array(
-                    active_learning.ask(small.vectors, probabilities, [], 20), np.intp
+                    active_learning.choose(small.vectors, probabilities, [], 20), np.intp
                 ),
             }.items():
                 rest = np.ones(len(part), bool)

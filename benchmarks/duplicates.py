@@ -19,7 +19,7 @@ from PIL import Image, ImageEnhance
 
 from benchmarks.accuracy import sets
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import near_duplicates, scan
 from zeroshelf.models import select
 
@@ -55,10 +55,10 @@ def main() -> None:
             image.save(Path(work) / f"{number:05}-original.jpg", quality=92)
             for name, (change, quality) in VARIANTS.items():
                 change(image).save(Path(work) / f"{number:05}-{name}.jpg", quality=quality)
-        with Store.open(os.path.join(work, "cache")) as store:
+        with EmbeddingCache.open(os.path.join(work, "cache")) as store:
             encoder = select.load(select.find("starter"))
             made = compute.embed(scan.scan(work), encoder, store)
-            groups = near_duplicates.groups(made, store.thumbnails)
+            groups = near_duplicates.groups(made, store.hashes)
     names = [Path(picture.path).stem.split("-", 1) for picture in made.pictures]
     pairs = [pair for group in groups for pair in combinations(group, 2)]
     right = [(names[a], names[b]) for a, b in pairs if names[a][0] == names[b][0]]

@@ -38,7 +38,7 @@ SHOTS = (  # name, width, height, dark, what is done first
         "[...document.querySelectorAll('.card')].find((card) => card.index === 3)"
         ".dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))",
     ),
-    ("review-lesson", 1200, 760, False, "document.getElementById('lesson-open').click()"),
+    ("review-lesson", 1200, 760, False, "document.getElementById('suggestions-open').click()"),
     ("review-phone", 390, 844, True, "0"),
 )
 MARKS = {  # by the pictures' names in the demo
@@ -74,7 +74,7 @@ def main() -> None:
             run = classify(demo_pictures(f"{HOME}/Pictures"), demo_labels())
             run.save(run.plan(f"{HOME}/Sorted"))
             with serving(run) as (session, address):
-                session.bold(1.5)  # so that there is something to learn in so small a folder
+                session.set_offset(1.5)  # so that there is something to learn in so small a folder
                 for name, label in MARKS.items():
                     rows = [row for row, path in enumerate(session.paths) if path.endswith(name)]
                     session.place(rows, label)

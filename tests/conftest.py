@@ -88,3 +88,10 @@ def folder(tmp_path: Path) -> Path:
 def chromium() -> Iterator[Chromium]:
     with Chromium() as browser:
         yield browser
+
+
+@pytest.fixture
+def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
+    """The program with the model that can be computed by eye, where it would load the starter."""
+    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
+    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)

@@ -20,14 +20,25 @@ from tests.waiting import until
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.embeddings.cache import Store
+from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
 from zeroshelf.labels.resolve import resolve
-from zeroshelf.records import Calibration, Embeddings, Picture, Plan, Progress, Question, Scores
+from zeroshelf.records import (
+    Calibration,
+    Corrections,
+    Embeddings,
+    Picture,
+    Plan,
+    Progress,
+    Request,
+    Scores,
+)
 from zeroshelf.review.app import make
-from zeroshelf.review.jobs import Carrier
+from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.session import Session
-from zeroshelf.run import Run, Saved, classify
+from zeroshelf.run import Run, _Sources, classify
 from zeroshelf.runs import registry
+from zeroshelf.runs.saved import Saved
 
 TOKEN = "a-token-of-the-tests"
 
@@ -40,7 +51,7 @@ def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
             r, g, b = (max(0, part - 2 * index) for part in colour)
             paint(root / "pictures" / f"{name}-{index:02}.png", (r, g, b), (40, 30 + index))
     run = classify(root / "pictures", ["red", "green"], encoder=ColourEncoder(), store=Store.open())
-    run._near_duplicates = ()  # though pictures of one colour do look alike
+    run._sources.near_duplicates._found = ()  # though pictures of one colour do look alike
     run.save(run.plan(root / "sorted", kind))
     return run
 
@@ -83,10 +94,18 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
         model=COLOURS,
     )
     decided: Decisions = decide.decide(scores, Calibration())
-    question = Question(str(root), wanted, COLOURS.id)
-    run = DrawnRun(question, embedded, decided, ColourEncoder(), Store.open())
-    run.saved = Saved(*registry.new(Plan(str(root), str(root.parent / "sorted"), "copy", ())))
-    return run
+    store = Store.open()
+    planned = Plan(str(root), str(root.parent / "sorted"), "copy", ())
+    return DrawnRun(
+        Request(str(root), wanted, COLOURS.id),
+        embedded,
+        Corrections(),
+        decided,
+        decided,
+        (),
+        _Sources(ColourEncoder(), store, NearDuplicates(embedded, store.hashes, ())),
+        _records=[Saved(*registry.new(planned))],
+    )
 
 
 @contextmanager
@@ -94,7 +113,7 @@ def serving(run: Run) -> Iterator[tuple[Session, str]]:
     """The session and the page's address."""
     with Session(run) as session:
         config = uvicorn.Config(
-            make(session, Carrier(session), TOKEN),
+            make(session, Jobs(session), TOKEN),
             port=0,
             log_level="critical",
             timeout_graceful_shutdown=1,

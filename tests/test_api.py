@@ -148,15 +148,12 @@ def test_methods_of_a_run(name: str, parameter: str, run: Run, place: Path) -> N
     good = {
         "labels": ["red"],
         "label": "red",
-        "marks": {"a.png": "blue"},
+        "corrections": {"a.png": "blue"},
         "texts": ["red"],
         "planned": run.plan(place / "to"),
         "to": place / "to",
         "digests": [],
-        "question": run.question,
-        "said": run.corrections,
-        "known": {},
-        "names": ["red"],
+        "request": run.request,
     }
     needed = {
         key: good[key]
@@ -190,14 +187,14 @@ def test_functions(name: str, parameter: str, place: Path, encoder: ColourEncode
         (lambda run: run.relabel(["red"], threshold="0.5"), "threshold must be a number"),
         (lambda run: run.relabel(["red"], threshold=True), "threshold must be a number"),
         (lambda run: run.relabel(["red"], threshold=float("nan")), "threshold must be .* not nan"),
-        (lambda run: run.correct("a.png"), "marks must be a mapping"),
+        (lambda run: run.correct("a.png"), "corrections must be a mapping"),
         (lambda run: run.correct({"a.png": ["red"]}), "a label must be a text"),
         (lambda run: run.correct({"c.png": "red"}), "is no picture of this run"),
         (lambda run: run.correct({3: "red"}), "a picture must be a path"),
-        (lambda run: run.ask("3"), "count must be a whole number from 0 on, not '3'"),
-        (lambda run: run.ask(-1), "count must be a whole number from 0 on, not -1"),
-        (lambda run: run.ask(True), "count must be a whole number"),
-        (lambda run: run.ask(2.0), "count must be a whole number"),
+        (lambda run: run.most_informative("3"), "count must be a whole number from 0 on, not '3'"),
+        (lambda run: run.most_informative(-1), "count must be a whole number from 0 on, not -1"),
+        (lambda run: run.most_informative(True), "count must be a whole number"),
+        (lambda run: run.most_informative(2.0), "count must be a whole number"),
         (lambda run: run.show(None), "each must be a whole number"),
         (lambda run: run.shelf(3), "label must be a text, not 3"),
         (lambda run: run.plan("to", "teleport"), "action: 'teleport' is none of copy, move"),
@@ -233,7 +230,7 @@ def test_what_is_said(call: Callable[[Run], object], says: str, run: Run) -> Non
         ({"leave_out": "x"}, "leave_out: give a list, not one text"),
         ({"folder": 3}, r"the folder must be a path \(str or os.PathLike\), not 3"),
         ({"folder": None}, "the folder must be a path .* not None"),
-        ({"marks": "no"}, "marks must be True or False, not 'no'"),
+        ({"corrections": "no"}, "corrections must be True or False, not 'no'"),
         ({"model": 3}, "model must be a path"),
         ({"device": 3}, "device must be a text"),
         ({"encoder": "starter"}, "encoder must be an Encoder .* not 'starter'"),
@@ -259,10 +256,10 @@ def test_what_is_right_stays_right(place: Path, encoder: ColourEncoder, run: Run
         assert run.relabel(labels).labels.names == ("red", "blue")  # type: ignore[arg-type]
     loose = LabelSet([Label("red", ["rose"]), Label("blue")])  # type: ignore[arg-type]
     assert run.relabel(loose).labels == LabelSet((Label("red", ("rose",)), Label("blue")))
-    assert run.relabel(["red"], threshold=np.float32(0.5)).question.threshold == 0.5  # type: ignore[arg-type]
+    assert run.relabel(["red"], threshold=np.float32(0.5)).request.threshold == 0.5  # type: ignore[arg-type]
     assert run.embed_texts(text for text in ("red", "blue")).shape == (2, 4)  # type: ignore[arg-type]
     assert run.embed_texts([]).shape == (0, 4)
-    assert len(run.ask(np.int64(1))) == 1 and run.ask(0) == []  # type: ignore[arg-type]
+    assert len(run.most_informative(np.int64(1))) == 1 and run.most_informative(0) == []  # type: ignore[arg-type]
     corrected = run.correct({Path("a.png"): "blue"})  # type: ignore[dict-item]
     assert corrected.counts == {"red": 0, "blue": 2, "other": 0}
     again = classify(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -221,3 +223,15 @@ def test_what_torch_exports_for_one_picture(tmp_path: Path, name: str, exporter:
         output_names=["row"], **(older if exporter == "older" else newer),
     )  # fmt: skip
     agrees(file, side)
+
+
+def test_the_cpu_imports_nothing_to_rewrite_a_graph(folder: Path) -> None:
+    probe = (
+        "import sys, zeroshelf; run = zeroshelf.classify(sys.argv[1], ['cat', 'dog'], device='cpu')"
+        "; assert len(run.decisions) == 4; "
+        "sys.exit('imported' if 'zeroshelf.models.batch' in sys.modules else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -12,26 +12,18 @@ from pathlib import Path
 import pytest
 
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
+from tests.program import command
 from zeroshelf.actions import kinds
 from zeroshelf.actions.tags import sidecars
 from zeroshelf.commands import cli
 from zeroshelf.commands.terminal import printable
-from zeroshelf.models import calibrations, select
+from zeroshelf.models import calibrations
 from zeroshelf.records import Calibration
 from zeroshelf.review.session import Session
 from zeroshelf.run import reopen
 from zeroshelf.runs import registry
 
-
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
-    """The program with the model that can be computed by eye, where it would load the starter."""
-    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
-
-
-def command(*words: object) -> int:
-    return cli.main([str(word) for word in words])
+pytestmark = pytest.mark.usefixtures("colours")
 
 
 def test_sort_copies_and_says_where_everything_is(
@@ -381,12 +373,14 @@ def test_an_export_of_marks_never_takes_a_files_place(
     assert (folder / "b.png").read_bytes() == before
     assert command("teach", "--export", tmp_path / "m.jsonl", "--json") == 0
     given = json.loads(capsys.readouterr().out)
-    assert (given["marks"], given["file"]) == (0, None) and not (tmp_path / "m.jsonl").exists()
-    assert command("teach", "--mark", "b.png", "red", "--export", tmp_path / "m.jsonl") == 0
+    assert (given["corrections"], given["file"]) == (0, None) and not (
+        tmp_path / "m.jsonl"
+    ).exists()
+    assert command("teach", "--correct", "b.png", "red", "--export", tmp_path / "m.jsonl") == 0
     assert (tmp_path / "m.jsonl").exists()
     capsys.readouterr()
     assert command("teach", "--forget", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["marks"] == 0
+    assert json.loads(capsys.readouterr().out)["corrections"] == 0
 
 
 def test_suggest_asks_for_a_place_first_and_names_what_it_skips(
@@ -451,3 +445,16 @@ def test_where_nothing_can_be_suggested_no_file_is_written(
 
 def results_of_the_newest() -> str:
     return Path(registry.find(None).record, "results.jsonl").read_text("ascii")
+
+
+def test_option_names_of_0_1_0_still_work(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("plan", folder, "-l", "red", "--to", tmp_path / "s")
+    assert command(*words) == command(*words, "--no-corrections") == command(*words, "--no-marks")
+    capsys.readouterr()
+    name = next(path.name for path in folder.glob("*.png"))
+    assert command("teach", "--mark", folder / name, "red", "--json", "--yes") == 0
+    assert json.loads(capsys.readouterr().out)["corrections"] == 1
+    assert command("teach", "--help") == 0 and command("sort", "--help") == 0
+    assert "mark" not in capsys.readouterr().out

@@ -30,7 +30,7 @@ MAY: dict[str, str] = {  # file -> why it may look at a clock
     "waiting.py": "ends what hangs",
     "chromium.py": "ends what hangs, in the page",
     "test_faults.py": "kills at random instants, after which everything must hold",
-    "test_store.py": "gives a file an age",
+    "test_embedding_cache.py": "gives a file an age",
     "test_runs_command.py": "gives a run an age",
     "test_many_runs.py": "sets the clock back, for the order of runs",
     "test_telemetry.py": "lives as long as a process beside it that calls home",

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from tests.reviewing import colour_run
-from zeroshelf.commands.review import keep
-from zeroshelf.corrections.stored import kept, save
+from zeroshelf.commands.review import save_edits
+from zeroshelf.corrections import classification
+from zeroshelf.corrections.stored import load_for, save
 from zeroshelf.output import results
 from zeroshelf.records import OTHER
 from zeroshelf.review import suggestions
@@ -23,16 +24,16 @@ FIRST, OTHERS = ["red", "green"], ["green", "blue"]
 
 
 def again(run: Run, **options: Any) -> Run:
-    return reopen(run.id, encoder=run._encoder, store=run._store, **options)
+    return reopen(run.id, encoder=run._sources.encoder, store=run._sources.store, **options)
 
 
 def saved(run: Run) -> Run:
-    run.save(run.plan(Path(run.question.folder).parent / "sorted"))
+    run.save(run.plan(Path(run.request.folder).parent / "sorted"))
     return again(run)
 
 
 def picture(run: Run, name: str) -> str:
-    return str(Path(run.question.folder) / name)
+    return str(Path(run.request.folder) / name)
 
 
 STEPS: dict[str, Callable[[Run], Run]] = {
@@ -50,7 +51,7 @@ def test_every_order_gives_the_same_decisions(tmp_path: Path, order: tuple[str, 
         run = STEPS[step](run)
     straight = STEPS["correct more"](STEPS["correct"](straight))
     assert run.decisions.labels == straight.decisions.labels
-    assert run.decisions.placed == straight.decisions.placed
+    assert run.decisions.corrected == straight.decisions.corrected
     np.testing.assert_allclose(run.decisions.probabilities, straight.decisions.probabilities)
     assert run.decisions[0].picture.path == picture(run, "blue-00.png")
     assert run.decisions[0].label == OTHER
@@ -60,8 +61,8 @@ def test_every_order_gives_the_same_decisions(tmp_path: Path, order: tuple[str, 
 def test_a_label_that_comes_later_finds_its_corrections(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=4).correct({"blue-00.png": "red", "blue-01.png": "green"})
     fewer = saved(run.relabel(["green"]))
-    assert fewer.decisions[1].label == "green" and 1 in fewer.decisions.placed
-    assert 0 not in fewer.decisions.placed
+    assert fewer.decisions[1].label == "green" and 1 in fewer.decisions.corrected
+    assert 0 not in fewer.decisions.corrected
     assert fewer.relabel(FIRST).decisions.labels == run.decisions.labels
 
 
@@ -93,11 +94,11 @@ def test_so_does_one_that_was_reviewed(tmp_path: Path) -> None:
         session.place([0], "red")
         session.rename_label("red", "warm")
         session.add_label("blue")
-        session.bold(1.0)
+        session.set_offset(1.0)
         session.place([2, 8], OTHER)
-        learnt = suggestions.lesson(session)
+        learnt = suggestions.find(session)
         suggestions.accept(session, learnt, range(len(learnt.moves)))
-        keep(session)
+        save_edits(session)
         shelves = [session.names[column] for column in session.shelves.columns]
     reopened = again(run)
     assert reopened.labels.names == ("warm", "green", "blue")
@@ -112,19 +113,19 @@ def test_a_review_goes_on_where_a_corrected_run_was(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=4).correct({"blue-00.png": "red"})
     run.save(run.plan(tmp_path / "sorted"))
     with Session(again(run, edited=False)) as session:
-        assert session.marked == {0: 0}
+        assert session.corrected == {0: 0}
         session.rename_label("red", "warm")
         assert session.names[session.shelves.columns[0]] == "warm"
-        keep(session)
+        save_edits(session)
     reopened = again(run)
-    assert reopened.decisions[0].label == "warm" and 0 in reopened.decisions.placed
+    assert reopened.decisions[0].label == "warm" and 0 in reopened.decisions.corrected
 
 
 def test_files_with_the_same_content_go_to_the_same_shelf(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=3)
     folder = tmp_path / "pictures"
     (folder / "copy.png").write_bytes((folder / "blue-00.png").read_bytes())
-    more = classify(folder, FIRST, encoder=run._encoder, store=run._store)
+    more = classify(folder, FIRST, encoder=run._sources.encoder, store=run._sources.store)
     corrected = more.correct({"copy.png": "green"})
     same = [
         d.label for d in corrected.decisions if d.picture.path.endswith(("y.png", "blue-00.png"))
@@ -135,13 +136,18 @@ def test_files_with_the_same_content_go_to_the_same_shelf(tmp_path: Path) -> Non
 def test_storing_one_session_keeps_what_another_run_stored(tmp_path: Path) -> None:
     """Renaming a label leads to another label set, which may have corrections of its own."""
     run = colour_run(tmp_path / "one", each=3)
-    warm = classify(run.question.folder, ["warm", "green"], encoder=run._encoder, store=run._store)
-    warm.correct({"blue-00.png": "warm"}).keep_marks()
+    warm = classify(
+        run.request.folder,
+        ["warm", "green"],
+        encoder=run._sources.encoder,
+        store=run._sources.store,
+    )
+    warm.correct({"blue-00.png": "warm"}).store_corrections()
     with Session(run) as session:
         session.place([1], OTHER)
         session.rename_label("red", "warm")
-        keep(session)
-        stored = kept(session.edited.labels, run.model)
+        save_edits(session)
+        stored = load_for(session.edited.labels, run.model)
     assert sorted(one.label for one in stored.values()) == [OTHER, "warm"]
 
 
@@ -152,3 +158,47 @@ def test_a_run_of_0_1_0_opens_with_what_it_followed(tmp_path: Path) -> None:
     save(str(Path(run.record) / "marks.jsonl"), corrected.corrections.given, run.model)
     (Path(run.record) / "corrections.jsonl").unlink(missing_ok=True)
     assert again(run).decisions.labels == corrected.decisions.labels
+
+
+def test_every_way_to_a_run_goes_through_one_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = colour_run(tmp_path, each=3)
+    made: list[classification.Classification] = []
+
+    def counted(*given: Any, **named: Any) -> classification.Classification:
+        made.append(make(*given, **named))
+        return made[-1]
+
+    make = classification.make
+    monkeypatch.setattr(classification, "make", counted)
+    encoder, store = run._sources.encoder, run._sources.store
+    ways = {
+        "classify": lambda: classify(run.request.folder, FIRST, encoder=encoder, store=store),
+        "relabel": lambda: run.relabel(OTHERS),
+        "correct": lambda: run.correct({"blue-00.png": "red"}),
+        "reopen": lambda: again(run),
+    }
+    for way, call in ways.items():
+        made.clear()
+        got = call()
+        assert len(made) == 1 and got.decisions is made[0].decisions, way
+    made.clear()
+    with Session(run) as session:
+        session.place([0], "red")
+        session.add_label("blue")
+        assert session.run.decisions is made[-1].decisions
+        assert session.shown().decisions is not None and len(made) == 2
+        session.adapted()
+        assert len(made) == 3
+
+
+def test_a_run_can_not_be_changed(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=2)
+    public = [name for name in dir(run) if not name.startswith("__")]
+    for name in (*public, "another"):
+        with pytest.raises(AttributeError):
+            setattr(run, name, None)
+    before = dict(vars(run))
+    run.correct({"blue-00.png": "red"}).relabel(OTHERS).plan(tmp_path / "to")
+    assert vars(run) == before

@@ -43,7 +43,7 @@ def test_no_message_counts_by_itself(path: Path) -> None:
     allowed = {
         "actions/disk_space.py": ["{free:,} free"],
         "decisions/diagnose.py": ["{kept:,} pictures"],  # ENOUGH at the least
-        "decisions/calibrate.py": ["{len(truth)} pictures", "{len(known)} names"],  # dozens
+        "decisions/calibrate.py": ["{len(shown)} pictures", "{len(known)} names"],  # dozens
     }
     assert found == allowed.get(path.relative_to(SOURCE).as_posix(), [])
 
@@ -68,7 +68,7 @@ def test_one_of_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         ["sort", str(tmp_path / "Q"), *labels, *to, "-y", "-v"],  # its name is taken
         ["runs"],
         ["cache"],
-        ["teach", "--mark", "deep/a.png", "blue"],
+        ["teach", "--correct", "deep/a.png", "blue"],
         ["teach", "--export", str(tmp_path / "marks.jsonl")],
         ["undo", "-y"],
         ["sort", str(tmp_path / "P"), *labels, *to, "-y"],  # follows what was said

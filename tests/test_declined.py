@@ -10,21 +10,13 @@ import pytest
 
 from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import tree
-from zeroshelf.commands import cli
+from tests.program import command
 from zeroshelf.errors import UserError
 from zeroshelf.models import installed, ort, select
 from zeroshelf.run import classify
 from zeroshelf.runs import registry
 
-
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
-    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
-
-
-def command(*words: object) -> int:
-    return cli.main([str(word) for word in words])
+pytestmark = pytest.mark.usefixtures("colours")
 
 
 @pytest.fixture
@@ -54,7 +46,7 @@ QUESTIONS = {
     "untag": ["untag", "P"],
     "models remove": ["models", "remove", "mine"],
     "runs prune": ["runs", "prune", "--all"],
-    "teach": ["teach", "--mark", "a.png", "other"],
+    "teach": ["teach", "--correct", "a.png", "other"],
 }
 
 
@@ -207,7 +199,7 @@ def test_review_takes_the_options_of_plan(
     assert "no labels" in capsys.readouterr().err
     for given in (("--as", "copy"), ("-l", "red"), ("--several",), ("--threshold", "0.5")):
         assert command("review", *given) == 2
-        assert "is about a folder of pictures" in capsys.readouterr().err
+        assert "is an option for a folder of pictures" in capsys.readouterr().err
 
 
 def test_a_device_is_checked_before_any_picture(

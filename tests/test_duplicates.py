@@ -44,7 +44,7 @@ def test_a_chain_of_small_steps_joins_only_what_is_near_to_all() -> None:
         (),
         COLOURS,
     )
-    white = _jpeg()
+    white = near_duplicates.dhash(_jpeg())
     groups = near_duplicates.groups(embeddings, lambda wanted: dict.fromkeys(wanted, white))
     assert groups == ((0, 1), (2, 3))
 
@@ -57,7 +57,7 @@ def test_a_large_folder_is_compared_within_a_window(monkeypatch) -> None:
     vectors = np.stack([np.cos(turns), np.sin(turns)], axis=1).astype(np.float16)
     pictures = tuple(Picture(f"/{i}.jpg", "JPEG", 1, 1, 1) for i in range(8))
     digests = tuple(bytes([i]) * 32 for i in range(8))
-    white = _jpeg()
+    white = near_duplicates.dhash(_jpeg())
     found = near_duplicates.groups(
         Embeddings(pictures, digests, vectors, (), COLOURS),
         lambda wanted: dict.fromkeys(wanted, white),

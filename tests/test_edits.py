@@ -24,7 +24,7 @@ CATS = parse.parse(["cat", "dog"])
 
 def test_the_last_word_about_a_picture_counts() -> None:
     events = [edit_log.place("cat", ["a", "b"]), edit_log.place("other", ["b"])]
-    assert edit_log.replay(CATS, events).placed == {"a": "cat", "b": "other"}
+    assert edit_log.replay(CATS, events).corrected == {"a": "cat", "b": "other"}
 
 
 def test_a_name_is_followed_through_all_its_changes() -> None:
@@ -40,14 +40,14 @@ def test_a_name_is_followed_through_all_its_changes() -> None:
 def test_an_undone_edit_never_was() -> None:
     events = [edit_log.place("cat", ["a"]), edit_log.place("dog", ["a"]), edit_log.undo(1)]
     edited = edit_log.replay(CATS, events)
-    assert edited.placed == {"a": "cat"} and edited.last == 0
+    assert edited.corrected == {"a": "cat"} and edited.last == 0
     assert edit_log.replay(CATS, [*events, edit_log.undo(0)]) == edit_log.Edited(CATS)
 
 
 def test_what_was_learnt_gives_way_to_a_persons_word_and_never_the_reverse() -> None:
-    events = [edit_log.learn({"dog": ["a", "b"]}), edit_log.place("cat", ["a"])]
+    events = [edit_log.accept({"dog": ["a", "b"]}), edit_log.place("cat", ["a"])]
     edited = edit_log.replay(CATS, events)
-    assert edited.placed == {"a": "cat"} and edited.learnt == {"b": "dog"}
+    assert edited.corrected == {"a": "cat"} and edited.accepted == {"b": "dog"}
 
 
 def test_pictures_follow_a_renamed_label_and_leave_a_dropped_one() -> None:
@@ -57,14 +57,14 @@ def test_pictures_follow_a_renamed_label_and_leave_a_dropped_one() -> None:
         edit_log.label(parse.parse(["kitty"]), {"cat": "kitty"}),
     ]
     edited = edit_log.replay(CATS, events)
-    assert edited.labels.names == ("kitty",) and edited.placed == {"a": "kitty"}
-    assert edit_log.replay(CATS, [*events, edit_log.undo(2)]).placed == {"a": "cat", "b": "dog"}
+    assert edited.labels.names == ("kitty",) and edited.corrected == {"a": "kitty"}
+    assert edit_log.replay(CATS, [*events, edit_log.undo(2)]).corrected == {"a": "cat", "b": "dog"}
 
 
 PLACES = st.builds(
     edit_log.place, st.sampled_from(["cat", "dog", "other"]), st.lists(st.text("ab"))
 )
-EVENTS = st.lists(st.one_of(PLACES, st.builds(edit_log.bold, st.floats(-5, 5))), max_size=8)
+EVENTS = st.lists(st.one_of(PLACES, st.builds(edit_log.offset, st.floats(-5, 5))), max_size=8)
 
 
 @given(EVENTS)
@@ -129,12 +129,12 @@ def test_a_damaged_log_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_unsettled_is_what_the_plan_does_not_hold(tmp_path: Path) -> None:
-    assert not edit_log.unsettled(str(tmp_path))
+    assert not edit_log.plan_is_outdated(str(tmp_path))
     log = edit_log.Log(str(tmp_path))
     log.add(edit_log.place("cat", ["a"]))
-    assert edit_log.unsettled(str(tmp_path))
-    edit_log.note_settled(str(tmp_path), 1)
-    assert not edit_log.unsettled(str(tmp_path))
+    assert edit_log.plan_is_outdated(str(tmp_path))
+    edit_log.note_planned(str(tmp_path), 1)
+    assert not edit_log.plan_is_outdated(str(tmp_path))
     log.close()
 
 

@@ -26,7 +26,7 @@ from zeroshelf.records import (
     Label,
     LabelSet,
     Plan,
-    Question,
+    Request,
 )
 from zeroshelf.runs import edit_log, registry, request
 from zeroshelf.system import file_versions
@@ -64,8 +64,8 @@ FILES: dict[FileFormat, tuple[str, Callable[[str], object], Callable[[str], obje
         lambda _: list(registry.all()),
     ),
     file_versions.REQUEST: (
-        "question.json",
-        lambda record: request.save(record, Question("/P", LABELS, "colours")),
+        "request.json",
+        lambda record: request.save(record, Request("/P", LABELS, "colours")),
         request.load,
     ),
     file_versions.RESULTS: (
@@ -140,7 +140,8 @@ def test_a_newer_version_is_refused_in_one_line(record: str, of: FileFormat) -> 
     path = Path(record, name)
     set_version(path, of, of.version + 1)
     before = path.read_bytes()
-    with pytest.raises(UserError, match=r"by a newer zeroshelf \(format 2.*: update") as refused:
+    says = rf"by a newer zeroshelf \(format {of.version + 1}.*: update"
+    with pytest.raises(UserError, match=says) as refused:
         read(record)
     assert path.name in str(refused.value) and "\n" not in str(refused.value)
     assert path.read_bytes() == before

@@ -41,7 +41,7 @@ from zeroshelf.embeddings.cache import Store
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import scan
 from zeroshelf.models import select
-from zeroshelf.review.jobs import Carrier
+from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.session import Session
 from zeroshelf.runs import registry
 from zeroshelf.system import renaming
@@ -877,18 +877,18 @@ def test_stored_corrections_hold_for_a_picture_that_was_tagged_and_after_undo(
         paint(tmp_path / "F" / f"blue{number}.jpg", (20, 20 + number, 230))
     asked = (tmp_path / "F", ["red", "blue"])
     run = classify(*asked, encoder=encoder).correct({"red1.jpg": "blue"})
-    run.keep_marks()
+    run.store_corrections()
     tagged = classify(*asked, encoder=encoder)
     assert label_of(tagged, "red1.jpg") == "blue"
     tagged.apply(tagged.plan(action="tag", in_files=True))
     again = classify(*asked, encoder=encoder)
     assert again.embeddings.digests != run.embeddings.digests
-    known = stored.kept(again.labels, again.model)
+    known = stored.load_for(again.labels, again.model)
     row = [p.path for p in again.embeddings.pictures].index(str(tmp_path / "F" / "red1.jpg"))
     assert again.embeddings.digests[row].hex() in known and len(known) == 1
     assert label_of(again, "red1.jpg") == "blue"
     tagged.undo()
-    assert run.embeddings.digests[row].hex() in stored.kept(again.labels, again.model)
+    assert run.embeddings.digests[row].hex() in stored.load_for(again.labels, again.model)
 
 
 def label_of(run: Run, name: str) -> str:
@@ -925,11 +925,11 @@ def test_a_review_keeps_tags_in_the_files(tmp_path: Path, encoder: ColourEncoder
     run.save(run.plan(action="tag", in_files=True))
     with Session(reopen(run.id, encoder=encoder)) as session:
         session.place([session.row_of["red.jpg"]], "blue")
-        assert session.settle()
-        carrier = Carrier(session)
-        carrier.apply()
-        carrier.wait()
-        assert carrier.progress.state == "applied"
+        assert session.update_plan()
+        jobs = Jobs(session)
+        jobs.apply()
+        jobs.wait()
+        assert jobs.progress.state == "applied"
     assert seen(tmp_path / "F" / "red.jpg")[0]["TagsList"] == ["zeroshelf/blue"]
     assert not list((tmp_path / "F").glob("*.xmp"))
 

@@ -98,7 +98,7 @@ def test_a_run_that_sorted_a_library_still_opens(tmp_path: Path, encoder: Colour
     library = tmp_path / "p.photoslibrary"
     (tmp_path / "p").rename(library)
     assert run.record is not None
-    for name in ("plan.jsonl", "question.json", "results.jsonl"):
+    for name in ("plan.jsonl", "request.json", "results.jsonl"):
         path = Path(run.record) / name
         path.write_text(path.read_text().replace(str(tmp_path / "p"), str(library)))
     assert reopen(run.id, encoder=encoder).counts == run.counts

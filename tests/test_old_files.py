@@ -19,11 +19,11 @@ from tests.making import statuses
 from zeroshelf.actions import plan_file
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
-from zeroshelf.corrections.stored import kept
+from zeroshelf.corrections.stored import load_for
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.output import results
 from zeroshelf.review.session import Session
-from zeroshelf.run import reopen
+from zeroshelf.run import classify, reopen
 from zeroshelf.runs import registry
 
 FIXTURE = Path(__file__).parent / "fixtures" / "written-by-0.1.0.zip"
@@ -99,10 +99,21 @@ def test_its_run_opens_with_its_edits_and_from_its_cache(root: Path) -> None:
     assert [row.label for row in rows] == run.decisions.labels
     with Session(reopen(REVIEWED, edited=False, encoder=encoder, store=Store.open())) as session:
         assert session.edit_count == 4 and session.edited.offset == 0.5
-        assert session.edited.placed == {"blue-0.png": "warm", "blue-1.png": "other"}
+        assert session.edited.corrected == {"blue-0.png": "warm", "blue-1.png": "other"}
 
 
 def test_its_stored_corrections_are_followed(root: Path) -> None:
     run = reopen(REVIEWED, encoder=ColourEncoder(), store=Store.open())
-    stored = kept(run.labels, run.model)
+    stored = load_for(run.labels, run.model)
     assert sorted(one.label for one in stored.values()) == ["other", "warm"]
+
+
+def test_its_cache_spares_the_embedding(root: Path) -> None:
+    undo(registry.find(MOVED).record)
+    encoder = ColourEncoder()
+    with Store.open() as cache:
+        run = classify(root / "P", ["warm", "green"], encoder=encoder, store=cache)
+        assert cache.trouble is None
+        thumbnails = cache.thumbnails(run.embeddings.digests)
+    assert len(run.embeddings) == len(PICTURES) and encoder.pictures == 0
+    assert thumbnails.keys() == set(run.embeddings.digests)

@@ -12,12 +12,11 @@ import pytest
 
 from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import JPEG, put
+from tests.program import command
 from tests.systems import links
-from zeroshelf.commands import cli
 from zeroshelf.errors import UserError
 from zeroshelf.images import formats, ignored, left_out, other_files, scan
 from zeroshelf.images.codecs import optional
-from zeroshelf.models import select
 from zeroshelf.records import Ignored
 from zeroshelf.run import classify, reopen
 
@@ -217,16 +216,6 @@ def test_a_library_is_no_folder_to_sort(tmp_path: Path, name: str) -> None:
     assert len(inside.pictures) == 1
     (warning,) = inside.warnings
     assert "copy, never move" in warning
-
-
-@pytest.fixture
-def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
-    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
-
-
-def command(*words: object) -> int:
-    return cli.main([str(word) for word in words])
 
 
 @pytest.mark.usefixtures("colours")

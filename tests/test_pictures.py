@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageFilter
 from tests.making import encoded
 from tests.systems import posix
 from zeroshelf.errors import Unreadable
-from zeroshelf.images import decode, quality
+from zeroshelf.images import decode, quality, thumbnails
 
 RED, BLUE, WHITE = (200, 30, 30), (30, 30, 200), (255, 255, 255)
 
@@ -175,29 +175,31 @@ def test_read_refuses_what_is_no_file(tmp_path: Path) -> None:
 
 def test_thumbnail_keeps_the_shape() -> None:
     decoded = decode.decode(encoded(halves(640, 320), "JPEG"), 100)
-    small = Image.open(io.BytesIO(decode.jpeg(decode.thumbnail(decoded))))
+    small = Image.open(
+        io.BytesIO(thumbnails.jpeg(thumbnails.shrink(decoded.image, thumbnails.SIDE)))
+    )
     assert (small.format, small.size) == ("JPEG", (160, 80))
     tiny = decode.decode(encoded(halves(20, 10), "PNG"), 100)
-    assert decode.thumbnail(tiny).size == (20, 10)
+    assert thumbnails.shrink(tiny.image, thumbnails.SIDE).size == (20, 10)
 
 
-def flaw(image: Image.Image) -> str | None:
-    return quality.flaw(decode.thumbnail(decode.Decoded(image, *image.size)))
+def problem(image: Image.Image) -> str | None:
+    return quality.problem(thumbnails.shrink(image, quality.SIDE))
 
 
 def test_what_shows_next_to_nothing_is_noted() -> None:
     scene = Image.new("RGB", (800, 600), WHITE)
     for at in range(0, 800, 200):
         scene.paste((at // 4, 60, 30), (at, 100, at + 90, 500 - at // 4))
-    assert flaw(scene) is None
-    assert flaw(scene.filter(ImageFilter.GaussianBlur(4))) is None  # a hand that was not still
-    assert flaw(scene.filter(ImageFilter.GaussianBlur(40))) == quality.BLURRED
+    assert problem(scene) is None
+    assert problem(scene.filter(ImageFilter.GaussianBlur(4))) is None  # a hand that was not still
+    assert problem(scene.filter(ImageFilter.GaussianBlur(40))) == quality.BLURRED
     noise = np.random.default_rng(0)
     dark = Image.fromarray(noise.integers(0, 12, (600, 800, 3), np.uint8))
-    assert flaw(dark) == quality.DARK
+    assert problem(dark) == quality.DARK
     for at in range(0, 800, 80):
         dark.paste((255, 255, 255), (at, at // 2, at + 6, at // 2 + 6))
-    assert flaw(dark) is None  # stars
-    assert flaw(Image.new("RGB", (800, 600), (200, 20, 20))) is None  # a colour is something
-    assert flaw(Image.new("RGB", (4, 4), (0, 0, 0))) == quality.DARK
-    assert flaw(Image.new("RGB", (4, 400), (99, 0, 0))) is None
+    assert problem(dark) is None  # stars
+    assert problem(Image.new("RGB", (800, 600), (200, 20, 20))) is None  # a colour is something
+    assert problem(Image.new("RGB", (4, 4), (0, 0, 0))) == quality.DARK
+    assert problem(Image.new("RGB", (4, 400), (99, 0, 0))) is None

@@ -21,7 +21,7 @@ OPEN = {
     "picture": "document.getElementById('grid').dispatchEvent("
     "new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}))",
     "shelf": "document.querySelector('#shelves .more').click()",
-    "lesson": "document.getElementById('lesson-open').click()",
+    "lesson": "document.getElementById('suggestions-open').click()",
     "apply": "document.getElementById('apply-open').click()",
     "keys": "document.getElementById('help-open').click()",
     "nothing": "document.getElementById('text').value = 'no such name';"
@@ -83,7 +83,7 @@ def test_the_keyboard_alone_is_enough(tmp_path: Path) -> None:
         browser.wait("document.getElementById('detail').open")
         press(browser, "g")
         kept(browser, 1)
-        assert list(session.edited.placed.values()) == ["green"]
+        assert list(session.edited.corrected.values()) == ["green"]
         browser.run("document.getElementById('detail').close()")
         browser.wait("document.activeElement.id === 'grid'")
         press(browser, "/")

@@ -170,7 +170,7 @@ def test_what_is_shown_and_all_that_match_are_two_selections(
         press(chromium, "a")
         press(chromium, "g")
         kept(chromium, 1)
-        assert len(session.edited.placed) == in_window
+        assert len(session.edited.corrected) == in_window
 
 
 def test_slash_finds_by_name_and_by_what_is_shown(tmp_path: Path, chromium: Chromium) -> None:
@@ -181,7 +181,7 @@ def test_slash_finds_by_name_and_by_what_is_shown(tmp_path: Path, chromium: Chro
         assert shown(chromium) == 1
         press(chromium, "r")
         kept(chromium, 1)
-        assert session.edited.placed == {"blue-03.png": "red"}
+        assert session.edited.corrected == {"blue-03.png": "red"}
         chromium.run("document.getElementById('text').focus()")
         chromium.press("Escape")
         assert shown(chromium) == 24

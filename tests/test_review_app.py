@@ -23,11 +23,11 @@ from tests.reviewing import TOKEN, colour_run, serving
 from tests.waiting import HANG
 from zeroshelf.actions import apply, journal, plan_file
 from zeroshelf.commands.cli import cli
-from zeroshelf.commands.review import keep
+from zeroshelf.commands.review import save_edits
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.review import app, jobs
-from zeroshelf.review.session import MODEL, PERSON, Session
+from zeroshelf.review.session import MODEL, USER, Session
 from zeroshelf.run import classify, reopen
 from zeroshelf.runs import edit_log, registry
 
@@ -151,8 +151,8 @@ def test_no_path_leads_out(served: tuple[Session, Client], probe: str) -> None:
         b'{"do": "place", "rows": [0], "shelf": "nowhere"}',
         b'{"do": "place", "rows": [-1], "shelf": "red"}',
         b'{"do": "place", "rows": [99999], "shelf": "red"}',
-        b'{"do": "bold", "by": 1e9}', b'{"do": "bold", "by": 1' + 400 * b"0" + b"}",
-        b'{"do": "bold", "by": NaN}', b'{"do": "add", "label": ""}',
+        b'{"do": "offset", "by": 1e9}', b'{"do": "offset", "by": 1' + 400 * b"0" + b"}",
+        b'{"do": "offset", "by": NaN}', b'{"do": "add", "label": ""}',
         b'{"do": "add", "label": "Other"}',
         b'{"do": "add", "label": "red"}', b'{"do": "merge", "label": "red", "into": "red"}',
         b'{"do": "rename", "label": "red", "to": "../x"}', b'{"do": "drop", "label": "nowhere"}',
@@ -174,8 +174,8 @@ def test_a_wrong_edit_changes_nothing(served: tuple[Session, Client], what: byte
         b"[0]", b'[{"do": "undo"}]', b'[[{"do": "place", "rows": [0], "shelf": "red"}]]',
         b'[{"do": "place", "rows": [0], "shelf": "red"}, {"do": "place", "rows": [1]}]',
         b'{"do": ["place"]}', b'{"do": "place"}', b'{"do": "place", "rows": [0]}',
-        b'{"do": "place", "rows": [0], "shelf": ["red"]}', b'{"do": "bold", "by": "1"}',
-        b'{"do": "bold", "by": true}', b'{"do": "accept", "version": 0, "moves": [null]}',
+        b'{"do": "place", "rows": [0], "shelf": ["red"]}', b'{"do": "offset", "by": "1"}',
+        b'{"do": "offset", "by": true}', b'{"do": "accept", "version": 0, "moves": [null]}',
         *(b'{"do": "place", "shelf": "red", "rows": %s}' % rows for rows in (
             b"null", b"0", b"{}", b'"0"', b'["0"]', b'["x"]', b"[[0]]", b"[{}]", b"[null]",
             b"[true]", b"[0.5]", b"[0, [1]]", b"[NaN]", b"[1e999]",
@@ -205,7 +205,7 @@ def test_several_placements_in_one_request_are_as_many_edits(
     three, four = session.paths[3:5]
     assert kept == [([three], "red"), ([four], "red"), ([three], "green")]
     client.edit(do="undo")
-    assert session.edited.placed == {three: "red", four: "red"}
+    assert session.edited.corrected == {three: "red", four: "red"}
 
 
 def test_of_several_placements_all_are_kept_or_none(served: tuple[Session, Client]) -> None:
@@ -213,7 +213,7 @@ def test_of_several_placements_all_are_kept_or_none(served: tuple[Session, Clien
     several = [{"do": "place", "rows": [3], "shelf": shelf} for shelf in ("red", "nowhere")]
     status, answer = client.edit(*several)
     assert status == 409 and "nowhere" in answer["error"]
-    assert not edit_log.read(session.record) and not session.edited.placed
+    assert not edit_log.read(session.record) and not session.edited.corrected
 
 
 def test_too_much_at_once_is_refused(served: tuple[Session, Client]) -> None:
@@ -247,12 +247,12 @@ def test_the_slider_says_what_would_change_before_it_does(
     served: tuple[Session, Client],
 ) -> None:
     session, client = served
-    would = client.get("bold?by=-20")
+    would = client.get("offset?by=-20")
     assert would["other"][1] == 8 and session.edit_count == 0
     before = session.shelves.columns.copy()
     for by in ("nan", "inf", "1e9"):
-        assert client.raw(f"/{TOKEN}/bold?by={by}")[0] == 409
-    client.edit(do="bold", by=-20)
+        assert client.raw(f"/{TOKEN}/offset?by={by}")[0] == 409
+    client.edit(do="offset", by=-20)
     assert (session.shelves.columns != before).sum() == 8
 
 
@@ -261,7 +261,7 @@ def test_a_review_that_ends_while_it_applies_says_so_and_waits(
 ) -> None:
     waited_for = threading.Event()
 
-    class AtWork(jobs.Carrier):
+    class AtWork(jobs.Jobs):
         def __init__(self, session: Session) -> None:
             super().__init__(session)
             self.apply()
@@ -277,7 +277,7 @@ def test_a_review_that_ends_while_it_applies_says_so_and_waits(
     run = colour_run(tmp_path)
     monkeypatch.setattr("zeroshelf.commands.review._run", lambda *_: run)
     monkeypatch.setattr(jobs, "apply", SimpleNamespace(apply=slowly))
-    monkeypatch.setattr(jobs, "Carrier", AtWork)
+    monkeypatch.setattr(jobs, "Jobs", AtWork)
     monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # Ctrl-C at once
     ended = CliRunner().invoke(cli, ["review", "--no-open"])
     assert "Still applying: this ends when that is done." in ended.output
@@ -302,14 +302,14 @@ def test_what_was_begun_in_one_way_goes_on_in_it(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=2)
     (tmp_path / "pictures" / "red-00.png").unlink()
     with Session(run) as session:
-        carrier = jobs.Carrier(session)
-        carrier.apply("copy")
-        carrier.wait()
-        assert carrier.progress.state == "partly"
+        job = jobs.Jobs(session)
+        job.apply("copy")
+        job.wait()
+        assert job.progress.state == "partly"
         with pytest.raises(UserError, match="undo it first"):
-            carrier.apply("move")
-        carrier.apply("copy")
-        carrier.wait()
+            job.apply("move")
+        job.apply("copy")
+        job.wait()
         assert registry.find(run.id).kind == "copy"
 
 
@@ -318,9 +318,9 @@ def test_what_a_person_placed_is_never_moved(served: tuple[Session, Client]) -> 
     red = [row for row, path in enumerate(session.paths) if path.startswith("red")]
     client.edit(do="place", rows=red[:1], shelf="green")
     client.edit(do="place", rows=red[1:3], shelf="other")
-    learnt = client.get("lesson")
+    learnt = client.get("suggestions")
     client.edit(do="accept", version=learnt["version"], moves=list(range(len(learnt["moves"]))))
-    client.edit(do="bold", by=15)
+    client.edit(do="offset", by=15)
     names = np.array(session.names)[session.shelves.columns]
     assert names[red[0]] == "green" and list(names[red[1:3]]) == ["other", "other"]
 
@@ -331,8 +331,8 @@ def test_a_reopened_run_has_its_edits_and_its_plan(tmp_path: Path) -> None:
         session.place([0, 1], "green")
         session.add_label("blue")
         names = np.array(session.names)[session.shelves.columns].tolist()
-        assert keep(session)
-    again = reopen(run.id, encoder=run._encoder, store=run._store)
+        assert save_edits(session)
+    again = reopen(run.id, encoder=run._sources.encoder, store=run._sources.store)
     with Session(again) as session:
         assert np.array(session.names)[session.shelves.columns].tolist() == names
         planned = plan_file.load(str(Path(session.record) / "plan.jsonl"))
@@ -344,13 +344,17 @@ def test_marks_are_followed_in_another_folder(tmp_path: Path) -> None:
     run = colour_run(tmp_path / "one", each=3)
     with Session(run) as session:
         session.place([0, 1, 2], "red")  # blue pictures come first by name
-        keep(session)
+        save_edits(session)
     other = colour_run(tmp_path / "two", each=5)
     assert other.counts == {"red": 10, "green": 5, "other": 0}
-    assert any("3 marks" in note and "--no-marks" in note for note in other.notes)
-    with Session(reopen(other.id, encoder=other._encoder, store=other._store)) as session:
+    assert any(
+        "3 stored corrections" in note and "--no-corrections" in note for note in other.notes
+    )
+    with Session(
+        reopen(other.id, encoder=other._sources.encoder, store=other._sources.store)
+    ) as session:
         by = session.shelves.by
-        assert (by[:3] == PERSON).all() and (by[3:] == MODEL).all()
+        assert (by[:3] == USER).all() and (by[3:] == MODEL).all()
         assert (session.shelves.columns == other.decisions.chosen).all()
         session.rename_label("red", "warm")
         assert (session.shelves.columns[:5] == session.names.index("warm")).all()
@@ -362,18 +366,22 @@ def test_marks_are_followed_in_another_folder(tmp_path: Path) -> None:
 def test_kept_marks_can_be_left_out_and_dropped(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=4)
     again = partial(
-        classify, tmp_path / "pictures", ["green", "red"], encoder=run._encoder, store=run._store
+        classify,
+        tmp_path / "pictures",
+        ["green", "red"],
+        encoder=run._sources.encoder,
+        store=run._sources.store,
     )
     blue = [path.name for path in (tmp_path / "pictures").glob("blue*")]
-    run.correct(dict.fromkeys(blue[:3], "red")).keep_marks()
+    run.correct(dict.fromkeys(blue[:3], "red")).store_corrections()
     followed = again()
     assert followed.counts == {"green": 4, "red": 8, "other": 0}
-    assert again(marks=False).counts == run.counts
+    assert again(corrections=False).counts == run.counts
     assert classify(  # other labels, other marks
-        tmp_path / "pictures", ["red"], encoder=run._encoder, store=run._store
+        tmp_path / "pictures", ["red"], encoder=run._sources.encoder, store=run._sources.store
     ).counts == {"red": 4, "other": 8}
     assert followed.correct({blue[0]: "green"}).counts == {"green": 5, "red": 7, "other": 0}
-    stored.save(stored.home(run.labels, run.model), {}, run.model)
+    stored.save(stored.path_for(run.labels, run.model), {}, run.model)
     assert again().counts == run.counts
 
 
@@ -382,18 +390,18 @@ def test_a_mark_that_is_taken_back_is_not_kept(tmp_path: Path) -> None:
     with Session(run) as session:
         session.place([0], "red")
         session.place([1], "red")
-        keep(session)
-    assert len(stored.kept(run.labels, run.model)) == 2
-    with Session(reopen(run.id, encoder=run._encoder, store=run._store)) as session:
+        save_edits(session)
+    assert len(stored.load_for(run.labels, run.model)) == 2
+    with Session(reopen(run.id, encoder=run._sources.encoder, store=run._sources.store)) as session:
         session.undo()
-        keep(session)
-    assert len(stored.kept(run.labels, run.model)) == 1
-    assert stored.kept(run.labels, run.model)
+        save_edits(session)
+    assert len(stored.load_for(run.labels, run.model)) == 1
+    assert stored.load_for(run.labels, run.model)
 
 
 def test_python_has_the_same(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=4)
-    asked = run.ask(2)
+    asked = run.most_informative(2)
     assert len(asked) == 2
     blue = [path.name for path in (tmp_path / "pictures").glob("blue*")]
     taught = run.correct(dict.fromkeys(blue[:3], "red"))
@@ -401,7 +409,10 @@ def test_python_has_the_same(tmp_path: Path) -> None:
     assert run.counts == {"red": 4, "green": 4, "other": 4}
     assert (
         classify(
-            tmp_path / "pictures", ["red", "green"], encoder=run._encoder, store=run._store
+            tmp_path / "pictures",
+            ["red", "green"],
+            encoder=run._sources.encoder,
+            store=run._sources.store,
         ).counts
         == run.counts
     )

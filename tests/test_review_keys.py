@@ -54,7 +54,7 @@ def test_keys_pressed_fast_are_kept_in_their_order_by_one_request(
         agree(chromium, session)
         press(chromium, "z")
         kept(chromium, 22)
-        assert len(session.edited.placed) == 20  # each key is an edit of its own
+        assert len(session.edited.corrected) == 20  # each key is an edit of its own
     assert chromium.errors == []
 
 
@@ -186,7 +186,7 @@ def test_what_a_filter_hides_is_not_selected(tmp_path: Path, chromium: Chromium)
         assert selected(chromium) == 8
         press(chromium, "r")
         kept(chromium, 1)
-        assert {path[:4] for path in session.edited.placed} == {"blue"}
+        assert {path[:4] for path in session.edited.corrected} == {"blue"}
 
 
 def test_what_another_tab_took_away_is_not_selected(tmp_path: Path, chromium: Chromium) -> None:
@@ -200,7 +200,7 @@ def test_what_another_tab_took_away_is_not_selected(tmp_path: Path, chromium: Ch
         assert selected(chromium) == 5
         press(chromium, "r")
         kept(chromium, 2)
-        assert sorted(session.edited.placed.values()) == ["green"] * 3 + ["red"] * 5
+        assert sorted(session.edited.corrected.values()) == ["green"] * 3 + ["red"] * 5
 
 
 def test_another_tabs_edit_does_not_move_the_picture_that_a_key_is_about(
@@ -218,7 +218,7 @@ def test_another_tabs_edit_does_not_move_the_picture_that_a_key_is_about(
         assert active(chromium) == mine
         press(chromium, "r")
         kept(chromium, 2)
-        assert session.edited.placed == {first: "green", mine: "red"}
+        assert session.edited.corrected == {first: "green", mine: "red"}
 
 
 def test_a_key_over_a_large_picture_is_about_that_picture(
@@ -233,7 +233,7 @@ def test_a_key_over_a_large_picture_is_about_that_picture(
         chromium.wait("document.getElementById('detail').open")
         press(chromium, "r")
         kept(chromium, 1)
-        assert session.edited.placed == {mine: "red"}
+        assert session.edited.corrected == {mine: "red"}
 
 
 def test_what_could_not_be_sent_is_said(tmp_path: Path, chromium: Chromium) -> None:
@@ -245,8 +245,8 @@ def test_what_could_not_be_sent_is_said(tmp_path: Path, chromium: Chromium) -> N
             press(chromium, key)
     let_go(chromium)  # the server has ended
     says = "document.getElementById('says').textContent"
-    chromium.wait(f"{says}.includes('start `zeroshelf review` again. 2 edits not kept.')")
+    chromium.wait(f"{says}.includes('start `zeroshelf review` again. 2 edits not saved.')")
     kept(chromium, 0)
-    stays = "document.getElementById('saved').textContent.startsWith('The server is gone.')"
+    stays = "document.getElementById('saved').textContent.startsWith('The server has stopped.')"
     assert chromium.run(stays)
     assert not edit_log.read(session.record)

@@ -35,11 +35,11 @@ def test_keys_place_pictures_and_z_takes_back(tmp_path: Path, chromium: Chromium
         before = shown(chromium)
         press(chromium, "r")
         kept(chromium, 1)
-        assert list(session.edited.placed.values()) == ["red"]
+        assert list(session.edited.corrected.values()) == ["red"]
         assert shown(chromium) == before - 1
         press(chromium, "z")
         kept(chromium, 2)
-        assert not session.edited.placed and shown(chromium) == before
+        assert not session.edited.corrected and shown(chromium) == before
     assert chromium.errors == []
 
 
@@ -51,14 +51,14 @@ def test_all_that_match_go_with_one_key(tmp_path: Path, chromium: Chromium) -> N
         press(chromium, "A", shift=True)
         press(chromium, "g")
         kept(chromium, 1)
-        assert list(session.edited.placed.values()) == ["green"] * count and count == 8
+        assert list(session.edited.corrected.values()) == ["green"] * count and count == 8
         assert chromium.run("document.getElementById('tray').hidden")
 
 
 def test_pictures_that_look_the_same_lie_in_a_stack(tmp_path: Path, chromium: Chromium) -> None:
     run = colour_run(tmp_path, each=4)
     blue = [i for i, p in enumerate(run.embeddings.pictures) if "blue" in p.path]
-    run._near_duplicates = (tuple(blue[:3]),)
+    run._sources.near_duplicates._found = (tuple(blue[:3]),)
     with serving(run) as (session, address):
         opened(chromium, address)
         shelf(chromium, "other")
@@ -69,7 +69,7 @@ def test_pictures_that_look_the_same_lie_in_a_stack(tmp_path: Path, chromium: Ch
         chromium.run("document.querySelector('.card:has(.pile:not([hidden]))').click()")
         press(chromium, "r")
         kept(chromium, 1)
-        assert len(session.edited.placed) == 3 and shown(chromium) == 1
+        assert len(session.edited.corrected) == 3 and shown(chromium) == 1
 
 
 def test_two_tabs_agree_and_a_reload_loses_nothing(tmp_path: Path, chromium: Chromium) -> None:
@@ -91,7 +91,7 @@ def test_two_tabs_agree_and_a_reload_loses_nothing(tmp_path: Path, chromium: Chr
 
 def test_shelves_are_added_renamed_merged_and_dropped(tmp_path: Path, chromium: Chromium) -> None:
     run = colour_run(tmp_path)
-    looked = run._encoder.pictures  # type: ignore[attr-defined]
+    looked = run._sources.encoder.pictures  # type: ignore[attr-defined]
     with serving(run) as (session, address):
         opened(chromium, address)
         add_shelf(chromium, "blue")
@@ -120,7 +120,7 @@ def test_shelves_are_added_renamed_merged_and_dropped(tmp_path: Path, chromium: 
         )
         kept(chromium, 4)
         assert session.names == ("red", "other")
-    assert run._encoder.pictures == looked  # type: ignore[attr-defined]  # none was read again
+    assert run._sources.encoder.pictures == looked  # type: ignore[attr-defined]  # none was read again
     assert chromium.errors == []
 
 
@@ -179,13 +179,13 @@ def test_what_was_learnt_is_a_preview_until_it_is_accepted(
             press(chromium, "r")
             kept(chromium, count)
         chromium.wait("!document.getElementById('offer').hidden")
-        assert len(session.edited.placed) == 3 and not session.edited.learnt
+        assert len(session.edited.corrected) == 3 and not session.edited.accepted
         chromium.run("document.getElementById('offer-look').click()")
-        chromium.wait("document.getElementById('lesson').open")
+        chromium.wait("document.getElementById('suggestions').open")
         assert chromium.run("document.querySelector('#moves label').textContent") == "other → red 5"
         chromium.run("document.getElementById('accept').click()")
         kept(chromium, 4)
-        assert list(session.edited.learnt.values()) == ["red"] * 5
+        assert list(session.edited.accepted.values()) == ["red"] * 5
 
 
 def test_a_hundred_thousand_pictures(tmp_path: Path, chromium: Chromium) -> None:
@@ -212,7 +212,7 @@ def test_a_hundred_thousand_pictures(tmp_path: Path, chromium: Chromium) -> None
         for key in keys[:20]:
             press(chromium, key)
         kept(chromium, 20)
-        assert len(session.edited.placed) == 20
+        assert len(session.edited.corrected) == 20
         edits = [request for request in chromium.requests if request.endswith("/edit")]
         assert 1 <= len(edits) <= 20  # fast keys share a request
         assert len(chromium.requests) < 4 * first
@@ -234,7 +234,7 @@ def test_apply_does_what_the_page_showed_and_undo_restores_the_tree(
         shelf(chromium, "other")
         press(chromium, "r")
         kept(chromium, 1)
-        (placed,) = session.edited.placed
+        (placed,) = session.edited.corrected
         chromium.run("document.getElementById('apply-open').click()")
         chromium.run("document.getElementById('apply-now').click()")
         chromium.wait("document.body.dataset.state === 'applied'")
@@ -243,10 +243,10 @@ def test_apply_does_what_the_page_showed_and_undo_restores_the_tree(
         chromium.run("document.getElementById('unapply').click()")
         chromium.wait("document.body.dataset.state === 'undone'")
         assert tree() == before
-        assert session.settle()
+        assert session.update_plan()
     planned = plan_file.load(str(Path(session.record) / "plan.jsonl"))
     assert {a.label for a in planned.actions if a.source.endswith(placed)} == {"red"}
-    assert not edits.unsettled(session.record)
+    assert not edits.plan_is_outdated(session.record)
 
 
 def test_one_review_at_a_time(tmp_path: Path) -> None:
@@ -267,17 +267,17 @@ def test_pictures_are_dragged_to_a_shelf(tmp_path: Path, chromium: Chromium) -> 
             "act(document.querySelector('#shelves li[data-look=green] .to'), 'drop'); }"
         )
         kept(chromium, 1)
-        assert list(session.edited.placed.values()) == ["green"]
+        assert list(session.edited.corrected.values()) == ["green"]
 
 
 def test_the_slider_says_what_would_change(tmp_path: Path, chromium: Chromium) -> None:
     with serving(colour_run(tmp_path)) as (session, address):
-        session.bold(-20)  # all is in "other" now
+        session.set_offset(-20)  # all is in "other" now
         opened(chromium, address)
-        slide = "{{ const bold = document.getElementById('bold'); bold.value = 8;"
+        slide = "{{ const bold = document.getElementById('offset'); bold.value = 8;"
         slide += "bold.dispatchEvent(new Event('{}')); }}"
         chromium.run(slide.format("input"))
-        chromium.wait("document.getElementById('bold-says').textContent.includes('would change')")
+        chromium.wait("document.getElementById('offset-says').textContent.includes('would change')")
         assert session.edit_count == 1
         chromium.run(slide.format("change"))
         kept(chromium, 2)

@@ -43,9 +43,9 @@ SLOW = """
 import os, sys, time
 from zeroshelf.actions import apply
 from zeroshelf.commands import cli
-from zeroshelf.review.jobs import Carrier
+from zeroshelf.review.jobs import Jobs
 apply.BATCH = 1
-stage, staged, wait = apply.transfer.stage, [], Carrier.wait
+stage, staged, wait = apply.transfer.stage, [], Jobs.wait
 
 def slowly(*what):
     staged.append(what)
@@ -59,7 +59,7 @@ def waiting(*what):
     return wait(*what)
 
 apply.transfer.stage = slowly
-Carrier.wait = waiting
+Jobs.wait = waiting
 sys.exit(cli.main())
 """  # the third file waits for a file "go"; each wait for an apply is a line in a file "waits"
 
@@ -94,11 +94,11 @@ def test_demo_review_correct_accept_apply_undo(tmp_path: Path) -> None:
 
     review, address = reviewing(tmp_path)
     shelves = _get(address, "state")["shelves"]
-    asked = _get(address, "ask?count=3")["rows"]
+    asked = _get(address, "most-informative?count=3")["rows"]
     for row, shelf in zip(asked, (shelves[0], shelves[1], "other"), strict=True):
         _edit(address, {"do": "place", "rows": [row], "shelf": shelf})
-    lesson = _get(address, "lesson")
-    assert lesson["marks"] == 3
+    lesson = _get(address, "suggestions")
+    assert lesson["corrections"] == 3
     moves = list(range(len(lesson["moves"])))
     _edit(address, {"do": "accept", "version": lesson["version"], "moves": moves})
     paths = _get(address, "pictures")["paths"]
@@ -139,11 +139,11 @@ def test_ctrl_c_ends_the_review_with_what_is_kept_and_0(tmp_path: Path) -> None:
 
     does = f"`zeroshelf apply {run}` does what the page showed."
     assert ended() == "Nothing was edited."
-    assert ended("other") == f"1 edit is kept in {record}. {does}"
-    assert ended("other") == f"2 edits are kept in {record}. {does}"
+    assert ended("other") == f"1 edit is saved in {record}. {does}"
+    assert ended("other") == f"2 edits are saved in {record}. {does}"
     zeroshelf("apply", run, "--yes", where=tmp_path)
     said = ended("other", "other")
-    assert said.startswith(f"4 edits are kept in {record}. This run was carried out before")
+    assert said.startswith(f"4 edits are saved in {record}. This run was carried out before")
     assert f"`zeroshelf undo {run}`, then `zeroshelf apply {run}`" in said
 
 
@@ -186,8 +186,8 @@ def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
 def test_edits_after_an_apply_ask_for_an_undo_first(tmp_path: Path) -> None:
     demo = zeroshelf("demo", where=tmp_path)
     picture = next((tmp_path / "zeroshelf-demo" / "pictures").rglob("*.*"))
-    taught = zeroshelf("teach", "--mark", str(picture), "other", "--yes", where=tmp_path)
-    assert taught["marks"] == 1
+    taught = zeroshelf("teach", "--correct", str(picture), "other", "--yes", where=tmp_path)
+    assert taught["corrections"] == 1
     refused = subprocess.run(
         [sys.executable, "-m", "zeroshelf", "apply", "--yes"],
         cwd=tmp_path,

@@ -11,22 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.colours import RED, ColourEncoder, paint
+from tests.program import command
 from zeroshelf.actions import lock
-from zeroshelf.commands import cli
-from zeroshelf.models import select
 from zeroshelf.review.session import Session
 from zeroshelf.run import reopen
 from zeroshelf.runs import registry
 
-
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch, encoder: ColourEncoder) -> None:
-    monkeypatch.setattr(select, "find", lambda name=None: encoder.model)
-    monkeypatch.setattr(select, "load", lambda *_, **__: encoder)
-
-
-def command(*words: object) -> int:
-    return cli.main([str(word) for word in words])
+pytestmark = pytest.mark.usefixtures("colours")
 
 
 @pytest.fixture
@@ -143,7 +134,7 @@ def test_edits_of_a_review_are_told_of(
     with Session(reopen(three["planned"], encoder=encoder)) as session:
         session.place([0], "other")
     assert command("runs", "prune", "--all", "-n") == 0
-    assert "1 record holds edits of a review" in capsys.readouterr().err
+    assert "1 record has edits of a review" in capsys.readouterr().err
 
 
 def test_nothing_is_removed_while_somebody_works_on_it(

@@ -28,7 +28,7 @@ from zeroshelf.actions.undo import undo
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import scan
 from zeroshelf.records import Picture
-from zeroshelf.review.jobs import Carrier
+from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.session import Session
 
 
@@ -262,16 +262,16 @@ def test_untag_leaves_what_changed_since_the_plan_and_undo_what_changed_since_it
 def test_a_reviewed_run_keeps_its_prefix_and_its_sidecars(tmp_path: Path) -> None:
     run = colour_run(tmp_path, 2)
     put(tmp_path / "pictures" / "blue-00.xmp", xmp())
-    run = classify(run.question.folder, ["red", "green"], encoder=ColourEncoder())
+    run = classify(run.request.folder, ["red", "green"], encoder=ColourEncoder())
     run.save(run.plan(action="tag", prefix="auto"))
     with Session(reopen(run.id, encoder=ColourEncoder())) as session:
         rows = [session.row_of["blue-00.png"], session.row_of["blue-01.png"]]
         session.place(rows, "green")
-        assert session.settle()
-        carrier = Carrier(session)
-        carrier.apply()
-        carrier.wait()
-        assert carrier.progress.state == "applied"
+        assert session.update_plan()
+        jobs = Jobs(session)
+        jobs.apply()
+        jobs.wait()
+        assert jobs.progress.state == "applied"
     assert {path.name for path in (tmp_path / "pictures").glob("blue*.xmp")} == {
         "blue-00.xmp",
         "blue-01.png.xmp",

@@ -150,7 +150,7 @@ def test_without_stdin_nobody_is_asked(
 
 def test_an_answer_that_is_no_text_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), "utf-8"))
-    assert Screen().ask("go on?") is False
+    assert Screen().confirm("go on?") is False
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the shell closes descriptors")

@@ -60,20 +60,20 @@ def test_a_folder_too_small_to_group() -> None:
     assert len(suggest(folder(0, 0, 0, 0), texts)) >= 1
 
 
-def thumbnail(seed: int, quality: int = 90, size: int = 128) -> bytes:
-    """A random picture of 8 x 8 soft patches, as a JPEG."""
+def dhash(seed: int, quality: int = 90, size: int = 128) -> int:
+    """Of a random picture of 8 x 8 soft patches."""
     patches = np.random.default_rng(seed).integers(0, 255, (9, 9), np.uint8)
     image = Image.fromarray(patches).resize((size, size), Image.Resampling.BICUBIC)
     data = io.BytesIO()
     image.save(data, "JPEG", quality=quality)
-    return data.getvalue()
+    return near_duplicates.dhash(data.getvalue())
 
 
 def test_a_copy_in_another_size_is_a_near_duplicate_and_a_stranger_is_not() -> None:
-    drawn = [thumbnail(1), thumbnail(1, quality=50, size=96), thumbnail(2), thumbnail(2)]
+    hashes = [dhash(1), dhash(1, quality=50, size=96), dhash(2), dhash(2)]
     pictures = folder(0, 0, 0, 1, noise=0.0)
-    known = dict(zip(pictures.digests, drawn, strict=True))
-    # 0 and 1 are one picture; 2 shares their vector only, and 3 shares 2's thumbnail only
+    known = dict(zip(pictures.digests, hashes, strict=True))
+    # 0 and 1 are one picture; 2 shares their vector only, and 3 shares 2's hash only
     assert near_duplicates.groups(pictures, lambda digests: known) == ((0, 1),)
 
 
@@ -88,6 +88,6 @@ def test_a_chain_of_small_steps_is_no_group() -> None:
     vectors = np.stack((np.cos(angles), np.sin(angles)), axis=1).astype(np.float16)
     pictures = tuple(Picture(f"/{at}", "PNG", 1, 0, 0) for at in range(12))
     chain = Embeddings(pictures, tuple(bytes([at]) for at in range(12)), vectors, (), COLOURS)
-    known = dict.fromkeys(chain.digests, thumbnail(1))
+    known = dict.fromkeys(chain.digests, dhash(1))
     for group in near_duplicates.groups(chain, lambda digests: known):
         assert vectors[group[0]] @ vectors[group[-1]] >= near_duplicates.COPY[0]

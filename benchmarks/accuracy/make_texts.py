@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 
-from zeroshelf.embeddings.compute import BANK_TEXTS
+from zeroshelf.embeddings.compute import TEXT_VECTORS
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.models import golden, select
 
@@ -25,12 +25,12 @@ def main() -> None:
     encoder = select.load(model, device="cpu")
     vectors = encoder.embed_texts(texts)
     np.savez(
-        model.folder / BANK_TEXTS,
+        model.folder / TEXT_VECTORS,
         digest=np.array(model.digest),
         texts=np.array(texts),
         vectors=vectors.astype(np.float16),
     )
-    print(f"{len(texts)} texts in {model.folder / BANK_TEXTS}")
+    print(f"{len(texts)} texts in {model.folder / TEXT_VECTORS}")
     golden.save(model.folder, *golden.embed(encoder))
     print(f"the golden dozen in {model.folder / golden.FILE}")
 

@@ -6,7 +6,7 @@
     run                                   # in a notebook: the pictures under their labels
     run.apply(run.plan(to="sorted"))      # copies; run.undo() takes them back
 
-`records` holds the nouns, in the order in which a run makes them.
+`zeroshelf.records` has the data types, in the order in which a run makes them.
 """
 
 from typing import TYPE_CHECKING

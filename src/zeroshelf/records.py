@@ -240,8 +240,9 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What was asked of a folder: with the pictures' vectors it gives the same answers again."""
+class Request:
+    """What a run was asked to do. The same request, embeddings and corrections always give the same
+    decisions."""
 
     folder: str
     labels: LabelSet
@@ -260,7 +261,9 @@ class Embeddings:
     vectors: npt.NDArray[np.float16]  # (N, D), each row of length 1; half the memory of float32
     skipped: tuple[Skipped, ...]  # those of the folder and those that failed to decode
     model: Model
-    notes: Mapping[int, str] = field(default_factory=dict)  # row -> "cut short: ...", a flaw
+    notes: Mapping[int, str] = field(
+        default_factory=dict
+    )  # row -> "cut short: ...", or a quality problem
     ignored: Ignored = field(default_factory=Ignored)  # what the scan passed by
 
     def __len__(self) -> int:
@@ -340,7 +343,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a person said about one picture."""
+    """The label that the user gave to one picture."""
 
     label: str  # a label's name, or OTHER
     vector: npt.NDArray[np.float16]  # (D,), of length 1: neither file nor cache is needed any more
@@ -348,21 +351,22 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """All that a person said about the pictures of a run.
+    """All corrections of a run: those that change other pictures too, and those that do not.
 
-    Nothing is dropped from here: what was said under a label that the run does not have is followed
-    again as soon as it has that label. A digest is the BLAKE3 of a picture's content in hex, so
-    that a correction holds wherever the file lies; a path is as in `Picture`.
+    None is ever dropped: a correction to a label that the run does not have is followed again as
+    soon as the run has that label. A digest is the BLAKE3 hash of a picture's content in hex, so
+    that a correction applies wherever the file lies; a path is as in `Picture`.
     """
 
     stored: Mapping[str, Correction] = field(default_factory=dict)  # digest -> from earlier runs
-    given: Mapping[str, Correction] = field(default_factory=dict)  # digest -> said in this run
-    placed: Mapping[str, str] = field(default_factory=dict)  # path -> label, on the review page
+    given: Mapping[str, Correction] = field(default_factory=dict)  # digest -> given in this run
+    reviewed: Mapping[str, str] = field(default_factory=dict)  # path -> label, on the review page
     accepted: Mapping[str, str] = field(default_factory=dict)  # path -> label, from a suggestion
 
     @property
     def followed(self) -> Mapping[str, Correction]:
-        """Those from which the other pictures' answers are derived too; this run's come first."""
+        """Those that the decisions about other pictures are adapted to, digest -> correction. One
+        given in this run replaces a stored one about the same content."""
         return {**self.stored, **self.given}
 
 

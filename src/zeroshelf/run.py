@@ -1,6 +1,6 @@
-"""The one module that joins the others: a folder and labels in, a `Run` out.
+"""The public object: `classify` and `reopen` make a `Run`, which is corrected, planned and applied.
 
-The command line, the notebook and other people's programs use these same objects.
+The command line, the notebook and other programs use these same functions.
 """
 
 from __future__ import annotations
@@ -9,55 +9,45 @@ import os
 import re
 import time
 import warnings
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
 
 import numpy as np
 
 from zeroshelf import checks
-from zeroshelf.actions import apply, kinds, plan, plan_file, plan_request, undo
-from zeroshelf.corrections import follow, stored
-from zeroshelf.counting import counted
-from zeroshelf.decisions import decide
-from zeroshelf.decisions.decide import Decisions
-from zeroshelf.decisions.scores import score
+from zeroshelf.actions import apply, kinds, plan, plan_request, undo
+from zeroshelf.corrections import classification, stored
+from zeroshelf.corrections.classification import Classification
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
-from zeroshelf.errors import NothingToSort, UserError
-from zeroshelf.images import ignored, scan
-from zeroshelf.images.near_duplicates import groups
-from zeroshelf.images.quality import FLAWS
+from zeroshelf.errors import UserError
+from zeroshelf.images import scan
+from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
-from zeroshelf.labels.advice import Advice, summary_lines
-from zeroshelf.labels.check import serious
-from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
-from zeroshelf.output import contact_sheet, report, results
+from zeroshelf.output import contact_sheet, notes, run_files
+from zeroshelf.output.run_files import Written
 from zeroshelf.records import (
     OTHER,
     ActionKind,
     Calibration,
-    Confidence,
     Correction,
     Corrections,
     Decision,
     Embeddings,
     Encoder,
-    Ignored,
     LabelSet,
-    Model,
     Outcome,
     Plan,
     PlanRequest,
     Progress,
-    Question,
-    Skipped,
+    Request,
     Vectors,
 )
-from zeroshelf.runs import edit_log, recorded, registry, request
+from zeroshelf.runs import registry, request, saved, unsorted
+from zeroshelf.runs.reopen import load
+from zeroshelf.runs.saved import Saved
 from zeroshelf.system import path_spelling
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
@@ -71,24 +61,31 @@ def classify(
     exclude: str | Sequence[str] = (),
     leave_out: Collection[str] = (),
     threshold: float | None = None,
-    marks: bool = True,
+    corrections: bool = True,
     device: str | None = None,
     encoder: Encoder | None = None,
     store: Store | None = None,
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Run:
-    """Find the shelf of every picture below `folder`. Nothing is moved and nothing is written
-    but the cache and, once, where "other" begins for a model that nobody measured it for.
+    """Decide for every picture below `folder` which label fits it. Nothing is moved. Only the cache
+    is written and, once for a model without measured constants, its calibration.
 
-    `labels` are words or phrases, a mapping of a label to its synonyms, or a `LabelSet`;
-    `marks`: follow what a person said under these labels before, in whatever folder.
-    `exclude` are glob patterns, or one, and `leave_out` absolute paths of folders not to look into.
-    `encoder` and `store` stand in for the model and the cache, in tests and in other programs.
-    `warn` hears of a pattern that matches nothing, of a folder that belongs to a photo program, and
-    of a device that fails while another takes over; None: a Python warning.
-    Raises `UserError` where the folder, a label or the model can't be used, and its subclass
-    `errors.NothingToSort` where earlier runs have sorted every picture of the folder.
+    folder: the folder to sort.
+    labels: words or phrases, a mapping of a label to its synonyms, or a `LabelSet`.
+    model: a model's id or folder; None: the best that is installed.
+    exclude: a glob pattern or several; matching paths are left out.
+    leave_out: absolute paths of folders that are left out.
+    threshold: the least probability of a label, 0 to 1; None: the model's own decision.
+    corrections: follow the corrections stored for these labels and this model, of any folder.
+    device: where the model runs, "cpu" or "cuda", ...; None: automatic.
+    encoder, store: used in place of the model and the cache, in tests and in other programs.
+    progress: called with a stage, how much of it is done, and the total (0 if unknown).
+    warn: called with each warning, such as a pattern that matches nothing or a device that fails
+        while another takes over; None: a Python warning.
+
+    Raises `UserError` if the folder, a label or the model can't be used, and its subclass
+    `errors.NothingToSort` if earlier runs have sorted every picture of the folder.
     """
     start = time.monotonic()
     wanted = parse.parse(labels)
@@ -98,22 +95,12 @@ def classify(
     device = None if device is None else checks.text(device, "device")
     exclude = checks.texts(exclude, "exclude")
     leave_out = checks.paths(leave_out, "leave_out")
-    checks.flag(marks, "marks")
+    checks.flag(corrections, "corrections")
     _check_helpers(encoder, store, progress, warn)
     given, encoder = encoder, encoder or select.load(select.find(model), device, warn=warn)
     if progress:
         progress("looking", 0, 0)
-    found = scan.scan(root, exclude=exclude, leave_out={*leave_out, *registry.destinations(root)})
-    for warning in found.warnings:
-        (warn or warnings.warn)(warning)
-    if not found.pictures and not found.skipped:
-        passed_by = ignored.lines(found.ignored)
-        left_out = "".join(f"; {line[0].lower()}{line[1:]}" for line in passed_by)
-        if registry.has_sorted(root):
-            raise NothingToSort(
-                f"nothing new to sort in {folder}: earlier runs sorted it{left_out}"
-            )
-        raise UserError(f"no pictures in {folder}: give a folder that holds some{left_out}")
+    found = unsorted.find(root, exclude=exclude, leave_out=leave_out, warn=warn or warnings.warn)
     store = store or Store.open()
     calibration = select.calibration(encoder.model)
     embedded = compute.embed(found, encoder, store, progress=progress)
@@ -122,15 +109,12 @@ def classify(
 
         transferred = calibration_transfer.calibrate_once(embedded, encoder, store, progress)
         calibration = transferred or calibration
-    question = Question(root, wanted, encoder.model.id, threshold)
-    earlier = stored.kept(wanted, encoder.model) if marks else {}
-    return _answer(
-        question,
+    return _run(
+        Request(root, wanted, encoder.model.id, threshold),
         embedded,
         calibration,
-        Corrections(earlier),
-        encoder,
-        store,
+        Corrections(stored.load_for(wanted, encoder.model) if corrections else {}),
+        _Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
         start=start,
         progress=progress,
     )
@@ -144,11 +128,14 @@ def reopen(
     store: Store | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """The run of that id (None: the newest) from its record, wherever its pictures are by now.
+    """Open a run from its record, wherever its pictures are by now. No picture is read.
 
-    It gives the decisions that it gave when it was saved; with `edited`, those that it has after
-    all that was changed on its review page since. No picture is read. Raises `UserError` where the
-    record or the cache no longer holds it.
+    run: the run's id or the beginning of it; None: the newest run.
+    edited: with the edits that were made on the run's review page since; False: as it was saved.
+    encoder, store, progress: as for `classify`.
+
+    Raises `UserError` if there is no such run, if its record can't be used, or if the cache no
+    longer has its embeddings.
     """
     start = time.monotonic()
     _check_helpers(encoder, store, progress)
@@ -156,296 +143,173 @@ def reopen(
     if progress:
         progress("opening", 0, 0)
     found = registry.find(run)
-    question = request.load(found.record)
-    encoder = encoder or select.load(select.find(question.model))
+    first = request.load(found.record)
+    encoder = encoder or select.load(select.find(first.model))
     store = store or Store.open()
-    planned = plan_file.load(os.path.join(found.record, "plan.jsonl"))
-    rows = list(results.read_jsonl(os.path.join(found.record, "results.jsonl")))
-    embedded = recorded.embeddings(rows, planned, encoder.model, store)
-    embedded = replace(embedded, ignored=ignored.load(found.record))
-    said = stored.load_run(found.record, encoder.model)
-    if edited:
-        changed = edit_log.replay(question.labels, edit_log.read(found.record))
-        question = changed.question(question)
-        said = changed.corrections(said, question.folder)
-    return _answer(
-        question,
-        embedded,
+    opened = load(found.record, first, encoder.model, store, edited=edited)
+    duplicates = NearDuplicates(opened.embeddings, store.hashes, opened.near_duplicates)
+    return _run(
+        opened.request,
+        opened.embeddings,
         select.calibration(encoder.model),
-        said,
-        encoder,
-        store,
+        opened.corrections,
+        _Sources(encoder, store, duplicates),
         start=start,
         progress=progress,
-        near_duplicates=recorded.near_duplicates(rows),
-        saved=Saved(found.id, found.record),
+        record=Saved(found.id, found.record),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The files of a run's record."""
+class _Sources:
+    """What a run computes more from, besides its records."""
 
-    report: str
-    results: str
-    table: str
-    contact_sheet: str
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Where a run's record lies, and the plan in it as far as this process wrote it."""
-
-    id: str
-    record: str
-    plan: Plan | None = None
+    encoder: Encoder
+    store: Store
+    near_duplicates: NearDuplicates
 
 
-class Run:
-    """The answers for one folder and one label set, and what was done with them.
+@dataclass(frozen=True, eq=False, repr=False)
+class Run(Classification):
+    """The decisions for one folder and one label set: to look at, correct, plan, save and apply.
 
-    Shown in a notebook as pictures under their labels. `id` and `record` are None until `save`.
+    A run never changes: `relabel` and `correct` make another one. The one exception is `save`,
+    which notes where the record is, so that `id`, `record`, `apply` and `undo` know it. A notebook
+    shows a run as pictures under their labels.
     """
 
-    def __init__(
-        self,
-        question: Question,
-        embeddings: Embeddings,
-        decisions: Decisions,
-        encoder: Encoder,
-        store: Store,
-        *,
-        corrections: Corrections | None = None,
-        advice: tuple[Advice, ...] = (),
-        seconds: float = 0.0,
-        near_duplicates: tuple[tuple[int, ...], ...] | None = None,
-        saved: Saved | None = None,
-    ) -> None:
-        self.question = question
-        self.embeddings = embeddings
-        self.decisions = decisions
-        self.corrections = corrections or Corrections()  # that the decisions follow
-        self.advice = advice  # what is seriously wrong with the labels
-        self.when = datetime.now().astimezone()
-        self.seconds = seconds  # from the folder to the decisions
-        self._near_duplicates = near_duplicates  # None: not looked for yet
-        self.saved = saved
-        self._encoder = encoder
-        self._store = store
+    _sources: _Sources
+    seconds: float = 0.0  # from the folder to the decisions
+    when: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    _records: list[Saved] = field(default_factory=list)  # one for each `save`, the newest last
 
     def __repr__(self) -> str:
         shelves = ", ".join(f"{name} {count}" for name, count in self.counts.items())
-        return f"<Run of {self.question.folder!r}: {shelves}; skipped {len(self.skipped)}>"
+        return f"<Run of {self.request.folder!r}: {shelves}; skipped {len(self.skipped)}>"
+
+    @property
+    def saved(self) -> Saved | None:
+        """Where the run's record is; None before the first `save`."""
+        return self._records[-1] if self._records else None
 
     @property
     def id(self) -> str | None:
-        """The name of the run's record; None until `save`."""
+        """The name of the run's record; None before the first `save`."""
         return self.saved.id if self.saved else None
 
     @property
     def record(self) -> str | None:
-        """The folder of the run's record; None until `save`."""
+        """The folder of the run's record; None before the first `save`."""
         return self.saved.record if self.saved else None
 
     @property
-    def labels(self) -> LabelSet:
-        return self.decisions.scores.labels
-
-    @property
-    def model(self) -> Model:
-        return self.embeddings.model
-
-    @property
     def device(self) -> str | None:
-        """Where this run embedded pictures: "cpu", "cuda", ...; None where every one was known."""
-        return self._encoder.device
-
-    @property
-    def skipped(self) -> tuple[Skipped, ...]:
-        return self.embeddings.skipped
-
-    @property
-    def ignored(self) -> Ignored:
-        """What was passed by in the folder: files that are no pictures, and what was left out."""
-        return self.embeddings.ignored
+        """Where this run embedded pictures: "cpu", "cuda", ...; None if all were in the cache."""
+        return self._sources.encoder.device
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know about these answers."""
-        noted = self.embeddings.notes.values()
-        flawed = sum(note in FLAWS for note in noted)
-        short = len(noted) - flawed
-        number = len(self.corrections.stored)
-        kept = (
-            "mark that was kept for these labels is followed (--no-marks: without it)",
-            "marks that were kept for these labels are followed (--no-marks: without them)",
-        )
-        followed = counted(number, *kept)
-        half = "picture is cut short and was", "pictures are cut short and were"
-        cut = f"{counted(short, *half)} judged by what is there"
-        dark = "picture is dark or blurred: it", "pictures are dark or blurred: they"
-        dim = f"{counted(flawed, *dark)} must fit a label better than others"
-        return (
-            *select.notes(self.model, self.decisions.calibration, self.labels),
-            *summary_lines(self.advice),
-            *([cut] if short else []),
-            *([dim] if flawed else []),
-            *([followed] if number else []),
-            *([self._store.trouble] if self._store.trouble else []),
-        )
+        """User-facing warnings about these decisions, one line each."""
+        trouble = self._sources.store.trouble
+        return (*notes.lines(self), *([trouble] if trouble else []))
 
     @property
     def near_duplicates(self) -> tuple[tuple[int, ...], ...]:
-        """Rows of pictures that are nearly the same, two or more a group."""
+        """Groups of rows whose pictures are nearly the same, two or more a group."""
         return self.find_near_duplicates()
 
     def find_near_duplicates(self, progress: Progress | None = None) -> tuple[tuple[int, ...], ...]:
-        """The same, looked for once: a minute and more where there are many pictures."""
+        """`near_duplicates`, with progress: the first call takes a minute and more if there are
+        many pictures."""
         checks.function(progress, "progress")
-        if self._near_duplicates is None:
-            self._near_duplicates = groups(self.embeddings, self._store.thumbnails, progress)
-        return self._near_duplicates
-
-    @cached_property
-    def also(self) -> list[tuple[str, ...]]:
-        """Of each picture the labels that fit it too, beside that of its shelf."""
-        found: list[list[str]] = [[] for _ in self.embeddings.pictures]
-        for row, column in np.argwhere(decide.also(self.decisions)):
-            found[row].append(self.labels.names[column])
-        return [tuple(names) for names in found]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Pictures by shelf, in the order of the labels, "other" last."""
-        tally = Counter(self.decisions.labels)
-        return {name: tally[name] for name in (*self.labels.names, OTHER)}
-
-    @property
-    def confidences(self) -> dict[str, dict[Confidence, int]]:
-        """Pictures by shelf and by how sure the answer is."""
-        tally: dict[str, dict[Confidence, int]] = {
-            name: {"sure": 0, "likely": 0, "unsure": 0} for name in self.counts
-        }
-        chosen = self.decisions.chosen[:, None]
-        given = np.take_along_axis(self.decisions.probabilities, chosen, axis=1)[:, 0]
-        for label, probability in zip(self.decisions.labels, given, strict=True):
-            tally[label][decide.confidence(probability)] += 1
-        return tally
-
-    def shelf(self, label: str) -> list[Decision]:
-        """The decisions for one label or for "other", the most probable first."""
-        if checks.text(label, "label") not in (*self.labels.names, OTHER):
-            raise UserError(f"no label {label!r} in this run; there are {', '.join(self.counts)}")
-        rows = [row for row, name in enumerate(self.decisions.labels) if name == label]
-        found = [self.decisions[row] for row in rows]
-        return sorted(found, key=lambda decision: -decision.probability)
+        return self._sources.near_duplicates.groups(progress)
 
     def relabel(self, labels: Labels, *, threshold: float | None = None) -> Run:
         """The same pictures under other labels. No picture is read again.
 
-        Corrections stay: those under a label that is gone wait until there is that label again.
+        labels, threshold: as for `classify`. Corrections to a label that is not among `labels` are
+        followed again as soon as it is.
         """
         threshold = _threshold(threshold)
-        question = replace(self.question, labels=parse.parse(labels), threshold=threshold)
-        return self.again(question, self.corrections)
+        request = replace(self.request, labels=parse.parse(labels), threshold=threshold)
+        return self.derive(request, self.corrections)
 
-    def correct(self, marks: Mapping[str, str]) -> Run:
-        """The same run after a person's word, path -> label or "other": those pictures, and files
-        with the same content, are where they were put, and the rest follows what can be learnt from
-        them. Corrections add up. `relabel`, `save` and `reopen` keep them."""
+    def correct(self, corrections: Mapping[str, str]) -> Run:
+        """The same run after further corrections, which `relabel`, `save` and `reopen` keep.
+
+        corrections: a picture's path (absolute, or below the run's folder) -> a label of this run
+            or "other". These pictures, and files with the same content, get that label; the other
+            pictures follow what can be learnt from it.
+
+        Raises `UserError` for a path or a label that the run does not have.
+        """
         names = (*self.labels.names, OTHER)
-        marks = checks.mapping(marks, "marks", 'a mapping, {"a.jpg": "cat"}')
-        for label in marks.values():
+        what = "corrections"
+        corrections = checks.mapping(corrections, what, 'a mapping, {"a.jpg": "cat"}')
+        for label in corrections.values():
             if checks.text(label, "a label") not in names:
                 raise UserError(f"no label {label!r} in this run; there are {', '.join(names)}")
         here = self.embeddings
         given = {
             here.digests[row].hex(): Correction(label, here.vectors[row])
-            for row, label in zip(self._rows_of(marks), marks.values(), strict=True)
+            for row, label in zip(self._rows_of(corrections), corrections.values(), strict=True)
         }
-        said = replace(self.corrections, given={**self.corrections.given, **given})
-        return self.again(self.question, said, saved=self.saved)
+        known = replace(self.corrections, given={**self.corrections.given, **given})
+        return self.derive(self.request, known, record=self.saved)
 
-    def again(self, question: Question, said: Corrections, *, saved: Saved | None = None) -> Run:
-        """The same pictures under another question or other corrections: what every other way to a
-        changed run goes through. `saved`: the record that goes on to be this run's."""
-        checks.record(question, Question, "question")
-        checks.instance(said, Corrections, "said")
-        if saved is not None:
-            checks.instance(saved, Saved, "saved")
-        return _answer(
-            question,
+    def derive(
+        self, request: Request, corrections: Corrections, *, record: Saved | None = None
+    ) -> Run:
+        """The same pictures under another request or other corrections: `relabel`, `correct` and
+        the review page all go through this. record: that of the new run, if it has one."""
+        checks.record(request, Request, "request")
+        checks.instance(corrections, Corrections, "corrections")
+        if record is not None:
+            checks.instance(record, Saved, "record")
+        return _run(
+            request,
             self.embeddings,
             self.decisions.calibration,
-            said,
-            self._encoder,
-            self._store,
+            corrections,
+            self._sources,
             before=self,
-            near_duplicates=self._near_duplicates,
-            saved=saved,
+            record=record,
         )
 
-    def keep_marks(self) -> None:
-        """Store what was said in this run with its labels and model: other runs with both follow
-        it. Raises `UserError` where it can't be written."""
-        known = {**stored.kept(self.labels, self.model), **self.corrections.given}
-        stored.save(stored.home(self.labels, self.model), known, self.model)
+    def store_corrections(self) -> None:
+        """Store the corrections given in this run: later runs with the same labels and model follow
+        them. Raises `UserError` if they can't be written."""
+        known = {**stored.load_for(self.labels, self.model), **self.corrections.given}
+        stored.save(stored.path_for(self.labels, self.model), known, self.model)
 
-    @cached_property
-    def uncorrected(self) -> Decisions:
-        """What the model says without any correction."""
-        question = self.question
-        return decide.decide(
-            self.decisions.scores,
-            self.decisions.calibration,
-            threshold=question.threshold,
-            offset=question.offset,
-        )
-
-    def following(self, known: Mapping[str, Correction]) -> Decisions:
-        """What the model says after the corrections `known`, digest in hex -> correction."""
-        for one in checks.mapping(known, "known", "a mapping of digests to corrections").values():
-            checks.instance(one, Correction, "each of known")
-        return follow.follow(
-            self.embeddings,
-            self.uncorrected,
-            known,
-            self.embed_texts,
-            threshold=self.question.threshold,
-            offset=self.question.offset,
-        )
-
-    def corrected(self, names: Sequence[str]) -> dict[int, int]:
-        """Row -> column in `names` of the pictures that were corrected, here or in earlier runs."""
-        names = checks.texts(names, "names")
-        return follow.rows_of(self.embeddings, self.corrections.followed, names)
-
-    def ask(self, count: int = 20) -> list[Decision]:
-        """The pictures about which a person's word would help most."""
+    def most_informative(self, count: int = 20) -> list[Decision]:
+        """Up to `count` decisions, the most helpful first: correcting these pictures would help
+        the others most (active learning)."""
         from zeroshelf.corrections import active_learning
 
         count = checks.count(count, "count")
         decided = self.decisions
-        marked = sorted(decided.placed)
-        rows = active_learning.ask(self.embeddings.vectors, decided.probabilities, marked, count)
+        corrected = sorted(decided.corrected)
+        vectors = self.embeddings.vectors
+        rows = active_learning.choose(vectors, decided.probabilities, corrected, count)
         return [decided[row] for row in rows]
 
     def _rows_of(self, paths: Iterable[str]) -> list[int]:
         place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
         try:
             return [
-                place[path_spelling.below(self.question.folder, checks.path(path, "a picture"))]
+                place[path_spelling.below(self.request.folder, checks.path(path, "a picture"))]
                 for path in paths
             ]
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} is no picture of this run") from None
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        """N texts -> (N, D), rows of length 1: what pictures are looked for by."""
+        """N texts -> (N, D), rows of length 1, comparable with `embeddings.vectors`."""
         texts = checks.texts(texts, "texts")
         if not texts:
             return np.empty((0, self.model.dim), np.float32)
-        return compute.text_embedder(self._encoder, self._store)(texts)
+        return compute.text_embedder(self._sources.encoder, self._sources.store)(texts)
 
     def plan(
         self,
@@ -476,7 +340,7 @@ class Run:
         ):
             checks.flag(flag, what)
         wanted = PlanRequest(
-            self.question.folder,
+            self.request.folder,
             None if to is None else scan.root_of(to),
             action,
             checks.text(prefix, "prefix"),
@@ -490,19 +354,18 @@ class Run:
         return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=earlier)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
-        """Begin the run's record: its plan, report, contact sheet and results in one folder."""
+        """Make the run's record: its plan, report, contact sheet and results in one folder, which
+        `id` and `record` name from here on. Saving again makes another record. Raises `UserError`
+        if it can't be written."""
         plan.check(planned)
         checks.function(progress, "progress")
-        self.saved = saved = Saved(*registry.new(planned), planned)
-        with registry.writing(saved.record):
-            request.save(saved.record, self.question)
-            ignored.save(saved.record, self.ignored)
-            stored.save_run(saved.record, self.corrections, self.model)
-        return self.write(saved.record, planned, progress)
+        record = saved.begin(self, planned)
+        self._records.append(record)
+        return self.write(record.record, planned, progress)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
-        """Carry out `planned`, never overwriting. The same plan again goes on where it was stopped;
-        another one begins a record of its own."""
+        """Carry out `planned`, never overwriting a file. The plan that was saved last is resumed if
+        it was interrupted; for another one, a record is made first."""
         plan.check(planned)
         checks.function(progress, "progress")
         if self.saved is None or planned != self.saved.plan:
@@ -511,10 +374,11 @@ class Run:
         return apply.apply(self.record, progress)
 
     def undo(self, progress: Progress | None = None) -> list[Outcome]:
-        """Put everything back that `apply` did, but what has changed since."""
+        """Reverse all that `apply` did, but leave alone what has changed since. Raises `UserError`
+        if the run was never saved."""
         checks.function(progress, "progress")
         if self.record is None:
-            raise UserError("this run has done nothing yet, so there is nothing to undo")
+            raise UserError("this run was never applied, so there is nothing to undo")
         return undo.undo(self.record, progress)
 
     def write(
@@ -523,8 +387,8 @@ class Run:
         planned: Plan | None = None,
         progress: Progress | None = None,
     ) -> Written:
-        """Write the report, the contact sheet and the results into the folder `to`. Raises
-        `UserError` where it can't be written."""
+        """Write the report, the contact sheet and the results into the folder `to`, with the
+        targets of `planned` if it is given. Raises `UserError` if they can't be written."""
         folder = scan.root_of(to)
         if planned is not None:
             plan.check(planned)
@@ -532,73 +396,34 @@ class Run:
         if progress:
             progress("writing", 0, 0)
         with registry.writing(folder):
-            return self._write(folder, planned)
-
-    def _write(self, folder: str, planned: Plan | None) -> Written:
-        os.makedirs(folder, exist_ok=True)
-        paths = Written(
-            *(
-                os.path.join(folder, name)
-                for name in ("report.html", "results.jsonl", "results.csv", "contact-sheet.png")
-            )
-        )
-        best = dict(zip(self._paths(), self.decisions.labels, strict=True))
-        targets: dict[str, str] = {}
-        for action in planned.actions if planned else ():
-            if action.source not in targets or action.label == best.get(action.source):
-                targets[action.source] = action.target
-        results.write_jsonl(self._rows(targets), paths.results)
-        results.write_csv(self._rows(targets), paths.table)
-        report.write(self._rows(targets), self.thumbnails, paths.report, self._facts(planned))
-        contact_sheet.write(self._groups(), self.thumbnails, paths.contact_sheet)
-        return paths
+            return run_files.write(self._source(), planned, folder)
 
     def show(self, each: int = 12) -> str:
-        """The figure as HTML: up to `each` pictures under their label, the most probable first."""
-        return contact_sheet.html(self._groups(checks.count(each, "each")), self.thumbnails)
+        """The contact sheet as HTML: up to `each` pictures a label, the most probable first."""
+        groups = self._source().groups(checks.count(each, "each"))
+        return contact_sheet.html(groups, self.thumbnails)
 
     def _repr_html_(self) -> str:
         return self.show()
 
-    def _rows(self, targets: Mapping[str, str]) -> Iterator[results.Row]:
-        return results.rows(
-            self.decisions,
-            self.skipped,
-            targets,
-            self.embeddings.digests,
+    def _source(self) -> run_files.Source:
+        return run_files.Source(
+            self,
             self.near_duplicates,
-            self.also,
-        )
-
-    def _paths(self) -> list[str]:
-        return [picture.path for picture in self.embeddings.pictures]
-
-    def _groups(self, each: int = 8) -> list[contact_sheet.Group]:
-        return contact_sheet.groups(self._rows({}), self.labels.names, each)
-
-    def _facts(self, planned: Plan | None) -> report.Facts:
-        return report.Facts(
-            run=self.id or "",
-            folder=self.question.folder,
-            model=f"{self.model.id}{f' on {self.device.upper()}' if self.device else ''}",
-            when=self.when,
-            seconds=self.seconds,
-            labels=self.labels.names,
-            counts=self.counts,
-            skipped=len(self.skipped),
-            notes=(
-                *self.notes,
-                *(planned.notes if planned else ()),
-                *ignored.lines(self.ignored),
-            ),
+            self.thumbnails,
+            self.id,
+            self.device,
+            self.when,
+            self.seconds,
+            self.notes,
         )
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
-        """Digests in hex -> small JPEGs."""
+        """Digests in hex -> small JPEGs; a digest without a thumbnail is left out."""
         for digest in (digests := checks.texts(digests, "digests")):
             if not re.fullmatch("([0-9a-fA-F]{2})*", digest):
                 raise checks.refuse("each of digests", "in hex", digest)
-        found = self._store.thumbnails([bytes.fromhex(digest) for digest in digests])
+        found = self._sources.store.thumbnails([bytes.fromhex(digest) for digest in digests])
         return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
 
 
@@ -614,53 +439,33 @@ def _check_helpers(encoder: object, store: object, *functions: object) -> None:
         checks.function(one, "progress or warn")
 
 
-def _answer(
-    question: Question,
+def _run(
+    request: Request,
     embedded: Embeddings,
     calibration: Calibration,
-    said: Corrections,
-    encoder: Encoder,
-    store: Store,
+    corrections: Corrections,
+    sources: _Sources,
     *,
     start: float | None = None,
     before: Run | None = None,
     progress: Progress | None = None,
-    near_duplicates: tuple[tuple[int, ...], ...] | None = None,
-    saved: Saved | None = None,
+    record: Saved | None = None,
 ) -> Run:
-    """The one place where a run is made: the same question, embeddings and corrections give the
-    same decisions. `before` is a run of the same embeddings, whose scores are used again."""
+    """The one place where a `Run` is made. start: when its work began, by `time.monotonic`; None:
+    now. before, progress: as for `classification.make`."""
     start = time.monotonic() if start is None else start
-    texts = compute.text_embedder(encoder, store, progress)
-    if progress:
-        progress("deciding", 0, 0)
-    if before is not None and before.labels == question.labels:
-        scores, advice = before.decisions.scores, before.advice
-    else:
-        known = None if before is None else before.decisions.scores
-        resolved = resolve(question.labels, texts, progress)
-        scores = score(embedded, resolved, texts, known, progress)
-        advice = serious(resolved, encoder.model, texts)
-    decided = decide.decide(
-        scores, calibration, threshold=question.threshold, offset=question.offset
-    )
-    decided = follow.follow(
-        embedded,
-        decided,
-        said.followed,
-        texts,
-        threshold=question.threshold,
-        offset=question.offset,
+    texts = compute.text_embedder(sources.encoder, sources.store, progress)
+    made = classification.make(
+        request, embedded, calibration, corrections, texts, before=before, progress=progress
     )
     return Run(
-        question,
-        embedded,
-        follow.place(decided, said),
-        encoder,
-        store,
-        corrections=said,
-        advice=advice,
+        made.request,
+        made.embeddings,
+        made.corrections,
+        made.decisions,
+        made.uncorrected,
+        made.advice,
+        sources,
         seconds=time.monotonic() - start,
-        near_duplicates=near_duplicates,
-        saved=saved,
+        _records=[record] if record else [],
     )

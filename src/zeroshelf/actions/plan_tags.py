@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from zeroshelf.actions import transfer
 from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.tags import metadata, picture_files, sidecars, tagging
 from zeroshelf.counting import counted
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import scan
 from zeroshelf.records import OTHER, Action, Picture, Plan
-from zeroshelf.system import file_names
+from zeroshelf.system import content_hash, file_names
 
 TAG, UNTAG = "tag", "untag"
 
@@ -159,7 +158,7 @@ def untags(folder: str, prefix: str = "zeroshelf", *, in_files: bool = False) ->
         try:
             old = tagging.read(path)
             if sidecars.remove(old.content, below) != old.content:
-                size, digest = len(old.content), transfer.digest_of(old.content)
+                size, digest = len(old.content), content_hash.of_bytes(old.content)
                 actions.append(Action(UNTAG, path, path, below, size, old.mtime_ns, digest))
         except (OSError, Unreadable) as error:
             reason = error.strerror if isinstance(error, OSError) else error

@@ -10,6 +10,7 @@ import stat
 from blake3 import blake3
 
 from zeroshelf.system import (
+    content_hash,
     file_attributes,
     file_io,
     machine,
@@ -214,15 +215,8 @@ def discard(path: str) -> None:
 
 def digest(path: str) -> bytes:
     """BLAKE3 of a file's content, in bounded memory."""
-    hasher = blake3()
     with open(path, "rb", buffering=0) as file:
-        while block := file.read(1 << 20):
-            hasher.update(block)
-    return hasher.digest()
-
-
-def digest_of(content: bytes) -> bytes:
-    return blake3(content).digest()
+        return content_hash.of_file(file)
 
 
 def fingerprint(path: str) -> bytes | None:
@@ -233,7 +227,7 @@ def fingerprint(path: str) -> bytes | None:
         if file_attributes.is_placeholder(at):
             return None
         if at.st_size <= _WHOLE:
-            return blake3(file.readall()).digest()
+            return content_hash.of_file(file)
         hasher = blake3(at.st_size.to_bytes(8, "big"))
         for i in range(_SAMPLES):
             file.seek((at.st_size - _SAMPLE) * i // (_SAMPLES - 1))

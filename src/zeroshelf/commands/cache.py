@@ -6,7 +6,7 @@ import click
 
 from zeroshelf.commands import options
 from zeroshelf.commands.terminal import Screen
-from zeroshelf.counting import counted
+from zeroshelf.counting import counted, megabytes
 
 
 @click.group(invoke_without_command=True)
@@ -35,7 +35,7 @@ def size(screen: Screen) -> None:
     screen.data({"path": now.path, "bytes": now.bytes, "embeddings": now.embeddings,
                  "thumbnails": now.thumbnails, "models": now.models})  # fmt: skip
     if not screen.as_json:
-        screen.say(f"{now.path}: {_megabytes(now.bytes)}")
+        screen.say(f"{now.path}: {megabytes(now.bytes)}")
         screen.say(
             f"{counted(now.embeddings, 'embedding')} of {counted(now.models, 'model')}, "
             f"{counted(now.thumbnails, 'thumbnail')}"
@@ -45,15 +45,7 @@ def size(screen: Screen) -> None:
 
 
 @group.command()
-@click.option(
-    "--older-than",
-    "days",
-    type=click.IntRange(1),
-    default=90,
-    show_default=True,
-    metavar="DAYS",
-    help="Remove what no run used for this long.",
-)
+@options.older_than(1, "Remove what no run used for this long.")
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")
 @options.showing
 def prune(screen: Screen, days: int, everything: bool) -> None:
@@ -71,11 +63,7 @@ def prune(screen: Screen, days: int, everything: bool) -> None:
     if not screen.as_json:
         screen.say(
             f"{counted(before.embeddings - after.embeddings, 'embedding')} removed, "
-            f"{_megabytes(freed)} freed; {_megabytes(after.bytes)} left"
+            f"{megabytes(freed)} freed; {megabytes(after.bytes)} left"
         )
     if trouble:
         screen.warn(trouble)
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"

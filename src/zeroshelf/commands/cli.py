@@ -1,9 +1,9 @@
-"""The command line: names, options and exit codes. What a command does lies in `commands/`.
+"""The command line: names, options and exit codes. Each command has a module beside this one.
 
 Exit codes: 0 done or declined, 1 some pictures were skipped or failed or the output could not be
-written, 2 a mistake the user can mend, 3 a bug, 130 interrupted (but Ctrl-C is how a review ends:
-0). Data goes to stdout, progress and warnings to stderr. Nothing here imports numpy, Pillow or ONNX
-Runtime before a command runs: `zeroshelf --help` answers at once.
+written, 2 a mistake that the user can correct, 3 a bug, 130 interrupted (but Ctrl-C is how a review
+ends: 0). Data goes to stdout, progress and warnings to stderr. Nothing here imports numpy, Pillow
+or ONNX Runtime before a command runs: `zeroshelf --help` answers at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from zeroshelf import __version__
 from zeroshelf.errors import UserError
 from zeroshelf.system import streams
 
-COMMANDS = {  # in the order of the help page: where each one lies, and its line there
+COMMANDS = {  # in the order of the help page: module and function, and the line of help
     "sort": ("sort:sort", "Sort FOLDER onto shelves: plan, ask, apply, report."),
     "plan": ("sort:plan", "Make the plan and its report, and touch nothing else."),
     "apply": ("files:apply", "Carry out a plan, or resume an interrupted run."),
@@ -30,13 +30,16 @@ COMMANDS = {  # in the order of the help page: where each one lies, and its line
     "runs": ("runs:group", "List the runs, newest first, and remove old records."),
     "report": ("files:report", "Print the path of a run's report, or open it."),
     "review": ("review:command", "Look through a run in the browser, and correct it."),
-    "teach": ("teach:command", "Say where some pictures belong, and let the rest follow."),
+    "teach": ("teach:command", "Correct some pictures, and let the others follow."),
     "labels": ("labels:group", "Check labels before a run."),
     "suggest": ("suggest:command", "Propose labels for a folder."),
     "models": ("models:group", "List, download, show, verify and remove models."),
     "cache": ("cache:group", "Show and prune the embedding cache."),
     "demo": ("demo:demo", "Sort the pictures that come with the program."),
 }
+
+
+OLD_OPTIONS = {"no-marks": "no-corrections", "mark": "correct"}  # names of 0.1.0 -> of today
 
 
 class Lazy(click.Group):
@@ -58,7 +61,13 @@ class Lazy(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Lazy,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: OLD_OPTIONS.get(name, name),
+    },
+)
 @click.version_option(__version__, prog_name="zeroshelf")
 def cli() -> None:
     """Put every picture of a folder on the right shelf.

@@ -111,12 +111,12 @@ def classifying(command: Command) -> Command:
                 help="The least probability of a label; by default the model's own decision.",
             ),
             click.option(
-                "--no-marks",
-                "marks",
+                "--no-corrections",
+                "corrections",
                 is_flag=True,
                 default=True,
                 flag_value=False,
-                help="Don't follow the marks that were kept for these labels (see teach).",
+                help="Don't follow the corrections that are stored for these labels (see teach).",
             ),
         )
     ):
@@ -197,6 +197,19 @@ def showing(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_screen
 
 
+def older_than(least: int, help: str) -> Callable[[Command], Command]:
+    """The option --older-than of commands that prune: `days`, at least `least`, 90 by default."""
+    return click.option(
+        "--older-than",
+        "days",
+        type=click.IntRange(least),
+        default=90,
+        show_default=True,
+        metavar="DAYS",
+        help=help,
+    )
+
+
 yes = click.option("-y", "--yes", is_flag=True, help="Don't ask for confirmation.")
 
 
@@ -211,4 +224,4 @@ def confirmed(screen: Screen, yes: bool, question: str) -> bool:
     """Whether to go on: with --yes, or because the user agrees. Where not, the command says that
     nothing was changed and ends with 0. Raises `UserError` where no user can be asked."""
     check_confirmable(yes)
-    return yes or screen.ask(question)
+    return yes or screen.confirm(question)

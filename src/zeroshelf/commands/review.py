@@ -19,7 +19,7 @@ from zeroshelf.system import machine
 
 if TYPE_CHECKING:
     from zeroshelf.records import Progress
-    from zeroshelf.review.jobs import Carrier
+    from zeroshelf.review.jobs import Jobs
     from zeroshelf.review.session import Session
     from zeroshelf.run import Run
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--no-open", is_flag=True, help="Only print the address.")
 @showing
 def command(what: str | None, port: int, no_open: bool, screen: Screen, **sorting: Any) -> int:
-    """Look through a run in the browser, and put right what is wrong.
+    """Look through a run in the browser, and correct it.
 
     \b
       zeroshelf review                          the newest run
@@ -45,8 +45,8 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
       zeroshelf review --port 8400 --no-open    elsewhere, by ssh -L 8400:127.0.0.1:8400
 
     A FOLDER takes the options of `zeroshelf plan`; its shelves go to FOLDER-sorted without --to.
-    Every edit is kept at once. `zeroshelf apply` then does exactly what the page shows. Ctrl-C ends
-    the review and says what is kept; the exit code is 0. A second one stops an apply at work.
+    Every edit is saved at once. `zeroshelf apply` then does exactly what the page shows. Ctrl-C
+    ends the review and says what is saved; the exit code is 0. A second one stops an apply.
     """
     try:
         import starlette  # noqa: F401
@@ -56,7 +56,7 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
             "the review page needs two more packages: pip install 'zeroshelf[review]'"
         ) from None
     from zeroshelf.review.app import make
-    from zeroshelf.review.jobs import Carrier
+    from zeroshelf.review.jobs import Jobs
     from zeroshelf.review.session import Session
 
     try:
@@ -68,21 +68,21 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
     with _listen(port) as listening, Session(run) as session:
         token = secrets.token_urlsafe(24)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/{token}/"
-        carrier = Carrier(session)
+        jobs = Jobs(session)
         config = uvicorn.Config(
-            make(session, carrier, token),
+            make(session, jobs, token),
             log_level="critical",
             timeout_graceful_shutdown=1,
             server_header=False,
         )
         screen.say(f"Review {counted(len(session), 'picture')}: {address}")
-        screen.say("Every edit is kept at once. Ctrl-C ends.")
+        screen.say("Every edit is saved at once. Ctrl-C ends.")
         screen.data({"run": run.id, "record": run.record, "address": address})
         if not no_open:
             click.launch(address)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
-        whole = _finish(carrier, screen)
+        whole = _finish(jobs, screen)
         if not whole:
             screen.say(f"Stopped. `zeroshelf apply {run.id}` carries out the rest,")
             screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
@@ -90,39 +90,39 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
     return 0 if whole else 130
 
 
-def _finish(carrier: Carrier, screen: Screen) -> bool:
+def _finish(jobs: Jobs, screen: Screen) -> bool:
     """Wait for an apply or undo that is at work. False where another Ctrl-C stopped it."""
-    if carrier.busy:
-        screen.say(f"Still {carrier.progress.state}: this ends when that is done.")
+    if jobs.busy:
+        screen.say(f"Still {jobs.progress.state}: this ends when that is done.")
         screen.say("Ctrl-C once more stops it after the files at work.")
         try:
             with screen.progress() as progress:
-                carrier.wait(progress)
+                jobs.wait(progress)
         except KeyboardInterrupt:
-            return not carrier.stop()
+            return not jobs.stop()
     return True
 
 
-def keep(session: Session, progress: Progress | None = None) -> bool:
-    """Keep the marks and make the plan and the report what the page showed. False where the run
-    is carried out already: then the edits wait for an undo."""
-    session.keep_marks()
-    if not session.settle():
+def save_edits(session: Session, progress: Progress | None = None) -> bool:
+    """Store the corrections, and make the plan and the report those of the page. False if the run
+    was applied already: it has to be undone before the plan can change."""
+    session.store_corrections()
+    if not session.update_plan():
         return False
     session.write(progress)
     return True
 
 
 def catch_up(run: str, screen: Screen) -> None:
-    """Before an apply: edits that a review could not put into the plan any more, because it was
-    killed, go there now. Raises `UserError` where the run was carried out before them."""
+    """Before an apply: put into the plan the edits of a review that was killed before it could do
+    so. Raises `UserError` if the run was applied before these edits."""
     from zeroshelf.actions import journal
     from zeroshelf.review.session import Session
     from zeroshelf.run import reopen
     from zeroshelf.runs import edit_log, registry
 
     found = registry.find(run)
-    if not edit_log.unsettled(found.record):
+    if not edit_log.plan_is_outdated(found.record):
         return
     if journal.state(found.record) == "applied":
         raise UserError(
@@ -133,23 +133,23 @@ def catch_up(run: str, screen: Screen) -> None:
         screen.progress() as progress,
         Session(reopen(found.id, edited=False, progress=progress)) as session,
     ):
-        keep(session, progress)
+        save_edits(session, progress)
 
 
 def _part(session: Session, screen: Screen) -> None:
-    """Say what is kept."""
+    """Save the plan and the report, and say what is saved."""
     name = session.run.id
     if not session.edit_count:
         screen.say("Nothing was edited.")
         return
     count = session.edit_count
-    kept = f"{counted(count, 'edit is', 'edits are')} kept in {session.record}."
+    saved = f"{counted(count, 'edit is', 'edits are')} saved in {session.record}."
     with screen.progress() as progress:
-        settled = keep(session, progress)
-    if settled:
-        screen.say(f"{kept} `zeroshelf apply {name}` does what the page showed.")
+        updated = save_edits(session, progress)
+    if updated:
+        screen.say(f"{saved} `zeroshelf apply {name}` does what the page showed.")
     else:
-        screen.say(f"{kept} This run was carried out before the last:")
+        screen.say(f"{saved} This run was carried out before the last:")
         screen.say(f"`zeroshelf undo {name}`, then `zeroshelf apply {name}`, does what it showed.")
 
 
@@ -169,7 +169,7 @@ def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
         return run
     if given := _given(sorting):
         found = "no folder is named" if what is None else f"{what} is no folder"
-        raise UserError(f"{given} is about a folder of pictures to sort, and {found}")
+        raise UserError(f"{given} is an option for a folder of pictures, and {found}")
     if what is not None and what.endswith(".jsonl"):
         what = os.path.basename(os.path.dirname(os.path.abspath(what)))
     with screen.progress() as progress:

@@ -9,7 +9,7 @@ import click
 
 from zeroshelf.commands import options
 from zeroshelf.commands.terminal import Screen
-from zeroshelf.counting import counted
+from zeroshelf.counting import counted, megabytes
 
 if TYPE_CHECKING:
     from zeroshelf.runs.registry import RunRecord
@@ -22,8 +22,8 @@ def group(context: click.Context, screen: Screen) -> None:
     """List the runs, newest first, and remove the records of old ones.
 
     \b
-      zeroshelf runs             what was sorted, from where to where
-      zeroshelf runs prune       remove records that nothing can be done with any more
+      zeroshelf runs             each run with its folder and destination
+      zeroshelf runs prune       remove records that are no longer needed
     """
     if context.invoked_subcommand is not None:
         return
@@ -40,19 +40,13 @@ def group(context: click.Context, screen: Screen) -> None:
 
 
 @group.command()
-@click.option(
-    "--older-than",
-    "days",
-    type=click.IntRange(0),
-    default=90,
-    show_default=True,
-    metavar="DAYS",
-    help="Only records of runs that began so long ago.",
-)
+@options.older_than(0, "Only records of runs that began this long ago or earlier.")
 @click.option("--keep", type=click.IntRange(0), metavar="N", help="Keep the newest N of all runs.")
-@click.option("--all", "everything", is_flag=True, help="Of whatever age.")
+@click.option("--all", "everything", is_flag=True, help="Records of any age.")
 @click.option(
-    "--applied", is_flag=True, help="Also of runs that can still be undone: then they can't be."
+    "--applied",
+    is_flag=True,
+    help="Also of runs that are applied: they can't be undone afterwards.",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="List the records and remove nothing.")
 @options.yes
@@ -70,7 +64,7 @@ def prune(
 
     A record is the run's plan, journal, report and results, and the edits of its review. A run
     whose files are in place keeps its record, because undo needs it; --applied removes that too.
-    No picture is touched, and what your corrections taught for later sorts stays.
+    No picture is touched, and stored corrections stay.
     """
     from zeroshelf.runs import registry
 
@@ -85,13 +79,13 @@ def prune(
     _table(screen, found)
     reviewed = sum(registry.has_edits(run) for run in found)
     if reviewed:
-        screen.warn(f"{counted(reviewed, 'record holds', 'records hold')} edits of a review")
+        screen.warn(f"{counted(reviewed, 'record has', 'records have')} edits of a review")
     if in_place := sum(run.state in registry.IN_PLACE for run in found):
         screen.complain(
             f"{counted(in_place, 'run', 'runs')} can't be undone afterwards, and the next sort "
-            "takes what is on those shelves for new pictures"
+            "takes the pictures on their shelves for new ones"
         )
-    what = f"{counted(len(found), 'record')}, {size / 1e6:.1f} MB"
+    what = f"{counted(len(found), 'record')}, {megabytes(size)}"
     if dry_run:
         screen.say(f"Would remove {what}: nothing was changed.")
         screen.data(facts)

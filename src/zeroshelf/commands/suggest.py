@@ -54,7 +54,7 @@ def command(
         if not len(embedded):
             passed_by = "; ".join(("give a folder with pictures", *ignored.lines(found.ignored)))
             raise UserError(f"no pictures in {folder}: {passed_by}")
-        once = near_duplicates.groups(embedded, store.thumbnails, progress)
+        once = near_duplicates.groups(embedded, store.hashes, progress)
         texts = compute.text_embedder(encoder, store, progress)
         shelves = suggest.suggest(embedded, texts, count=count, once=once)
     names = [os.path.relpath(picture.path, found.root) for picture in embedded.pictures]

@@ -1,6 +1,6 @@
-"""The terminal: progress, tables and questions. The only module that prints.
+"""The terminal: progress, tables and confirmations. The only module that prints.
 
-What is data goes to stdout; all else, and everything when the data is JSON, goes to stderr.
+Data goes to stdout; all else, and with --json everything but the JSON, goes to stderr.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAME = 24  # characters; names up to that long stay whole in a table, so that th
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without anything that a terminal would obey: names are hostile text."""
+    """`text` on one line, control characters escaped: a file name must not control the terminal."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -38,7 +38,7 @@ def printable(text: str) -> str:
 
 
 class Screen:
-    """How much a person wants to see: `level` is -1 quiet, 0 as usual, 1 everything."""
+    """How much is shown: `level` is -1 for errors only, 0 as usual, 1 for everything."""
 
     def __init__(self, level: int = 0, *, as_json: bool = False) -> None:
         self.level = level
@@ -54,12 +54,12 @@ class Screen:
             self.say(line)
 
     def warn(self, line: str) -> None:
-        """What a person should know, and can do without."""
+        """A warning on stderr; left out with --quiet."""
         if self.level >= 0:
             self.complain(line)
 
     def complain(self, line: str) -> None:
-        """What went wrong: said to the quiet too."""
+        """An error on stderr, also with --quiet."""
         print("zeroshelf:", printable(line), file=sys.stderr)
 
     def data(self, record: Mapping[str, Any]) -> None:
@@ -113,16 +113,16 @@ class Screen:
                 for index, line in enumerate(lines):
                     self.say(f"{'' if index else column:<{width}}  {line}")
 
-    def ask(self, question: str) -> bool:
-        """Whether a person says yes. What can't be read as an answer counts as no."""
+    def confirm(self, text: str) -> bool:
+        """Whether the user answers yes to `text`. Input that can't be decoded counts as no."""
         try:
-            return click.confirm(printable(question), default=False, err=True)
+            return click.confirm(printable(text), default=False, err=True)
         except UnicodeDecodeError:
             return False
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """A callback that shows rate and time left on stderr; silent where nobody looks."""
+        """A callback that shows rate and time left on stderr, if that is a terminal."""
         if self.level < 0 or not sys.stderr.isatty():
             yield lambda stage, done, total: None
             return
@@ -185,7 +185,7 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 for before in bars.tasks:
-                    if before.total is None:  # nobody could say how long: it is over now
+                    if before.total is None:  # its total was unknown; it has ended
                         bars.update(before.id, visible=False)
                 tasks[stage] = bars.add_task(stage, total=total or None, completed=done, rate="")
             task = bars.tasks[tasks[stage]]

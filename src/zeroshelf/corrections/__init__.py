@@ -1,1 +1,1 @@
-"""What a person said about pictures -> better decisions."""
+"""Corrections by the user: stored, followed, and adapted to (few-shot)."""

@@ -1,25 +1,26 @@
-"""A person's marks -> better answers for the rest of the folder. Pure, and exactly the answers as
-they were where nothing is marked.
+"""Few-shot adaptation: the user's corrections -> better decisions for the other pictures. Pure, and
+without corrections the decisions stay exactly as they are.
 
-An answer has two parts (see decisions): is the picture on a shelf at all, and on which? Each part
-learns for itself, by logistic regression anchored at what the model says: with z = log P the logits
-of either part, z' = z + s (x - m).W, where s is the model's logit scale and W (classes, D) the
-least of
+A decision has two parts (decisions/decide.py): is the picture on a shelf at all, and on which? Each
+part is adapted by itself, by logistic regression anchored at the model's probabilities: with
+z = log P the logits of either part, z' = z + s W (x - m), where s is the model's logit scale and
+W (classes, D) minimises
 
     sum_i w_i cross-entropy(z'_i, y_i) + (lam / classes) |W|^2          lam = 50
 
-over three kinds of pictures. Those marked by a person, of weight 1. Where "which" is asked,
-pseudo-shots: those that the model is surest of and no mark speaks against (weight 1/2, at most two
-dozen a label), the weights of both balanced over the labels; without them, what is learnt for one
-label spoils the others. And the rest of the folder, with y the very probabilities that the model
-gives: it holds the answers where they are, unless the marks speak with one voice. For "which", m
-is the folder's mean, without which every mark would make its label likelier for every picture; for
-"whether" m is 0, because there that is what a mark should do.
+over three groups of pictures. (1) Corrected pictures, of weight 1, with y the user's label. (2) For
+"which", pseudo-labelled pictures: those that the model is surest of and that resemble no picture
+corrected to another label (weight 1/2, at most two dozen a label); the weights of (1) and (2) are
+balanced over the labels. Without them, what is learnt for one label spoils the others. (3)
+Unlabelled pictures, which stand for the rest of the folder, with y the model's own probabilities:
+they hold the decisions where they are unless the corrections agree. For "which", m is the folder's
+mean; without it, each correction would make its label likelier for every picture. For "whether", m
+is 0, because there a correction should do just that.
 
-The anchor is that of CLAP (Silva-Rodriguez et al., CVPR 2024), kept as an offset so that it holds
-for labels of several prompts and for "other" as well; the rest is held as in learning without
-forgetting (Li and Hoiem, ECCV 2016). docs/review.md has the figures, and how the constants were
-chosen.
+The anchor is that of CLAP (Silva-Rodriguez et al., CVPR 2024), kept as an offset so that it works
+for labels with several prompts and for "other" as well; the unlabelled pictures are used as in
+learning without forgetting (Li and Hoiem, ECCV 2016). docs/review.md has the figures, and how the
+constants were chosen.
 """
 
 from __future__ import annotations
@@ -34,12 +35,14 @@ import numpy.typing as npt
 from zeroshelf.decisions.decide import Decisions, choose, softmax
 
 ANCHOR = 50.0  # lam
-SHOTS, SHOT_WEIGHT = 24, 0.5  # pseudo-shots a label, and what each counts against a mark
-HELD = 256  # pictures that stand for the rest of the folder
-HELD_WHICH, HELD_WHETHER = 1 / HELD, 12 / HELD  # what each counts against a mark
-SAME = 0.95  # cosine from which a picture shows what a mark shows: contradicted with it
-BLOCK = 8192  # pictures at once
-_LEAST = 1e-7  # of a probability, so that its logarithm is finite: what float32 holds of 1 - P
+PSEUDO_LABELLED = 24  # pseudo-labelled pictures a label, at most
+PSEUDO_WEIGHT = 0.5  # weight of one; a corrected picture has weight 1
+UNLABELLED = 256  # pictures that stand for the rest of the folder
+UNLABELLED_WHICH = 1 / UNLABELLED  # weight of one of them for "which shelf"
+UNLABELLED_WHETHER = 12 / UNLABELLED  # and for "on a shelf at all"
+SAME = 0.95  # cosine from which a picture counts as showing the same as a corrected one
+BLOCK = 8192  # pictures computed at once
+_LEAST = 1e-7  # least probability, so that its logarithm is finite: the precision of 1 - P
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -47,8 +50,9 @@ Vectors = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """What a person said: picture `rows[i]` belongs on shelf `columns[i]`. Column K is "other"."""
+class Examples:
+    """Labelled pictures: `rows[i]` belongs in column `columns[i]`. Of K labels, column K is
+    "other"."""
 
     rows: Rows  # (M,), each once
     columns: Rows  # (M,)
@@ -57,115 +61,123 @@ class Marks:
         return len(self.rows)
 
     @classmethod
-    def of(cls, columns: Mapping[int, int]) -> Marks:
-        """From a picture's row to its column."""
+    def of(cls, columns: Mapping[int, int]) -> Examples:
+        """From a picture's row -> its column."""
         rows = sorted(columns)
         return cls(np.array(rows, np.intp), np.array([columns[row] for row in rows], np.intp))
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """Marked pictures of other folders, and what the model says about them under these labels."""
+class ExternalExamples:
+    """Corrected pictures that are not in this run."""
 
     vectors: Vectors  # (M, D), each row of length 1
-    probabilities: npt.NDArray[np.float32]  # (M, K + 1)
-    columns: Rows  # (M,)
+    probabilities: npt.NDArray[np.float32]  # (M, K + 1), by the model under this run's labels
+    columns: Rows  # (M,), the user's labels
 
 
-def teach(
+def adapt(
     vectors: Vectors,
     decisions: Decisions,
-    marks: Marks,
-    elsewhere: Elsewhere | None = None,
+    examples: Examples,
+    external: ExternalExamples | None = None,
     threshold: float | None = None,
 ) -> Decisions:
-    """The answers after `marks`: a marked picture has its mark, the rest follows what was learnt.
+    """`decisions` adapted to `examples` and `external`. A picture of `examples` has the label given
+    there, with probability 1; the other pictures are decided anew.
 
     vectors: (N, D), each row of length 1, of the pictures that `decisions` are about.
-    threshold: as for `decide`.
+    threshold: as for `decide.decide`.
     """
-    if not len(marks) and elsewhere is None:
+    if not len(examples) and external is None:
         return decisions
     scale = decisions.scores.model.logit_scale
-    if elsewhere is None:
-        probabilities = learn(vectors, decisions.probabilities, marks, scale)
+    if external is None:
+        probabilities = adapted(vectors, decisions.probabilities, examples, scale)
     else:
         count = len(vectors)
-        probabilities = learn(
-            np.concatenate((vectors, elsewhere.vectors)),
-            np.concatenate((decisions.probabilities, elsewhere.probabilities)),
-            Marks(
-                np.concatenate((marks.rows, count + np.arange(len(elsewhere.columns)))),
-                np.concatenate((marks.columns, elsewhere.columns)),
+        probabilities = adapted(
+            np.concatenate((vectors, external.vectors)),
+            np.concatenate((decisions.probabilities, external.probabilities)),
+            Examples(
+                np.concatenate((examples.rows, count + np.arange(len(external.columns)))),
+                np.concatenate((examples.columns, external.columns)),
             ),
             scale,
         )[:count]
+    rows, columns = examples.rows, examples.columns
     chosen = choose(probabilities, decisions.scores.labels, threshold)
-    chosen[marks.rows] = marks.columns
-    probabilities[marks.rows] = np.eye(probabilities.shape[1], dtype=np.float32)[marks.columns]
-    placed = frozenset(marks.rows.tolist())
-    return replace(decisions, probabilities=probabilities, chosen=chosen, placed=placed)
+    chosen[rows] = columns
+    probabilities[rows] = np.eye(probabilities.shape[1], dtype=np.float32)[columns]
+    corrected = frozenset(rows.tolist())
+    return replace(decisions, probabilities=probabilities, chosen=chosen, corrected=corrected)
 
 
-def learn(
-    vectors: Vectors, probabilities: npt.NDArray[np.float32], marks: Marks, scale: float
+def adapted(
+    vectors: Vectors, probabilities: npt.NDArray[np.float32], examples: Examples, scale: float
 ) -> npt.NDArray[np.float32]:
-    """(N, D) unit vectors, (N, K+1) probabilities, column K "other" -> the same after `marks`."""
+    """(N, K + 1) probabilities, column K "other" -> the same shape, adapted to `examples`.
+
+    vectors: (N, D), each row of length 1. scale: the model's logit scale.
+    """
     other = probabilities.shape[1] - 1
     inside = np.clip(1 - probabilities[:, other], _LEAST, 1 - _LEAST)
-    on_shelf = marks.columns < other
-    free = _free(vectors, marks)
+    on_shelf = examples.columns < other
+    unlabelled = _unlabelled(vectors, examples)
 
     labels = probabilities[:, :other] / inside[:, None]
-    labelled = Marks(marks.rows[on_shelf], marks.columns[on_shelf])
+    labelled = Examples(examples.rows[on_shelf], examples.columns[on_shelf])
     which = _refit(
         scale,
         vectors,
         vectors.mean(axis=0, dtype=np.float32),
         labels / np.maximum(labels.sum(axis=1, keepdims=True), _LEAST),
         labelled,
-        _surest(vectors, probabilities[:, :other], labelled),
-        free,
-        HELD_WHICH,
+        _pseudo_labelled(vectors, probabilities[:, :other], labelled),
+        unlabelled,
+        UNLABELLED_WHICH,
     )
     whether = _refit(
         scale,
         vectors,
         np.zeros(vectors.shape[1], np.float32),
         np.column_stack((inside, 1 - inside)),
-        Marks(marks.rows, (~on_shelf).astype(np.intp)),
-        Marks.of({}),
-        free,
-        HELD_WHETHER,
+        Examples(examples.rows, (~on_shelf).astype(np.intp)),
+        Examples.of({}),
+        unlabelled,
+        UNLABELLED_WHETHER,
     )
     return np.column_stack((which * whether[:, :1], whether[:, 1]))
 
 
-def _surest(vectors: Vectors, probabilities: npt.NDArray[np.float32], marks: Marks) -> Marks:
-    """The pictures that the model is surest of, a few a label, fewer where it has marks; none that
-    a mark speaks against."""
+def _pseudo_labelled(
+    vectors: Vectors, probabilities: npt.NDArray[np.float32], examples: Examples
+) -> Examples:
+    """The pictures that the model is surest of, a few a label, fewer where the label has examples;
+    none that shows the same as an example of another label."""
     count, labels = probabilities.shape
     best = probabilities.argmax(axis=1)
-    best[marks.rows] = -1
-    half = 1 + count // (2 * (labels + 1))  # of an even share: what follows is doubtful
-    known = np.bincount(marks.columns, minlength=labels)
+    best[examples.rows] = -1
+    half = 1 + count // (2 * (labels + 1))  # of an even share: the next ones are doubtful
+    known = np.bincount(examples.columns, minlength=labels)
     found: dict[int, int] = {}
     for label in range(labels):
-        most = max(min(SHOTS - int(known[label]), half), 0)  # where marks are many, none
+        most = max(min(PSEUDO_LABELLED - int(known[label]), half), 0)
         rows = np.flatnonzero(best == label)
         rows = rows[np.argsort(-probabilities[rows, label], kind="stable")[: 4 * most]]
-        against = vectors[marks.rows[marks.columns != label]].astype(np.float32)
+        against = vectors[examples.rows[examples.columns != label]].astype(np.float32)
         alike = (vectors[rows].astype(np.float32) @ against.T).max(axis=1, initial=-1.0)
         found |= dict.fromkeys(rows[alike < SAME][:most].tolist(), label)
-    return Marks.of(found)
+    return Examples.of(found)
 
 
-def _free(vectors: Vectors, marks: Marks) -> Rows:
-    """Pictures that show nothing that is marked, evenly spread over the folder."""
-    rows = np.setdiff1d(np.arange(len(vectors)), marks.rows)
-    rows = rows[np.unique(np.linspace(0, max(len(rows) - 1, 0), min(len(rows), HELD), dtype=int))]
-    marked = vectors[marks.rows].astype(np.float32)
-    alike = (vectors[rows].astype(np.float32) @ marked.T).max(axis=1, initial=-1.0)
+def _unlabelled(vectors: Vectors, examples: Examples) -> Rows:
+    """Up to `UNLABELLED` rows, evenly spread over the folder, that show the same as no example."""
+    rows = np.setdiff1d(np.arange(len(vectors)), examples.rows)
+    count = min(len(rows), UNLABELLED)
+    rows = rows[np.unique(np.linspace(0, max(len(rows) - 1, 0), count, dtype=int))]
+    corrected = vectors[examples.rows].astype(np.float32)
+    alike = (vectors[rows].astype(np.float32) @ corrected.T).max(axis=1, initial=-1.0)
     return np.asarray(rows[alike < SAME])
 
 
@@ -174,45 +186,49 @@ def _refit(
     vectors: Vectors,
     centre: npt.NDArray[np.float32],
     probabilities: npt.NDArray[np.float32],
-    marks: Marks,
-    shots: Marks,
-    free: Rows,
-    held: float,
+    examples: Examples,
+    pseudo_labelled: Examples,
+    unlabelled: Rows,
+    weight: float,
 ) -> npt.NDArray[np.float32]:
-    """(N, D), (N, C) -> (N, C): softmax(log P + scale (x - centre).W) with the W that is learnt
-    from `marks`, `shots`, and the `free` pictures, each of weight `held`."""
+    """(N, D), (N, C) -> (N, C): softmax(log P + scale W (x - centre)), with W fitted to `examples`,
+    `pseudo_labelled` and the `unlabelled` rows, each of the last with this `weight`."""
     classes = probabilities.shape[1]
     logits = np.log(np.maximum(probabilities, _LEAST))
-    if len(marks):
-        columns = np.concatenate((marks.columns, shots.columns))
-        weights = np.concatenate((np.ones(len(marks)), np.full(len(shots), SHOT_WEIGHT)))
+    if len(examples):
+        columns = np.concatenate((examples.columns, pseudo_labelled.columns))
+        weights = np.concatenate(
+            (np.ones(len(examples)), np.full(len(pseudo_labelled), PSEUDO_WEIGHT))
+        )
         totals = np.bincount(columns, weights, minlength=classes)
         weights *= weights.sum() / np.count_nonzero(totals) / totals[columns]
-        rows = np.concatenate((marks.rows, shots.rows, free))
-        learnt = minimise(
+        rows = np.concatenate((examples.rows, pseudo_labelled.rows, unlabelled))
+        fitted = minimise(
             scale * (vectors[rows].astype(np.float64) - centre),
             logits[rows].astype(np.float64),
-            np.concatenate((np.eye(classes)[columns], probabilities[free])),
-            np.concatenate((weights, np.full(len(free), held))),
+            np.concatenate((np.eye(classes)[columns], probabilities[unlabelled])),
+            np.concatenate((weights, np.full(len(unlabelled), weight))),
             ANCHOR / classes,
         ).astype(np.float32)
         for start in range(0, len(vectors), BLOCK):
             block = slice(start, start + BLOCK)
-            logits[block] += scale * (vectors[block].astype(np.float32) - centre) @ learnt.T
+            logits[block] += scale * (vectors[block].astype(np.float32) - centre) @ fitted.T
     return np.asarray(softmax(logits), np.float32)
 
 
 def minimise(
     features: Floats, logits: Floats, wanted: Floats, weights: Floats, penalty: float
 ) -> Floats:
-    """The W (C, D) with the least sum_i w_i cross-entropy(logits_i + W x_i, y_i) + penalty |W|^2;
-    `wanted` (n, C) holds the y_i, rows sum to 1.
+    """The W (C, D) that minimises sum_i w_i cross-entropy(logits_i + W x_i, y_i) + penalty |W|^2.
+
+    features: (n, D), the x_i. logits: (n, C). wanted: (n, C), the y_i; rows sum to 1.
+    weights: (n,), the w_i, above 0.
 
     Gradient steps in the basis of the features' singular vectors, where Boehning's bound on the
     softmax's curvature (1/2 sum w x x^T, Ann. Inst. Stat. Math. 44, 1992) is diagonal and gives
-    every direction its own safe step; Nesterov's momentum, begun anew where it points uphill
-    (O'Donoghue and Candes 2015). The problem is convex, so that the start does not matter. SciPy's
-    L-BFGS finds the same (tests/test_teach.py), but weighs more than all else that is installed.
+    every direction its own safe step; Nesterov's momentum, restarted where it points uphill
+    (O'Donoghue and Candes 2015). The problem is convex, so the start does not matter. SciPy's
+    L-BFGS finds the same (tests/test_few_shot.py), but SciPy is larger than all other dependencies.
     """
     root = np.sqrt(weights)[:, None]
     weighted = root * features

@@ -1,89 +1,49 @@
-"""decisions and a person's corrections -> decisions.
+"""(decisions, corrections) -> decisions that follow the corrections.
 
-Every way to a corrected run (`Run.correct`, `relabel`, `reopen`, the review page) goes through
-`follow` and `place`: the same corrections give the same decisions, in whatever order they came.
+The same corrections give the same decisions, in whatever order they were given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroshelf.corrections import few_shot
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.prompts import Texts
-from zeroshelf.records import OTHER, Correction, Corrections, Embeddings
-
-if TYPE_CHECKING:
-    from zeroshelf.corrections import few_shot
+from zeroshelf.records import OTHER, Correction, Corrections, Embeddings, Request
 
 
 def follow(
+    request: Request,
     embeddings: Embeddings,
     decided: Decisions,
-    known: Mapping[str, Correction],
+    corrections: Corrections,
     texts: Texts,
-    *,
-    threshold: float | None,
-    offset: float,
 ) -> Decisions:
-    """`decided`, made with this threshold and offset, after the corrections `known`.
+    """`decided` after `corrections`.
 
-    A corrected picture of `embeddings` is where it was put; the others follow what can be learnt
-    from all of `known`, also from pictures that are not here. Corrections under a label that
-    `decided` does not have are passed over.
+    A corrected picture is on the shelf that the user gave it. The other pictures follow what can be
+    learnt from `corrections.followed`, also from pictures that are not in `embeddings`. Corrections
+    to a label that the request does not have are not followed.
 
+    request: the one that `decided` was made for.
     embeddings: N pictures, in the rows of `decided`.
-    known: digest in hex -> correction.
-    texts: embeds texts, as the scores need it for pictures that are not here.
-    threshold, offset: as for `decisions.decide`.
+    texts: embeds texts; used to score the corrected pictures that are not in `embeddings`.
     """
-    from zeroshelf.corrections import few_shot
-
-    names = (*decided.scores.labels.names, OTHER)
-    here = rows_of(embeddings, known, names)
-    digests = {embeddings.digests[row].hex() for row in here}
-    away = [one for digest, one in known.items() if digest not in digests and one.label in names]
-    return few_shot.teach(
-        embeddings.vectors,
-        decided,
-        few_shot.Marks.of(here),
-        _elsewhere(away, decided, embeddings, texts, offset) if away else None,
-        threshold,
-    )
-
-
-def place(decided: Decisions, corrections: Corrections) -> Decisions:
-    """`decided` with every picture that was placed, or whose suggestion was accepted, on that
-    shelf. No other picture changes. Paths and labels that are not here are passed over."""
-    column = {name: k for k, name in enumerate((*decided.scores.labels.names, OTHER))}
-    moves = {
-        path: column[name]
-        for path, name in {**corrections.accepted, **corrections.placed}.items()
-        if name in column
-    }
-    if not moves:
-        return decided
-    rows, columns = [], []
-    for row, picture in enumerate(decided.scores.pictures):
-        if picture.path in moves:
-            rows.append(row)
-            columns.append(moves[picture.path])
-    chosen, probabilities = decided.chosen.copy(), decided.probabilities.copy()
-    chosen[rows] = columns
-    probabilities[rows] = np.eye(probabilities.shape[1], dtype=np.float32)[columns]
-    by_hand = decided.placed | set(rows)
-    return replace(decided, chosen=chosen, probabilities=probabilities, placed=by_hand)
+    known = corrections.followed
+    return _set(_adapt(request, embeddings, decided, known, texts), corrections)
 
 
 def rows_of(
     embeddings: Embeddings, known: Mapping[str, Correction], names: Sequence[str]
 ) -> dict[int, int]:
-    """Row -> column in `names` of the pictures of these embeddings that were corrected."""
+    """Row of `embeddings` -> column in `names`, of the pictures that `known` corrects (digest in
+    hex -> correction). Labels that are not in `names` are left out."""
     found = {}
     for row, digest in enumerate(embeddings.digests if known else ()):
         one = known.get(digest.hex())
@@ -93,7 +53,7 @@ def rows_of(
 
 
 def renamed(corrections: Corrections, names: Mapping[str, str]) -> Corrections:
-    """The same under other names of the labels, old -> new."""
+    """`corrections` after labels were renamed. names: old name -> new name."""
     if not names:
         return corrections
 
@@ -109,24 +69,67 @@ def renamed(corrections: Corrections, names: Mapping[str, str]) -> Corrections:
     return Corrections(
         by_digest(corrections.stored),
         by_digest(corrections.given),
-        by_path(corrections.placed),
+        by_path(corrections.reviewed),
         by_path(corrections.accepted),
     )
 
 
-def _elsewhere(
+def _adapt(
+    request: Request,
+    embeddings: Embeddings,
+    decided: Decisions,
+    known: Mapping[str, Correction],
+    texts: Texts,
+) -> Decisions:
+    """`decided` after few-shot adaptation to `known`, digest in hex -> correction."""
+    names = (*decided.scores.labels.names, OTHER)
+    here = rows_of(embeddings, known, names)
+    digests = {embeddings.digests[row].hex() for row in here}
+    away = [one for digest, one in known.items() if digest not in digests and one.label in names]
+    return few_shot.adapt(
+        embeddings.vectors,
+        decided,
+        few_shot.Examples.of(here),
+        _external(away, request, decided, embeddings, texts) if away else None,
+        request.threshold,
+    )
+
+
+def _external(
     away: Sequence[Correction],
+    request: Request,
     decided: Decisions,
     embeddings: Embeddings,
     texts: Texts,
-    offset: float,
-) -> few_shot.Elsewhere:
-    """Corrected pictures that are not here, with what the model says of them."""
-    from zeroshelf.corrections import few_shot
-
+) -> few_shot.ExternalExamples:
+    """Corrected pictures that are not in `embeddings`, with the model's probabilities for them."""
     names = (*decided.scores.labels.names, OTHER)
     vectors = np.stack([one.vector for one in away])
     scores = score_vectors(vectors, embeddings.model, decided.scores.resolved, texts)
-    said = decide.decide(scores, decided.calibration, offset=offset)
+    said = decide.decide(scores, decided.calibration, offset=request.offset)
     columns = np.array([names.index(one.label) for one in away], np.intp)
-    return few_shot.Elsewhere(vectors, said.probabilities, columns)
+    return few_shot.ExternalExamples(vectors, said.probabilities, columns)
+
+
+def _set(decided: Decisions, corrections: Corrections) -> Decisions:
+    """`decided` with each picture of `corrections.reviewed` and `.accepted` on the shelf given
+    there, with probability 1. No other picture changes. Paths and labels that `decided` does not
+    have are left out."""
+    column = {name: k for k, name in enumerate((*decided.scores.labels.names, OTHER))}
+    moves = {
+        path: column[name]
+        for path, name in {**corrections.accepted, **corrections.reviewed}.items()
+        if name in column
+    }
+    if not moves:
+        return decided
+    rows, columns = [], []
+    for row, picture in enumerate(decided.scores.pictures):
+        if picture.path in moves:
+            rows.append(row)
+            columns.append(moves[picture.path])
+    chosen, probabilities = decided.chosen.copy(), decided.probabilities.copy()
+    chosen[rows] = columns
+    probabilities[rows] = np.eye(probabilities.shape[1], dtype=np.float32)[columns]
+    corrected = decided.corrected | set(rows)
+    return replace(decided, chosen=chosen, probabilities=probabilities, corrected=corrected)

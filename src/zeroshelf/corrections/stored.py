@@ -1,8 +1,9 @@
-"""Corrections on the disk: those of one run, and those that later runs with the same labels follow.
+"""Corrections on disk: those of one run, and those that later runs with the same labels follow.
 
-A file is JSON Lines in ASCII, a header and one correction a line, written whole or not at all. Each
-has the picture's vector, so that neither the picture nor the cache is needed to learn from it. The
-corrections of a label set and a model are stored under the user's runs and found by the two.
+A file is JSON Lines in ASCII: a header, then one correction a line. It is replaced as a whole, so
+that it is never half written. Each line has the picture's vector, so that neither the picture nor
+the cache is needed to adapt to it. The stored corrections of a label set and a model are one file
+below the folder of the runs, named by a hash of both.
 """
 
 from __future__ import annotations
@@ -22,35 +23,40 @@ from zeroshelf.records import OTHER, Correction, Corrections, LabelSet, Model
 from zeroshelf.system import app_folders, file_io, file_versions
 from zeroshelf.system.file_versions import FileFormat
 
-_STORED = file_versions.STORED_CORRECTIONS  # can be exported; also of runs of 0.1.0
+# Version 0.1.0 called corrections "marks". The names on disk stay, so that old files can be read:
+_FOLDER = "marks"  # below the folder of the runs: the stored corrections
+_STORED = file_versions.STORED_CORRECTIONS  # stored and exported files, and runs of 0.1.0
+_NAME_OF_0_1 = "marks.jsonl"  # in a run's record
+
 _OF_A_RUN = file_versions.RUN_CORRECTIONS
-_NAME, _NAME_OF_0_1 = "corrections.jsonl", "marks.jsonl"  # in a run's record
+_NAME = "corrections.jsonl"
 Row = dict[str, Any]
 Read = TypeVar("Read")
 
 
-def home(labels: LabelSet, model: Model) -> str:
+def path_for(labels: LabelSet, model: Model) -> str:
     """The file of this label set and model. The order of the labels does not matter."""
     key = blake3(json.dumps([model.digest, sorted(labels.names)]).encode()).hexdigest()[:32]
-    return os.path.join(app_folders.runs(), "marks", f"{key}.jsonl")
+    return os.path.join(app_folders.runs(), _FOLDER, f"{key}.jsonl")
 
 
-def kept(labels: LabelSet, model: Model) -> Mapping[str, Correction]:
-    """The corrections stored for this label set and model, digest in hex -> correction, from
-    whatever folder. Raises `UserError` where the file is broken."""
-    path = home(labels, model)
+def load_for(labels: LabelSet, model: Model) -> Mapping[str, Correction]:
+    """The corrections stored for this label set and model, digest in hex -> correction, whatever
+    folder they were given in. Raises `UserError` if the file can't be read or is damaged."""
+    path = path_for(labels, model)
     return load(path, labels, model) if os.path.exists(path) else {}
 
 
 def save(path: str, known: Mapping[str, Correction], model: Model) -> None:
-    """Write `known`, digest in hex -> correction, to the file `path`; where there are none, the
-    file goes. Raises `UserError` where it can't be written."""
+    """Write `known`, digest in hex -> correction, to the file `path`; if `known` is empty, delete
+    the file. Raises `UserError` if it can't be written."""
     _write(path, _STORED, map(_row, known, known.values()), model)
 
 
 def load(path: str, labels: LabelSet, model: Model) -> Mapping[str, Correction]:
-    """The corrections of the file whose label is in `labels`, digest in hex -> correction. Raises
-    `UserError` with the line that is wrong, and where they belong to another model."""
+    """The corrections in the file `path` whose label is in `labels` or "other", digest in hex ->
+    correction. Raises `UserError` with the line that is wrong, or if they belong to another
+    model."""
     known = {*labels.names, OTHER}
     found = _read(path, _STORED, lambda row: _correction(row, model), model)
     return {digest: one for digest, one in found if one.label in known}
@@ -59,39 +65,40 @@ def load(path: str, labels: LabelSet, model: Model) -> Mapping[str, Correction]:
 def save_run(record: str, corrections: Corrections, model: Model) -> None:
     """Write all corrections of a run into its record's folder. Raises `UserError`."""
     rows: list[Row] = []
-    for said, known in (("stored", corrections.stored), ("given", corrections.given)):
-        rows += [{"said": said, **_row(digest, one)} for digest, one in known.items()]
-    for said, moves in (("placed", corrections.placed), ("accepted", corrections.accepted)):
-        rows += [{"said": said, "path": path, "label": label} for path, label in moves.items()]
+    for origin, known in (("stored", corrections.stored), ("given", corrections.given)):
+        rows += [{"origin": origin, **_row(digest, one)} for digest, one in known.items()]
+    for origin, moves in (("reviewed", corrections.reviewed), ("accepted", corrections.accepted)):
+        rows += [{"origin": origin, "path": path, "label": label} for path, label in moves.items()]
     _write(os.path.join(record, _NAME), _OF_A_RUN, rows, model)
 
 
 def load_run(record: str, model: Model) -> Corrections:
-    """What `save_run` wrote, or 0.1.0 did. Raises `UserError` as `load` does."""
+    """The corrections in a run's record, also in one by version 0.1.0. Raises `UserError` as `load`
+    does."""
     old = os.path.join(record, _NAME_OF_0_1)
     path = os.path.join(record, _NAME)
     if not os.path.exists(path):
         if not os.path.exists(old):
             return Corrections()
         return Corrections(dict(_read(old, _STORED, lambda row: _correction(row, model), model)))
-    found: dict[str, dict[str, Any]] = {"stored": {}, "given": {}, "placed": {}, "accepted": {}}
+    found: dict[str, dict[str, Any]] = {"stored": {}, "given": {}, "reviewed": {}, "accepted": {}}
 
     def take(row: Row) -> None:
         if "path" in row:
-            found[row["said"]][str(row["path"])] = str(row["label"])
+            found[row["origin"]][str(row["path"])] = str(row["label"])
         else:
             digest, one = _correction(row, model)
-            found[row["said"]][digest] = one
+            found[row["origin"]][digest] = one
 
     _read(path, _OF_A_RUN, take, model)
     return Corrections(**found)
 
 
 def moved(pairs: Iterable[tuple[bytes, bytes]]) -> None:
-    """Stored corrections of pictures whose files have another content now and show the same: from
-    the first digest of each pair to the second. What can't be read or written stays as it is."""
+    """Make stored corrections follow pictures whose files were rewritten (tags, an undo): from the
+    first digest of each pair to the second. A file that can't be read or written is left alone."""
     new = {old.hex(): now.hex() for old, now in pairs}
-    folder = os.path.join(app_folders.runs(), "marks")
+    folder = os.path.join(app_folders.runs(), _FOLDER)
     for name in os.listdir(folder) if new and os.path.isdir(folder) else ():
         path = os.path.join(folder, name)
         with contextlib.suppress(OSError, ValueError, AttributeError, file_versions.NewerFile):
@@ -128,7 +135,7 @@ def _write(path: str, kind: FileFormat, rows: Iterable[Row], model: Model) -> No
 
 
 def _read(path: str, kind: FileFormat, take: Callable[[Row], Read], model: Model) -> list[Read]:
-    """`take` of each line after the header."""
+    """What `take` makes of each line after the header. Raises `UserError` with the wrong line."""
     found: list[Read] = []
     number = 0
     try:
@@ -149,7 +156,7 @@ def _read(path: str, kind: FileFormat, take: Callable[[Row], Read], model: Model
 def _check(path: str, header: object, kind: FileFormat, model: Model) -> None:
     if not isinstance(header, dict) or kind.key not in header:
         raise UserError(
-            f"{path} holds no corrections: `zeroshelf teach --export FILE` writes such a file"
+            f"{path} is not a file of corrections: `zeroshelf teach --export FILE` writes one"
         )
     kind.check(path, header)
     if header["model"] != model.digest:

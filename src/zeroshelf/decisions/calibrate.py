@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.counting import counted
 from zeroshelf.decisions.constants import (
     ALL_KNOWN_EVERY,
     CALIBRATION_EPISODES,
@@ -131,7 +132,7 @@ def from_labelled(
         )
         truth = np.array([column.get(str(shown[row]), -1) for row in rows], np.int64)
         scored.append((scores, truth))
-    source = f"{len(shown)} pictures under {len(known)} names, {count} episodes"
+    source = f"{len(shown)} pictures under {len(known)} names, {counted(count, 'episode')}"
     return calibrate(episodes(scored), source)
 
 

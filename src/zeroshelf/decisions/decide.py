@@ -51,7 +51,7 @@ class Decisions(Sequence[Decision]):
     calibration: Calibration  # that the probabilities were computed with
     probabilities: npt.NDArray[np.float32]  # (N, K + 1), column K is P(other), rows sum to 1
     chosen: npt.NDArray[np.int32]  # (N,), a column of `probabilities`
-    placed: frozenset[int] = frozenset()  # rows whose shelf is a correction by the user
+    corrected: frozenset[int] = frozenset()  # rows whose shelf is a correction by the user
 
     @property
     def labels(self) -> list[str]:
@@ -163,7 +163,7 @@ def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
     names = scores.labels.names
     best = names[order[0]]
     instead = _nearest_negative(scores, i)
-    if i in decisions.placed:
+    if i in decisions.corrected:
         return f"put on {(*names, OTHER)[chosen]} by hand"
     if chosen == len(names) and row[-1] <= EVEN_ODDS:
         return f"looks like {best}, but the threshold asks for more"

@@ -32,7 +32,7 @@ from zeroshelf.decisions.constants import (
     SPREAD_FLOOR,
 )
 from zeroshelf.decisions.smoothing import smoothing_of
-from zeroshelf.images.quality import FLAWS
+from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import negative_filter
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts, mean_vectors
@@ -228,7 +228,7 @@ def _penalise_low_quality(
 ) -> None:
     """Raise the negative score of dark and blurred images, and name that first, in place. Where
     the labels themselves ask for such images, the negative filter has removed the name."""
-    column = {flaw: names.index(flaw) for flaw in FLAWS if flaw in names}
+    column = {one: names.index(one) for one in PROBLEMS if one in names}
     for row, note in notes.items():
         if note in column:
             negative[row] += LOW_QUALITY_PENALTY

@@ -1,7 +1,7 @@
-"""The SQLite file under the embedding cache: its tables, and what happens when it fails.
+"""The SQLite file of the embedding cache: its tables, older and newer versions, and failures.
 
-A cache may never stop a run. What goes wrong (full disk, damage, no permission) is kept in
-`trouble` for the caller to show once, and the run goes on with a cache in memory.
+A cache may never stop a run. What goes wrong (full disk, damage, no permission, a newer version) is
+kept in `trouble` for the caller to show once, and the run goes on with a cache in memory.
 """
 
 from __future__ import annotations
@@ -15,25 +15,51 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 _T = TypeVar("_T")
-_VERSION = 2  # of the schema; another one's file is set aside
+# Version of the tables, in the header of the file (PRAGMA user_version). Version 2 was written by
+# zeroshelf 0.1.0 and is upgraded in place.
+VERSION = 3
+_WAIT = 30.0  # seconds to wait for another process's transaction
 
 _SCHEMA = f"""
 CREATE TABLE model(id INTEGER PRIMARY KEY, digest TEXT UNIQUE NOT NULL);
 CREATE TABLE chunk(id INTEGER PRIMARY KEY, model INTEGER NOT NULL, rows INTEGER NOT NULL,
-    used INTEGER NOT NULL, checksum BLOB NOT NULL, vectors BLOB NOT NULL);
+    used INTEGER NOT NULL, checksum BLOB NOT NULL, vectors BLOB NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1);
 CREATE TABLE embedding(model INTEGER, digest BLOB, chunk INTEGER NOT NULL, row INTEGER NOT NULL,
     PRIMARY KEY(model, digest)) WITHOUT ROWID;
 CREATE INDEX embedding_chunk ON embedding(chunk);
 CREATE TABLE text(model INTEGER, text TEXT, vector BLOB NOT NULL, checksum BLOB NOT NULL,
     PRIMARY KEY(model, text));
-CREATE TABLE thumbnail(id INTEGER PRIMARY KEY, digest BLOB UNIQUE NOT NULL,
-    jpeg BLOB NOT NULL, note TEXT);
-CREATE INDEX thumbnail_note ON thumbnail(digest, note) WHERE note IS NOT NULL;
+CREATE TABLE thumbnail(id INTEGER PRIMARY KEY, digest BLOB UNIQUE NOT NULL, jpeg BLOB NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1);
+CREATE TABLE quality(digest BLOB PRIMARY KEY, version INTEGER NOT NULL, note TEXT) WITHOUT ROWID;
+CREATE TABLE hash(digest BLOB PRIMARY KEY, version INTEGER NOT NULL, hash BLOB NOT NULL)
+    WITHOUT ROWID;
 CREATE TABLE unreadable(digest BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE file(path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER,
     digest BLOB NOT NULL) WITHOUT ROWID;
-PRAGMA user_version = {_VERSION};
+PRAGMA user_version = {VERSION};
 """
+
+# In version 2 a thumbnail's row held the note too. The column stays, unused: to remove it would
+# rewrite every thumbnail. Both INSERTs are answered by indices, so that the upgrade is quick.
+_UPGRADE = {
+    2: f"""
+ALTER TABLE chunk ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE thumbnail ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE quality(digest BLOB PRIMARY KEY, version INTEGER NOT NULL, note TEXT) WITHOUT ROWID;
+INSERT INTO quality SELECT digest, 1, note FROM thumbnail WHERE note IS NOT NULL;
+INSERT OR IGNORE INTO quality SELECT digest, 1, NULL FROM thumbnail;
+DROP INDEX thumbnail_note;
+CREATE TABLE hash(digest BLOB PRIMARY KEY, version INTEGER NOT NULL, hash BLOB NOT NULL)
+    WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+"""
+}
+
+
+class NewerCache(Exception):
+    """The file was written by a later version of zeroshelf; it is left as it is."""
 
 
 class CacheFile:
@@ -51,8 +77,10 @@ class CacheFile:
                     raise
                 aside = _set_aside(path)
                 self._db = _open(path)
-                self.trouble = f"the cache was damaged and is made anew; the old one is {aside}"
-        except (OSError, sqlite3.Error) as error:
+                self.trouble = (
+                    f"the cache can't be read ({error}) and is made anew; the old file is {aside}"
+                )
+        except (OSError, sqlite3.Error, NewerCache) as error:
             self._fail(error)
 
     def close(self) -> None:
@@ -60,7 +88,7 @@ class CacheFile:
             self._db.close()
 
     def read(self, look: Callable[[sqlite3.Connection], _T], nothing: _T) -> _T:
-        """`nothing` where the file fails."""
+        """The result of `look`, or `nothing` if the file fails."""
         with self._lock:
             try:
                 return look(self._db)
@@ -69,7 +97,7 @@ class CacheFile:
                 return nothing
 
     def write(self, act: Callable[[sqlite3.Connection], object]) -> None:
-        """One transaction."""
+        """Call `act` in one transaction."""
         with self._lock:
             try:
                 with _transaction(self._db):
@@ -78,16 +106,20 @@ class CacheFile:
                 self._fail(error)
 
     def shrink(self) -> None:
+        """Give free space back to the file system."""
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _fail(self, error: Exception) -> None:
+        """Go on in memory, and say why."""
         with contextlib.suppress(sqlite3.Error, AttributeError):
             self._db.close()
         self._db = _connect(":memory:")
         what = f"can't be used ({error}; ZEROSHELF_CACHE names another folder)"
-        if _is_damage(error):
+        if isinstance(error, NewerCache):
+            what = f"{error}: update zeroshelf, or name another folder with ZEROSHELF_CACHE"
+        elif _is_damage(error):
             with contextlib.suppress(OSError):
                 what = f"is damaged and was set aside as {_set_aside(self.path)}"
         self.trouble = f"the cache {self.path} {what}; this run goes on without it"
@@ -106,25 +138,41 @@ def _open(path: str) -> sqlite3.Connection:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    """Transactions are ours alone: Python's module opens none by itself."""
-    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    """A connection to a file with the tables of this version. Transactions are begun and ended by
+    this module alone, never by Python's sqlite3."""
+    db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
     try:
+        _version(db)  # before anything is written into a newer file
         db.execute("PRAGMA page_size = 16384")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last flushes, no more
-        with _transaction(db):
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version != _VERSION and tables:
-                raise sqlite3.DatabaseError(f"cache of version {version}")
-            if not tables:
-                for statement in _SCHEMA.split(";"):
-                    db.execute(statement)
+        _bring_up_to_date(db)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _bring_up_to_date(db: sqlite3.Connection) -> None:
+    """Make the tables, or upgrade those of an older version, in one transaction: after a kill the
+    file is as it was before, and a second process waits and finds it done."""
+    with _transaction(db):
+        version = _version(db)
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and version != VERSION and version not in _UPGRADE:
+            raise sqlite3.DatabaseError(f"cache of version {version}")
+        script = _UPGRADE.get(version, "") if tables else _SCHEMA
+        for statement in script.split(";"):
+            db.execute(statement)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    """The version in the file's header; 0 for an empty file. Raises `NewerCache`."""
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise NewerCache(f"was written by a newer zeroshelf (version {version} of the file)")
+    return version
 
 
 @contextlib.contextmanager
@@ -140,8 +188,8 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def _set_aside(path: str) -> str:
-    """Move a damaged file away with its log. Another process that holds it open writes on into
-    the moved one, which nobody reads again."""
+    """Rename a damaged file and its log. Another process that has it open goes on writing into the
+    renamed file, which is never read again. Returns the new path."""
     aside = f"{path}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
     for end in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
@@ -153,13 +201,17 @@ def _set_aside(path: str) -> str:
 def wanted(
     db: sqlite3.Connection, columns: str, rows: Iterable[tuple[object, ...]]
 ) -> Iterator[None]:
-    """The keys of a bulk query as a temporary table `wanted`: one join instead of N looks."""
+    """The keys of a bulk query as a temporary table `wanted`: one join instead of N look-ups. May
+    be called inside a transaction."""
     db.execute(f"CREATE TEMP TABLE wanted({columns})")
     try:
-        marks = ",".join("?" * (columns.count(",") + 1))
-        db.execute("BEGIN")
-        db.executemany(f"INSERT INTO wanted VALUES ({marks})", rows)
-        db.execute("COMMIT")
+        places = ",".join("?" * (columns.count(",") + 1))
+        inside = db.in_transaction
+        if not inside:
+            db.execute("BEGIN")
+        db.executemany(f"INSERT INTO wanted VALUES ({places})", rows)
+        if not inside:
+            db.execute("COMMIT")
         yield
     finally:
         with contextlib.suppress(sqlite3.Error):

@@ -1,8 +1,8 @@
-"""pictures -> embeddings: each picture is read, hashed, decoded and embedded once.
+"""Pictures -> embeddings: each picture is read, hashed, decoded and embedded once.
 
-A worker thread a core takes a few pictures from the file to the vector by itself. Decoding and
-inference both release the interpreter's lock, so that every core is busy with one or the other
-until the folder is done. `embed_batch` is a pure function of contents and a model.
+One worker thread per core reads, decodes and embeds small batches. Decoding and inference both
+release the interpreter's lock, so all cores are busy until the folder is done. `embed_batch` is a
+pure function of contents and a model.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.embeddings.cache import Embedded, Store
+from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
+from zeroshelf.embeddings.derived import Collector, Derived, derive
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode
 from zeroshelf.images.preprocess import to_pixels
-from zeroshelf.images.quality import flaw
 from zeroshelf.records import (
     Embeddings,
     Encoder,
@@ -34,60 +34,60 @@ from zeroshelf.records import (
 )
 from zeroshelf.system import machine
 
-BANK_TEXTS = "texts.npz"  # beside a model that is shipped
-FLUSH_EVERY = 256  # pictures that the store takes at once: the most that a kill can cost
-FLUSH_TEXTS = 256  # texts that it takes at once; the bank's 3,600 take a large model minutes
+TEXT_VECTORS = "texts.npz"  # beside a model that is shipped
+FLUSH_EVERY = 256  # pictures that are written to the cache at once: the most that a kill can cost
+FLUSH_TEXTS = 256  # texts, likewise; a large model takes minutes for 3,600 negative labels
 
 
 def embed_batch(
     files: Iterable[tuple[str, decode.Content]], encoder: Encoder
 ) -> list[Embedded | Unreadable]:
-    """N files' suffixes and contents -> N answers in the same order.
+    """N files -> N answers in the same order.
 
-    A film's frames and a document's pages speak together, by the mean of their vectors.
-    Vectors are rounded to half precision here, as the store keeps them: an answer never depends
-    on whether it was cached.
+    `files`: suffix in lower case (".jpg") and content of each. The vector of a video or of a
+    document of many pages is the mean over its frames. Vectors are rounded to half precision, as
+    the cache stores them, so that an answer never depends on whether it was cached.
     """
     answers: list[Embedded | Unreadable] = []
-    shown: list[tuple[int, bytes, str | None]] = []  # answer, thumbnail, note
+    decoded: list[tuple[int, Collector]] = []  # index of the answer, what its frames look like
     pixels: list[npt.NDArray[np.float32]] = []
-    starts: list[int] = []  # of each file's first frame in `pixels`
+    starts: list[int] = []  # of each decoded file's first frame in `pixels`
     preprocessing = encoder.model.preprocessing
     for suffix, data in files:
-        start = len(pixels)
+        start, frames = len(pixels), Collector()
         try:
             for frame in decode.frames(data, preprocessing.size, suffix=suffix):
-                small = decode.thumbnail(frame)
-                if len(pixels) == start:
-                    first, note, found = decode.jpeg(small), frame.note, set[str | None]()
-                found.add(flaw(small))
+                frames.add(frame)
                 pixels.append(to_pixels(frame, preprocessing))
         except Unreadable as trouble:
             del pixels[start:]
             answers.append(trouble)
             continue
-        common = found.pop() if len(found) == 1 else None  # a film may begin with a black frame
-        shown.append((len(answers), first, note or common))
+        decoded.append((len(answers), frames))
         starts.append(start)
         answers.append(Unreadable())  # until the vector is there
     if pixels:
         vectors = np.add.reduceat(encoder.embed_pictures(np.stack(pixels)), starts, axis=0)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        for vector, (row, thumbnail, note) in zip(vectors.astype(np.float16), shown, strict=True):
-            answers[row] = Embedded(vector, thumbnail, note)
+        for vector, (row, frames) in zip(vectors.astype(np.float16), decoded, strict=True):
+            answers[row] = Embedded(vector, frames.result())
     return answers
 
 
 def embed(
     folder: Folder,
     encoder: Encoder,
-    store: Store,
+    store: EmbeddingCache,
     *,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Embeddings:
-    """Every picture of `folder` that can be read, with its vector; what the store knows is not
-    read again. `workers` is the number of threads, one for each core where it is None."""
+    """The vectors of every picture of `folder` that can be read.
+
+    A picture that the cache `store` knows is not read again, unless its thumbnail, quality note or
+    hash is of another version: these are then made anew, and its vector is kept. `workers`: number
+    of threads; None: one per core. `progress` is called with ("embedding", done, total).
+    """
     model = encoder.model
     by_path = store.digests(folder.pictures)
     digests = [by_path.get(picture.path, b"") for picture in folder.pictures]
@@ -97,23 +97,38 @@ def embed(
     broken = store.unreadable(by_path.values())
     reasons = {row: broken[digest] for row, digest in enumerate(digests) if digest in broken}
 
-    todo = [row for row in range(len(digests)) if not found[row] and row not in reasons]
+    done = found.copy()
+    done[list(reasons)] = True
+    stale = store.outdated(digests[row] for row in np.flatnonzero(found).tolist())
+    todo = [row for row, digest in enumerate(digests) if not done[row] or digest in stale]
     fresh: list[tuple[Picture, bytes, Embedded | str]] = []
-    for done, (row, digest, answer) in enumerate(_work(folder, todo, encoder, store, workers), 1):
-        digests[row] = digest
+    for count, (row, digest, answer) in enumerate(_work(folder, todo, encoder, store, workers), 1):
+        if digest:
+            digests[row] = digest
+            fresh.append((folder.pictures[row], digest, answer))
         if isinstance(answer, Embedded):
             vectors[row] = answer.vector
-        else:
+        elif digest or not found[row]:  # else the cached vector stands for it
             reasons[row] = answer
-        if digest:
-            fresh.append((folder.pictures[row], digest, answer))
         if len(fresh) >= FLUSH_EVERY:
             store.add(model.digest, fresh)
             fresh = []
         if progress:
-            progress("embedding", done, len(todo))
+            progress("embedding", count, len(todo))
     store.add(model.digest, fresh)
+    return _embeddings(folder, digests, vectors, reasons, model, store)
 
+
+def _embeddings(
+    folder: Folder,
+    digests: Sequence[bytes],
+    vectors: npt.NDArray[np.float16],
+    reasons: Mapping[int, str],
+    model: Model,
+    store: EmbeddingCache,
+) -> Embeddings:
+    """`digests` and `vectors` (N, D) of the pictures of `folder`, without those rows that have a
+    reason not to be used."""
     kept = [row for row in range(len(digests)) if row not in reasons]
     unread = [Skipped(folder.pictures[row].path, reason) for row, reason in reasons.items()]
     return Embeddings(
@@ -127,16 +142,17 @@ def embed(
     )
 
 
-def noted(digests: Sequence[bytes], store: Store) -> dict[int, str]:
-    """Row -> what is noted of that picture, for the few of which something is."""
+def noted(digests: Sequence[bytes], store: EmbeddingCache) -> dict[int, str]:
+    """Index in `digests` -> the note of that picture, for the few that have one."""
     notes = store.notes(digests)
     return {row: notes[digest] for row, digest in enumerate(digests) if digest in notes}
 
 
 def text_embedder(
-    encoder: Encoder, store: Store, progress: Progress | None = None
+    encoder: Encoder, store: EmbeddingCache, progress: Progress | None = None
 ) -> Callable[[Sequence[str]], Vectors]:
-    """A function of N texts -> (N, D) unit rows that asks the model only for texts it never saw."""
+    """A function of N texts -> (N, D) rows of length 1. The model embeds only texts that neither
+    its folder nor the cache knows."""
     model = encoder.model
     known = dict(shipped_texts(model))
 
@@ -144,7 +160,7 @@ def text_embedder(
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
             known.update(store.texts(model.digest, missing))
-        # of like length together, so that the model pads none much
+        # texts of similar length together, so that the model pads little
         unknown = sorted((text for text in missing if text not in known), key=len)
         if progress and len(unknown) > FLUSH_TEXTS:
             progress("texts", 0, len(unknown))
@@ -162,14 +178,14 @@ def text_embedder(
 
 @lru_cache(maxsize=1)
 def shipped_texts(model: Model) -> Mapping[str, npt.NDArray[np.float32]]:
-    """The bank's texts with their vectors, where the model's folder brings them.
+    """The prompts of the negative labels with their vectors (D,), if the model's folder has them.
 
-    The file holds `texts` (N,), `vectors` (N, D) in half precision, and the `digest` of the model
-    that made them.
+    `texts.npz` contains `texts` (N,), `vectors` (N, D) in half precision, and the `digest` of the
+    model that made them; the vectors of another model are not used.
     """
-    if not (model.folder / BANK_TEXTS).is_file():
+    if not (model.folder / TEXT_VECTORS).is_file():
         return {}
-    with np.load(model.folder / BANK_TEXTS) as file:
+    with np.load(model.folder / TEXT_VECTORS) as file:
         if str(file["digest"]) != model.digest:
             return {}
         vectors = file["vectors"].astype(np.float32)
@@ -177,34 +193,38 @@ def shipped_texts(model: Model) -> Mapping[str, npt.NDArray[np.float32]]:
         return dict(zip(file["texts"].tolist(), vectors, strict=True))
 
 
-# row, digest (empty where the file could not be read), what came of it or why nothing did
+# row, digest (empty if the file could not be read), and what came of it or why nothing did
 _Answer: TypeAlias = tuple[int, bytes, Embedded | str]
 
 
 def _work(
-    folder: Folder, todo: Sequence[int], encoder: Encoder, store: Store, workers: int | None
+    folder: Folder,
+    todo: Sequence[int],
+    encoder: Encoder,
+    store: EmbeddingCache,
+    workers: int | None,
 ) -> Iterator[_Answer]:
-    """The answers for the rows `todo`, with no more than a few batches under way."""
+    """The answers for the rows `todo`, with no more than a few batches in memory at once."""
     if not todo:
         return
     count = workers or machine.processors()
     size = max(1, min(encoder.batch_size, len(todo) // (4 * count)))  # small work, small batches
     with ThreadPoolExecutor(count, thread_name_prefix="embed") as pool:
-        under_way: deque[Future[list[_Answer]]] = deque()
+        pending: deque[Future[list[_Answer]]] = deque()
         try:
             for start in range(0, len(todo), size):
                 batch = [(row, folder.pictures[row]) for row in todo[start : start + size]]
-                under_way.append(pool.submit(_embed_files, batch, encoder, store))
-                if len(under_way) > 2 * count:
-                    yield from under_way.popleft().result()
-            while under_way:
-                yield from under_way.popleft().result()
+                pending.append(pool.submit(_embed_files, batch, encoder, store))
+                if len(pending) > 2 * count:
+                    yield from pending.popleft().result()
+            while pending:
+                yield from pending.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _embed_files(
-    batch: Sequence[tuple[int, Picture]], encoder: Encoder, store: Store
+    batch: Sequence[tuple[int, Picture]], encoder: Encoder, store: EmbeddingCache
 ) -> list[_Answer]:
     answers: list[_Answer] = []
     read: list[tuple[int, bytes, tuple[str, decode.Content]]] = []
@@ -217,11 +237,30 @@ def _embed_files(
             continue
         suffix = os.path.splitext(picture.path)[1].lower()
         read.append((row, digest, (suffix, content)))
-    # what only changed its name or place is known by its content
-    known = store.recall(encoder.model.digest, [digest for _, digest, _ in read])
+    # a file that was only renamed or moved is known by its content
+    known = store.known(encoder.model.digest, [digest for _, digest, _ in read])
+    stale = store.outdated(known)
     unknown = [(row, digest, file) for row, digest, file in read if digest not in known]
     made = embed_batch([file for _, _, file in unknown], encoder)
-    for (_, digest, _), answer in zip(unknown, made, strict=True):
-        known[digest] = answer if isinstance(answer, Embedded) else str(answer)
-    answers += [(row, digest, known[digest]) for row, digest, _ in read]
+    answers += [
+        (row, digest, answer if isinstance(answer, Embedded) else str(answer))
+        for (row, digest, _), answer in zip(unknown, made, strict=True)
+    ]
+    for row, digest, file in read:
+        cached = known.get(digest)
+        if isinstance(cached, str):
+            answers.append((row, digest, cached))
+        elif cached is not None:
+            size = encoder.model.preprocessing.size
+            derived = _derive_again(file, size) if digest in stale else None
+            answers.append((row, digest, Embedded(cached, derived)))
     return answers
+
+
+def _derive_again(file: tuple[str, decode.Content], short_side: int) -> Derived | None:
+    """None where the file can't be decoded any more: what the cache has stays."""
+    suffix, content = file
+    try:
+        return derive(content, short_side, suffix=suffix)
+    except Unreadable:
+        return None

@@ -16,7 +16,6 @@ from io import FileIO
 from typing import TypeAlias
 
 import numpy as np
-from blake3 import blake3
 from PIL import Image, ImageFile, Jpeg2KImagePlugin, JpegImagePlugin
 
 from zeroshelf.errors import Unreadable
@@ -24,11 +23,10 @@ from zeroshelf.images import formats
 from zeroshelf.images.codecs import heif_raw_jxl_video, openers, repairs, scientific
 from zeroshelf.images.codecs.bit_depth import scaled
 from zeroshelf.images.codecs.opened import CutShort, Opened, note_on_rows
-from zeroshelf.system import file_attributes, file_io
+from zeroshelf.system import content_hash, file_attributes, file_io
 
 MAX_BYTES = 1 << 30  # of a file that is held in memory, a few at a time
 MAX_PIXELS = 256_000_000  # that are really decoded: what a 200-megapixel telephone makes, and more
-THUMBNAIL = 160  # pixels of the longer side
 # Decode a JPEG at least so many times larger than asked: 1 - cosine 7e-4 on grainy 12 megapixels.
 _DRAFT = 2.5
 
@@ -97,17 +95,15 @@ def read(path: str) -> Content:
 
 def digest(content: Content) -> bytes:
     """BLAKE3, of a film in bounded memory. Raises `Unreadable` where its file fails or changes."""
-    hasher = blake3()
     if isinstance(content, bytes):
-        return hasher.update(content).digest()
+        return content_hash.of_bytes(content)
     try:
         with content.open() as file:
-            while block := file.read(1 << 20):
-                hasher.update(block)
+            found = content_hash.of_file(file)
         content.open().close()
     except OSError as error:
         raise Unreadable(f"can't be read: {error.strerror}") from None
-    return hasher.digest()
+    return found
 
 
 def _open(path: str) -> tuple[FileIO, os.stat_result]:
@@ -193,22 +189,6 @@ def _open_all(data: Content, kind: str) -> Iterator[Opened]:
     if isinstance(data, Film):
         return heif_raw_jxl_video.video(data.open, _limit)
     return openers.open_all(data, kind, _limit)
-
-
-def thumbnail(decoded: Decoded, side: int = THUMBNAIL) -> Image.Image:
-    """The picture with a longer side of `side`, never enlarged."""
-    image = decoded.image
-    factor = max(image.size) / side
-    if factor <= 1:
-        return image
-    size = (max(1, round(image.width / factor)), max(1, round(image.height / factor)))
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
-
-
-def jpeg(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=70)
-    return out.getvalue()
 
 
 def _decode(opened: Opened, short_side: int) -> Decoded:

@@ -2,8 +2,8 @@
 
 They are grouped, never deleted.
 
-Two pictures are near-duplicates when their files are equal, or by their vectors' cosine and the
-bits of 64 in which their thumbnails' dHashes differ: a copy in another size or quality has the same
+Two pictures are near-duplicates when their files are equal, or when the cosine of their vectors is
+high and their dHashes differ in few of 64 bits: a copy in another size or quality has the same
 dHash, a burst the same vector. A group is a clique: every two of its pictures are near-duplicates,
 so that a chain of small steps never joins what is far apart (complete linkage).
 """
@@ -19,49 +19,36 @@ from PIL import Image
 
 from zeroshelf.records import Embeddings, Progress
 
-COPY = (0.85, 5)  # least cosine, most bits that differ: saved again, made smaller, brighter
-BURST = (0.95, 10)
-BLOCK, COLUMNS = 256, 2048  # pictures at once against others: memory stays flat
-ALL_PAIRS = 30_000
-WINDOW = 256
+# Least cosine of the vectors, most bits in which the hashes differ.
+COPY = (0.85, 5)  # the same picture saved again, made smaller or brighter
+BURST = (0.95, 10)  # pictures taken within a moment
+BLOCK, COLUMNS = 256, 2048  # pictures that are compared at once: memory stays flat
+ALL_PAIRS = 30_000  # pictures up to which every pair is compared
+WINDOW = 256  # in larger folders: how far apart two pictures may be in the order of their paths
+# One more whenever `dhash`, or the picture that it gets, changes: the next run then computes every
+# hash again.
+VERSION = 1
 
 Floats = npt.NDArray[np.float32]
-Thumbnails = Callable[[Iterable[bytes]], Mapping[bytes, bytes]]  # digests -> small JPEGs
+Hashes = Callable[[Iterable[bytes]], Mapping[bytes, int]]  # digests -> dHash of those that have one
 
 
 def groups(
-    embeddings: Embeddings, thumbnails: Thumbnails, progress: Progress | None = None
+    embeddings: Embeddings, hashes: Hashes, progress: Progress | None = None
 ) -> tuple[tuple[int, ...], ...]:
     """Rows of `embeddings` that are nearly the same picture, two or more a group.
 
-    Every pair is looked at in a folder of up to `ALL_PAIRS` pictures; in a larger one those that
-    lie within `WINDOW` of each other in the order of their paths, as a burst does. Only what the
-    vectors find alike is drawn.
+    Every pair is compared in a folder of up to `ALL_PAIRS` pictures; in a larger one those that are
+    within `WINDOW` of each other in the order of their paths, as the pictures of a burst are.
+    `hashes` is asked only for pictures whose vectors are similar enough. `progress` is called with
+    the stages "comparing" and "grouping".
     """
     rows = np.flatnonzero(_has_alike(embeddings.vectors, progress))
-    digests = [embeddings.digests[row] for row in rows]
-    drawn = thumbnails(dict.fromkeys(digests))
-    hashes = np.array([dhash(drawn[d]) if d in drawn else 0 for d in digests], np.uint64)
-    has_hash = np.array([d in drawn for d in digests], bool)
-    number = {digest: n for n, digest in enumerate(dict.fromkeys(digests))}
-    contents = np.array([number[digest] for digest in digests], np.int64)
-    vectors = embeddings.vectors[rows]
-    reach = _reach(len(embeddings))
-
+    pairs = _Pairs(embeddings, rows, hashes)
     placed = np.full(len(rows), -1)  # -> an index in `made`
     made: list[list[int]] = []
     for start in range(0, len(rows), BLOCK):
-        block = slice(start, start + BLOCK)
-        alike = np.empty((len(rows[block]), len(rows)), bool)
-        for first in range(0, len(rows), COLUMNS):
-            other = slice(first, first + COLUMNS)
-            bits = np.bitwise_count(hashes[block, None] ^ hashes[other])
-            cosines = _cosines(vectors, block, other)
-            near = (cosines >= COPY[0]) & (bits <= COPY[1])
-            near |= (cosines >= BURST[0]) & (bits <= BURST[1])
-            near &= has_hash[block, None] & has_hash[other]
-            near |= contents[block, None] == contents[other]
-            alike[:, other] = near & (np.abs(rows[block, None] - rows[other]) <= reach)
+        alike = pairs.alike(slice(start, start + BLOCK))
         for row, near in enumerate(alike, start):
             for at in np.unique(placed[:row][near[:row]]):
                 if near[made[at]].all():
@@ -76,9 +63,42 @@ def groups(
     return tuple(tuple(rows[group].tolist()) for group in made if len(group) > 1)
 
 
-def dhash(thumbnail: bytes) -> int:
-    """64 bits: is each of 8 x 8 cells darker than its right neighbour?"""
-    with Image.open(io.BytesIO(thumbnail)) as image:
+class _Pairs:
+    """Which pairs of some rows of `embeddings` are near-duplicates."""
+
+    def __init__(self, embeddings: Embeddings, rows: npt.NDArray[np.intp], hashes: Hashes) -> None:
+        digests = [embeddings.digests[row] for row in rows]
+        known = hashes(dict.fromkeys(digests))
+        number = {digest: n for n, digest in enumerate(dict.fromkeys(digests))}
+        self._rows = rows
+        self._vectors = embeddings.vectors[rows]
+        self._bits = np.array([known.get(digest, 0) for digest in digests], np.uint64)
+        self._has_hash = np.array([digest in known for digest in digests], bool)
+        self._contents = np.array([number[digest] for digest in digests], np.int64)
+        self._reach = _reach(len(embeddings))
+
+    def alike(self, block: slice) -> npt.NDArray[np.bool_]:
+        """(B, N): is each row of the block a near-duplicate of each of all rows?"""
+        rows, bits, contents = self._rows, self._bits, self._contents
+        found = np.empty((len(rows[block]), len(rows)), bool)
+        for first in range(0, len(rows), COLUMNS):
+            other = slice(first, first + COLUMNS)
+            differ = np.bitwise_count(bits[block, None] ^ bits[other])
+            cosines = _cosines(self._vectors, block, other)
+            near = (cosines >= COPY[0]) & (differ <= COPY[1])
+            near |= (cosines >= BURST[0]) & (differ <= BURST[1])
+            near &= self._has_hash[block, None] & self._has_hash[other]
+            near |= contents[block, None] == contents[other]
+            found[:, other] = near & (np.abs(rows[block, None] - rows[other]) <= self._reach)
+        return found
+
+
+def dhash(jpeg: bytes) -> int:
+    """64 bits, one for each of 8 x 8 cells: is it darker than its right neighbour?
+
+    `jpeg`: the picture with a longer side of quality.SIDE pixels, as `thumbnails.jpeg` writes it.
+    """
+    with Image.open(io.BytesIO(jpeg)) as image:
         grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
     bits = (grey[:, 1:] > grey[:, :-1]).ravel()
     return int("".join("1" if bit else "0" for bit in bits), 2)
@@ -108,3 +128,24 @@ def _cosines(vectors: npt.NDArray[np.floating], rows: slice, others: slice) -> F
 
 def _reach(count: int) -> int:
     return count if count <= ALL_PAIRS else WINDOW
+
+
+class NearDuplicates:
+    """The groups of some embeddings, found when they are first needed: that can take a minute.
+    They do not depend on labels, so that all runs of the same embeddings share them."""
+
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        hashes: Hashes,
+        found: tuple[tuple[int, ...], ...] | None = None,
+    ) -> None:
+        self._embeddings = embeddings
+        self._hashes = hashes
+        self._found = found  # from a run's record, if known
+
+    def groups(self, progress: Progress | None = None) -> tuple[tuple[int, ...], ...]:
+        """As the function `groups`."""
+        if self._found is None:
+            self._found = groups(self._embeddings, self._hashes, progress)
+        return self._found

@@ -1,7 +1,8 @@
-"""A thumbnail -> what keeps it from showing anything, as the bank of negatives names it.
+"""Pictures that show almost nothing: too dark, or blurred all over.
 
-Such a picture fits many labels a little; it must fit one better than others do
-(decisions/scores.py). How often that is right is measured by benchmarks/flaws.py.
+The negative labels contain the same two names. A picture with such a problem fits many labels a
+little, so a label must fit it clearly better than others do (decisions/scores.py).
+benchmarks/quality.py measures how often the answer is right.
 """
 
 from __future__ import annotations
@@ -9,18 +10,27 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-FLAWS = DARK, BLURRED = "dark picture", "blurred picture"
-LEAST_LIGHT = 24  # of 255: a night sky has stars
-LEAST_EDGE = 0.2  # of the standard deviation of the greys; the least of 8,430 photographs had .25
+PROBLEMS = DARK, BLURRED = "dark picture", "blurred picture"
+SIDE = 160  # pixels of the longer side at which a picture is measured; the thresholds hold for it
+# One more whenever the rule below changes: the next run then measures every picture again.
+VERSION = 1
+
+# Grey level of 255 below which every pixel of a dark picture lies; a night sky with stars or lamps
+# has brighter pixels.
+LEAST_LIGHT = 24
+# Edge strength below which a picture counts as blurred, as a share of the standard deviation of its
+# grey levels. The least of 8,430 photographs had 0.25.
+LEAST_EDGE = 0.2
 
 
-def flaw(thumbnail: Image.Image) -> str | None:
-    """DARK or BLURRED, or None for nearly all.
+def problem(small: Image.Image) -> str | None:
+    """DARK, BLURRED, or None for nearly all pictures.
 
-    Blurred is what has no edge: by the greatest values of the Laplacian against the contrast
-    (Pech-Pacheco and others 2000 take its variance).
+    `small` is the picture with a longer side of `SIDE` pixels. A picture is blurred if it has no
+    edge: if the 99th percentile of the absolute Laplacian is small beside the contrast.
+    (Pech-Pacheco and others, 2000, take the Laplacian's variance.)
     """
-    grey = np.asarray(thumbnail.convert("L"), np.float32)
+    grey = np.asarray(small.convert("L"), np.float32)
     if grey.max() < LEAST_LIGHT:
         return DARK
     if min(grey.shape) < 8:

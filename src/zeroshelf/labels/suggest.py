@@ -184,7 +184,8 @@ def _kmeans(points: Floats, size: int, rounds: int = 30, tries: int = 10) -> Int
 
 
 def _silhouette(points: Floats, groups: Ints) -> float:
-    """The mean silhouette of an evenly spaced sample of the points; -1 for one group."""
+    """The mean silhouette of an evenly spaced sample of the points; -1 for one group. That of
+    a point that is a group of its own is 0 (Rousseeuw 1987)."""
     taken = np.unique(np.linspace(0, len(points) - 1, min(SAMPLE, len(points))).astype(int))
     points, groups = points[taken], groups[taken]
     sizes = np.bincount(groups)
@@ -198,4 +199,5 @@ def _silhouette(points: Floats, groups: Ints) -> float:
     means[own] = np.inf
     means[:, sizes == 0] = np.inf
     outside = means.min(axis=1)
-    return float(((outside - inside) / np.maximum(np.maximum(inside, outside), 1e-9)).mean())
+    values = (outside - inside) / np.maximum(np.maximum(inside, outside), 1e-9)
+    return float(np.where(sizes[groups] > 1, values, 0).mean())

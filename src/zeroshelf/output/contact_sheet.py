@@ -1,4 +1,4 @@
-"""The contact sheet: pictures under their labels, as in the notebook that this grew from."""
+"""The contact sheet: the best pictures of each label in one image, as PNG and as HTML."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zeroshelf.system import machine
 
 CELL, GAP, MARGIN = 136, 14, 40
 HEADING, CAPTION = 46, 40  # heights above and below the pictures of a group
-MOST = 100  # groups on a sheet; 1,000 with eight pictures each would be an image of 800 MB
+MOST = 100  # groups that are drawn; 1,000 with eight pictures each would be an image of 800 MB
 PAPER, INK, QUIET, LINE, HOLD = "#fdfcf9", "#23221f", "#6b6960", "#e3e0d7", "#ece9e1"
 
 
@@ -75,29 +75,44 @@ def draw(groups: Sequence[Group], thumbnails: Thumbnails) -> Image.Image:
         PAPER,
     )
     pen = ImageDraw.Draw(sheet)
-    corners = _corners()
     for number, line in enumerate(lines):
         top = MARGIN - 12 + number * height
         for group, column, width in line:
             left = MARGIN + column * (CELL + GAP)
-            room = width * (CELL + GAP) - GAP
-            pen.line((left, top, left + room, top), LINE, 1)
-            count = f"{group.count:,}"
-            for_label = room - 10 - _width(count, 15)
-            end = _write(pen, (left, top + 30), group.label, 19, INK, room=for_label)
-            _write(pen, (end + 10, top + 30), count, 15, QUIET)
-            if not group.pictures:
-                _write(pen, (left, top + HEADING + 22), "no picture", 14, QUIET)
-            small = _small(group, thumbnails)
-            for index, (digest, probability) in enumerate(group.pictures):
-                place = (left + index * (CELL + GAP), top + HEADING)
-                picture = _square(small.get(digest))
-                sheet.paste(picture, place, corners)
-                text = percent(probability)
-                _write(pen, (place[0] + 1, place[1] + CELL + 19), text, 14, QUIET)
+            _draw_heading(pen, group, (left, top), width * (CELL + GAP) - GAP)
+            _draw_pictures(sheet, pen, group, (left, top + HEADING), thumbnails)
     if more:
         _write(pen, (MARGIN, sheet.height - MARGIN), more, 14, QUIET)
     return sheet
+
+
+def _draw_heading(
+    pen: ImageDraw.ImageDraw, group: Group, place: tuple[int, int], room: int
+) -> None:
+    """A line, the label and the number of its pictures, within `room` pixels."""
+    left, top = place
+    pen.line((left, top, left + room, top), LINE, 1)
+    count = f"{group.count:,}"
+    end = _write(pen, (left, top + 30), group.label, 19, INK, room=room - 10 - _width(count, 15))
+    _write(pen, (end + 10, top + 30), count, 15, QUIET)
+
+
+def _draw_pictures(
+    sheet: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    group: Group,
+    place: tuple[int, int],
+    thumbnails: Thumbnails,
+) -> None:
+    """The group's pictures side by side with their percent, from `place` on."""
+    left, top = place
+    if not group.pictures:
+        _write(pen, (left, top + 22), "no picture", 14, QUIET)
+    small = _small(group, thumbnails)
+    for index, (digest, probability) in enumerate(group.pictures):
+        x = left + index * (CELL + GAP)
+        sheet.paste(_square(small.get(digest)), (x, top), _corners())
+        _write(pen, (x + 1, top + CELL + 19), percent(probability), 14, QUIET)
 
 
 def _shown(groups: Sequence[Group]) -> tuple[Sequence[Group], str]:
@@ -139,6 +154,7 @@ def _square(jpeg: bytes | None) -> Image.Image:
     return ImageOps.fit(picture.convert("RGB"), (CELL, CELL), Image.Resampling.BICUBIC)
 
 
+@lru_cache(maxsize=1)
 def _corners() -> Image.Image:
     large = Image.new("L", (4 * CELL, 4 * CELL), 0)
     ImageDraw.Draw(large).rounded_rectangle((0, 0, 4 * CELL - 1, 4 * CELL - 1), 32, 255)

@@ -1,8 +1,8 @@
-"""The review page: a run and its edits, served to this machine's browser alone.
+"""The review page: a run and its edits, served only to this machine's browser.
 
-session   the run under its edits: what every picture's shelf is now (no web in it)
-lessons   what the marks would change, and whom to ask
-carrying  apply and undo with progress
-guard     who may ask at all: host, origin, token
-app       addresses -> the four above
+session      a run and its edits: on which shelf every picture is now (no web code)
+suggestions  what the corrections suggest, and which pictures to correct next
+jobs         apply and undo with progress
+access       which requests are answered: host, origin, token
+app          addresses -> the four above
 """

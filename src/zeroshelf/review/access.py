@@ -1,4 +1,4 @@
-"""Who may ask at all: this machine's own page and nobody else.
+"""Access to the review server: only this machine's own page is let through.
 
 A page from elsewhere in the same browser is refused three times over: it doesn't know the token,
 which is the first part of every address; its Origin is another; and a name of its own that leads
@@ -30,8 +30,9 @@ HEADERS = {
 }
 
 
-class Guard:
-    """Passes on what begins with /TOKEN/, without that part."""
+class AccessCheck:
+    """An ASGI app that passes requests to `app` if their path begins with /TOKEN/, which it
+    removes, and if Host and Origin are its own; all others are refused."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -43,7 +44,7 @@ class Guard:
                 await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
@@ -52,10 +53,10 @@ class Guard:
 
         refused = self._why_not(scope, Headers(scope=scope))
         if refused is not None:
-            await refused(scope, receive, send_guarded)
+            await refused(scope, receive, send_with_headers)
             return
         rest = scope["path"].removeprefix(f"/{self._token}")
-        await self._app({**scope, "path": rest, "root_path": ""}, receive, send_guarded)
+        await self._app({**scope, "path": rest, "root_path": ""}, receive, send_with_headers)
 
     def _why_not(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
         host = urlsplit(f"//{headers.get('host', '')}")

@@ -1,4 +1,4 @@
-"""Addresses -> the session. Thin: each answers one question or takes one edit."""
+"""Web addresses -> the session. Each address returns one thing or takes edits."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from starlette.routing import Route
 from zeroshelf.actions import kinds, plan_file
 from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.images import decode, ignored
+from zeroshelf.images import decode, ignored, thumbnails
 from zeroshelf.labels.prompts import PLAIN
 from zeroshelf.review import suggestions
-from zeroshelf.review.access import Guard
-from zeroshelf.review.jobs import Carrier
-from zeroshelf.review.session import PERSON, Session
+from zeroshelf.review.access import AccessCheck
+from zeroshelf.review.jobs import Jobs
+from zeroshelf.review.session import USER, Session
 
 _SCRIPTS = ("review", "state", "words", "grid", "shelves", "detail", "panels")
 FILES = {  # everything of the page; no address is ever made into a path
@@ -40,15 +40,15 @@ FOUND = 300  # pictures that a search by words brings
 _KEEP = {"Cache-Control": "private, max-age=86400, immutable"}  # the token makes addresses new
 
 
-def make(session: Session, carrier: Carrier, token: str) -> Guard:
-    return Guard(_Page(session, carrier).app(), token)
+def make(session: Session, jobs: Jobs, token: str) -> AccessCheck:
+    return AccessCheck(_Page(session, jobs).app(), token)
 
 
 class _Page:
-    def __init__(self, session: Session, carrier: Carrier) -> None:
+    def __init__(self, session: Session, jobs: Jobs) -> None:
         self.session = session
-        self.carrier = carrier
-        self.lesson = suggestions.Lesson(0, 0, ())
+        self.jobs = jobs
+        self.suggested = suggestions.Suggestions(0, 0, ())
         self.known = self._known()
 
     def app(self) -> Starlette:
@@ -66,9 +66,9 @@ class _Page:
                 get("/picture/{row:int}", self.picture),
                 get("/about/{row:int}", self.about),
                 get("/search", self.search),
-                get("/bold", self.bold),
-                get("/lesson", self.learn),
-                get("/ask", self.ask),
+                get("/offset", self.offset),
+                get("/suggestions", self.suggestions),
+                get("/most-informative", self.most_informative),
                 Route("/edit", self.edit, methods=["POST"]),
             ],
             exception_handlers={
@@ -114,12 +114,12 @@ class _Page:
                 "version": self.session.version,
                 "shelves": list(now.names),
                 "words": [[*label.words, *label.prompts] for label in edited.labels],
-                "boldness": edited.offset,
+                "offset": edited.offset,
                 "edits": self.session.edit_count,
-                "marks": len(edited.placed),
+                "corrections": len(edited.corrected),
                 "undoable": edited.last is not None,
                 "kind": self.session.planned.kind,
-                "progress": asdict(self.carrier.progress),
+                "progress": asdict(self.jobs.progress),
                 "changed": None
                 if rows is None
                 else {
@@ -137,7 +137,7 @@ class _Page:
         async def lines() -> AsyncIterator[str]:
             last: tuple[object, ...] = ()
             while not await request.is_disconnected():
-                now = (self.session.version, self.carrier.progress)
+                now = (self.session.version, self.jobs.progress)
                 if now != last:
                     last = now
                     yield f"data: {self.session.version}\n\n"
@@ -155,12 +155,12 @@ class _Page:
         return Response(jpeg, media_type="image/jpeg", headers=_KEEP)
 
     def picture(self, request: Request) -> Response:
-        """Decoded and encoded anew: a browser reads no HEIC, and gets no bytes of a stranger."""
+        """Encoded anew: browsers don't read HEIC, and never get the file's own bytes."""
         try:
             decoded = decode.decode(decode.read(self._place(self._row(request))), LARGE // 4)
         except Unreadable as trouble:
             return PlainTextResponse(f"{trouble}\n", 404)
-        large = decode.jpeg(decode.thumbnail(decoded, LARGE))
+        large = thumbnails.jpeg(thumbnails.shrink(decoded.image, LARGE))
         return Response(large, media_type="image/jpeg", headers=_KEEP)
 
     def about(self, request: Request) -> Response:
@@ -169,7 +169,7 @@ class _Page:
             decision = self.session.decisions[row]
             by = int(self.session.shelves.by[row])
         picture = self.session.run.embeddings.pictures[row]
-        reason = decision.reason if by != PERSON else "you placed it here"
+        reason = decision.reason if by != USER else "you placed it here"
         where = self._place(row)
         about = {"path": where, "size": picture.size, "reason": reason, "top": decision.top}
         about["other"] = float(self.session.decisions.probabilities[row, -1])
@@ -181,7 +181,7 @@ class _Page:
             about["note"] = f"can't be shown now: {trouble}"
         return _ascii(about)
 
-    # --- questions --------------------------------------------------------------------------
+    # --- search, suggestions ----------------------------------------------------------------
 
     def search(self, request: Request) -> Response:
         """The pictures that look most like some words, the nearest first."""
@@ -191,25 +191,25 @@ class _Page:
         query = self.session.run.embed_texts([PLAIN.format(words), words]).mean(axis=0)
         vectors = self.session.run.embeddings.vectors
         blocks = (vectors[i : i + 8192].astype(np.float32) for i in range(0, len(vectors), 8192))
-        likeness = np.concatenate([block @ query for block in blocks])
-        count = min(FOUND, len(likeness))
-        best = np.argpartition(-likeness, count - 1)[:count]
-        return _ascii({"rows": best[np.argsort(-likeness[best], kind="stable")].tolist()})
+        similar = np.concatenate([block @ query for block in blocks])
+        count = min(FOUND, len(similar))
+        best = np.argpartition(-similar, count - 1)[:count]
+        return _ascii({"rows": best[np.argsort(-similar[best], kind="stable")].tolist()})
 
-    def bold(self, request: Request) -> Response:
-        return _ascii(suggestions.bolder(self.session, float(request.query_params["by"])))
+    def offset(self, request: Request) -> Response:
+        return _ascii(suggestions.preview_offset(self.session, float(request.query_params["by"])))
 
-    def learn(self, _: Request) -> Response:
-        self.lesson = learnt = suggestions.lesson(self.session)
+    def suggestions(self, _: Request) -> Response:
+        self.suggested = found = suggestions.find(self.session)
         moves = [
             {"shelf": move.shelf, "to": move.to, "count": len(move.rows), "rows": move.rows[:60]}
-            for move in learnt.moves
+            for move in found.moves
         ]
-        return _ascii({"version": learnt.version, "marks": learnt.marks, "moves": moves})
+        return _ascii({"version": found.version, "corrections": found.corrections, "moves": moves})
 
-    def ask(self, request: Request) -> Response:
+    def most_informative(self, request: Request) -> Response:
         count = min(200, max(1, int(request.query_params.get("count", 20))))
-        return _ascii({"rows": suggestions.ask(self.session, count)})
+        return _ascii({"rows": suggestions.most_informative(self.session, count)})
 
     # --- edits ------------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class _Page:
         return await run_in_threadpool(self._edit, given)
 
     def _edit(self, given: Any) -> Response:
-        """Confirmed only when it is on the disk."""
+        """Answered only when the edit is on disk."""
         session = self.session
         moved = 0
         match given:
@@ -228,8 +228,8 @@ class _Page:
                 session.place_each(map(_placement, given))
             case {"do": "undo"}:
                 moved = int(session.undo())
-            case {"do": "bold", "by": by} if type(by) in (int, float):
-                session.bold(by)
+            case {"do": "offset", "by": by} if type(by) in (int, float):
+                session.set_offset(by)
             case {"do": "add", "label": str(text)}:
                 session.add_label(text)
             case {"do": "rename", "label": str(name), "to": str(to)}:
@@ -240,12 +240,12 @@ class _Page:
                 session.drop_label(name)
             case {"do": "accept", "version": version, "moves": [*moves]}:
                 wanted = _numbers(moves)
-                if version != self.lesson.version:
-                    raise UserError("this preview is an old one: look at it once more")
-                moved = suggestions.accept(session, self.lesson, wanted)
+                if version != self.suggested.version:
+                    raise UserError("the shelves have changed since: look at the suggestions again")
+                moved = suggestions.accept(session, self.suggested, wanted)
             case {"do": "apply" | "unapply" as act}:
                 kind = given.get("kind")
-                self.carrier.apply(kind) if act == "apply" else self.carrier.undo()
+                self.jobs.apply(kind) if act == "apply" else self.jobs.undo()
             case _:
                 raise ValueError("no such edit")
         return _ascii({"version": session.version, "edits": session.edit_count, "moved": moved})
@@ -270,7 +270,7 @@ class _Page:
         run = self.session.run
         return {
             "run": run.id,
-            "folder": run.question.folder,
+            "folder": run.request.folder,
             "destination": self.session.planned.destination,
             "actions": [_words(name) for name in self.session.kinds],
             "model": run.model.id,

@@ -23,7 +23,7 @@ class Progress:
     done: int = 0
     total: int = 0
     trouble: tuple[tuple[str, str], ...] = ()  # path, reason
-    left_alone: int = 0  # how many there are of those
+    left_alone: int = 0  # files that were refused or failed; `trouble` lists the first
     error: str = ""
 
 
@@ -31,7 +31,9 @@ class _Stopped(Exception):
     """Raised between two batches of files: the journal and the files agree there."""
 
 
-class Carrier:
+class Jobs:
+    """Apply and undo for one session: at most one is at work."""
+
     def __init__(self, session: Session) -> None:
         self._session = session
         self._thread: threading.Thread | None = None
@@ -39,13 +41,13 @@ class Carrier:
         self.progress = Progress(journal.state(session.record))
 
     def apply(self, kind: ActionKind | None = None) -> None:
-        """Begin to do what the page shows: copy, move ...; None as the plan says."""
+        """Start to carry out the plan, by another action if `kind` is given. Raises `UserError`."""
         self._check_idle()
         planned = self._session.planned.kind
         if kind not in (None, planned, *self._session.kinds):
             raise UserError(f"this plan can't be carried out as {kind}: it is a {planned}")
         goes_on = self.progress.state == "partly" and kind in (None, planned)
-        if not self._session.settle(kind) and not goes_on:
+        if not self._session.update_plan(kind) and not goes_on:
             raise UserError("this run is carried out already: undo it first, then apply again")
         self._begin("applying", lambda: apply.apply(self._session.record, self._tell))
 
@@ -61,15 +63,14 @@ class Carrier:
         return at_work and self._thread is not None and self._thread.is_alive()
 
     def wait(self, tell: records.Progress = lambda *_: None) -> None:
-        """Until nothing is under way; `tell` hears how far it is."""
+        """Return when nothing is at work; `tell` is called with the progress meanwhile."""
         while self.busy:
             now = self.progress
             tell(now.state, now.done, now.total)
             time.sleep(0.1)
 
     def stop(self) -> bool:
-        """End what is under way after the files at work; apply or undo takes it up from there.
-        False where it was done meanwhile."""
+        """Stop after the files at work; apply or undo can resume. False if it was done already."""
         self._stopping = True
         self.wait()
         return self.progress.state == "partly"
@@ -82,7 +83,7 @@ class Carrier:
         self, state: Literal["applying", "undoing"], work: Callable[[], Sequence[Outcome]]
     ) -> None:
         self.progress = Progress(state)
-        # a daemon: who can't wait even for `stop` ends it as a kill would, which loses nothing
+        # a daemon, so that the process can end without it; nothing is lost, as after a kill
         self._thread = threading.Thread(target=self._work, args=(work,), name=state, daemon=True)
         self._thread.start()
 

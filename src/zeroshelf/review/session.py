@@ -1,7 +1,7 @@
-"""A run under its edits: on which shelf every picture is now. No web in here.
+"""A run and the edits of its review: on which shelf every picture is now. No web code.
 
-Every edit goes through the log first (see edits) and then into the arrays, so that what a page was
-told is what a restart finds. All methods may be called from several threads.
+Every edit is written to the log first (runs/edit_log.py) and then to the arrays, so that a restart
+finds what the page was told. All methods may be called from several threads.
 """
 
 from __future__ import annotations
@@ -23,15 +23,24 @@ from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.labels.normalise import comparable, phrase
 from zeroshelf.labels.parse import parse
-from zeroshelf.records import OTHER, ActionKind, Correction, Label, LabelSet, Plan, Progress
+from zeroshelf.records import (
+    OTHER,
+    ActionKind,
+    Correction,
+    Corrections,
+    Label,
+    LabelSet,
+    Plan,
+    Progress,
+)
 from zeroshelf.runs import edit_log, registry
 from zeroshelf.system import path_spelling
 
 if TYPE_CHECKING:
     from zeroshelf.run import Run
 
-MODEL, PERSON, LEARNT = 0, 1, 2  # who chose a picture's shelf
-KEPT_CHANGES = 500  # edits after which a page that slept asks for everything again
+MODEL, USER, SUGGESTION = 0, 1, 2  # who or what chose a picture's shelf
+MOST_CHANGES = 500  # a page that has missed more versions loads everything again
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +50,21 @@ class Shelves:
     names: tuple[str, ...]
     columns: npt.NDArray[np.uint16]  # (N,)
     probabilities: npt.NDArray[np.float32]  # (N,), of that shelf
-    by: npt.NDArray[np.uint8]  # (N,), MODEL, PERSON or LEARNT
+    by: npt.NDArray[np.uint8]  # (N,), MODEL, USER or SUGGESTION
 
 
 class Session:
-    """A saved run under the edits of its review page. `run` is as it was before any of them
-    (`reopen(edited=False)`). Use as a context manager: the same run has one session at a time."""
+    """A saved run under the edits of its review page. `run` must be without them
+    (`reopen(edited=False)`). Use as a context manager: a run has one session at a time."""
 
     def __init__(self, run: Run) -> None:
         if run.record is None:
             raise UserError("this run has no record yet: save it, then review it")
         self._first = run
-        self.run = run  # under the labels and the offset of by now
+        self.run = run  # under the present labels and offset
         self.record = run.record
         self.planned = plan_file.load(os.path.join(self.record, "plan.jsonl"))  # on the disk
-        self.root = run.question.folder
+        self.root = run.request.folder
         self.paths = [_relative(p.path, self.root) for p in run.embeddings.pictures]
         self.row_of = {path: row for row, path in enumerate(self.paths)}
         self.lock = threading.RLock()
@@ -68,13 +77,14 @@ class Session:
             raise UserError("this run is under review already: close that one first") from None
         self._log = edit_log.Log(self.record)
         self._open.callback(self._log.close)
-        self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=KEPT_CHANGES)
-        self._settled = -1 if edit_log.unsettled(self.record) else len(self._log.events)
+        self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=MOST_CHANGES)
+        outdated = edit_log.plan_is_outdated(self.record)
+        self._planned_edits = -1 if outdated else len(self._log.events)
         self.edited = edit_log.replay(run.labels, self._log.events)
-        self.run = self._asked()
+        self.run = self._derived()
         self.shelves = self._shelves()
-        self._own_before = frozenset(self._own())  # may be taken back, so that it's stored no more
-        self._used: dict[str, Correction] = {}  # from a file
+        self._own_before = frozenset(self._own())  # not stored again once undone
+        self._imported: dict[str, Correction] = {}
 
     def __enter__(self) -> Session:
         return self
@@ -85,7 +95,7 @@ class Session:
     def __len__(self) -> int:
         return len(self.paths)
 
-    # --- what it is now ---------------------------------------------------------------------
+    # --- present state ----------------------------------------------------------------------
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,20 +107,21 @@ class Session:
 
     @property
     def decisions(self) -> Decisions:
-        """What the model says, after the corrections that the run followed from the start."""
+        """The run's decisions, without the corrections of this review."""
         return self.run.decisions
 
     @property
-    def marked(self) -> dict[int, int]:
-        """Row -> column, of every picture that a person placed, here or in the corrections that
-        this run followed from the start."""
+    def corrected(self) -> dict[int, int]:
+        """Row -> column of every corrected picture: corrected in this review, or by the corrections
+        that the run follows."""
         columns = {name: column for column, name in enumerate(self.names)}
-        placed = self.edited.placed.items()
-        here = {self.row_of[p]: columns[name] for p, name in placed if p in self.row_of}
-        return {**self.run.corrected(self.names), **here}
+        given = self.edited.corrected.items()
+        here = {self.row_of[p]: columns[name] for p, name in given if p in self.row_of}
+        followed = self.run.corrections.followed
+        return {**follow.rows_of(self.run.embeddings, followed, self.names), **here}
 
     def changed_since(self, version: int) -> npt.NDArray[np.intp] | None:
-        """The rows that an older page has wrong; None: everything, the shelves too."""
+        """The rows that changed after `version`; None: reload everything, the shelves too."""
         with self.lock:
             later = [rows for at, rows in self._changes if at > version]
             if len(later) != self.version - version:
@@ -120,11 +131,11 @@ class Session:
     # --- edits ------------------------------------------------------------------------------
 
     def place(self, rows: Sequence[int], shelf: str) -> None:
-        """A person's word for where pictures belong."""
+        """Correct pictures: put them on `shelf`."""
         self.place_each([(rows, shelf)])
 
     def place_each(self, placements: Iterable[tuple[Sequence[int], str]]) -> None:
-        """Several such words, each an edit of its own. All of them are kept, or none."""
+        """As `place`, several times, each an edit of its own. All of them are saved, or none."""
         with self.lock:
             events = []
             for rows, shelf in placements:
@@ -134,29 +145,30 @@ class Session:
             if events:
                 self._edit(*events)
 
-    def learn(self, moves: Mapping[str, Sequence[int]]) -> None:
-        """Accept what was learnt. What a person placed is never moved."""
+    def accept(self, moves: Mapping[str, Sequence[int]]) -> None:
+        """Accept suggestions, shelf -> rows. A picture that the user corrected is never moved."""
         with self.lock:
-            by_hand = self.marked
-            kept = {}
+            corrected = self.corrected
+            accepted = {}
             for shelf, rows in moves.items():
                 self._check(rows, shelf)
-                kept[shelf] = [self.paths[row] for row in rows if row not in by_hand]
-            self._edit(edit_log.learn(kept))
+                accepted[shelf] = [self.paths[row] for row in rows if row not in corrected]
+            self._edit(edit_log.accept(accepted))
 
     def undo(self) -> bool:
-        """Take the last edit back that still stands."""
+        """Undo the last edit that is not undone yet. False if there is none."""
         with self.lock:
             if self.edited.last is None:
                 return False
             self._edit(edit_log.undo(self.edited.last))
             return True
 
-    def bold(self, by: float) -> None:
+    def set_offset(self, by: float) -> None:
+        """Set the threshold offset, in logits: above 0, fewer pictures go to "other"."""
         check_offset(by)
         with self.lock:
             if by != self.edited.offset:
-                self._edit(edit_log.bold(by))
+                self._edit(edit_log.offset(by))
 
     def relabel(self, wanted: LabelSet, renamed: Mapping[str, str]) -> None:
         with self.lock:
@@ -217,23 +229,23 @@ class Session:
     def shown(self) -> Run:
         """The run with every picture on the shelf that the page shows."""
         first = self._first
-        return self.run.again(
-            self.run.question, self.edited.corrections(first.corrections, first.question.folder)
+        return self.run.derive(
+            self.run.request, self.edited.corrections(first.corrections, first.request.folder)
         )
 
-    def settle(self, kind: ActionKind | None = None) -> bool:
-        """Make the plan what the page shows, so that `zeroshelf apply` does exactly that; `kind`:
-        in another way than before. Not while the run is carried out: then undo comes first. Says
-        whether the plan is up to date."""
+    def update_plan(self, kind: ActionKind | None = None) -> bool:
+        """Make the plan that of the shelves as they are now, so that `zeroshelf apply` does what
+        the page shows. kind: by another action than before. False, and no change, if the run was
+        applied already: it has to be undone first."""
         with self.lock:
-            if self.edit_count == self._settled and kind in (None, self.planned.kind):
+            if self.edit_count == self._planned_edits and kind in (None, self.planned.kind):
                 return True
             if journal.state(self.record) in ("applied", "partly"):
                 return False
             planned = self.plan(kind)
             registry.keep(self.record, planned)
-            edit_log.note_settled(self.record, self.edit_count)
-            self._settled, self.planned = self.edit_count, planned
+            edit_log.note_planned(self.record, self.edit_count)
+            self._planned_edits, self.planned = self.edit_count, planned
             return True
 
     def write(self, progress: Progress | None = None) -> None:
@@ -241,34 +253,35 @@ class Session:
         planned = plan_file.load(os.path.join(self.record, "plan.jsonl"))
         self.shown().write(self.record, planned, progress)
 
-    # --- marks ------------------------------------------------------------------------------
+    # --- corrections ------------------------------------------------------------------------
 
-    def taught(self) -> Decisions:
-        """What the model says after everything that a person said."""
+    def adapted(self) -> Decisions:
+        """The decisions after few-shot adaptation to all corrections, those of this review too."""
         with self.lock:
-            run, known = self.run, {**self.run.corrections.followed, **self.all_marks()}
-        return run.following(known)
+            run, known = self.run, {**self.run.corrections.followed, **self.all_corrections()}
+        return run.derive(run.request, Corrections(given=known)).decisions
 
-    def use(self, known: Mapping[str, Correction]) -> None:
-        """Follow these corrections too; what is said in this run comes before them."""
-        self._used |= known
+    def import_corrections(self, known: Mapping[str, Correction]) -> None:
+        """Follow these corrections too; corrections given in this run come before them."""
+        self._imported |= known
 
-    def all_marks(self) -> Mapping[str, Correction]:
+    def all_corrections(self) -> Mapping[str, Correction]:
         """Digest in hex -> correction: those stored for these labels, and this run's own."""
         with self.lock:
-            earlier = stored.kept(self.edited.labels, self.run.model)
+            earlier = stored.load_for(self.edited.labels, self.run.model)
             others = {d: one for d, one in earlier.items() if d not in self._own_before}
-            return {**others, **self._used, **self.run.corrections.given, **self._own()}
+            return {**others, **self._imported, **self.run.corrections.given, **self._own()}
 
-    def keep_marks(self) -> None:
-        """Where the next run with these labels and this model finds them."""
+    def store_corrections(self) -> None:
+        """Store all corrections for the next run with these labels and this model."""
         labels, model = self.edited.labels, self.run.model
-        stored.save(stored.home(labels, model), self.all_marks(), model)
+        stored.save(stored.path_for(labels, model), self.all_corrections(), model)
 
     def _own(self) -> dict[str, Correction]:
         here = self.run.embeddings
-        placed = ((self.row_of[p], n) for p, n in self.edited.placed.items() if p in self.row_of)
-        return {here.digests[r].hex(): Correction(n, here.vectors[r]) for r, n in placed}
+        given = self.edited.corrected.items()
+        rows = ((self.row_of[p], n) for p, n in given if p in self.row_of)
+        return {here.digests[r].hex(): Correction(n, here.vectors[r]) for r, n in rows}
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -277,11 +290,11 @@ class Session:
         before, names = self.edited, self.names
         self.edited = edit_log.replay(self._first.labels, self._log.events)
         if (self.edited.labels, self.edited.offset) != (before.labels, before.offset):
-            self.run = self._asked()
+            self.run = self._derived()
         old, self.shelves = self.shelves, self._shelves()
         self.version += 1
         if self.names != names:
-            self._changes.clear()  # columns mean something else now: every page starts anew
+            self._changes.clear()  # columns have other meanings now: every page reloads
             return
         new = self.shelves
         self._changes.append(
@@ -295,14 +308,13 @@ class Session:
             )
         )
 
-    def _asked(self) -> Run:
-        """The run under the labels and the offset of by now; what was placed on the page is not in
-        its decisions."""
-        question = self.edited.question(self._first.question)
-        if question == self.run.question:
+    def _derived(self) -> Run:
+        """The run under its present labels and offset, without the corrections of this review."""
+        request = self.edited.request(self._first.request)
+        if request == self.run.request:
             return self.run
-        said = follow.renamed(self._first.corrections, self.edited.renamed)
-        return self.run.again(question, said, saved=self._first.saved)
+        corrections = follow.renamed(self._first.corrections, self.edited.renamed)
+        return self.run.derive(request, corrections, record=self._first.saved)
 
     def _shelves(self) -> Shelves:
         decided = self.decisions
@@ -311,9 +323,9 @@ class Session:
         rows = np.arange(len(columns))
         probabilities = decided.probabilities[rows, decided.chosen].copy()
         by = np.zeros(len(columns), np.uint8)
-        by[list(decided.placed)] = PERSON
+        by[list(decided.corrected)] = USER
         place = {name: column for column, name in enumerate(names)}
-        for moves, who in ((self.edited.learnt, LEARNT), (self.edited.placed, PERSON)):
+        for moves, who in ((self.edited.accepted, SUGGESTION), (self.edited.corrected, USER)):
             found = [(self.row_of[p], place[name]) for p, name in moves.items() if p in self.row_of]
             if found:
                 where, to = np.array(found, np.intp).T
@@ -342,7 +354,7 @@ class Session:
 
 
 def check_offset(by: float) -> None:
-    """Refuses what the slider can't say, nan among it."""
+    """Raise `UserError` for an offset that the slider can't be set to, nan included."""
     if not -20 <= by <= 20:
         raise UserError("the slider goes from -20 to 20")
 

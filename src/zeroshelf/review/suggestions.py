@@ -1,4 +1,4 @@
-"""What the marks would change in the rest of the folder, and which pictures to ask about."""
+"""What the corrections suggest for the rest of the folder, and which pictures to correct next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from zeroshelf.corrections import active_learning
 from zeroshelf.errors import UserError
-from zeroshelf.review.session import PERSON, Session, check_offset
+from zeroshelf.review.session import USER, Session, check_offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,60 +22,62 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    version: int  # of the session that it was learnt from
-    marks: int
+class Suggestions:
+    version: int  # of the session that they were made for
+    corrections: int  # how many corrections they were derived from
     moves: tuple[Move, ...]  # the largest first
 
 
-def lesson(session: Session) -> Lesson:
-    """What the rest of the folder looks like after the marks so far; placed pictures stay."""
+def find(session: Session) -> Suggestions:
+    """The moves that adaptation to all corrections suggests; corrected pictures stay."""
     with session.lock:
-        version, now, count = session.version, session.shelves, len(session.all_marks())
+        version, now, count = session.version, session.shelves, len(session.all_corrections())
     if not count:
-        return Lesson(version, 0, ())
-    after = session.taught()
-    free = np.flatnonzero((now.by != PERSON) & (after.chosen != now.columns))
+        return Suggestions(version, 0, ())
+    after = session.adapted()
+    free = np.flatnonzero((now.by != USER) & (after.chosen != now.columns))
     found: dict[tuple[int, int], list[int]] = {}
     for row in free[np.argsort(-after.probabilities[free, after.chosen[free]], kind="stable")]:
         found.setdefault((int(now.columns[row]), int(after.chosen[row])), []).append(int(row))
     moves = [
         Move(now.names[old], now.names[new], tuple(rows)) for (old, new), rows in found.items()
     ]
-    return Lesson(version, count, tuple(sorted(moves, key=lambda move: -len(move.rows))))
+    return Suggestions(version, count, tuple(sorted(moves, key=lambda move: -len(move.rows))))
 
 
-def accept(session: Session, learnt: Lesson, wanted: Sequence[int]) -> int:
-    """Take over the moves of these numbers; how many pictures changed shelf."""
+def accept(session: Session, suggested: Suggestions, wanted: Sequence[int]) -> int:
+    """Make the moves of these numbers; the number of pictures that changed shelf. Raises
+    `UserError` if the shelves have changed since."""
     with session.lock:
-        if learnt.version != session.version:
-            raise UserError("the shelves have changed since: look at what was learnt once more")
+        if suggested.version != session.version:
+            raise UserError("the shelves have changed since: look at the suggestions again")
         shelves: dict[str, list[int]] = {}
         for number in wanted:
-            if not 0 <= number < len(learnt.moves):
-                raise UserError("what was learnt holds no such move")
-            move = learnt.moves[number]
+            if not 0 <= number < len(suggested.moves):
+                raise UserError("there is no suggestion of that number")
+            move = suggested.moves[number]
             shelves.setdefault(move.to, []).extend(move.rows)
         if shelves:
-            session.learn(shelves)
+            session.accept(shelves)
         return sum(map(len, shelves.values()))
 
 
-def ask(session: Session, count: int) -> list[int]:
-    """The pictures whose answers help most, as things stand after the marks so far."""
+def most_informative(session: Session, count: int) -> list[int]:
+    """Up to `count` rows whose correction would help the others most."""
     with session.lock:
-        marked = session.marked
-    decided = session.taught()
+        corrected = session.corrected
+    decided = session.adapted()
     vectors = session.run.embeddings.vectors
-    return active_learning.ask(vectors, decided.probabilities, sorted(marked), count)
+    return active_learning.choose(vectors, decided.probabilities, sorted(corrected), count)
 
 
-def bolder(session: Session, by: float) -> dict[str, tuple[int, int]]:
-    """Shelf -> how many pictures would leave it and how many would come, the slider at `by`."""
+def preview_offset(session: Session, by: float) -> dict[str, tuple[int, int]]:
+    """Shelf -> (pictures that would leave it, pictures that would come) at a threshold offset of
+    `by` logits. Shelves without a change are left out."""
     check_offset(by)
     with session.lock:
         now, run = session.shelves, session.run
-    then = run.again(replace(run.question, offset=by), run.corrections).decisions.chosen
+    then = run.derive(replace(run.request, offset=by), run.corrections).decisions.chosen
     moving = (now.by == 0) & (then != now.columns)
     leave = np.bincount(now.columns[moving], minlength=len(now.names))
     come = np.bincount(then[moving], minlength=len(now.names))

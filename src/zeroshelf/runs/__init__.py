@@ -1,1 +1,1 @@
-"""Runs on the disk: their records, what was asked, and how one is opened again."""
+"""Runs on disk: their records, their requests and edits, and how one is reopened."""

@@ -1,14 +1,14 @@
-"""What a person changed in a run: an append-only log beside the plan, and its replay.
+"""The edits of a review: an append-only log beside the plan, and its replay.
 
-A line is on the disk before an edit is confirmed, and counts if it is whole. Replay is pure: the
-same run and the same lines give the same shelves. Pictures are named by their path below the run's
-folder. The lines:
+A line is on disk before an edit is confirmed, and counts only if it ends with a line break. Replay
+is pure: the same run and the same lines give the same shelves. Pictures are named by their path
+below the run's folder. The lines, under the names that version 0.1.0 gave them:
 
-    {"do": "place", "shelf": "cat", "pictures": ["a.jpg"]}           a person's word
-    {"do": "learn", "shelves": {"cat": ["b.jpg"]}}                    accepted from what was learnt
-    {"do": "label", "labels": {...}, "renamed": {"old": "new"}}       other labels from here on
-    {"do": "bold", "by": 1.5}                                         an offset: decisions.decide
-    {"do": "undo", "edit": 7}                                         as if line 7 had never been
+    {"do": "place", "shelf": "cat", "pictures": ["a.jpg"]}          corrections by the user
+    {"do": "learn", "shelves": {"cat": ["b.jpg"]}}                  suggestions that were accepted
+    {"do": "label", "labels": {...}, "renamed": {"old": "new"}}     other labels from here on
+    {"do": "bold", "by": 1.5}                                       the threshold offset, in logits
+    {"do": "undo", "edit": 7}                                       line 7 (from 0) does not count
 """
 
 from __future__ import annotations
@@ -22,54 +22,61 @@ from typing import Any, TypeAlias
 
 from zeroshelf.corrections.follow import renamed
 from zeroshelf.errors import UserError
-from zeroshelf.records import OTHER, Corrections, Label, LabelSet, Question
+from zeroshelf.records import OTHER, Corrections, Label, LabelSet, Request
+from zeroshelf.runs.request import tuples
 from zeroshelf.system import file_io, file_versions, path_spelling
 
 NAME = "edits.jsonl"
-_SETTLED = "edits.settled"
+_EDITS = frozenset(("place", "learn", "label", "bold", "undo"))
+_PLANNED = "edits.settled"  # how many edits the plan beside the log includes
 Event: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """What all edits together come to."""
+    """The result of all edits."""
 
     labels: LabelSet
-    placed: Mapping[str, str] = field(default_factory=dict)  # path -> shelf, by a person
-    learnt: Mapping[str, str] = field(default_factory=dict)  # path -> shelf, accepted
-    offset: float = 0.0
-    last: int | None = None  # the edit that `z` takes back
-    renamed: Mapping[str, str] = field(default_factory=dict)  # a first label -> its name by now
+    corrected: Mapping[str, str] = field(default_factory=dict)  # path -> shelf, by the user
+    accepted: Mapping[str, str] = field(default_factory=dict)  # path -> shelf, from a suggestion
+    offset: float = 0.0  # of the threshold, in logits
+    last: int | None = None  # the edit that the next undo takes back
+    renamed: Mapping[str, str] = field(default_factory=dict)  # a first label -> its present name
 
-    def question(self, first: Question) -> Question:
-        """What is asked by now, of a run that began with `first`."""
+    def request(self, first: Request) -> Request:
+        """The present request of a run that was saved with the request `first`."""
         return replace(first, labels=self.labels, offset=self.offset)
 
     def corrections(self, first: Corrections, folder: str) -> Corrections:
-        """All that was said by now, in a run of `folder` that began with `first`."""
+        """The present corrections of a run of `folder` that was saved with those in `first`."""
         before = renamed(first, self.renamed)
-        placed, accepted = (
+        corrected, accepted = (
             {path_spelling.below(folder, path): shelf for path, shelf in moves.items()}
-            for moves in (self.placed, self.learnt)
+            for moves in (self.corrected, self.accepted)
         )
-        kept = {path: shelf for path, shelf in before.placed.items() if path not in accepted}
-        return replace(before, placed={**kept, **placed}, accepted={**before.accepted, **accepted})
+        earlier = {path: shelf for path, shelf in before.reviewed.items() if path not in accepted}
+        return replace(
+            before,
+            reviewed={**earlier, **corrected},
+            accepted={**before.accepted, **accepted},
+        )
 
 
 def place(shelf: str, pictures: Sequence[str]) -> Event:
     return {"do": "place", "shelf": shelf, "pictures": list(pictures)}
 
 
-def learn(shelves: Mapping[str, Sequence[str]]) -> Event:
+def accept(shelves: Mapping[str, Sequence[str]]) -> Event:
     return {"do": "learn", "shelves": {name: list(paths) for name, paths in shelves.items()}}
 
 
 def label(labels: LabelSet, names: Mapping[str, str]) -> Event:
-    """`names`: labels that go on under another name, old -> new, their pictures with them."""
+    """`names`: renamed labels, old -> new; the pictures on their shelves stay on them."""
     return {"do": "label", "labels": asdict(labels), "renamed": dict(names)}
 
 
-def bold(by: float) -> Event:
+def offset(by: float) -> Event:
+    """`by`: logits."""
     return {"do": "bold", "by": by}
 
 
@@ -78,10 +85,10 @@ def undo(edit: int) -> Event:
 
 
 def replay(labels: LabelSet, events: Sequence[Event]) -> Edited:
-    """From the labels that the run began with. Event i is edit i."""
+    """labels: those that the run was saved with. Event i is edit i."""
     gone = {event["edit"] for event in events if event["do"] == "undo"}
-    placed: dict[str, str] = {}
-    learnt: dict[str, str] = {}
+    corrected: dict[str, str] = {}
+    accepted: dict[str, str] = {}
     offset, last = 0.0, None
     now: dict[str, str] = {}
     for number, event in enumerate(events):
@@ -91,42 +98,39 @@ def replay(labels: LabelSet, events: Sequence[Event]) -> Edited:
         match event:
             case {"do": "place", "shelf": shelf, "pictures": pictures}:
                 for path in pictures:
-                    placed[path] = shelf
-                    learnt.pop(path, None)
+                    corrected[path] = shelf
+                    accepted.pop(path, None)
             case {"do": "learn", "shelves": shelves}:
-                learnt |= {path: shelf for shelf, paths in shelves.items() for path in paths}
+                accepted |= {path: shelf for shelf, paths in shelves.items() for path in paths}
             case {"do": "label", "labels": given, "renamed": names}:
                 labels = _labels(given)
                 fresh = {old: new for old, new in names.items() if old not in now.values()}
                 now = fresh | {first: names.get(name, name) for first, name in now.items()}
-                placed, learnt = (_carried(moves, labels, names) for moves in (placed, learnt))
+                corrected, accepted = (
+                    _relabelled(moves, labels, names) for moves in (corrected, accepted)
+                )
             case {"do": "bold", "by": by}:
                 offset = float(by)
-    return Edited(labels, placed, learnt, offset, last, now)
+    return Edited(labels, corrected, accepted, offset, last, now)
 
 
-def _carried(
+def _relabelled(
     moves: Mapping[str, str], labels: LabelSet, names: Mapping[str, str]
 ) -> dict[str, str]:
-    """Placements under the labels that go on, by their new names."""
+    """`moves` (path -> shelf) with the shelves' new names, without shelves that were dropped."""
     known = {*labels.names, OTHER}
     return {
         path: name for path, shelf in moves.items() if (name := names.get(shelf, shelf)) in known
     }
 
 
-def _labels(given: Mapping[str, Any]) -> LabelSet:
-    """JSON knows no tuples: lists become what they were."""
-
-    def tuples(table: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
-
+def _labels(given: dict[str, Any]) -> LabelSet:
     labels = tuple(Label(**tuples(own)) for own in given["labels"])
     return LabelSet(**{**tuples(given), "labels": labels})
 
 
 class Log:
-    """The edits of the run in `record`, in memory and on the disk. Safe from several threads."""
+    """The edits of the run in `record`, in memory and on disk. Safe to use from several threads."""
 
     def __init__(self, record: str) -> None:
         self.path = os.path.join(record, NAME)
@@ -134,15 +138,16 @@ class Log:
         self.events, whole = _read(self.path)
         try:
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
-            if self._file.tell() != whole:  # what a kill left of a line never was an edit
+            if self._file.tell() != whole:  # an unfinished last line, from a kill
                 self._file.truncate(whole)
         except OSError as error:
             raise UserError(
-                f"{self.path} can't be written: {error.strerror}; nothing could be kept"
+                f"{self.path} can't be written: {error.strerror}; no edit could be saved"
             ) from None
 
     def add(self, *events: Event) -> int:
-        """The last one's number. All are on the disk when this returns; none where it raises."""
+        """Append edits; the number of the last one. All are on disk when this returns; none if it
+        raises `UserError`."""
         with self._lock:
             start = self._file.tell()
             header = () if start else (file_versions.EDITS.header,)
@@ -156,7 +161,7 @@ class Log:
             except OSError as error:
                 self._file.truncate(start)
                 raise UserError(
-                    f"the edit could not be kept in {self.path}: {error.strerror}"
+                    f"the edit could not be saved in {self.path}: {error.strerror}"
                 ) from None
             self.events += events
             return len(self.events) - 1
@@ -170,7 +175,8 @@ def read(record: str) -> list[Event]:
 
 
 def _read(path: str) -> tuple[list[Event], int]:
-    """The events and how many bytes they take."""
+    """The events and how many bytes they take. Raises `UserError` for a line that is not
+    an edit, or an edit that only a later version knows."""
     try:
         with open(path, "rb") as file:
             lines: Iterable[bytes] = file.readlines()
@@ -187,27 +193,29 @@ def _read(path: str) -> tuple[list[Event], int]:
             event = json.loads(line)
             if number == 1 and file_versions.EDITS.key in event:
                 file_versions.EDITS.check(path, event)
-            else:
+            elif event["do"] in _EDITS:
                 events.append(event)
-        except (ValueError, TypeError):
+            else:
+                raise ValueError
+        except (ValueError, KeyError, TypeError):
             raise UserError(f"{path}, line {number}: not an edit; remove the line") from None
         whole += len(line)
     return events, whole
 
 
-def note_settled(record: str, count: int) -> None:
-    """The plan beside the log holds the first `count` edits."""
-    path = os.path.join(record, _SETTLED)
+def note_planned(record: str, count: int) -> None:
+    """Note that the plan beside the log includes the first `count` edits."""
+    path = os.path.join(record, _PLANNED)
     with open(path + ".part", "w", encoding="ascii") as file:
         file.write(str(count))
     os.replace(path + ".part", path)
 
 
-def unsettled(record: str) -> bool:
-    """Whether the plan is older than the edits beside it."""
+def plan_is_outdated(record: str) -> bool:
+    """Whether the plan lacks edits of the log beside it."""
     events = read(record)
     try:
-        with open(os.path.join(record, _SETTLED), encoding="ascii") as file:
+        with open(os.path.join(record, _PLANNED), encoding="ascii") as file:
             return int(file.read()) != len(events)
     except (FileNotFoundError, ValueError):
         return bool(events)

@@ -10,7 +10,7 @@ re-exports nothing, so that every function has one name, in tests too.
 - machine: which system, processors, memory, font folders, ports
 - users: who runs this process, and what that user may do
 - renaming, links: names for files, never over an existing one
-- file_io, file_attributes: a file's content and what it has beside it
+- file_io, file_attributes, content_hash: a file's content, what it has beside it, its digest
 - os_errors: what an OSError means
 - path_spelling, file_names, folder_identity: separators and drives, portable names, whether two
   paths lead to the same folder

@@ -53,7 +53,7 @@ class FileFormat:
 
 PLAN = FileFormat("zeroshelf_plan")  # plan.jsonl
 RUN = FileFormat("zeroshelf_run")  # run.json
-REQUEST = FileFormat("zeroshelf_request")  # question.json
+REQUEST = FileFormat("zeroshelf_request")  # request.json
 RESULTS = FileFormat("zeroshelf_results")  # results.jsonl, in each row
 IGNORED = FileFormat("zeroshelf_ignored")  # ignored.json
 JOURNAL = FileFormat("zeroshelf_journal")  # journal.jsonl

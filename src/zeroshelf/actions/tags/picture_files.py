@@ -24,7 +24,15 @@ from zeroshelf.actions.tags.exiftool import ExifTool, Job
 from zeroshelf.actions.tags.metadata import Metadata
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import formats
-from zeroshelf.system import file_attributes, file_io, file_names, links, renaming, users
+from zeroshelf.system import (
+    content_hash,
+    file_attributes,
+    file_io,
+    file_names,
+    links,
+    renaming,
+    users,
+)
 
 ORIGINALS = ".zeroshelf-originals"  # in each picture's folder; below it a folder a run
 _SUFFIX = ".original"  # so that no program takes an original for one picture more
@@ -162,7 +170,9 @@ def _change(path: str, run: str, decide: Callable[[Metadata, str], Wanted]) -> C
     folder, name = os.path.split(path)
     backup = os.path.join(folder, ORIGINALS, run, name + _SUFFIX)
     if len(os.fsencode(os.path.basename(backup))) > file_names.MAX_BYTES:
-        backup = os.path.join(folder, ORIGINALS, run, transfer.digest_of(os.fsencode(name)).hex())
+        backup = os.path.join(
+            folder, ORIGINALS, run, content_hash.of_bytes(os.fsencode(name)).hex()
+        )
     return Change(path, backup, found, wanted, Job(path, format, wanted.xmp, options, values), at)
 
 

@@ -16,7 +16,7 @@ from zeroshelf.actions.journal import Entry, Rewrite, Sidecar
 from zeroshelf.actions.tags import exiftool, picture_files, sidecars
 from zeroshelf.errors import Unreadable
 from zeroshelf.records import Action
-from zeroshelf.system import file_attributes, file_io, renaming, users
+from zeroshelf.system import content_hash, file_attributes, file_io, renaming, users
 
 _LARGEST = 1 << 24  # of a sidecar that is read
 
@@ -28,7 +28,7 @@ class Change:
 
     @property
     def rewrite(self) -> Rewrite:
-        after = None if self.after is None else transfer.digest_of(self.after)
+        after = None if self.after is None else content_hash.of_bytes(self.after)
         return Rewrite(self.before, after)
 
 
@@ -155,7 +155,7 @@ def revert(entry: Entry) -> str | None:
     if rewrite is None:
         return None  # never written
     before, now = rewrite.before, _digest(target)
-    if now == (None if before is None else transfer.digest_of(before.content)):
+    if now == (None if before is None else content_hash.of_bytes(before.content)):
         return None  # put back already
     if now != rewrite.after:
         return "the sidecar has changed since"

@@ -1,7 +1,7 @@
 // One picture, large: what fits best as buttons, the reason and the file's facts.
 
 import { grid } from "./grid.js";
-import { LEARNT, OTHER, ask, confidence, run, spokenConfidence } from "./state.js";
+import { SUGGESTION, OTHER, request, confidence, run, spokenConfidence } from "./state.js";
 import { keyOf } from "./shelves.js";
 import { $, baseName, button, bytes, make, number, percent, visible } from "./words.js";
 
@@ -29,19 +29,19 @@ export async function show(index) {
   $("detail-top").replaceChildren();
   $("detail-facts").replaceChildren();
   if (!$("detail").open) $("detail").showModal();
-  const about = await ask(`about/${row}`);
+  const about = await request(`about/${row}`);
   if (about && mine === row) fill(about);
 }
 
 function verdict() {
   const by = run.by[row], sure = confidence(row);
   $("detail-verdict").className = sure;
-  const how = sure === "yours" || by === LEARNT ? spokenConfidence(row) : `${sure}, ${percent(run.p[row] / 255)}`;
-  $("detail-verdict").replaceChildren(make("span", "mark"), make("bdi", "", visible(run.names[run.columns[row]])), make("span", "", `\u00b7 ${how}`));
+  const how = sure === "yours" || by === SUGGESTION ? spokenConfidence(row) : `${sure}, ${percent(run.p[row] / 255)}`;
+  $("detail-verdict").replaceChildren(make("span", "confidence-mark"), make("bdi", "", visible(run.names[run.columns[row]])), make("span", "", `\u00b7 ${how}`));
 }
 
 function fill(about) {
-  $("detail-reason").textContent = run.by[row] === LEARNT ? "learnt from what you placed" : visible(about.reason);
+  $("detail-reason").textContent = run.by[row] === SUGGESTION ? "suggested from your corrections" : visible(about.reason);
   const now = run.names[run.columns[row]];
   const top = [...about.top, [OTHER, about.other]];
   if (!top.some(([label]) => label === now)) top.unshift([now, 0]);

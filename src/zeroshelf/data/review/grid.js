@@ -27,7 +27,7 @@ export function take(rows, piles) {
   grid.piles = piles;
   grid.active = Math.max(0, Math.min(grid.active, rows.length - 1));
   if (!grid.selected.size) return;
-  const shown = new Set(rows);  // nothing is done to a picture that nobody sees
+  const shown = new Set(rows);  // nothing is done to a picture that is not shown
   for (const row of grid.selected) if (!shown.has(row)) grid.selected.delete(row);
 }
 
@@ -101,11 +101,11 @@ function blank() {
   image.draggable = false;
   image.decoding = "async";
   image.addEventListener("load", () => image.classList.add("ready"));
-  const mark = make("span", "mark"), shelf = make("bdi", "shelf"), file = make("bdi", "file");
-  const element = make("div", "card", make("span", "frame", image, make("span", "tick"), make("span", "pile")), make("span", "says", mark, shelf), file);
+  const symbol = make("span", "confidence-mark"), shelf = make("bdi", "shelf"), file = make("bdi", "file");
+  const element = make("div", "card", make("span", "frame", image, make("span", "tick"), make("span", "pile")), make("span", "says", symbol, shelf), file);
   element.setAttribute("role", "option");
   element.draggable = true;
-  Object.assign(element, { image, shelf, file, says: mark.parentElement, pile: element.querySelector(".pile") });
+  Object.assign(element, { image, shelf, file, says: symbol.parentElement, pile: element.querySelector(".pile") });
   box.append(element);
   return element;
 }

@@ -1,6 +1,6 @@
-// What lies over the page: what was learnt, apply and undo, the keys; and the slider.
+// The dialogs over the page (suggestions, apply and undo, the keys), and the threshold slider.
 
-import { ask, edit, news, run, sync } from "./state.js";
+import { request, edit, news, run, sync } from "./state.js";
 import { counts, keys } from "./shelves.js";
 import { $, make, number, plural, visible } from "./words.js";
 
@@ -12,29 +12,28 @@ for (const dialog of document.querySelectorAll("dialog")) {
   });
 }
 
-// --- what was learnt --------------------------------------------------------------------------------
+// --- suggestions ------------------------------------------------------------------------------------
 
-let learnt = null;
+let suggested = null;
 
 export async function offer() {
-  const marks = run.marks;
-  if (marks < 3) { $("offer").hidden = true; return; }
-  const given = await ask("lesson");
+  if (run.corrections < 3) { $("offer").hidden = true; return; }
+  const given = await request("suggestions");
   if (!given) return;
   const count = given.moves.reduce((sum, move) => sum + move.count, 0);
   $("offer").hidden = count === 0;
-  $("offer-says").textContent = `From the ${plural(given.marks, "picture")} that you placed, ${number(count)} more would change shelf.`;
+  $("offer-says").textContent = `From your ${plural(given.corrections, "correction")}: ${number(count)} more would change shelf.`;
 }
 
-export async function openLesson() {
-  learnt = await ask("lesson");
-  if (!learnt) return;
-  const count = learnt.moves.reduce((sum, move) => sum + move.count, 0);
-  $("lesson-says").textContent = !learnt.marks
-    ? "Place some pictures first: each one teaches. Two or three a shelf are a good start."
-    : !count ? `From the ${plural(learnt.marks, "picture")} that you placed, nothing else would change shelf.`
-      : `From the ${plural(learnt.marks, "picture")} that you placed. Nothing has moved yet; what you placed stays where it is.`;
-  $("moves").replaceChildren(...learnt.moves.map((move, at) => {
+export async function openSuggestions() {
+  suggested = await request("suggestions");
+  if (!suggested) return;
+  const count = suggested.moves.reduce((sum, move) => sum + move.count, 0);
+  $("suggestions-says").textContent = !suggested.corrections
+    ? "Correct some pictures first. Two or three a shelf are a good start."
+    : !count ? `From your ${plural(suggested.corrections, "correction")}: nothing else would change shelf.`
+      : `From your ${plural(suggested.corrections, "correction")}. Nothing has moved yet; pictures that you corrected stay where they are.`;
+  $("moves").replaceChildren(...suggested.moves.map((move, at) => {
     const box = make("input");
     box.type = "checkbox";
     box.checked = true;
@@ -51,51 +50,51 @@ export async function openLesson() {
     return make("li", "", label, make("div", "", ...some));
   }));
   tally();
-  $("lesson").showModal();
+  $("suggestions").showModal();
 }
 
 const wanted = () => [...$("moves").querySelectorAll("input:checked")].map((box) => Number(box.value));
 
 function tally() {
-  const count = wanted().reduce((sum, at) => sum + learnt.moves[at].count, 0);
+  const count = wanted().reduce((sum, at) => sum + suggested.moves[at].count, 0);
   $("accept").textContent = count ? `Accept: move ${plural(count, "picture")}` : "Accept";
   $("accept").disabled = count === 0;
-  $("accept").hidden = learnt.moves.length === 0;
+  $("accept").hidden = suggested.moves.length === 0;
 }
 
 $("accept").addEventListener("click", async () => {
   const moves = wanted();
-  $("lesson").close();
-  const done = await edit({ do: "accept", version: learnt.version, moves });
-  if (done) heard.say(`${plural(done.moved, "picture")} moved. z takes it back.`);
+  $("suggestions").close();
+  const done = await edit({ do: "accept", version: suggested.version, moves });
+  if (done) heard.say(`${plural(done.moved, "picture")} moved. z undoes it.`);
   $("offer").hidden = true;
 });
-$("lesson-open").addEventListener("click", openLesson);
-$("offer-look").addEventListener("click", openLesson);
+$("suggestions-open").addEventListener("click", openSuggestions);
+$("offer-look").addEventListener("click", openSuggestions);
 
-// --- cautious to bold -------------------------------------------------------------------------------
+// --- threshold offset -------------------------------------------------------------------------------
 
-let looking = 0, asked = 0;
+let looking = 0, previews = 0;
 
-$("bold").addEventListener("input", () => {
+$("offset").addEventListener("input", () => {
   clearTimeout(looking);
   looking = setTimeout(async () => {
-    const mine = (asked += 1), by = Number($("bold").value);
-    if (by === run.boldness) { $("bold-says").textContent = ""; return; }
-    const shelves = await ask(`bold?by=${by}`);
-    if (!shelves || mine !== asked) return;
+    const mine = (previews += 1), by = Number($("offset").value);
+    if (by === run.offset) { $("offset-says").textContent = ""; return; }
+    const shelves = await request(`offset?by=${by}`);
+    if (!shelves || mine !== previews) return;
     const gone = Object.values(shelves).reduce((sum, [leave]) => sum + leave, 0);
     const most = Object.entries(shelves).map(([name, [leave, come]]) => [name, come - leave])
       .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1])).slice(0, 3)
       .map(([name, more]) => `${visible(name)} ${more > 0 ? "+" : "\u2212"}${number(Math.abs(more))}`);
-    $("bold-says").textContent = gone ? `${plural(gone, "picture")} would change: ${most.join(", ")}` : "nothing would change";
+    $("offset-says").textContent = gone ? `${plural(gone, "picture")} would change: ${most.join(", ")}` : "nothing would change";
   }, 60);
 });
-$("bold").addEventListener("change", async () => {
+$("offset").addEventListener("change", async () => {
   clearTimeout(looking);
-  asked += 1;
-  await edit({ do: "bold", by: Number($("bold").value) });
-  $("bold-says").textContent = "";
+  previews += 1;
+  await edit({ do: "offset", by: Number($("offset").value) });
+  $("offset-says").textContent = "";
 });
 
 // --- apply and undo ---------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import * as detail from "./detail.js";
 import * as cells from "./grid.js";
 import * as panels from "./panels.js";
 import * as shelves from "./shelves.js";
-import { ALL, PERSON, UNSURE, ask, edit, load, news, place, run, unsureBelow } from "./state.js";
+import { ALL, USER, UNSURE, request, edit, load, news, place, run, unsureBelow } from "./state.js";
 import { $, baseName, make, number, plural, slashes, visible } from "./words.js";
 
 const { grid } = cells;
@@ -25,10 +25,10 @@ function matching() {
   const below = view.look === UNSURE ? unsureBelow() : 256;
   const words = view.text.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length) names ??= run.paths.map((path) => path.toLowerCase());
-  // unsure first, what a person placed last: a counting sort over 257 levels
+  // unsure first, what the user corrected last: a counting sort over 257 levels
   const levels = new Uint16Array(size), starts = new Uint32Array(258);
   for (let row = 0; row < size; row += 1) {
-    const yours = by[row] === PERSON;
+    const yours = by[row] === USER;
     const fits = (wanted < 0 || columns[row] === wanted) && (below === 256 || (!yours && p[row] < below))
       && words.every((word) => names[row].includes(word));
     levels[row] = !fits ? 257 : yours ? 256 : p[row];
@@ -116,7 +116,7 @@ function look(where) {
 }
 
 async function search(address, title) {
-  const mine = (searches += 1), given = await ask(address);
+  const mine = (searches += 1), given = await request(address);
   if (!given || mine !== searches) return;
   Object.assign(view, { found: given.rows, title, text: "" });
   cells.start();
@@ -146,7 +146,7 @@ async function undo() {
   const before = run.columns.slice(), mine = run.by.slice();
   const done = await edit({ do: "undo" });
   if (!done) return;
-  say(done.moved ? "Taken back" : "Nothing to undo");
+  say(done.moved ? "Undone" : "Nothing to undo");
   const index = grid.rows.findIndex((row) => run.columns[row] !== before[row] || run.by[row] !== mine[row]);
   if (index >= 0) cells.activate(index);
   if (detail.isOpen()) detail.show(grid.active);
@@ -204,7 +204,7 @@ function spreadOut(row) {
   refresh();
 }
 
-// --- find, select, ask ------------------------------------------------------------------------------
+// --- find, select, correct next ------------------------------------------------------------------------------
 
 function find() {
   const text = $("text").value.trim();
@@ -229,7 +229,7 @@ $("select-all").addEventListener("click", () => cells.select(grid.rows));
 $("select-none").addEventListener("click", () => cells.select([]));
 $("undo-edit").addEventListener("click", undo);
 $("tray-put").addEventListener("click", () => put(run.names.indexOf($("tray-shelf").value)));
-$("ask").addEventListener("click", () => search("ask?count=20", "asked: placing these helps most"));
+$("informative").addEventListener("click", () => search("most-informative?count=20", "correcting these helps most"));
 
 shelves.heard.look = look;
 shelves.heard.drop = put;
@@ -247,16 +247,16 @@ $("detail").addEventListener("close", () => {
 const how = make("span", "", run.kind);
 news.addEventListener("change", ({ detail: { mine } }) => {
   const row = grid.rows[grid.active];
-  if (!run.names.includes(view.look) && view.look !== ALL) view.look = UNSURE;  // its shelf is gone
+  if (!run.names.includes(view.look) && view.look !== ALL) view.look = UNSURE;  // its shelf was dropped
   refresh(mine);  // my keys may come faster than frames
   if (!mine) cells.stay(row);  // somebody else's edit is no reason to go on to the next picture
 });
 news.addEventListener("saved", () => {
   if (frame && !run.pending) draw();
-  $("saved").textContent = run.lost ? "The server is gone. Every edit that was kept is safe."
-    : run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} kept` : "";
+  $("saved").textContent = run.lost ? "The server has stopped. Every saved edit is safe."
+    : run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} saved` : "";
   $("undo-edit").disabled = !run.undoable && !run.pending;
-  $("bold").value = run.boldness;
+  $("offset").value = run.offset;
   how.textContent = run.kind;
   document.body.dataset.edits = run.edits;
   document.body.dataset.pending = run.pending;

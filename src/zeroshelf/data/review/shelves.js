@@ -1,6 +1,6 @@
 // The shelves at the side: counts, a key for each, drop targets; adding, renaming, merging, dropping.
 
-import { ALL, OTHER, PERSON, UNSURE, edit, run, unsureBelow } from "./state.js";
+import { ALL, OTHER, USER, UNSURE, edit, run, unsureBelow } from "./state.js";
 import { $, button, make, number, plural, visible } from "./words.js";
 
 export const heard = { look() {}, drop() {} };  // set by the page
@@ -29,7 +29,7 @@ export function counts() {
   let unsure = 0;
   for (let row = 0; row < run.size; row += 1) {
     tally[run.columns[row]] += 1;
-    if (run.p[row] < below && run.by[row] !== PERSON) unsure += 1;
+    if (run.p[row] < below && run.by[row] !== USER) unsure += 1;
   }
   return { tally, unsure };
 }

@@ -1,9 +1,9 @@
 // The run as the server knows it, and the edits on their way there. Other modules read `run` and call
-// `place`, `edit` and `ask`; they hear "change" (shelves), "saved" and "trouble" from `news`.
+// `place`, `edit` and `request`; they hear "change" (shelves), "saved" and "trouble" from `news`.
 
 import { plural } from "./words.js";
 
-export const MODEL = 0, PERSON = 1, LEARNT = 2;
+export const MODEL = 0, USER = 1, SUGGESTION = 2;  // who or what chose a picture's shelf
 export const OTHER = "other";
 export const ALL = "/all", UNSURE = "/unsure";  // looks beside the shelves: no label begins with a slash
 export const news = new EventTarget();
@@ -11,7 +11,7 @@ export const news = new EventTarget();
 export const run = {
   size: 0, version: -1, paths: [], stacks: [], facts: {},
   columns: new Uint16Array(0), p: new Uint8Array(0), by: new Uint8Array(0),  // a picture each
-  names: [], words: [], boldness: 0, edits: 0, marks: 0, undoable: false, kind: "copy", progress: { state: "planned" },
+  names: [], words: [], offset: 0, edits: 0, corrections: 0, undoable: false, kind: "copy", progress: { state: "planned" },
   pending: 0, lost: false,  // lost: the server does not answer
 };
 
@@ -23,8 +23,8 @@ async function get(address) {
   return answer;
 }
 
-/** A question to the server, as JSON; null where it was refused, which is said. */
-export async function ask(address) {
+/** A request to the server -> its JSON; null if it was refused, which is shown. */
+export async function request(address) {
   try { return await (await get(address)).json(); } catch (trouble) { tell("trouble", trouble.message); return null; }
 }
 
@@ -67,7 +67,7 @@ export function sync() {
   return syncing;
 }
 
-/** The server's word. While edits of this tab are on their way it says less than they do, and waits. */
+/** Take over the server's state. It lacks edits of this tab that are on their way: wait for them. */
 async function take() {
   const since = run.version, now = await (await get(`state?since=${since}`)).json();
   const whole = now.changed === null ? await everything() : null;
@@ -80,8 +80,8 @@ async function take() {
     run.columns[row] = now.changed.columns[i]; run.p[row] = now.changed.probabilities[i]; run.by[row] = now.changed.by[i];
   });
   run.version = now.version;
-  run.names = now.shelves; run.words = now.words; run.boldness = now.boldness;
-  run.edits = now.edits; run.marks = now.marks; run.undoable = now.undoable; run.kind = now.kind;
+  run.names = now.shelves; run.words = now.words; run.offset = now.offset;
+  run.edits = now.edits; run.corrections = now.corrections; run.undoable = now.undoable; run.kind = now.kind;
   const moved = JSON.stringify(now.progress) !== JSON.stringify(run.progress);
   run.progress = now.progress;
   if (fresh) tell("change", { rows });
@@ -95,7 +95,7 @@ const MOST = 10_000;   // pictures that are placed by one request, if by more th
 const waiting = [];    // edits in their order: { what, answer }
 let sending = false, alone = 0;
 
-/** Send an edit after those before it. The answer, or null where it was refused, which is said. */
+/** Send an edit after those before it. The answer, or null if it was refused, which is shown. */
 export function edit(what) {
   run.pending += 1;
   tell("saved");
@@ -110,7 +110,7 @@ async function send() {
   while (waiting.length) {
     const batch = waiting.splice(0, together()), placed = batch[0].what.do === "place";
     const { given, refused } = await post(batch.map(({ what }) => what));
-    if (refused && batch.length > 1) {  // one of them can't be kept, the others can
+    if (refused && batch.length > 1) {  // one of them can't be saved, the others can
       alone = batch.length;
       waiting.unshift(...batch);
       continue;
@@ -127,7 +127,7 @@ async function send() {
   sending = false;
 }
 
-/** How many of those that wait go in one request: placements, which keys can make faster than a disk keeps them. */
+/** How many of those that wait go in one request: placements, which keys can make faster than the disk saves them. */
 function together() {
   if (alone) { alone -= 1; return 1; }
   let count = 0, rows = 0;
@@ -144,23 +144,23 @@ async function post(edits) {
     return { given: null, refused: true };
   } catch {
     lost(true);
-    tell("trouble", `The server is gone: start \`zeroshelf review\` again. ${plural(edits.length, "edit")} not kept.`);
+    tell("trouble", `The server has stopped: start \`zeroshelf review\` again. ${plural(edits.length, "edit")} not saved.`);
     return { given: null, refused: false };
   }
 }
 
-/** A person's word: these pictures belong on that shelf. */
+/** The user corrects pictures: they belong on that shelf. */
 export function place(rows, column) {
   for (const row of rows) {
-    if (run.by[row] !== PERSON) run.marks += 1;
-    run.columns[row] = column; run.p[row] = 255; run.by[row] = PERSON;
+    if (run.by[row] !== USER) run.corrections += 1;
+    run.columns[row] = column; run.p[row] = 255; run.by[row] = USER;
   }
   tell("change", { rows, mine: true });
   return edit({ do: "place", rows: Array.from(rows), shelf: run.names[column] });
 }
 
 export function confidence(row) {
-  if (run.by[row] === PERSON) return "yours";
+  if (run.by[row] === USER) return "yours";
   const p = run.p[row] / 255;
   return p >= run.facts.sure ? "sure" : p >= run.facts.likely ? "likely" : "unsure";
 }
@@ -169,4 +169,4 @@ export function confidence(row) {
 export const unsureBelow = () => Math.ceil(run.facts.likely * 255);
 
 export const spokenConfidence = (row) =>
-  run.by[row] === PERSON ? "placed by you" : run.by[row] === LEARNT ? "learnt from you" : confidence(row);
+  run.by[row] === USER ? "corrected by you" : run.by[row] === SUGGESTION ? "suggested, accepted by you" : confidence(row);

@@ -1,4 +1,4 @@
-// Small things that every module needs: elements, numbers, and names as a person may see them.
+// Small things that every module needs: elements, numbers, and names made safe to show.
 
 export const $ = (id) => document.getElementById(id);
 const english = new Intl.NumberFormat("en");
@@ -10,7 +10,7 @@ export const bytes = (size) => (size < 1e6 ? `${Math.max(1, Math.round(size / 1e
 export const slashes = (path) => (path.startsWith("/") ? path : path.replaceAll("\\", "/"));
 export const baseName = (path) => path.slice(path.lastIndexOf("/") + 1);
 
-/** A text without characters that hide, break or turn the line around: names are strangers' text. */
+/** A text without characters that hide, break or turn the line around: names are not trusted. */
 export const visible = (text) => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (c) => {
   const code = c.codePointAt(0);
   if (code >= 0xdc80 && code <= 0xdcff) return "\\x" + (code - 0xdc00).toString(16);

@@ -1,6 +1,6 @@
 """How often is a picture taken for dark or blurred, and how often is a blurred one found?
 
-    python -m benchmarks.flaws FOLDER [--every 10]
+    python -m benchmarks.quality FOLDER [--every 10]
 
 Every picture below FOLDER as it is; and every tenth blurred by a Gaussian whose radius is a share
 of the longer side: 2 % are 80 pixels of a photograph of 12 megapixels.
@@ -14,15 +14,15 @@ from dataclasses import replace
 from PIL import ImageFilter
 
 from zeroshelf.errors import Unreadable
-from zeroshelf.images import decode, quality
+from zeroshelf.images import decode, quality, thumbnails
 from zeroshelf.images.scan import scan
 
 SHARES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08)
 SIDE = 256  # pixels that a picture is decoded at
 
 
-def flaw(decoded: decode.Decoded) -> str | None:
-    return quality.flaw(decode.thumbnail(decoded))
+def problem(decoded: decode.Decoded) -> str | None:
+    return quality.problem(thumbnails.shrink(decoded.image, quality.SIDE))
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
         except Unreadable:
             continue
         seen += 1
-        if found := flaw(decoded):
+        if found := problem(decoded):
             taken.append(f"{picture.path}: {found}")
         if seen % given.every:
             continue
@@ -47,7 +47,7 @@ def main() -> None:
         for share in SHARES:
             radius = share * max(decoded.image.size)
             soft = decoded.image.filter(ImageFilter.GaussianBlur(radius))
-            blurred[share] += flaw(replace(decoded, image=soft)) == quality.BLURRED
+            blurred[share] += problem(replace(decoded, image=soft)) == quality.BLURRED
     print(f"{seen:,} pictures, {len(taken)} taken for dark or blurred", *taken, sep="\n  ")
     print(f"of {tried:,} blurred by")
     for share, count in blurred.items():

@@ -69,13 +69,13 @@ def blobs(
 
 def test_without_marks_nothing_changes() -> None:
     vectors, _, decided = blobs()
-    assert few_shot.teach(vectors, decided, few_shot.Marks.of({})) is decided
+    assert few_shot.adapt(vectors, decided, few_shot.Examples.of({})) is decided
 
 
 def test_a_mark_is_kept_even_against_everything() -> None:
     vectors, truth, decided = blobs()
     wrong = int((truth[0] + 1) % 4)
-    taught = few_shot.teach(vectors, decided, few_shot.Marks.of({0: wrong, 1: 4}))
+    taught = few_shot.adapt(vectors, decided, few_shot.Examples.of({0: wrong, 1: 4}))
     assert taught.labels[0] == f"label {wrong}" and taught.labels[1] == "other"
     assert taught.probabilities[0, wrong] == 1
     assert taught[0].reason == f"put on label {wrong} by hand"  # not what it "looks like"
@@ -93,7 +93,9 @@ def test_marks_on_one_cluster_bring_the_rest_of_it() -> None:
     probabilities = np.full((90, 4), 0.05)
     probabilities[np.arange(90), said] = 0.85
     decided = answered(probabilities)
-    taught = few_shot.teach(vectors, decided, few_shot.Marks.of(dict.fromkeys((60, 61, 62, 63), 2)))
+    taught = few_shot.adapt(
+        vectors, decided, few_shot.Examples.of(dict.fromkeys((60, 61, 62, 63), 2))
+    )
     assert (taught.chosen[60:] == 2).all()
     assert (taught.chosen[:60] == truth[:60]).all()
 
@@ -104,7 +106,7 @@ def test_the_last_few_of_a_folder_follow_the_many_that_are_marked() -> None:
     wrong = np.full((len(truth), 5), 0.02)
     wrong[np.arange(len(truth)), (truth + 1) % 4] = 0.92  # each cluster on the next one's shelf
     rows = np.flatnonzero(np.arange(len(truth)) % 10 > 0)
-    taught = few_shot.teach(vectors, answered(wrong), few_shot.Marks(rows, truth[rows]))
+    taught = few_shot.adapt(vectors, answered(wrong), few_shot.Examples(rows, truth[rows]))
     assert (taught.chosen == truth).mean() > 0.95
 
 
@@ -113,8 +115,8 @@ def test_pictures_in_other_follow_marks_on_the_same_picture() -> None:
     vectors = unit(np.vstack((np.tile([1.0, 0, 0], (8, 1)), np.tile([0, 1.0, 0], (8, 1)))))
     probabilities = np.tile([0.1, 0.1, 0.8], (16, 1))
     probabilities[:8] = [0.9, 0.05, 0.05]
-    taught = few_shot.teach(
-        vectors, answered(probabilities), few_shot.Marks.of({8: 1, 9: 1, 10: 1})
+    taught = few_shot.adapt(
+        vectors, answered(probabilities), few_shot.Examples.of({8: 1, 9: 1, 10: 1})
     )
     assert (taught.chosen[8:] == 1).all() and (taught.chosen[:8] == 0).all()
 
@@ -124,7 +126,7 @@ def test_labels_without_marks_do_not_suffer() -> None:
     for seed in range(20):
         vectors, truth, decided = blobs(seed)
         rows = np.flatnonzero(truth < 2)[[0, 1, 2, 3, 40, 41, 42, 43]]
-        taught = few_shot.teach(vectors, decided, few_shot.Marks(rows, truth[rows]))
+        taught = few_shot.adapt(vectors, decided, few_shot.Examples(rows, truth[rows]))
         right = [(one.chosen == truth)[truth >= 2].mean() for one in (decided, taught)]
         gains.append(right[1] - right[0])
     assert np.mean(gains) >= -0.01
@@ -155,11 +157,11 @@ def test_the_minimum_is_scipys(seed: int) -> None:
 def test_marks_of_another_folder_teach_too() -> None:
     vectors, truth, decided = blobs(3)
     half = np.arange(len(truth)) % 2 == 0
-    there = few_shot.Elsewhere(vectors[half], decided.probabilities[half], truth[half])
+    there = few_shot.ExternalExamples(vectors[half], decided.probabilities[half], truth[half])
     here = replace(
         decided, probabilities=decided.probabilities[~half], chosen=decided.chosen[~half]
     )
-    taught = few_shot.teach(vectors[~half], here, few_shot.Marks.of({}), there)
+    taught = few_shot.adapt(vectors[~half], here, few_shot.Examples.of({}), there)
     before = (here.chosen == truth[~half]).mean()
     assert before < 0.97 and (taught.chosen == truth[~half]).mean() > before
     assert len(taught.chosen) == (~half).sum()
@@ -171,17 +173,17 @@ def test_who_is_asked() -> None:
     vectors = unit(kinds)
     probabilities = np.tile([0.6, 0.3, 0.1], (60, 1)).astype(np.float32)
     probabilities[30:] = [0.9, 0.05, 0.05]
-    rows = active_learning.ask(vectors, probabilities, [], 6)
+    rows = active_learning.choose(vectors, probabilities, [], 6)
     assert sorted(row // 10 for row in rows) == list(range(6))
     assert {row // 10 for row in rows[:3]} == {0, 1, 2}  # where the model doubts
-    again = active_learning.ask(vectors, probabilities, rows[:3], 3)
+    again = active_learning.choose(vectors, probabilities, rows[:3], 3)
     assert {row // 10 for row in again} == {3, 4, 5}
-    assert len(active_learning.ask(vectors, probabilities, range(58), 20)) == 2
+    assert len(active_learning.choose(vectors, probabilities, range(58), 20)) == 2
 
 
 def test_one_label_alone_can_be_asked_about() -> None:
     vectors = unit(np.random.default_rng(0).standard_normal((5, 4)))
-    assert len(active_learning.ask(vectors, np.full((5, 2), 0.5, np.float32), [], 3)) == 3
+    assert len(active_learning.choose(vectors, np.full((5, 2), 0.5, np.float32), [], 3)) == 3
 
 
 def test_marks_are_read_as_they_were_written(tmp_path: Path) -> None:

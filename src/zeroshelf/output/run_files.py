@@ -1,0 +1,96 @@
+"""The report, the contact sheet and the results of a run, as files in one folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from zeroshelf.corrections.classification import Classification
+from zeroshelf.images import ignored
+from zeroshelf.output import contact_sheet, report, results
+from zeroshelf.output.results import Thumbnails
+from zeroshelf.records import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The paths of the files."""
+
+    report: str
+    results: str
+    table: str
+    contact_sheet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the files are made from."""
+
+    run: Classification
+    near_duplicates: Sequence[Sequence[int]]  # groups of rows
+    thumbnails: Thumbnails
+    id: str | None  # of the run's record, if it has one
+    device: str | None  # where pictures were embedded
+    when: datetime
+    seconds: float  # from the folder to the decisions
+    notes: tuple[str, ...]  # user-facing warnings about the run
+
+    def rows(self, targets: Mapping[str, str]) -> Iterator[results.Row]:
+        """One row a picture. targets: a picture's path -> where the plan puts it."""
+        return results.rows(
+            self.run.decisions,
+            self.run.skipped,
+            targets,
+            self.run.embeddings.digests,
+            self.near_duplicates,
+            self.run.also,
+        )
+
+    def groups(self, each: int = 8) -> list[contact_sheet.Group]:
+        """Up to `each` pictures under each label, the most probable first."""
+        return contact_sheet.groups(self.rows({}), self.run.labels.names, each)
+
+
+def write(source: Source, planned: Plan | None, folder: str) -> Written:
+    """Write the four files into `folder`, which is made if needed. Raises `OSError`."""
+    os.makedirs(folder, exist_ok=True)
+    names = ("report.html", "results.jsonl", "results.csv", "contact-sheet.png")
+    paths = Written(*(os.path.join(folder, name) for name in names))
+    targets = _targets(source.run, planned)
+    results.write_jsonl(source.rows(targets), paths.results)
+    results.write_csv(source.rows(targets), paths.table)
+    report.write(source.rows(targets), source.thumbnails, paths.report, _facts(source, planned))
+    contact_sheet.write(source.groups(), source.thumbnails, paths.contact_sheet)
+    return paths
+
+
+def _targets(run: Classification, planned: Plan | None) -> dict[str, str]:
+    """A picture's path -> its target; of several targets, that on the shelf of its best label."""
+    pictures = (picture.path for picture in run.embeddings.pictures)
+    best = dict(zip(pictures, run.decisions.labels, strict=True))
+    targets: dict[str, str] = {}
+    for action in planned.actions if planned else ():
+        if action.source not in targets or action.label == best.get(action.source):
+            targets[action.source] = action.target
+    return targets
+
+
+def _facts(source: Source, planned: Plan | None) -> report.Facts:
+    run = source.run
+    return report.Facts(
+        run=source.id or "",
+        folder=run.request.folder,
+        model=f"{run.model.id}{f' on {source.device.upper()}' if source.device else ''}",
+        when=source.when,
+        seconds=source.seconds,
+        labels=run.labels.names,
+        counts=run.counts,
+        skipped=len(run.skipped),
+        notes=(
+            *source.notes,
+            *(planned.notes if planned else ()),
+            *ignored.lines(run.ignored),
+        ),
+    )

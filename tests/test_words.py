@@ -1,0 +1,50 @@
+"""Words that were replaced stay out of the code, the docs and the messages.
+
+CONTRIBUTING.md lists the words that are used instead.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("src", "tests", "benchmarks", "training", "docs")
+FILES = [
+    path
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*")),
+    )
+    if path.suffix in {".py", ".md", ".html", ".js", ".css"} and path.name != "test_words.py"
+]
+RETIRED = [
+    "near by",
+    "far and wide",
+    "along axes",
+    "doctor",
+    "comes by itself",
+    "made by hand",
+    "where other begins",
+]
+
+
+def words_of(text: str) -> str:
+    """The words of a text, those inside of snake_case and camelCase names among them."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", text)
+
+
+@pytest.mark.parametrize("word", RETIRED)
+def test_a_retired_word_does_not_come_back(word: str) -> None:
+    assert len(FILES) > 200  # it looked
+    pattern = re.compile(rf"\b{word}\b", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in FILES
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(words_of(line))
+    ]
+    assert not found, "\n".join(found)
