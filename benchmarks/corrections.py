@@ -114,9 +114,7 @@ def gains(one: Set, rows: npt.NDArray[np.intp], among: Flags) -> list[float]:
 
 
 def corrections_a_label(sets: list[Set], seeds: int) -> None:
-    print(
-        "\n## Corrections on every label: points over zero-shot (label / shelf), mean of seeds\n"
-    )
+    print("\n## Corrections on every label: points over zero-shot (label / shelf), mean of seeds\n")
     counts = (1, 2, 4, 8)
     print(
         "| set | pictures | labels | zero-shot |", " | ".join(f"{n} a label" for n in counts), "|"

@@ -37,6 +37,7 @@ def measure(source: str, to: str, files: int, kind: Any) -> None:
     from zeroshelf.actions.apply import apply
     from zeroshelf.actions.undo import undo
     from zeroshelf.images import scan
+    from zeroshelf.records import PlanRequest
     from zeroshelf.runs import registry
 
     make(source, files)
@@ -47,7 +48,7 @@ def measure(source: str, to: str, files: int, kind: Any) -> None:
         found = scan.scan(source)
     placed = ((p, LABELS[i % len(LABELS)], None) for i, p in enumerate(found.pictures))
     with step("plan"):
-        planned = plan.make(placed, found.root, to, kind)
+        planned = plan.make(PlanRequest(found.root, to, kind), placed)
     with step("save the plan"):
         record = registry.new(planned)[1]
     del planned, found

@@ -12,9 +12,9 @@ from pathlib import Path
 from PIL import Image
 
 from tests import systems
-from zeroshelf.actions import plan
+from zeroshelf.actions import plan, plan_tags
 from zeroshelf.images import scan
-from zeroshelf.records import ActionKind, Outcome
+from zeroshelf.records import ActionKind, Outcome, PlanRequest
 from zeroshelf.runs import registry
 
 JPEG = b"\xff\xd8\xff\xe0"  # enough to be taken for one
@@ -119,10 +119,10 @@ def planned(
     found = scan.scan(str(root), leave_out=[str(to)])
     placed = ((p, labels[i % len(labels)], None) for i, p in enumerate(found.pictures))
     if kind == "tag":
-        return registry.new(plan.tags(placed, found.root))[1]
+        return registry.new(plan_tags.tags(placed, found.root))[1]
     if kind == "untag":
-        return registry.new(plan.untags(found.root))[1]
-    return registry.new(plan.make(placed, found.root, str(to), kind))[1]
+        return registry.new(plan_tags.untags(found.root))[1]
+    return registry.new(plan.make(PlanRequest(found.root, str(to), kind), placed))[1]
 
 
 def statuses(outcomes: Iterable[Outcome]) -> set[str]:

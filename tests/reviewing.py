@@ -52,7 +52,7 @@ def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
             paint(root / "pictures" / f"{name}-{index:02}.png", (r, g, b), (40, 30 + index))
     run = classify(root / "pictures", ["red", "green"], encoder=ColourEncoder(), store=Store.open())
     run._sources.near_duplicates._found = ()  # though pictures of one colour do look alike
-    run.save(run.plan(root / "sorted", kind))  # type: ignore[arg-type]
+    run.save(run.plan(root / "sorted", kind))
     return run
 
 

@@ -87,7 +87,7 @@ WRONG = {
     "plan of None": Plan(None, None, None, None),  # type: ignore[arg-type]
     "plan of texts": Plan("/a", "/b", "copy", ("c",)),  # type: ignore[arg-type]
     "plan of nothing": Plan("", "", "copy", ()),
-    "plan by kind": Plan("/a", "/b", "teleport", ()),  # type: ignore[arg-type]
+    "plan by kind": Plan("/a", "/b", "teleport", ()),
     "plan of actions": Plan("/a", "/b", "copy", (Action("copy", "", "", "", 0, 0),)),
     "plan with NUL": Plan("/a", "/b", "copy", (Action("copy", "/a\0", "/b/c", "c", 0, 0),)),
     "plan of int": Plan("/a", "/b", "copy", (Action("copy", "/a/c", 3, "c", 0, 0),)),  # type: ignore[arg-type]
@@ -205,7 +205,7 @@ def test_functions(name: str, parameter: str, place: Path, encoder: ColourEncode
         (lambda run: run.plan(action="tag", prefix=None), "prefix must be a text, not None"),
         (lambda run: run.apply(None), "the plan must be a Plan, not None"),
         (lambda run: run.save("plan"), "the plan must be a Plan, not 'plan'"),
-        (lambda run: run.save(WRONG["plan by kind"]), "the plan: kind must be one of copy, move"),
+        (lambda run: run.save(WRONG["plan by kind"]), "is none of copy, move, symlink"),
         (lambda run: run.save(WRONG["plan of int"]), r"actions\[0\]: target must be str, not 3"),
         (lambda run: run.save(WRONG["plan of actions"]), "the path '' is not absolute"),
         (lambda run: run.write(Path("/dev/null/x")), "can't be written"),

@@ -19,7 +19,7 @@ from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
-from zeroshelf.records import ActionKind
+from zeroshelf.records import ActionKind, PlanRequest
 from zeroshelf.runs import registry
 from zeroshelf.system import file_io, file_names, renaming
 
@@ -109,7 +109,9 @@ def test_sort_in_place_leaves_what_lies_on_its_shelf(tmp_path: Path) -> None:
     put(tmp_path / "cat" / "a.jpg", JPEG)
     put(tmp_path / "b.jpg", JPEG + b"b")
     found = scan.scan(str(tmp_path))
-    made = plan.make([(p, "cat", None) for p in found.pictures], found.root, str(tmp_path), "move")
+    made = plan.make(
+        PlanRequest(found.root, str(tmp_path), "move"), [(p, "cat", None) for p in found.pictures]
+    )
     assert [os.path.basename(action.source) for action in made.actions] == ["b.jpg"]
 
 

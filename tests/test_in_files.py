@@ -28,7 +28,7 @@ from tests.systems import linux_names
 from tests.test_faults import dies_at, fill, much, place, small_disk
 from tests.waiting import HANG, until
 from zeroshelf import Run, classify, reopen
-from zeroshelf.actions import originals, plan
+from zeroshelf.actions import originals, plan_tags
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.tags import exiftool, metadata, picture_files
 from zeroshelf.actions.tags.exiftool import ExifTool, Job
@@ -81,8 +81,8 @@ def planned(root: Path, labels: Sequence[str] = ("cat",), kind: str = "tag") -> 
     found = scan.scan(str(root))
     placed = ((p, labels[i % len(labels)], None) for i, p in enumerate(found.pictures))
     if kind == "untag":
-        return registry.new(plan.untags(found.root, in_files=True))[1]
-    return registry.new(plan.tags(placed, found.root, in_files=True))[1]
+        return registry.new(plan_tags.untags(found.root, in_files=True))[1]
+    return registry.new(plan_tags.tags(placed, found.root, in_files=True))[1]
 
 
 def seen(*paths: Path) -> list[dict[str, object]]:
@@ -151,9 +151,9 @@ def test_the_folder_is_not_scanned_twice_and_a_second_sort_plans_nothing(tmp_pat
     apply(planned(source))
     assert len(scan.scan(str(source)).pictures) == count
     found = scan.scan(str(source))
-    again = plan.tags(((p, "cat", None) for p in found.pictures), found.root, in_files=True)
+    again = plan_tags.tags(((p, "cat", None) for p in found.pictures), found.root, in_files=True)
     assert not again.actions
-    dog = plan.tags(((p, "dog", None) for p in found.pictures), found.root, in_files=True)
+    dog = plan_tags.tags(((p, "dog", None) for p in found.pictures), found.root, in_files=True)
     second = registry.new(dog)[1]
     now = tree(source)
     assert statuses(apply(second)) == {"done"}
@@ -677,7 +677,7 @@ def test_a_new_sidecar_holds_the_keywords_of_the_file_that_it_would_hide(tmp_pat
     put(tmp_path / "d.jpg", picture("JPEG"))
     exiftool_writes(tmp_path / "d.jpg", "-IPTC:Keywords=family")
     found = scan.scan(str(tmp_path))
-    record = registry.new(plan.tags(((p, "cat", None) for p in found.pictures), found.root))[1]
+    record = registry.new(plan_tags.tags(((p, "cat", None) for p in found.pictures), found.root))[1]
     start = tree(tmp_path)
     assert statuses(apply(record)) == {"done"}
     for name in ("a.jpg", "b.webp", "d.jpg"):
@@ -688,7 +688,7 @@ def test_a_new_sidecar_holds_the_keywords_of_the_file_that_it_would_hide(tmp_pat
         "People/grandma",
         "zeroshelf/cat",
     }
-    apply(registry.new(plan.untags(str(tmp_path)))[1])
+    apply(registry.new(plan_tags.untags(str(tmp_path)))[1])
     assert {p: n.content for p, n in tree(tmp_path).items()} == {
         p: n.content for p, n in start.items()
     }
@@ -706,7 +706,7 @@ def test_a_name_that_leaves_no_room_for_a_sidecars(tmp_path: Path) -> None:
     put(tmp_path / ("z" * 250 + ".XMP"), xmp())
     start = tree(tmp_path)
     found = scan.scan(str(tmp_path))
-    made = plan.tags(((p, "cat", None) for p in found.pictures), found.root)
+    made = plan_tags.tags(((p, "cat", None) for p in found.pictures), found.root)
     left = [note for note in made.notes if "too long" in note]
     assert len(left) == 2 and all("yyy" in note for note in left)
     record = registry.new(made)[1]
@@ -714,7 +714,7 @@ def test_a_name_that_leaves_no_room_for_a_sidecars(tmp_path: Path) -> None:
     assert sorted(path.name[0] for path in tmp_path.glob("*.[xX][mM][pP]")) == ["x", "z"]
     assert statuses(undo(record)) == {"done"}
     assert tree(tmp_path) == start
-    in_files = plan.tags(((p, "cat", None) for p in found.pictures), found.root, in_files=True)
+    in_files = plan_tags.tags(((p, "cat", None) for p in found.pictures), found.root, in_files=True)
     assert not [note for note in in_files.notes if "too long" in note]
     assert statuses(apply(registry.new(in_files)[1])) == {"done"}
 

@@ -19,13 +19,15 @@ from zeroshelf.commands import cli
 from zeroshelf.embeddings.cache import Store
 from zeroshelf.images import scan
 from zeroshelf.models import select
-from zeroshelf.records import ActionKind, Plan
+from zeroshelf.records import ActionKind, Plan, PlanRequest
 from zeroshelf.run import classify, reopen
 
 
 def planned(root: Path, to: Path, kind: ActionKind = "move", label: str = "cat") -> Plan:
     found = scan.scan(str(root), leave_out=[str(to)])
-    return plan.make(((p, label, None) for p in found.pictures), str(root), str(to), kind)
+    return plan.make(
+        PlanRequest(str(root), str(to), kind), ((p, label, None) for p in found.pictures)
+    )
 
 
 def put_deep(path: Path, content: bytes = JPEG) -> None:
@@ -79,13 +81,13 @@ def test_two_pictures_that_share_a_file_and_part(tmp_path: Path) -> None:
     found = scan.scan(str(tmp_path / "p")).pictures
     parted = [(p, p.path[-3:], None) for p in found]
     together = [(p, "cat", None) for p in found]
-    where = str(tmp_path / "p"), str(tmp_path / "s"), "move"
-    (note,) = plan.make(parted, *where).notes  # type: ignore[arg-type]
+    where = PlanRequest(str(tmp_path / "p"), str(tmp_path / "s"), "move")
+    (note,) = plan.make(where, parted).notes
     said = "1 file is about two pictures that part, and goes with the first of them: a.txt"
     assert note == said
-    assert not plan.make(together, *where).notes  # type: ignore[arg-type]
+    assert not plan.make(where, together).notes
     put_deep(tmp_path / "s" / "cat" / "a.png", b"of another")  # it gets a number: they part too
-    assert said in plan.make(together, *where).notes  # type: ignore[arg-type]
+    assert said in plan.make(where, together).notes
 
 
 def test_a_run_that_sorted_a_library_still_opens(tmp_path: Path, encoder: ColourEncoder) -> None:

@@ -20,7 +20,7 @@ from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
-from zeroshelf.records import ActionKind
+from zeroshelf.records import ActionKind, PlanRequest
 from zeroshelf.runs import registry
 from zeroshelf.system import folder_identity
 
@@ -38,7 +38,7 @@ def some(root: Path, first: int, kind: ActionKind, to: Path, labels: list[str]) 
     """A run over every third picture of `root`."""
     found = scan.scan(str(root), leave_out=[str(to)]).pictures[first::3]
     placed = [(p, labels[i % len(labels)], None) for i, p in enumerate(found)]
-    return registry.new(plan.make(placed, str(root), str(to), kind))[1]
+    return registry.new(plan.make(PlanRequest(str(root), str(to), kind), placed))[1]
 
 
 def aged(*roots: Path) -> None:
@@ -88,7 +88,7 @@ def test_applied_and_undone_again_and_again(here: Path, seed: int) -> None:
         if len(records) < 3 and chance.random() < 0.6:
             kind = chance.choice(["copy", "move", "symlink", "hardlink"])
             to = chance.choice(destinations)
-            record = some(source, len(records), kind, to, ["cat", "a/b"])  # type: ignore[arg-type]
+            record = some(source, len(records), kind, to, ["cat", "a/b"])
             records.append(record)
         elif records:
             record = chance.choice(records)
@@ -294,7 +294,9 @@ def tried(source: Path, to: Path) -> tuple[int, int]:
     """How many pictures a sort of `source` finds, and how many actions it plans."""
     found = scan.scan(str(source), leave_out={str(to), *registry.destinations(str(source))})
     record = registry.new(
-        plan.make([(p, "cat", None) for p in found.pictures], found.root, str(to), "copy")
+        plan.make(
+            PlanRequest(found.root, str(to), "copy"), [(p, "cat", None) for p in found.pictures]
+        )
     )
     statuses(apply(record[1]))
     return len(found.pictures), sum(1 for _ in Path(to).rglob("*.jpg"))
@@ -327,7 +329,9 @@ def test_sort_in_place_through_a_link_leaves_what_lies_on_its_shelf(tmp_path: Pa
     kinds: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
     for kind in kinds:
         found = scan.scan(str(link))
-        made = plan.make([(p, "cat", None) for p in found.pictures], str(link), str(real), kind)
+        made = plan.make(
+            PlanRequest(str(link), str(real), kind), [(p, "cat", None) for p in found.pictures]
+        )
         assert not made.actions
 
 

@@ -19,7 +19,7 @@ from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
-from zeroshelf.records import ActionKind, Picture, Plan
+from zeroshelf.records import ActionKind, Picture, Plan, PlanRequest
 from zeroshelf.system import file_names
 
 # --- names -------------------------------------------------------------------------------------
@@ -85,8 +85,8 @@ def test_numbered_names_differ_and_fit(name: str) -> None:
 def targets(root: Path, to: Path, labels: list[str], kind: ActionKind = "copy") -> list[str]:
     found = scan.scan(str(root))
     placed = [(p, labels[i % len(labels)], None) for i, p in enumerate(found.pictures)]
-    made = plan.make(placed, found.root, str(to), kind)
-    again = plan.make(reversed(placed), found.root, str(to), kind)
+    made = plan.make(PlanRequest(found.root, str(to), kind), placed)
+    again = plan.make(PlanRequest(found.root, str(to), kind), reversed(placed))
     assert made == again, "the order in which pictures come doesn't matter"
     return [os.path.relpath(action.target, to) for action in made.actions]
 
@@ -133,7 +133,7 @@ def test_labels_that_are_one_folder_get_two(tmp_path: Path) -> None:
 def test_many_equal_names_are_twice_the_work_where_they_are_twice_as_many(tmp_path: Path) -> None:
     def make(count: int) -> Plan:
         placed = [(Picture(f"/in/{i}/a.jpg", "JPEG", 1, 1, 1), "cat", None) for i in range(count)]
-        return plan.make(placed, "/in", str(tmp_path / "to"), "copy")
+        return plan.make(PlanRequest("/in", str(tmp_path / "to"), "copy"), placed)
 
     assert len({action.target for action in make(5_000).actions}) == 5_000
     assert growth(make, 200) < 2.4

@@ -17,11 +17,11 @@ from tests.making import JPEG, contents, photos, planned, put, statuses, tree
 from tests.systems import posix
 from tests.test_faults import as_nobody, dies_at, place, staged
 from tests.test_shares import Share, library, said
-from zeroshelf.actions import plan, plan_file
+from zeroshelf.actions import kinds, plan, plan_file
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
-from zeroshelf.records import ActionKind
+from zeroshelf.records import ActionKind, PlanRequest
 from zeroshelf.system import renaming
 
 pytestmark = posix
@@ -63,8 +63,10 @@ def test_a_read_only_file_system_is_refused_when_the_plan_is_made(
 ) -> None:
     source = read_only(photos(tmp_path / "photos"))
     with pytest.raises(UserError, match=r"read-only; use --as copy"):
-        plan.check_destination(str(source), str(tmp_path / "to"), "move")
-    assert "move" not in plan.kinds(plan.make([], str(source), str(tmp_path / "to"), "copy"))
+        kinds.of("move").check(PlanRequest(str(source), str(tmp_path / "to"), "move"))
+    assert "move" not in plan.possible(
+        plan.make(PlanRequest(str(source), str(tmp_path / "to"), "copy"), [])
+    )
     record = planned(source, tmp_path / "to", "copy")
     assert statuses(apply(record)) == {"done"}
 

@@ -22,8 +22,8 @@ from tests.reviewing import (
     shelf,
     shown,
 )
+from zeroshelf.actions import kinds
 from zeroshelf.actions.tags import sidecars
-from zeroshelf.commands.options import KINDS
 from zeroshelf.runs import registry
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")
@@ -59,7 +59,7 @@ def about_to_apply(chromium: Chromium, address: str) -> None:
     chromium.run("document.getElementById('apply-open').click()")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds.offered())
 def test_each_kind_is_applied_and_undone_from_the_page(
     tmp_path: Path, chromium: Chromium, kind: str
 ) -> None:
@@ -100,7 +100,7 @@ def test_how_is_chosen_beside_apply_and_kept_with_the_plan(
     ways = "[...document.querySelectorAll('#apply-how input')]"
     with serving(run) as (session, address):
         about_to_apply(chromium, address)
-        assert chromium.run(f"{ways}.map((way) => way.value)") == [*KINDS[:-1]]
+        assert chromium.run(f"{ways}.map((way) => way.value)") == [*kinds.offered()[:-1]]
         assert chromium.run(f"{ways}.find((way) => way.checked).value") == "copy"
         chromium.run(f"{ways}.find((way) => way.value === 'move').click()")
         says = "document.getElementById('apply-says').textContent"
@@ -140,7 +140,7 @@ def test_what_was_left_alone_is_listed_with_its_reason(tmp_path: Path, chromium:
         rows = "[...document.querySelectorAll('#trouble li')].map((li) => "
         rows += "[li.querySelector('bdi').textContent, li.querySelector('.quiet').textContent])"
         assert dict(chromium.run(rows)) == {
-            str(gone): "it is gone",
+            str(gone): "it no longer exists",
             str(changed): "it has changed since the plan was made",
             str(taken): f"something lies at {in_the_way} already",
         }

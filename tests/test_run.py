@@ -221,7 +221,7 @@ def test_a_reopened_run_plans_what_lay_on_its_shelf(tmp_path: Path, encoder: Col
 def test_an_unknown_action_is_refused(folder: Path, encoder: ColourEncoder) -> None:
     run = classify(folder, ["red"], encoder)
     with pytest.raises(UserError, match="'link' is none of copy, move"):
-        run.plan(folder / "sorted", "link")  # type: ignore[arg-type]
+        run.plan(folder / "sorted", "link")
 
 
 def test_dark_pictures_are_told_of_and_named(tmp_path: Path, encoder: ColourEncoder) -> None:

@@ -21,17 +21,18 @@ import pytest
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree, xmp
 from tests.test_faults import check_nothing_lost, dies_at, place, staged
 from zeroshelf.actions import apply as application
-from zeroshelf.actions import journal, names, plan, plan_file, transfer
+from zeroshelf.actions import journal, kinds, names, plan, plan_file, plan_tags, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
 from zeroshelf.images import companions
 from zeroshelf.images import scan as folder
-from zeroshelf.records import Action, ActionKind, Outcome, Picture
+from zeroshelf.records import Action, ActionKind, Outcome, Picture, PlanRequest
 from zeroshelf.runs import registry
 from zeroshelf.system import file_names, mounts, renaming
 
 __all__ = ["place"]  # a fixture
 KINDS: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
+LINKS = ("symlink", "relative-symlink")
 ACT = """
 import json, sys
 from zeroshelf.actions.apply import apply
@@ -219,8 +220,8 @@ def hashed(root: Path, to: Path, kind: ActionKind, labels: tuple[str, ...] = ("c
         (p, labels[i % len(labels)], transfer.digest(p.path)) for i, p in enumerate(found.pictures)
     ]
     if kind == "tag":
-        return registry.new(plan.tags(placed, found.root))[1]
-    return registry.new(plan.make(placed, found.root, str(to), kind))[1]
+        return registry.new(plan_tags.tags(placed, found.root))[1]
+    return registry.new(plan.make(PlanRequest(found.root, str(to), kind), placed))[1]
 
 
 def edit(path: str) -> bytes:
@@ -368,7 +369,7 @@ def test_names_that_the_shelf_refuses(
     kind = kind.partition(" ")[0]
     to.parent.mkdir()
     start, before = tree(source), contents(source)
-    record = planned(source, to, kind, ["cat"])  # type: ignore[arg-type]
+    record = planned(source, to, kind, ["cat"])
     code = str(getattr(errno, error))
     share = Share(library, tmp_path / "share", CHARACTERS=CHARACTERS, ERROR=code)
     outcomes = share("apply", record)
@@ -390,14 +391,14 @@ def test_names_that_the_shelf_refuses(
             "companions keep their picture's name"
         )
     for original, target, _, _, notes in outcomes:
-        if kind not in transfer.LINKS:
+        if kind not in LINKS:
             moved = {n.content for p, n in start.items() if p == os.fsencode(original)}
             assert Path(target).read_bytes() in moved
         renamed = bool(set(os.path.basename(original)) & set(CHARACTERS))
         assert any("another name" in note for note in notes) == renamed
     assert said(share("apply", record)) == {"already"}
     if kind != "move":
-        again = planned(source, to, kind, ["cat"])  # type: ignore[arg-type]
+        again = planned(source, to, kind, ["cat"])
         assert not plan_file.load(os.path.join(again, "plan.jsonl")).actions
     assert said(share("undo", record)) == {"done"}
     assert tree(source) == start and contents(source) == before
@@ -608,10 +609,10 @@ def test_a_picture_alone_is_refused_for_its_long_name(library: Path, tmp_path: P
 
 def test_one_with_its_sidecar_in_reach_of_255_bytes_is_tagged(tmp_path: Path) -> None:
     picture = Picture(str(tmp_path / ("n" * 251 + ".jpg")), "JPEG", 1, 1, 1)
-    (action,) = plan.tags([(picture, "cat", None)], str(tmp_path)).actions
+    (action,) = plan_tags.tags([(picture, "cat", None)], str(tmp_path)).actions
     assert os.path.basename(action.target) == "n" * 251 + ".xmp"
     short = Picture(str(tmp_path / "a.jpg"), "JPEG", 1, 1, 1)
-    (action,) = plan.tags([(short, "cat", None)], str(tmp_path)).actions
+    (action,) = plan_tags.tags([(short, "cat", None)], str(tmp_path)).actions
     assert isinstance(action, Action) and action.target.endswith("a.jpg.xmp")
 
 
@@ -644,9 +645,13 @@ def test_hard_links_across_a_bind_mount_are_refused_at_once(
     bound(source if which == "folder" else to, again)
     folders = (again, to) if which == "folder" else (source, again)
     with pytest.raises(Exception, match="--as copy or --as symlink"):
-        plan.check_destination(str(folders[0]), str(folders[1] / "deep"), "hardlink")
-    plan.check_destination(str(source), str(to), "hardlink")
-    assert "hardlink" not in plan.kinds(plan.make([], str(folders[0]), str(folders[1]), "copy"))
+        kinds.of("hardlink").check(
+            PlanRequest(str(folders[0]), str(folders[1] / "deep"), "hardlink")
+        )
+    kinds.of("hardlink").check(PlanRequest(str(source), str(to), "hardlink"))
+    assert "hardlink" not in plan.possible(
+        plan.make(PlanRequest(str(folders[0]), str(folders[1]), "copy"), [])
+    )
 
 
 def test_hard_links_out_of_a_mounted_folder_inside(

@@ -249,7 +249,7 @@ def test_untag_leaves_what_changed_since_the_plan_and_undo_what_changed_since_it
     (tmp_path / "b.jpg.xmp").unlink()
     outcomes = {os.path.basename(o.action.target): o for o in apply(record)}
     assert outcomes["a.jpg.xmp"].reason == "it has changed since the plan was made"
-    assert outcomes["b.jpg.xmp"].reason == "it is gone"
+    assert outcomes["b.jpg.xmp"].reason == "it no longer exists"
     assert (tmp_path / "a.jpg.xmp").read_bytes() == edited
     (tmp_path / "c.jpg.xmp").write_bytes(xmp())
     left = {os.path.basename(o.action.target): o for o in undo(record)}

@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 
 from tests.making import put
-from zeroshelf.actions import names, plan, plan_file, transfer
+from zeroshelf.actions import kinds, names, plan_file, shelves, transfer
+from zeroshelf.actions.kinds import links as link_kinds
+from zeroshelf.actions.kinds import shelved
+from zeroshelf.actions.kinds.links import RelativeSymlink, Symlink
 from zeroshelf.commands.cli import main
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.output import results
-from zeroshelf.records import Action, Plan
+from zeroshelf.records import Action, Plan, PlanRequest
 from zeroshelf.review import session
 from zeroshelf.runs import edit_log
 from zeroshelf.system import file_io, file_names, links, machine, os_errors, path_spelling, renaming
@@ -39,7 +42,18 @@ class Windows(ModuleType):
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Windows("os")
     below = (file_io, file_names, links, path_spelling, renaming)
-    for module in (edit_log, scan, names, plan, plan_file, session, transfer, *below):
+    for module in (
+        edit_log,
+        scan,
+        names,
+        shelves,
+        plan_file,
+        session,
+        transfer,
+        link_kinds,
+        shelved,
+        *below,
+    ):
         if hasattr(module, "os"):
             monkeypatch.setattr(module, "os", fake)
     monkeypatch.setattr(machine, "WINDOWS", True)
@@ -53,7 +67,7 @@ def test_a_label_with_a_slash_makes_nested_folders_and_no_label_leads_elsewhere(
         assert "\\" not in shelf and ":" not in shelf and shelf.lower() != "nul"
         there = ntpath.normpath(ntpath.join("D:\\Sorted", shelf))
         assert file_names.inside(there, "D:\\Sorted")
-        assert plan._as_on_disk(shelf, "D:\\Sorted") == there
+        assert shelves.as_on_disk(shelf, "D:\\Sorted") == there
 
 
 @pytest.mark.usefixtures("windows")
@@ -111,17 +125,17 @@ def test_two_drives() -> None:
         "C:\\a", "D:\\a"
     )
     link = Action("relative-symlink", "C:\\P\\a.jpg", "D:\\S\\a.jpg", "cat", 1, 2)
-    assert transfer.link_text(link, link.target).endswith("C:\\P\\a.jpg")
+    assert RelativeSymlink().text(link, link.target).endswith("C:\\P\\a.jpg")
     with pytest.raises(UserError, match="they lie on two drives"):
-        plan._check_symlinks("C:\\P", "D:\\S", "relative-symlink")
-    plan._check_symlinks("C:\\P", "D:\\S", "symlink")
+        RelativeSymlink().check_leads(PlanRequest("C:\\P", "D:\\S"))
+    Symlink().check_leads(PlanRequest("C:\\P", "D:\\S"))
 
 
 @pytest.mark.usefixtures("windows")
 def test_a_drive_that_is_not_there_ends_every_walk_up() -> None:
     assert transfer.existing_parent("Z:\\a\\b") == "Z:\\"
     with pytest.raises(UserError, match="is no folder: give one with --to"):
-        plan.check_destination("C:\\P", "Z:\\a\\b", "copy")
+        kinds.of("copy").check(PlanRequest("C:\\P", "Z:\\a\\b", "copy"))
 
 
 @pytest.mark.usefixtures("windows")

@@ -22,9 +22,7 @@ Pixels: TypeAlias = npt.NDArray[np.float32]  # (N, 3, H, W), normalised as the m
 
 OTHER = "other"  # the shelf of what fits no label
 
-ActionKind: TypeAlias = Literal[
-    "copy", "move", "symlink", "relative-symlink", "hardlink", "tag", "untag"
-]
+ActionKind: TypeAlias = str  # a key of `actions.kinds.KINDS`: "copy", "move", ...
 Confidence: TypeAlias = Literal["sure", "likely", "unsure"]
 # what is done, how much so far, of how many (0: nobody can say)
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -382,10 +380,10 @@ class Action:
     Of a "tag" the target is the picture's sidecar, or the picture itself, and the label is the
     whole tag, a line each where there are several. Of an "untag" source and target are the sidecar
     or the picture, and the label is the prefix of the tags that go. Of a "remove" the target is
-    what an earlier run made of the source, and goes (actions/earlier_runs.py).
+    what an earlier run made of the source, and is removed (actions/kinds/remove.py).
     """
 
-    kind: ActionKind | Literal["remove"]
+    kind: ActionKind
     source: str
     target: str
     label: str
@@ -396,6 +394,21 @@ class Action:
     made_by: ActionKind | None = None  # of a remove: how the earlier run made the target
     made_in: str | None = None  # of a remove: that run's id
     instead_of: str | None = None  # of a tag: tags of earlier runs that go, a line each
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What a plan is to do, as the user asked for it. The rules on what goes together are in
+    `actions/plan_request.py`."""
+
+    folder: str  # of the pictures
+    destination: str | None  # the folder for the shelves; None: the action needs none
+    action: ActionKind = "copy"
+    prefix: str = "zeroshelf"  # of the tags, where the action writes or removes some
+    ambiguous: str | None = None  # the shelf of pictures that two labels fit, where one is wanted
+    several: bool = False  # each picture onto every shelf that it fits
+    replace: bool = True  # what earlier runs put onto other shelves is removed from there
+    in_files: bool = False  # tags go into the pictures' own files where that can be done
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +426,20 @@ class Plan:
     replace: bool = True  # what earlier runs put on other shelves goes from there
     in_files: bool = False  # tags go into the pictures' own files where that can be done
     left_behind: tuple[str, ...] = ()  # files that a move leaves where their picture was
+
+    @property
+    def request(self) -> PlanRequest:
+        """What the plan was made for."""
+        return PlanRequest(
+            self.folder,
+            self.destination,
+            self.kind,
+            self.prefix,
+            self.ambiguous,
+            self.several,
+            self.replace,
+            self.in_files,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,11 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import get_args
 
 import numpy as np
 
 from zeroshelf import checks
-from zeroshelf.actions import apply, plan, undo
+from zeroshelf.actions import apply, kinds, plan, plan_request, undo
 from zeroshelf.corrections import classification, stored
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.embeddings import compute
@@ -41,6 +40,7 @@ from zeroshelf.records import (
     LabelSet,
     Outcome,
     Plan,
+    PlanRequest,
     Progress,
     Request,
     Vectors,
@@ -325,41 +325,32 @@ class Run(Classification):
         links and tags by which earlier runs with the same labels put a picture on another shelf go
         from there, unless they have changed since; a run's undo brings them back.
         """
-        checks.choice(action, "action", get_args(ActionKind))
+        checks.choice(action, "action", kinds.plannable())
         for flag, what in (
             (several, "several"),
             (replace_earlier, "replace_earlier"),
             (in_files, "in_files"),
         ):
             checks.flag(flag, what)
-        prefix = checks.text(prefix, "prefix")
-        if to is None and action not in ("tag", "untag"):
-            raise UserError(f"{action} needs a folder to go to: give `to` (--to DIR)")
-        if several and action == "move":
-            raise UserError("one file can't be moved onto several shelves: copy, link or tag it")
-        folder = self.request.folder
-        destination = folder if to is None else scan.root_of(to)
-        if ambiguous is not None:
-            ambiguous = parse.shelf_beside(self.labels, ambiguous)
-        wanted = Plan(
-            folder,
-            destination,
+        wanted = PlanRequest(
+            self.request.folder,
+            None if to is None else scan.root_of(to),
             action,
-            (),
-            prefix=prefix,
-            ambiguous=ambiguous,
-            several=several,
-            replace=replace_earlier,
-            in_files=in_files,
+            checks.text(prefix, "prefix"),
+            ambiguous,
+            several,
+            replace_earlier,
+            in_files,
         )
+        wanted = plan_request.checked(plan_request.without_unused(wanted), self.labels)
         earlier = registry.earlier(wanted, self.labels) if replace_earlier else None
-        return plan.like(wanted, self.embeddings, self.decisions, earlier=earlier)
+        return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=earlier)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Make the run's record: its plan, report, contact sheet and results in one folder, which
         `id` and `record` name from here on. Saving again makes another record. Raises `UserError`
         if it can't be written."""
-        checks.plan(planned)
+        plan.check(planned)
         checks.function(progress, "progress")
         record = saved.begin(self, planned)
         self._records.append(record)
@@ -368,7 +359,7 @@ class Run(Classification):
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
         """Carry out `planned`, never overwriting a file. The plan that was saved last is resumed if
         it was interrupted; for another one, a record is made first."""
-        checks.plan(planned)
+        plan.check(planned)
         checks.function(progress, "progress")
         if self.saved is None or planned != self.saved.plan:
             self.save(planned)
@@ -393,7 +384,7 @@ class Run(Classification):
         targets of `planned` if it is given. Raises `UserError` if they can't be written."""
         folder = scan.root_of(to)
         if planned is not None:
-            checks.plan(planned)
+            plan.check(planned)
         self.find_near_duplicates(progress)
         if progress:
             progress("writing", 0, 0)

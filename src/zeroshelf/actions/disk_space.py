@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 
 from zeroshelf.actions import transfer
@@ -13,9 +14,20 @@ from zeroshelf.errors import UserError
 from zeroshelf.system import mounts
 
 
-def check(ways: Iterable[tuple[str, str, int]], *, moving: bool, advice: str) -> None:
-    """Each way is a file, its new path and its size in bytes; what is moved within a file system
-    needs no room. Raises `UserError` with `advice` where one lacks it.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Disk space that an action needs: `size` bytes beside `target`."""
+
+    source: str
+    target: str
+    size: int
+    only_across: bool  # none where source and target lie on one file system
+    advice: str  # what to do where it lacks, for the user
+
+
+def check(rooms: Iterable[Room]) -> None:
+    """Raises `UserError` with the advice of one of `rooms` where a file system lacks the space that
+    they need together.
 
     A mount point or a linked folder may lie anywhere below the folder and the destination, so the
     file system is looked up for every folder involved.
@@ -27,16 +39,15 @@ def check(ways: Iterable[tuple[str, str, int]], *, moving: bool, advice: str) ->
         return os.stat(above).st_dev, above
 
     need: Counter[int] = Counter()
-    places: dict[int, str] = {}
-    for source, target, size in ways:
-        device, place = there(os.path.dirname(target))
-        if not moving or there(os.path.dirname(source))[0] != device:
-            need[device] += size
-            places.setdefault(device, place)
+    first: dict[int, tuple[str, str]] = {}  # device -> a folder there, and advice
+    for room in rooms:
+        device, place = there(os.path.dirname(room.target))
+        if not room.only_across or there(os.path.dirname(room.source))[0] != device:
+            need[device] += room.size
+            first.setdefault(device, (place, room.advice))
     for device, size in need.items():
-        free = mounts.free_bytes(places[device])
+        place, advice = first[device]
+        free = mounts.free_bytes(place)
         if free is not None and size > free:
             needed = counted(size, "byte is", "bytes are")
-            raise UserError(
-                f"{needed} needed in {places[device]}, and {free:,} free there: {advice}"
-            )
+            raise UserError(f"{needed} needed in {place}, and {free:,} free there: {advice}")

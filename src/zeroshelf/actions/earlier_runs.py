@@ -1,7 +1,7 @@
-"""The action remove: a copy or link that an earlier run made of a picture that goes elsewhere now.
+"""What earlier runs made of the same pictures, and which of it a new plan removes.
 
-It is removed only while it is still what that run made and its original is there, and undo makes it
-again from the original. A picture that an earlier run moved is never removed: it is the original.
+A copy or link on another shelf than the new plan's is removed (`kinds/remove.py`), if it is still
+what that run made.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from zeroshelf.actions import transfer
-from zeroshelf.errors import UserError
-from zeroshelf.records import Action, ActionKind
-from zeroshelf.system import file_io, links
+from zeroshelf.records import Action
 
-KIND: Final = "remove"
-# kinds whose results may be removed
-REPLACED: tuple[ActionKind, ...] = ("copy", "symlink", "relative-symlink", "hardlink")
+if TYPE_CHECKING:
+    from zeroshelf.actions.kinds import Kind
+
+REMOVE: Final = "remove"  # the name of the action
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a run made of one file, by its journal; `action` is that run's."""
+    """What a run made of one file, by its journal; `action` is that run's, of this kind."""
 
     run: str  # the run's id
     action: Action
+    kind: Kind
 
 
 # A file's path, or that of a sidecar -> what runs made of it that are not undone.
@@ -54,59 +54,24 @@ def removals(
     for source, one in sources.items():
         for made in earlier[source]:
             old, target = made.action, made.action.target
-            made_by = next((kind for kind in REPLACED if kind == old.kind), None)
-            if made_by is None or target in wanted or target in found:
+            if not made.kind.replaceable or target in wanted or target in found:
                 continue
             if os.path.dirname(target) in shelves[source] or not transfer.exists(target):
-                continue  # on the right shelf, or the user took it away
-            action = replace(
-                one, kind=KIND, target=target, label=old.label, made_by=made_by, made_in=made.run
-            )
-            if why_it_stays(action):
+                continue  # on the right shelf, or removed by the user
+            result = replace(one, kind=old.kind, target=target, label=old.label)
+            if why_it_stays(result, made.kind):
                 changed.add(target)
             else:
-                found[target] = action
+                found[target] = replace(result, kind=REMOVE, made_by=old.kind, made_in=made.run)
     return list(found.values()), len(changed)
 
 
-def why_it_stays(action: Action) -> str | None:
-    """None where the target of a remove is what the earlier run made of the source as it is now.
-    Reads both where they are files of their own. Raises OSError where nothing can be told."""
-    if not transfer.exists(action.source):
-        return "the original is gone: what was made of it stays"
-    if not transfer.is_result(original(action), action.target):
+def why_it_stays(made: Action, kind: Kind) -> str | None:
+    """None where the target is what the earlier run's action `made` gives of the source as it is
+    now. Reads both where they are files of their own. Raises OSError where the system can't tell.
+    """
+    if not transfer.exists(made.source):
+        return "the original no longer exists: what was made of it stays"
+    if not kind.is_result(made, made.target):
         return "what the earlier run made has changed since"
     return None
-
-
-def put_back(action: Action) -> str | None:
-    """Make again what a remove took away. Why not, where that can't be; None when it is there."""
-    made, target = original(action), action.target
-    transfer.discard(transfer.part_of(target))
-    if transfer.exists(target):
-        return None if transfer.is_result(made, target) else "something else lies there now"
-    if not transfer.exists(action.source):
-        return "the original is gone, so it can't be made again"
-    if made.digest is not None and transfer.digest(action.source) != made.digest:
-        return "the original has changed since"
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    if made.kind in transfer.LINKS:
-        links.symlink(transfer.link_text(made, target), target)
-    elif made.kind == "hardlink":
-        links.hard_link(action.source, target)
-    else:
-        part = transfer.stage(action.source, target)
-        try:
-            file_io.sync([part])
-            transfer.publish(part, target)
-        except OSError:
-            transfer.discard(part)
-            raise
-    return None
-
-
-def original(action: Action) -> Action:
-    """The earlier run's action, from the remove that takes its result away."""
-    if action.made_by is None or action.made_by not in REPLACED:
-        raise UserError(f"{action.target}: a remove must say what made it: made_by is missing")
-    return replace(action, kind=action.made_by, made_by=None, made_in=None)

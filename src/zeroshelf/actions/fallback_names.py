@@ -12,12 +12,11 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from zeroshelf.actions import earlier_runs, names, transfer
+from zeroshelf.actions import kinds, names, transfer
 from zeroshelf.actions.journal import Past
 from zeroshelf.records import Action, Plan
 from zeroshelf.system import file_names
 
-KINDS = ("copy", "move", "hardlink", *transfer.LINKS)  # that make a file under a name of its own
 # What a file system may say to a name that it doesn't take: shares differ in their answers.
 _REFUSED = {
     errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ENOENT, errno.EPERM, errno.EACCES,
@@ -57,9 +56,7 @@ class Renaming:
     def other(self, unit: Sequence[Action], errors: Collection[int]) -> Sequence[Action] | None:
         """The unit, whose actions failed with these errors and left nothing behind, under names
         that every file system takes; None where the names can't be what was wrong."""
-        if _REFUSED.isdisjoint(errors) or any(
-            a.kind not in (*KINDS, earlier_runs.KIND) for a in unit
-        ):
+        if _REFUSED.isdisjoint(errors) or not all(map(_may_have_another_name, unit)):
             return None
         renamed = self._renamed(unit, file_names.Rules(file_names.FAULTS, _longest(unit, errors)))
         return None if renamed is unit else renamed
@@ -77,7 +74,7 @@ class Renaming:
 
     def _renamed(self, unit: Sequence[Action], rules: file_names.Rules) -> Sequence[Action]:
         """Under free names by `rules`; the unit itself where it has such names."""
-        named = [action for action in unit if action.kind in KINDS]
+        named = [action for action in unit if kinds.of(action.kind).names_files]
         now = [os.path.basename(action.target) for action in named]
         if all(file_names.portable(name, rules) == name for name in now):
             return unit
@@ -118,6 +115,11 @@ def _longest(unit: Sequence[Action], errors: Collection[int]) -> int:
     if errno.ENAMETOOLONG in errors:
         return file_names.SHORT
     return max(file_names.MAX_BYTES, *(len(os.fsencode(os.path.basename(a.target))) for a in unit))
+
+
+def _may_have_another_name(action: Action) -> bool:
+    kind = kinds.of(action.kind)
+    return kind.names_files or kind.last_of_unit  # what goes with a file that gets another name
 
 
 def _device(unit: Sequence[Action]) -> int:

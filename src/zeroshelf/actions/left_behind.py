@@ -24,12 +24,12 @@ _MOST_DEEP = 2  # folders in those: CaptureOne/Settings/a.jpg.cos
 
 
 def find(pictures: Sequence[Picture], actions: Sequence[Action]) -> tuple[str, ...]:
-    """The paths of what stays, where `actions` move some of `pictures`."""
+    """The paths of what stays, where all of `actions` take some of `pictures` away."""
     known = {path for picture in pictures for path in (picture.path, *picture.companions)}
     known.update(action.source for action in actions)
     names: dict[str, set[str]] = defaultdict(set)  # folder -> names and stems that go
     for action in actions:
-        if action.kind == "move" and action.companion_of is None:
+        if action.companion_of is None:
             folder, name = os.path.split(action.source)
             whole = key(name)
             names[folder].update((whole, os.path.splitext(whole)[0]))

@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any
 
-from zeroshelf.actions import earlier_runs
+from zeroshelf.actions import kinds
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, ActionKind, Plan
 from zeroshelf.system import file_io, file_names, file_versions, machine
-
-_KINDS = get_args(ActionKind)
 
 
 def save(plan: Plan, path: str) -> None:
@@ -81,8 +79,8 @@ def _header(path: str, line: str) -> dict[str, Any]:
         if file_versions.PLAN.key not in head:
             raise KeyError
         file_versions.PLAN.check(path, head)
-        if head["kind"] not in _KINDS:
-            raise UserError(f'{path}, line 1: kind "{head["kind"]}" is none of {", ".join(_KINDS)}')
+        if head["kind"] not in (known := kinds.plannable()):
+            raise UserError(f'{path}, line 1: kind "{head["kind"]}" is none of {", ".join(known)}')
         for key in ("folder", "destination"):
             if not os.path.isabs(head[key]):
                 raise UserError(f"{path}, line 1: {key} is no absolute path")
@@ -115,8 +113,7 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
                 made_in=row.get("made_in"),
                 instead_of=row.get("instead_of"),
             )
-            if action.kind == earlier_runs.KIND:
-                earlier_runs.original(action)  # raises where it doesn't say how the target was made
+            kinds.of(action.kind).check_line(action)
         except UserError as error:
             raise UserError(f"{path}, line {number}: {error}") from None
         except KeyError as error:
@@ -145,13 +142,14 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
     )
 
 
-def _kind(given: object, plans: ActionKind) -> ActionKind | Literal["remove"]:
-    """What one line does: as the plan says, or a remove."""
-    if given == earlier_runs.KIND:
-        return "remove"
-    if given != plans:
-        raise UserError(f'do is "{given}", which is neither "{plans}" nor "{earlier_runs.KIND}"')
-    return plans
+def _kind(given: object, plans: ActionKind) -> ActionKind:
+    """What one line does: as the plan says, or an action that is part of other plans."""
+    parts = [name for name, kind in kinds.KINDS.items() if not kind.plannable]
+    for name in (plans, *parts):
+        if given == name:
+            return name
+    either = " nor ".join(f'"{name}"' for name in (plans, *parts))
+    raise UserError(f'do is "{given}", which is neither {either}')
 
 
 def _below(base: str, path: str) -> str:

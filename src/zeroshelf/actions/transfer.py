@@ -9,21 +9,17 @@ import stat
 
 from blake3 import blake3
 
-from zeroshelf.records import Action
 from zeroshelf.system import (
     content_hash,
     file_attributes,
     file_io,
-    folder_identity,
     machine,
     mounts,
     os_errors,
-    path_spelling,
     renaming,
     users,
 )
 
-LINKS = ("symlink", "relative-symlink")
 SLACK_NS = 2_000_000_000  # FAT keeps times to two seconds
 
 _WHO = users.identity()
@@ -241,40 +237,6 @@ def fingerprint(path: str) -> bytes | None:
 
 def same_content(one: str, other: str) -> bool:
     return os.path.getsize(one) == os.path.getsize(other) and digest(one) == digest(other)
-
-
-def is_result(action: Action, path: str) -> bool:
-    """True where `path` is what `action` would have made there."""
-    try:
-        if action.kind in LINKS:
-            if not os.path.islink(path):
-                return False
-            return _says_the_same(os.readlink(path), link_text(action, path))
-        if action.kind == "hardlink":
-            return os.path.samestat(os.lstat(path), os.lstat(action.source))
-        at = os.lstat(path)
-        if not stat.S_ISREG(at.st_mode) or at.st_size != action.size:
-            return False
-        return digest(path) == (action.digest or digest(action.source))
-    except OSError:
-        return False
-
-
-def _says_the_same(text: str, other: str) -> bool:
-    """True for two absolute paths of one file, whose folder a link may lead to."""
-    if text == other:
-        return True
-    (folder, name), (place, wanted) = os.path.split(text), os.path.split(other)
-    return name == wanted and os.path.isabs(text) and folder_identity.same(folder, place)
-
-
-def link_text(action: Action, path: str) -> str:
-    """What a symbolic link at `path` to the action's source says."""
-    if action.kind == "symlink":
-        return action.source
-    shelf = os.path.realpath(os.path.dirname(path))  # ".." leads up from the real folder
-    folder, name = os.path.split(action.source)
-    return os.path.join(path_spelling.relative(os.path.realpath(folder), shelf), name)
 
 
 def existing_parent(path: str) -> str:

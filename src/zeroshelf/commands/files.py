@@ -88,7 +88,7 @@ def untag(
     Only tags below the prefix go. A sidecar that was made for them and holds nothing else goes with
     them. `zeroshelf undo` brings everything back.
     """
-    from zeroshelf.actions import apply, plan
+    from zeroshelf.actions import apply, plan_tags
     from zeroshelf.actions.tags import exiftool
     from zeroshelf.runs import registry
 
@@ -97,7 +97,7 @@ def untag(
         exiftool.find()
     if not dry_run:
         check_homes(screen)
-    planned = plan.untags(folder, prefix, in_files=in_files)
+    planned = plan_tags.untags(folder, prefix, in_files=in_files)
     say = screen.say if dry_run else screen.detail
     for action in planned.actions:
         say(action.target)
@@ -212,7 +212,10 @@ def notes(outcomes: Sequence[Outcome]) -> list[str]:
 
 def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
     """Say what became of each action; the exit code."""
-    removed = [o for o in outcomes if o.action.kind == "remove" and o.status == "done"]
+    from zeroshelf.actions import kinds
+
+    parts = [o for o in outcomes if not kinds.of(o.action.kind).plannable]
+    removed = [o for o in parts if o.status == "done"]
     counts = Counter(outcome.status for outcome in outcomes)
     there = counted(counts["already"], "was", "were")
     already = f", {there} there already" if counts["already"] else ""

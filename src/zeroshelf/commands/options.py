@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from zeroshelf.commands.terminal import Screen
 from zeroshelf.errors import UserError
@@ -15,12 +16,36 @@ from zeroshelf.system.streams import interactive
 if TYPE_CHECKING:
     from zeroshelf.records import LabelSet
 
-# records.ActionKind without "untag", which is no sort; a test compares them
-KINDS = ("copy", "move", "symlink", "relative-symlink", "hardlink", "tag")
-
 DECLINED = "Nothing was changed."  # shown to a user who answers no
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Action(click.ParamType[str]):
+    """A choice of the actions that a sort can do. They are imported when one is given or listed,
+    not with the command."""
+
+    name = "action"
+
+    @property
+    def _choice(self) -> click.Choice[str]:
+        from zeroshelf.actions import kinds
+
+        return click.Choice(kinds.offered())
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return self._choice.get_metavar(param, ctx)
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str | None:
+        return self._choice.get_missing_message(param, ctx)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return self._choice.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return self._choice.shell_complete(ctx, param, incomplete)
 
 
 def check_homes(screen: Screen) -> None:
@@ -123,7 +148,7 @@ def placing(command: Command) -> Command:
             click.option(
                 "--as",
                 "kind",
-                type=click.Choice(KINDS),
+                type=_Action(),
                 default="copy",
                 show_default=True,
                 help="What is done with each picture; tag writes its label into its XMP sidecar.",

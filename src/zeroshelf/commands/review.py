@@ -155,11 +155,12 @@ def _part(session: Session, screen: Screen) -> None:
 
 def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
     """The run to review: one that was saved, or a new one over a folder."""
+    from zeroshelf.actions import kinds
     from zeroshelf.run import reopen
 
     if what is not None and os.path.isdir(what):
         to = sorting["to"]
-        if to is None and sorting["kind"] != "tag":
+        if to is None and kinds.of(sorting["kind"]).needs_destination:
             to = os.path.abspath(what) + "-sorted"
         check_homes(screen)
         run, planned = plan_folder(screen, {**sorting, "folder": what, "to": to})

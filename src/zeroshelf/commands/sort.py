@@ -22,7 +22,7 @@ from zeroshelf.commands.options import (
 )
 from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
-from zeroshelf.errors import NothingToSort, UserError
+from zeroshelf.errors import NothingToSort
 
 if TYPE_CHECKING:
     from zeroshelf.records import Plan, Skipped
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # skipped files on the screen; the results of a sort have them all
 SHELVES = 100  # of more, those without a picture are not listed on the screen
-DONE = {"copy": "copied", "move": "moved", "tag": "tagged"}  # else: linked
 # the options of `placing`
 PLACING = ("to", "kind", "ambiguous", "several", "prefix", "keep_earlier", "in_files")
 
@@ -86,6 +85,8 @@ def sort_folder(
 ) -> int:
     """Plan, ask, apply, report; the exit code. Pictures in `broken` are expected to be skipped, and
     don't count as trouble."""
+    from zeroshelf.actions import kinds
+
     if not dry_run:
         check_homes(screen)
     try:
@@ -104,16 +105,15 @@ def sort_folder(
         screen.say("Nothing to do: no file would change.")
         screen.data(_summary(run, planned, written.report, written.results))
         return trouble
-    removed = sum(action.kind == "remove" for action in planned.actions)
-    files = counted(len(planned.actions) - removed, "file")
-    if not confirmed(screen, yes, f"{planned.kind} {files} to {planned.destination}?"):
+    kind = kinds.of(planned.kind)
+    files = counted(sum(kinds.of(a.kind).plannable for a in planned.actions), "file")
+    if not confirmed(screen, yes, kind.confirmation(files, planned)):
         screen.say(f"{DECLINED} `zeroshelf apply {run.id}` carries out the plan later.")
         screen.data(_summary(run, planned, written.report, written.results))
         return 0
     with screen.progress() as progress:
         outcomes = run.apply(planned, progress)
-    done = DONE.get(planned.kind, "linked")
-    code = finish(screen, outcomes, done=f"{done}, in {planned.destination}")
+    code = finish(screen, outcomes, done=kind.report(planned))
     screen.say(f"The run's record: {run.record}")
     screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
     screen.data(_summary(run, planned, written.report, written.results))
@@ -147,51 +147,41 @@ def _nothing(screen: Screen, given: dict[str, Any], nothing: NothingToSort) -> i
 
 def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     """Classify and plan, by the options of `classifying` and `placing`, and show both."""
-    from zeroshelf.actions.plan import check_destination, check_prefix
-    from zeroshelf.actions.tags import exiftool
+    from zeroshelf.actions import plan_request
     from zeroshelf.images.scan import root_of
-    from zeroshelf.labels import parse
+    from zeroshelf.records import PlanRequest
     from zeroshelf.run import classify
 
     what = {name: value for name, value in given.items() if name not in PLACING}
     to, kind, ambiguous, several, prefix, keep_earlier, in_files = (given[n] for n in PLACING)
-    wanted = given_labels(given)
+    labels = given_labels(given)
     del what["labels"], what["labels_file"]
-    if ambiguous is not None:
-        ambiguous = parse.shelf_beside(wanted, ambiguous)
-    folder, leave_out = what.pop("folder"), set()
-    if prefix is not None and kind != "tag":
-        raise UserError("--prefix is of the tags that --as tag writes: add that, or leave it out")
-    if in_files:
-        if kind != "tag":
-            raise UserError("--in-files is of --as tag: add that, or leave it out")
-        exiftool.find()
-    if kind == "tag":
-        if to is not None:
-            raise UserError("tags go beside the pictures: leave --to out")
-        check_prefix("zeroshelf" if prefix is None else prefix)
-    else:
-        if to is None:
-            raise UserError("no place for the shelves: add --to DIR")
-        to = root_of(to)
-        leave_out.add(to)
-        if several and kind == "move":
-            raise UserError("one file can't be moved onto several shelves: --as copy, link or tag")
-        if os.path.isdir(folder):  # if not, classify says so
-            check_destination(folder, to, kind)
+    folder = root_of(what.pop("folder"))
+    wanted = PlanRequest(
+        folder,
+        to,
+        kind,
+        "zeroshelf" if prefix is None else prefix,
+        ambiguous,
+        several,
+        replace=not keep_earlier,
+        in_files=in_files,
+    )
+    wanted = plan_request.checked(wanted, labels)
+    leave_out = set() if wanted.destination is None else {wanted.destination}
     with screen.progress() as progress:
         run = classify(
-            folder, wanted, leave_out=leave_out, progress=progress, warn=screen.warn, **what
+            folder, labels, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
         run.find_near_duplicates(progress)
     planned = run.plan(
-        to,
-        kind,
-        ambiguous=ambiguous,
-        several=several,
-        prefix=prefix or "zeroshelf",
-        replace_earlier=not keep_earlier,
-        in_files=in_files,
+        wanted.destination,
+        wanted.action,
+        ambiguous=wanted.ambiguous,
+        several=wanted.several,
+        prefix=wanted.prefix,
+        replace_earlier=wanted.replace,
+        in_files=wanted.in_files,
     )
     show(screen, run, planned)
     return run, planned

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from zeroshelf.actions import plan_file
+from zeroshelf.actions import kinds, plan_file
 from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import decode, ignored, thumbnails
@@ -261,7 +261,7 @@ class _Page:
     def _place(self, row: int) -> str:
         """Where the picture lies by now: at its old place, or where the plan put it."""
         path = self.session.run.embeddings.pictures[row].path
-        if os.path.exists(path) or self.session.planned.kind != "move":
+        if os.path.exists(path) or not kinds.of(self.session.planned.kind).takes_away:
             return path
         planned = plan_file.load(os.path.join(self.session.record, "plan.jsonl"))
         return next((a.target for a in planned.actions if a.source == path), path)
@@ -272,13 +272,19 @@ class _Page:
             "run": run.id,
             "folder": run.request.folder,
             "destination": self.session.planned.destination,
-            "kinds": self.session.kinds,
+            "actions": [_words(name) for name in self.session.kinds],
             "model": run.model.id,
             "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
             "sure": constants.SURE,
             "likely": constants.LIKELY,
         }
+
+
+def _words(name: str) -> dict[str, str]:
+    """An action as the page offers it."""
+    kind = kinds.of(name)
+    return {"name": name, "choice": kind.choice, "meaning": kind.meaning}
 
 
 def _stacks(session: Session) -> list[int]:

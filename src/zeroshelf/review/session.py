@@ -197,16 +197,16 @@ class Session:
     @property
     def kinds(self) -> tuple[ActionKind, ...]:
         """What may be done with the pictures."""
-        return plan.kinds(self.planned)
+        return plan.possible(self.planned)
 
     def plan(self, kind: ActionKind | None = None) -> Plan:
         """Where every picture would go as the shelves are now, and how: None as before."""
         with self.lock:
-            before = replace(self.planned, kind=kind or self.planned.kind)
-            chosen = np.flatnonzero(self.shelves.by != MODEL).tolist()
-            earlier = registry.earlier(before, self.edited.labels, own=self.run.id)
+            wanted = replace(self.planned.request, action=kind or self.planned.kind)
+            by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
+            earlier = registry.earlier(wanted, self.edited.labels, own=self.run.id)
             decided = self.shown().decisions
-            return plan.like(before, self.run.embeddings, decided, chosen, earlier)
+            return plan.by_decisions(wanted, self.run.embeddings, decided, by_hand, earlier)
 
     def shown(self) -> Run:
         """The run with every picture on the shelf that the page shows."""

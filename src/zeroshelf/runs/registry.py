@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zeroshelf import checks
-from zeroshelf.actions import journal, plan_file
+from zeroshelf.actions import journal, kinds, plan_file
 from zeroshelf.actions.earlier_runs import Made
 from zeroshelf.actions.journal import State
 from zeroshelf.errors import UserError
-from zeroshelf.records import ActionKind, LabelSet, Plan
+from zeroshelf.records import ActionKind, LabelSet, Plan, PlanRequest
 from zeroshelf.runs import request
 from zeroshelf.system import (
     app_folders,
@@ -179,21 +179,25 @@ def destinations(folder: str) -> set[str]:
     }
 
 
-def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
-    """What runs that are not undone made of the files that `plan` is about: a source's path -> what
-    was made of it, newest first.
+def earlier(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
+    """What runs that are not undone made of the files that `wanted` is about: a source's path ->
+    what was made of it, newest first.
 
     Only of runs of the same kind (tags or shelves), into the same destination and with at least one
     label of `labels` among theirs: folders sorted once by subject and once by mood keep both.
     `own` is the id of a run whose own work doesn't count.
     """
     found: dict[str, list[Made]] = {}
+    kind_wanted, destination = kinds.of(wanted.action), wanted.destination or wanted.folder
+    if kind_wanted.family is None:
+        return found
     for run in all():
-        if run.id == own or run.state not in ("applied", "partly") or run.kind == "untag":
+        if run.id == own or run.state not in ("applied", "partly"):
             continue
-        if (run.kind == "tag") != (plan.kind == "tag"):
+        made_as = kinds.KINDS.get(run.kind)
+        if made_as is None or made_as.family != kind_wanted.family:
             continue
-        if plan.kind != "tag" and not _are_one(run.destination, plan.destination):
+        if kind_wanted.needs_destination and not _are_one(run.destination, destination):
             continue
         try:
             asked = request.load(run.record)
@@ -201,13 +205,14 @@ def earlier(plan: Plan, labels: LabelSet, own: str | None = None) -> dict[str, l
             continue
         if not {*asked.labels.names} & {*labels.names}:
             continue
-        folder = plan.folder if _are_one(run.folder, plan.folder) else run.folder
+        folder = wanted.folder if _are_one(run.folder, wanted.folder) else run.folder
         for entry in journal.read(run.record).entries.values():
-            if entry.step == "done" and entry.action.kind != "remove":
+            kind = kinds.KINDS.get(entry.action.kind)
+            if entry.step == "done" and kind is not None and kind.plannable:
                 source = _below(entry.action.source, run.folder, folder)
-                target = _below(entry.action.target, run.destination, plan.destination)
+                target = _below(entry.action.target, run.destination, destination)
                 action = replace(entry.action, source=source, target=target)
-                found.setdefault(source, []).append(Made(run.id, action))
+                found.setdefault(source, []).append(Made(run.id, action, kind))
     return found
 
 

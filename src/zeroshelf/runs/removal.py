@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from zeroshelf.actions import journal, lock, originals
+from zeroshelf.actions import journal, kinds, lock, originals
 from zeroshelf.errors import UserError
 from zeroshelf.runs import edit_log, registry
 from zeroshelf.runs.registry import RunRecord
@@ -71,7 +71,8 @@ def remove(found: Sequence[RunRecord]) -> list[tuple[RunRecord, str]]:
             if journal.state(run.record) != run.state:
                 left.append((run, "it was carried out or undone meanwhile"))
                 continue
-            if run.kind in ("tag", "untag") and originals.of(run.record):
+            kind = kinds.KINDS.get(run.kind)
+            if (kind is None or kind.keeps_originals) and originals.of(run.record):
                 why = f"it keeps originals: `zeroshelf originals {run.id} --drop` or undo it first"
                 left.append((run, why))
                 continue

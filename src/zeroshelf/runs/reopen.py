@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from zeroshelf.actions import plan_file
+from zeroshelf.actions import kinds, plan_file
 from zeroshelf.corrections import stored
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
@@ -57,7 +57,9 @@ def _embeddings(rows: Sequence[Row], planned: Plan, model: Model, store: Store) 
         if action.companion_of is not None:
             companions.setdefault(action.companion_of, []).append(action.source)
     # An action of tags names no sidecars; a picture that stays where it is has no action.
-    without = planned.kind == "tag" or any(row.label and row.path not in actions for row in rows)
+    without = kinds.of(planned.kind).writes_tags or any(
+        row.label and row.path not in actions for row in rows
+    )
     if without and os.path.isdir(planned.folder):
         with contextlib.suppress(UserError):  # a photo library, which 0.1.0 sorted
             for picture in scan.scan(planned.folder).pictures:

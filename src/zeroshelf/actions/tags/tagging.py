@@ -3,6 +3,7 @@ a picture's own file, by `picture_files`."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -17,7 +18,6 @@ from zeroshelf.errors import Unreadable
 from zeroshelf.records import Action
 from zeroshelf.system import content_hash, file_attributes, file_io, renaming, users
 
-KINDS = ("tag", "untag")
 _LARGEST = 1 << 24  # of a sidecar that is read
 
 
@@ -45,31 +45,38 @@ Changes: TypeAlias = Change | picture_files.Change
 
 
 def is_in_file(action: Action) -> bool:
-    """True for a tag in the picture's own file, not in a sidecar."""
-    return action.kind in KINDS and not action.target.lower().endswith(".xmp")
+    """Of a tag or an untag: whether it is about the picture's own file, not a sidecar."""
+    return not action.target.lower().endswith(".xmp")
 
 
 def change(action: Action, run: str) -> Changes:
-    """What the action would do to the sidecar or the picture as it is now. `run`: the run's id.
-    Raises `Unreadable` and OSError."""
+    """What a tag would do to the sidecar or the picture as it is now. `run`: the run's id. Raises
+    `Unreadable` and OSError."""
     add, remove = _wanted(action)
     if is_in_file(action):
-        if action.target != action.source:
-            raise Unreadable("a tag goes into the picture's own file or into a sidecar")
-        if action.kind == "untag":
-            return picture_files.change_back(action.target, run, action.label)
+        _check_own_file(action)
         return picture_files.change(action.target, run, add, remove)
     before = None
-    try:
+    with contextlib.suppress(FileNotFoundError):
         before = read(action.target)
-    except FileNotFoundError:
-        if action.kind == "untag":
-            raise
-    if before is not None and action.kind == "untag":
-        return Change(before, sidecars.remove(before.content, action.label))
     known = picture_files.keywords_in(action.source)
     content = before.content if before else None
     return Change(before, sidecars.rewrite(content, add, remove, known))
+
+
+def change_back(action: Action, run: str) -> Changes:
+    """What an untag would do to the sidecar or the picture as it is now. `run`: the run's id.
+    Raises `Unreadable` and OSError."""
+    if is_in_file(action):
+        _check_own_file(action)
+        return picture_files.change_back(action.target, run, action.label)
+    before = read(action.target)
+    return Change(before, sidecars.remove(before.content, action.label))
+
+
+def _check_own_file(action: Action) -> None:
+    if action.target != action.source:
+        raise Unreadable("a tag goes into the picture's own file or into a sidecar")
 
 
 def _wanted(action: Action) -> tuple[list[str], list[str]]:

@@ -99,30 +99,23 @@ $("offset").addEventListener("change", async () => {
 
 // --- apply and undo ---------------------------------------------------------------------------------
 
-const HOW = {  // what is done with each picture: the choice, the word for it, and what that means
-  copy: ["Copy", "copied", "The originals stay where they are."],
-  move: ["Move", "moved", "The originals leave their folders."],
-  symlink: ["Link", "linked", "The originals stay, and the links to them break if they are moved."],
-  "relative-symlink": ["Relative link", "linked", "The originals stay, and the links hold as long as both folders are moved together."],
-  hardlink: ["Hard link", "linked", "The originals stay, and each gets a second name for the same content."],
-};
 const chosen = () => $("apply-how").querySelector("input:checked")?.value ?? run.kind;
 
 /** A choice for each way that there is, the plan's own first chosen; none where there is one way only. */
 function offerWays() {
-  const ways = run.facts.kinds.length > 1 ? run.facts.kinds : [];
-  $("apply-how").replaceChildren($("apply-how").firstElementChild, ...ways.map((kind) => {
+  const ways = run.facts.actions.length > 1 ? run.facts.actions : [];
+  $("apply-how").replaceChildren($("apply-how").firstElementChild, ...ways.map(({ name, choice }) => {
     const box = make("input", "unseen");
-    Object.assign(box, { type: "radio", name: "how", value: kind, checked: kind === run.kind });
+    Object.assign(box, { type: "radio", name: "how", value: name, checked: name === run.kind });
     box.addEventListener("change", drawApply);
-    return make("label", "", box, HOW[kind][0]);
+    return make("label", "", box, choice);
   }));
 }
 
+/** What the chosen action means; `there`: the destination. */
 function plan(there) {
-  if (run.kind === "tag") return `Each picture's label is written as a tag into the sidecar beside it, in ${there}. No picture is touched, and it can be undone.`;
-  const [, done, means] = HOW[chosen()];
-  return `Each picture is ${done} to its shelf in ${there}. ${means} Nothing is overwritten, and it can be undone.`;
+  const action = run.facts.actions.find(({ name }) => name === chosen());
+  return (action?.meaning ?? "").replace("{to}", () => there);
 }
 
 function drawApply() {
@@ -136,7 +129,7 @@ function drawApply() {
     partly: "This was stopped, or some pictures were left alone. Apply goes on; undo puts everything back.",
     applying: "At work …", undoing: "Putting everything back …",
   };
-  const open = run.facts.kinds.length > 1 && (state === "planned" || state === "undone");
+  const open = run.facts.actions.length > 1 && (state === "planned" || state === "undone");
   $("apply-how").hidden = !open;
   $("apply-says").textContent = open && chosen() !== run.kind ? says[state] : error || says[state];  // another way, another try
   $("apply-table").hidden = busy;

@@ -1,0 +1,54 @@
+"""The rules on what a plan may be asked for: which options go together, and with which action."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from zeroshelf.actions import kinds
+from zeroshelf.errors import UserError
+from zeroshelf.images import scan
+from zeroshelf.labels import parse
+from zeroshelf.records import LabelSet, PlanRequest
+
+
+def without_unused(request: PlanRequest) -> PlanRequest:
+    """The request without what its action has no use for, which `checked` would refuse."""
+    kind = kinds.of(request.action)
+    return replace(
+        request,
+        destination=request.destination if kind.needs_destination else None,
+        prefix=request.prefix if kind.writes_tags else "zeroshelf",
+        in_files=request.in_files and kind.writes_tags,
+    )
+
+
+def checked(request: PlanRequest, labels: LabelSet) -> PlanRequest:
+    """The request, with the destination as an absolute path and the shelf of ambiguous pictures
+    spelled as shelves are. Cheap: called before any picture is read. `labels`: those that the
+    pictures are sorted by. Raises `UserError` where no plan for it can work."""
+    kind = kinds.of(request.action)
+    destination = request.destination
+    if not kind.writes_tags:
+        if request.prefix != "zeroshelf":
+            raise UserError(
+                "--prefix is of the tags that --as tag writes: add that, or leave it out"
+            )
+        if request.in_files:
+            raise UserError("--in-files is of --as tag: add that, or leave it out")
+    if not kind.needs_destination:
+        if destination is not None:
+            raise UserError("tags go beside the pictures: leave --to out")
+    elif destination is None:
+        raise UserError(f"{kind.name} needs a folder for the shelves: add --to DIR (Python: `to`)")
+    else:
+        destination = scan.root_of(destination)
+    if request.several and not kind.takes_several:
+        raise UserError("one file can't be moved onto several shelves: copy, link or tag it")
+    ambiguous = request.ambiguous
+    if ambiguous is not None:
+        ambiguous = parse.shelf_beside(labels, ambiguous)
+    found = replace(request, destination=destination, ambiguous=ambiguous)
+    if os.path.isdir(request.folder):  # if not, what reads the folder raises
+        kind.check(found)
+    return found

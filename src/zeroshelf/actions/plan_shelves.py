@@ -1,0 +1,147 @@
+"""The plan of an action that puts files onto shelves: where every picture and companion goes.
+
+Looks at the destination and writes nothing there. All collisions of names are solved here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from zeroshelf.actions import left_behind, names, shelves
+from zeroshelf.actions.earlier_runs import Earlier, removals
+from zeroshelf.actions.folders import Folders
+from zeroshelf.counting import counted
+from zeroshelf.records import Action, Picture, Plan, PlanRequest
+from zeroshelf.system import file_names
+
+if TYPE_CHECKING:
+    from zeroshelf.actions.kinds.base import Kind, Placement
+
+
+_IN_PLACE = (
+    "already lies on its shelf: nothing to do for it",
+    "already lie on their shelf: nothing to do for them",
+)
+_NUMBERED = (
+    "gets a number, because its name is taken on the shelf",
+    "get a number, because their name is taken on the shelf",
+)
+_RENAMED = (
+    "gets another name, because the file system there refuses its own",
+    "get another name, because the file system there refuses theirs",
+)
+_REMOVED = (
+    "file that an earlier run put on another shelf is removed from there (--keep-earlier: left)",
+    "files that earlier runs put on other shelves are removed from there (--keep-earlier: left)",
+)
+_CHANGED = (
+    "file that an earlier run put on another shelf is left there, because changed since",
+    "files that earlier runs put on other shelves are left there, because changed since",
+)
+_FIRST, _LAST = (_IN_PLACE, _NUMBERED, _RENAMED), (_REMOVED, _CHANGED)
+
+
+def make(
+    kind: Kind,
+    request: PlanRequest,
+    placements: Iterable[Placement],
+    earlier: Earlier | None,
+) -> Plan:
+    """The plan of an action of that kind for `placements`, in the order of the pictures' paths.
+    `earlier`: what other runs made of the pictures, removed where it lies on another shelf now;
+    None: left. Raises `UserError` where the destination can't take a shelf."""
+    destination = request.destination or ""
+    placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
+    building = _Building(
+        kind,
+        shelves.for_labels(sorted({label for _, label, _ in placed}), destination),
+    )
+    for picture, label, digest in placed:
+        building.place(picture, label, digest)
+    actions, tally = building.actions, building.tally
+    pictures = [picture for picture, _, _ in placed]
+    left = left_behind.find(pictures, actions) if kind.takes_away else ()
+    if earlier:
+        removed, tally[_CHANGED] = removals(building.units, building.wanted, earlier)
+        tally[_REMOVED] = len(removed)
+        if removed:  # beside the other actions of the same picture
+            both = [*actions, *removed]
+            actions = sorted(both, key=lambda a: os.fsencode(a.companion_of or a.source))
+    notes = (
+        *_notes(tally),
+        *left_behind.shared_notes(pictures, actions),
+        *left_behind.notes(left),
+    )
+    return Plan(request.folder, destination, kind.name, tuple(actions), notes, left_behind=left)
+
+
+@dataclass(slots=True)
+class _Building:
+    """A plan in the making."""
+
+    kind: Kind
+    by_label: Mapping[str, shelves.Shelf]
+    actions: list[Action] = field(default_factory=list)
+    tally: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the words of a note
+    wanted: set[str] = field(default_factory=set)  # paths of all pictures and companions to be
+    units: list[tuple[Sequence[Action], str]] = field(default_factory=list)  # with their shelves
+    folders: Folders = field(default_factory=Folders)
+
+    def place(self, picture: Picture, label: str, digest: bytes | None) -> None:
+        """Plan the picture and its companions onto the shelf of `label`."""
+        shelf = self.by_label[label]
+        unit = _unit(picture, label, digest, self.kind.name)
+        self.units.append((unit, shelf.path))
+        folder = os.path.dirname(picture.path)
+        if self.folders.same(folder, shelf.path):
+            self.tally[_IN_PLACE] += 1
+            return
+        there = shelf.result_of(unit[0], self.kind)
+        if there is not None:
+            self.tally[_IN_PLACE] += 1
+            on_shelf = names.of_unit(_sources(unit), there, shelf.rules)
+            fresh = [i for i in range(1, len(unit)) if shelf.is_free(on_shelf[i])]
+        else:
+            on_shelf = shelf.free_names(_sources(unit), folder)
+            fresh = list(range(len(unit)))
+            self._count(picture.path, on_shelf[0], shelf)
+        self.wanted |= {os.path.join(shelf.path, name) for name in on_shelf}
+        for i in fresh:
+            shelf.take(on_shelf[i], folder)
+            self.actions.append(replace(unit[i], target=os.path.join(shelf.path, on_shelf[i])))
+
+    def _count(self, path: str, name: str, shelf: shelves.Shelf) -> None:
+        """Count what is special about a picture that gets `name` on the shelf."""
+        usual = file_names.portable(os.path.basename(path), shelf.rules)
+        self.tally[_RENAMED] += usual != os.path.basename(path)
+        self.tally[_NUMBERED] += name != usual
+        if warning := self.kind.warning(path, shelf.path, self.folders):
+            self.tally[warning] += 1
+
+
+def _notes(tally: Mapping[tuple[str, str], int]) -> tuple[str, ...]:
+    """The kind's own warnings come after what happens to names, and before earlier runs."""
+    own = [words for words in tally if words not in (*_FIRST, *_LAST)]
+    order = (*_FIRST, *own, *_LAST)
+    return tuple(counted(tally[words], *words) for words in order if tally[words])
+
+
+def _unit(picture: Picture, label: str, digest: bytes | None, kind: str) -> list[Action]:
+    """The picture and its companions; no target is chosen yet."""
+    lead = Action(kind, picture.path, "", label, picture.size, picture.mtime_ns, digest)
+    unit = [lead]
+    for path in picture.companions:
+        try:
+            at = os.lstat(path)
+        except OSError:
+            continue  # removed since the scan
+        unit.append(Action(kind, path, "", label, at.st_size, at.st_mtime_ns, None, picture.path))
+    return unit
+
+
+def _sources(unit: Sequence[Action]) -> list[str]:
+    return [os.path.basename(action.source) for action in unit]
