@@ -84,7 +84,7 @@ def test_rows_sum_to_one_and_one_label_works() -> None:
 
 
 def test_the_best_of_many_labels_must_be_better() -> None:
-    """By as much as a stranger's best label gains from there being more."""
+    """By as much as an unknown picture's best label gains from there being more."""
     one = decide(said([[4.5]], [5.0]))
     two = decide(said([[4.5 + LABEL_COUNT_PENALTY * np.log(2), 0.0]], [5.0]))
     assert one.probabilities[0, -1] == pytest.approx(two.probabilities[0, -1])

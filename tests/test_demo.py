@@ -53,7 +53,7 @@ def test_the_pictures_are_few_and_small(pictures):
             assert max(picture.size) <= 400
 
 
-def test_the_starter_sorts_them_and_leaves_the_misfits(pictures):
+def test_the_starter_sorts_them_and_leaves_the_unknown(pictures):
     assert demo_labels() == list(SHELVES)
     run = zeroshelf.classify(pictures, demo_labels())
     assert [os.path.basename(skip.path) for skip in run.skipped] == [BROKEN]
@@ -63,9 +63,9 @@ def test_the_starter_sorts_them_and_leaves_the_misfits(pictures):
     }
     for label, meant in SHELVES.items():
         assert on[label] & meant, f"{label} has none of its pictures"
-        strangers = on[label] - meant
-        assert len(strangers) <= 1, f"{label} has {strangers}"
-    misfits = (
+        wrong = on[label] - meant
+        assert len(wrong) <= 1, f"{label} has {wrong}"
+    unknown = (
         set(map(os.path.basename, files(pictures))) - {BROKEN} - set().union(*SHELVES.values())
     )
-    assert len(on["other"] & misfits) >= len(misfits) - 1
+    assert len(on["other"] & unknown) >= len(unknown) - 1

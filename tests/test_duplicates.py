@@ -21,7 +21,9 @@ def scene(path: Path, seed: int, quality: int = 90, noise: float = 0) -> None:
     Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(path, quality=quality)
 
 
-def test_copies_are_grouped_and_strangers_are_not(tmp_path: Path, encoder: ColourEncoder) -> None:
+def test_copies_are_grouped_and_other_pictures_are_not(
+    tmp_path: Path, encoder: ColourEncoder
+) -> None:
     scene(tmp_path / "a.jpg", 1)
     (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes())
     scene(tmp_path / "c.jpg", 1, quality=40, noise=4)

@@ -6,7 +6,6 @@ import io
 import os
 import signal
 import sqlite3
-import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from PIL import Image
 
 import zeroshelf
 from tests.colours import BLUE, RED, ColourEncoder, paint
+from tests.small_disk import mounted
 from tests.systems import posix
 from tests.waiting import until
 from zeroshelf.embeddings import cache_db, cache_vectors
@@ -155,12 +155,7 @@ def test_without_a_place_the_run_goes_on(tmp_path: Path) -> None:
 
 
 def test_full_disk_the_run_goes_on(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
+    with mounted(tmp_path / "disk", "size=1m") as disk:
         with EmbeddingCache.open(str(disk / "e")) as store:
             for number in range(100):
                 large = Embedded(np.full(8, number, np.float16), Derived(os.urandom(40_000)))
@@ -170,8 +165,6 @@ def test_full_disk_the_run_goes_on(tmp_path: Path) -> None:
             found, vectors = store.vectors(MODEL, [key(n) for n in range(100)])
             assert 1 <= found.sum() < 100
             assert vectors[found][:, 0].tolist() == np.flatnonzero(found).tolist()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 @posix

@@ -24,6 +24,7 @@ from typing import TypeVar
 import pytest
 
 from tests.making import contents, photos, planned, put, statuses, tree, xmp
+from tests.small_disk import mounted
 from zeroshelf.actions import apply as application
 from zeroshelf.actions import journal, kinds, plan, plan_file, transfer
 from zeroshelf.actions import undo as undoing
@@ -252,13 +253,8 @@ def test_killed_at_random_instants(place: Path, seed: int) -> None:
 @pytest.fixture
 def small_disk(place: Path) -> Iterator[Path]:
     """A file system of 256 KB and 150 names."""
-    disk = place / "small"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=150", "none", str(disk)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with mounted(place / "small", "size=256k,nr_inodes=150") as disk:
+        yield disk
 
 
 @pytest.fixture
@@ -549,21 +545,21 @@ def test_what_changed_since_the_plan_is_refused(place: Path) -> None:
     (source / "one" / "A.JPG").unlink(missing_ok=True)
     put(source / "a.jpg", b"edited since")
     (to / "cat").mkdir(parents=True)
-    (to / "cat" / "b c.jpg").write_bytes(b"a stranger")
+    (to / "cat" / "b c.jpg").write_bytes(b"someone else's")
     now = contents(source)
     outcomes = {o.action.source: o for o in apply(record)}
     assert outcomes[str(source / "a.jpg")].reason == "it has changed since the plan was made"
     assert outcomes[str(source / "a.cr2")].reason.startswith("stays with a.jpg: ")
     assert "something lies at" in outcomes[str(source / "one" / "b c.jpg")].reason
-    assert contents(source, to) == sorted([*now, b"a stranger"])
-    assert (to / "cat" / "b c.jpg").read_bytes() == b"a stranger"
+    assert contents(source, to) == sorted([*now, b"someone else's"])
+    assert (to / "cat" / "b c.jpg").read_bytes() == b"someone else's"
     assert statuses(undo(record)) == {"done"}
     assert contents(source) == now
-    assert contents(to) == [b"a stranger"]
+    assert contents(to) == [b"someone else's"]
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_strangers_meet_every_kind_of_action(place: Path, kind: ActionKind) -> None:
+def test_files_of_others_meet_every_kind_of_action(place: Path, kind: ActionKind) -> None:
     """Before apply a source is edited, one is removed, and a target is taken; before undo a target
     is replaced, one is removed, and a file is put beside them."""
     source, to = pictures(place / "photos", kind, 12), place / "sorted"
@@ -574,14 +570,14 @@ def test_strangers_meet_every_kind_of_action(place: Path, kind: ActionKind) -> N
     Path(removed.source).unlink()
     if kind not in ("tag", "untag"):
         Path(taken.target).parent.mkdir(parents=True)
-        Path(taken.target).write_bytes(b"a stranger")
+        Path(taken.target).write_bytes(b"someone else's")
     now, before = tree(place / "photos", to), contents(source)
     said = {o.action.source: o for o in apply(record)}
     assert said[edited.source].reason == "it has changed since the plan was made"
     assert said[removed.source].reason == "it no longer exists"
     if kind not in ("tag", "untag"):
         assert said[taken.source].reason == f"something lies at {taken.target} already"
-        assert Path(taken.target).read_bytes() == b"a stranger"
+        assert Path(taken.target).read_bytes() == b"someone else's"
     assert "done" in {o.status for o in said.values()}
     assert statuses(undo(record)) == {"done"}
     assert tree(place / "photos", to) == now
@@ -591,11 +587,11 @@ def test_strangers_meet_every_kind_of_action(place: Path, kind: ActionKind) -> N
     for target in (replaced.target, gone.target):
         with contextlib.suppress(FileNotFoundError):  # untag removes sidecars itself
             Path(target).unlink()
-    Path(replaced.target).write_bytes(b"another stranger")
+    Path(replaced.target).write_bytes(b"another one's")
     (Path(others[-1].target).parent / "mine.txt").write_text("mine")
     left = {o.action.target: o.reason for o in undo(record) if o.status == "refused"}
     assert replaced.target in left
-    assert Path(replaced.target).read_bytes() == b"another stranger"
+    assert Path(replaced.target).read_bytes() == b"another one's"
     assert (Path(others[-1].target).parent / "mine.txt").read_text() == "mine"
     lost = {now[os.fsencode(a.source)].content for a in (replaced, gone)} if kind == "move" else {}
     kept = {content for content in before if not content.startswith(b"<?")} - {*lost}
@@ -670,14 +666,14 @@ def test_undo_of_a_move_never_overwrites_the_old_place(place: Path) -> None:
     record = planned(source, to, "move", labels=["cat"])
     before = contents(source)
     first, second, *_ = [o.action for o in apply(record) if o.action.companion_of is None]
-    put(Path(first.source), b"a stranger")
+    put(Path(first.source), b"someone else's")
     put(Path(second.target), b"retouched")
     left = {o.action.target: o.reason for o in undo(record) if o.status == "refused"}
     assert left == {
         first.target: f"something lies at {first.source} now",
         second.target: "it has changed since it was moved",
     }
-    assert Path(first.source).read_bytes() == b"a stranger"
+    assert Path(first.source).read_bytes() == b"someone else's"
     os.unlink(first.source)
     assert statuses(undo(record)) == {"done", "refused"}
     os.rename(second.target, place / "retouched")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
+from tests.small_disk import mounted
 from tests.systems import posix
 from tests.test_faults import as_nobody, dies_at, place, staged
 from tests.test_shares import Share, library, said
@@ -339,13 +340,8 @@ def test_the_destination_turns_read_only_midway(
     from zeroshelf.actions import apply as application
 
     monkeypatch.setattr(application, "BATCH", 3)
-    source, to = photos(tmp_path / "photos", 12), tmp_path / "to"
-    to.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "none", str(to)], check=False, capture_output=True
-    ).returncode:
-        pytest.skip("NOT TESTED: mounting needs root")
-    try:
+    source = photos(tmp_path / "photos", 12)
+    with mounted(tmp_path / "to") as to:
         start, before = tree(source), contents(source)
         record = planned(source, to / "sorted", "copy", ["cat"])
 
@@ -360,8 +356,6 @@ def test_the_destination_turns_read_only_midway(
         assert statuses(undo(record)) <= {"done", "already"}
         assert not (to / "sorted").exists()
         assert tree(source) == start and contents(source) == before
-    finally:
-        subprocess.run(["umount", to], check=True)
 
 
 def test_runs_record_turns_read_only_midway(
@@ -371,14 +365,8 @@ def test_runs_record_turns_read_only_midway(
     from zeroshelf.actions import apply as application
 
     monkeypatch.setattr(application, "BATCH", 3)
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "none", str(disk)], check=False, capture_output=True
-    ).returncode:
-        pytest.skip("NOT TESTED: mounting needs root")
-    monkeypatch.setenv("ZEROSHELF_RUNS", str(disk / "runs"))
-    try:
+    with mounted(tmp_path / "disk") as disk:
+        monkeypatch.setenv("ZEROSHELF_RUNS", str(disk / "runs"))
         source, to = photos(tmp_path / "photos", 12), tmp_path / "to"
         start, before = tree(source), contents(source)
         record = planned(source, to, "move", ["cat"])
@@ -399,8 +387,6 @@ def test_runs_record_turns_read_only_midway(
         assert statuses(apply(record)) <= {"done", "already"}
         assert statuses(undo(record)) == {"done"}
         assert tree(source) == start
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_said_again_by_a_share(library: Path, tmp_path: Path, shelves: Path) -> None:

@@ -69,7 +69,7 @@ def dhash(seed: int, quality: int = 90, size: int = 128) -> int:
     return near_duplicates.dhash(data.getvalue())
 
 
-def test_a_copy_in_another_size_is_a_near_duplicate_and_a_stranger_is_not() -> None:
+def test_a_copy_in_another_size_is_a_near_duplicate_and_another_picture_is_not() -> None:
     hashes = [dhash(1), dhash(1, quality=50, size=96), dhash(2), dhash(2)]
     pictures = folder(0, 0, 0, 1, noise=0.0)
     known = dict(zip(pictures.digests, hashes, strict=True))

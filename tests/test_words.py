@@ -29,6 +29,16 @@ RETIRED = [
     "comes by itself",
     "made by hand",
     "where other begins",
+    "whence",
+    "nobody can say",
+    "nobody is here",
+    "a person should know",
+    "film without",
+    "strangers?",
+    "misfits?",
+    "likeness",
+    "boldness",
+    "it is gone",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The nouns of a run, in the order in which a run makes them. Read this file first.
+"""The data types of a run, in pipeline order. Read this file first.
 
 folder -> pictures -> embeddings -> scores -> decisions -> plan -> apply -> report
 
@@ -24,7 +24,7 @@ OTHER = "other"  # the shelf of what fits no label
 
 ActionKind: TypeAlias = str  # a key of `actions.kinds.KINDS`: "copy", "move", ...
 Confidence: TypeAlias = Literal["sure", "likely", "unsure"]
-# what is done, how much so far, of how many (0: nobody can say)
+# what is done, how much so far, of how many (0 if the total is unknown)
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 
@@ -68,7 +68,7 @@ class Folder:
     pictures: tuple[Picture, ...]
     skipped: tuple[Skipped, ...] = ()
     ignored: Ignored = field(default_factory=Ignored)
-    warnings: tuple[str, ...] = ()  # what a person should know before the pictures are read
+    warnings: tuple[str, ...] = ()  # for the user, before the pictures are read
 
     @property
     def not_pictures(self) -> int:
@@ -419,7 +419,7 @@ class Plan:
     destination: str
     kind: ActionKind
     actions: tuple[Action, ...]
-    notes: tuple[str, ...] = ()  # what a person should know before saying yes
+    notes: tuple[str, ...] = ()  # for the user, before confirming
     prefix: str = "zeroshelf"  # of the tags, where there are some
     ambiguous: str | None = None  # the shelf of what two labels fit, where one was asked for
     several: bool = False  # onto every shelf that fits

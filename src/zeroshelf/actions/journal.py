@@ -260,7 +260,7 @@ def read_folders(record: str) -> Past:
 
 
 def folders(record: str) -> tuple[str, str] | None:
-    """Whence and where to: the folder and the destination of a run that has begun."""
+    """The folder and the destination of a run that has begun."""
     for event in _events(os.path.join(record, NAME)):
         if "from" in event:
             return str(event["from"]), str(event["to"])

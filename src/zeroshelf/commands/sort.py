@@ -188,7 +188,7 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
 
 
 def show(screen: Screen, run: Run, planned: Plan) -> None:
-    """The plan as a table, what was skipped, and what a person should know."""
+    """The plan as a table, what was skipped, and warnings for the user."""
     from zeroshelf.decisions import diagnose
     from zeroshelf.images import ignored
 

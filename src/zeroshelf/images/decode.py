@@ -50,7 +50,7 @@ class Decoded:
     width: int  # of the full picture, upright
     height: int
     scale: int = 1  # 1, 2, 4, ...: decoded so much smaller. Crop boxes are width / scale, exactly
-    note: str | None = None  # what a person should know: the file is cut short
+    note: str | None = None  # a warning for the user: the file is cut short
 
 
 @dataclass(frozen=True, slots=True)

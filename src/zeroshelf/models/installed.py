@@ -1,7 +1,7 @@
 """Models on this machine: brought from a hub, listed, checked and removed.
 
-A model is a folder below `home()`, with zeroshelf.json saying whence it came. It is put together in
-`.partial/` and appears under its name only when it is complete and has given embeddings.
+A model is a folder below `home()`, with zeroshelf.json, which names its source. It is put together
+in `.partial/` and appears under its name only when it is complete and has given embeddings.
 """
 
 from __future__ import annotations

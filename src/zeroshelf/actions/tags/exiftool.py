@@ -11,7 +11,6 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 from zeroshelf.errors import Unreadable, UserError
 
@@ -79,12 +78,7 @@ class ExifTool:
     def __enter__(self) -> ExifTool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def expect(self, jobs: Sequence[Job]) -> None:

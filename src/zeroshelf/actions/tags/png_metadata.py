@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from zeroshelf.actions.tags.pieces import BLOCK, LARGEST, Piece, blocks
+from zeroshelf.actions.tags.pieces import LARGEST, Piece, blocks
 from zeroshelf.errors import Unreadable
 
 _START = b"\x89PNG\r\n\x1a\n"
@@ -34,13 +34,7 @@ def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
         if not whole:
             file.seek(length + 4, os.SEEK_CUR)
             continue
-        left = length + 4  # with the checksum
-        while left:
-            block = file.read(min(left, BLOCK))
-            if not block:
-                raise Unreadable("it is cut short")
-            left -= len(block)
-            yield Piece("rest", block)
+        yield from blocks(file, length + 4)  # with the checksum
     if whole:
         yield from blocks(file)
 

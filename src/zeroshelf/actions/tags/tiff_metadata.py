@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Literal, NamedTuple
 
 from zeroshelf.actions.tags.iptc import photoshop_resources
-from zeroshelf.actions.tags.pieces import BLOCK, Piece
+from zeroshelf.actions.tags.pieces import BLOCK, Piece, blocks
 from zeroshelf.errors import Unreadable
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -103,12 +103,7 @@ def _numbers(entry: _Entry, order: str) -> tuple[int, ...]:
 def _range(file: BinaryIO, start: int, length: int) -> Iterator[Piece]:
     file.seek(start)
     yield Piece("rest", length.to_bytes(8, "big"))
-    while length:
-        block = file.read(min(length, BLOCK))
-        if not block:
-            raise Unreadable("it is cut short")
-        length -= len(block)
-        yield Piece("rest", block)
+    yield from blocks(file, length)
 
 
 def _check_gaps(file: BinaryIO, known: list[tuple[int, int]], size: int) -> None:

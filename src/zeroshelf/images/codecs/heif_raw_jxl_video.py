@@ -77,7 +77,7 @@ def video(open_file: Callable[[], IO[bytes]], limit: Limit) -> Iterator[Opened]:
         raise Unreadable(optional.advice(formats.VIDEO)) from None
     with open_file() as file, av.open(file) as container:
         if not container.streams.video:
-            raise Unreadable("a film without pictures")
+            raise Unreadable("the video has no video stream")
         stream = container.streams.video[0]
         limit(stream.codec_context.width, stream.codec_context.height)
         length = container.duration or 0  # microseconds

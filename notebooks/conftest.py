@@ -1,0 +1,19 @@
+"""A notebook that is tested has a home of its own: it adds no run to those of the user, whose
+`zeroshelf undo` means the newest one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from tempfile import TemporaryDirectory
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """The notebook's process inherits the environment."""
+    with TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch:
+        for name in ("CACHE", "RUNS", "MODELS"):
+            patch.setenv(f"ZEROSHELF_{name}", os.path.join(home, name.lower()))
+        return (yield)
