@@ -38,7 +38,7 @@ SHOTS = (  # name, width, height, dark, what is done first
         "[...document.querySelectorAll('.card')].find((card) => card.index === 3)"
         ".dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))",
     ),
-    ("review-lesson", 1200, 760, False, "document.getElementById('suggestions-open').click()"),
+    ("review-suggestions", 1200, 760, False, "document.getElementById('suggestions-open').click()"),
     ("review-phone", 390, 844, True, "0"),
 )
 CORRECTIONS = {  # by the pictures' names in the demo
