@@ -383,6 +383,34 @@ def test_an_export_of_marks_never_takes_a_files_place(
     assert json.loads(capsys.readouterr().out)["corrections"] == 0
 
 
+def test_what_teach_can_not_do_together_is_refused_before_anything_is_done(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", folder, "-l", "red", "--to", tmp_path / "s")
+    capsys.readouterr()
+    for words, says in (
+        (("--forget", "--ask", "3"), "--forget and --ask"),
+        (("--export", tmp_path / "m.jsonl", "--ask", "3"), "--export and --ask"),
+        (("--forget", "--correct", "b.png", "red"), "leave --correct"),
+        (("--correct", "b.png", "red", "--correct", "b.png", "grey"), "no shelf 'grey'"),
+    ):
+        assert command("teach", *words) == 2
+        assert says in capsys.readouterr().err
+    assert command("teach", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["corrections"] == 0
+
+
+def test_options_of_a_group_are_not_ignored(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", folder, "-l", "red", "--to", tmp_path / "s")
+    capsys.readouterr()
+    assert command("runs", "--json", "prune", "--yes") == 2
+    assert "zeroshelf runs prune" in capsys.readouterr().err
+    assert command("runs", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["runs"]) == 1
+
+
 def test_suggest_asks_for_a_place_first_and_names_what_it_skips(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -202,3 +202,64 @@ def test_a_run_can_not_be_changed(tmp_path: Path) -> None:
     before = dict(vars(run))
     run.correct({"blue-00.png": "red"}).relabel(OTHERS).plan(tmp_path / "to")
     assert vars(run) == before
+
+
+def reviewed(run: Run) -> Session:
+    return Session(again(saved(run), edited=False))
+
+
+def test_a_correction_after_a_review_replaces_what_the_page_said(tmp_path: Path) -> None:
+    with reviewed(colour_run(tmp_path, each=4)) as session:
+        session.place([0, 1], "green")
+        run = again(session.run)
+    assert [run.decisions[row].label for row in (0, 1)] == ["green", "green"]
+    corrected = run.correct({run.decisions[0].picture.path: "red"})
+    assert [corrected.decisions[row].label for row in (0, 1)] == ["red", "green"]
+    assert saved(corrected).decisions.labels == corrected.decisions.labels
+
+
+def test_a_label_that_is_dropped_on_the_page_and_comes_back_has_its_pictures(
+    tmp_path: Path,
+) -> None:
+    with reviewed(colour_run(tmp_path, each=4)) as session:
+        session.add_label("blue")
+        session.place([4], "blue")  # a green one
+        session.drop_label("blue")
+        assert session.names[session.shelves.columns[4]] != "blue" and 4 not in session.corrected
+        session.store_corrections()
+        session.add_label("blue")
+        assert session.names[session.shelves.columns[4]] == "blue"
+        assert session.corrected == {4: session.names.index("blue")}
+        run = again(session.run)
+    assert run.decisions[4].label == "blue" and 4 in run.decisions.corrected
+
+
+def test_a_page_shows_after_a_restart_what_it_showed_before(tmp_path: Path) -> None:
+    run = saved(colour_run(tmp_path, each=4).correct({"blue-00.png": "green"}))
+    with Session(again(run, edited=False)) as session:
+        session.rename_label("green", "leaf")
+        session.drop_label("leaf")
+        session.add_label("green")
+        live = session.shelves
+    with Session(again(run, edited=False)) as session:
+        assert session.names == live.names
+        np.testing.assert_array_equal(session.shelves.columns, live.columns)
+        np.testing.assert_array_equal(session.shelves.by, live.by)
+
+
+def test_a_reviewed_run_that_is_saved_again_is_still_corrected(tmp_path: Path) -> None:
+    with reviewed(colour_run(tmp_path, each=4)) as session:
+        session.place([0], "green")
+        run = again(session.run)
+    with Session(again(saved(run), edited=False)) as session:
+        assert session.corrected == {0: session.names.index("green")}
+        session.accept({"red": [0]})
+        assert session.names[session.shelves.columns[0]] == "green"
+        known = {one.label for one in session.all_corrections().values()}
+        assert known == {"green"}
+
+
+def test_the_report_of_a_review_names_its_run(tmp_path: Path) -> None:
+    with reviewed(colour_run(tmp_path, each=4)) as session:
+        session.place([0], "green")
+        assert session.shown().id == session.run.id is not None

@@ -50,14 +50,14 @@ def test_what_was_learnt_gives_way_to_a_persons_word_and_never_the_reverse() -> 
     assert edited.corrected == {"a": "cat"} and edited.accepted == {"b": "dog"}
 
 
-def test_pictures_follow_a_renamed_label_and_leave_a_dropped_one() -> None:
+def test_pictures_follow_a_renamed_label_and_a_dropped_one_that_comes_back() -> None:
     events = [
         edit_log.place("cat", ["a"]),
         edit_log.place("dog", ["b"]),
         edit_log.label(parse.parse(["kitty"]), {"cat": "kitty"}),
     ]
     edited = edit_log.replay(CATS, events)
-    assert edited.labels.names == ("kitty",) and edited.corrected == {"a": "kitty"}
+    assert edited.labels.names == ("kitty",) and edited.corrected == {"a": "kitty", "b": "dog"}
     assert edit_log.replay(CATS, [*events, edit_log.undo(2)]).corrected == {"a": "cat", "b": "dog"}
 
 

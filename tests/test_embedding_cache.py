@@ -20,7 +20,7 @@ from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.small_disk import mounted
 from tests.systems import posix
 from tests.waiting import until
-from zeroshelf.embeddings import cache_db, cache_vectors
+from zeroshelf.embeddings import cache_db, cache_derived, cache_vectors
 from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
 from zeroshelf.embeddings.derived import Derived
 from zeroshelf.errors import Unreadable
@@ -266,6 +266,37 @@ def test_larger_thumbnails_cost_no_embedding(
     assert after.embeddings.notes == before.embeddings.notes
     assert cache.hashes(after.embeddings.digests) == hashes and len(hashes) == 3
     assert cache.outdated(after.embeddings.digests) == set()
+
+
+def test_what_is_outdated_is_told_without_reading_a_thumbnail(tmp_path: Path) -> None:
+    with EmbeddingCache.open(str(tmp_path / "e")) as store:
+        store.add(MODEL, rows(0, 1))
+
+    def no_jpeg(_action: int, table: str | None, column: str | None, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if table == "thumbnail" else sqlite3.SQLITE_OK
+
+    db = sqlite3.connect(tmp_path / "e")
+    db.set_authorizer(no_jpeg)
+    with pytest.raises(sqlite3.DatabaseError, match="prohibited"):
+        cache_derived.read_thumbnails(db, [key(0)])
+    assert cache_derived.outdated(db, [key(0), key(1)]) == set()
+    assert cache_derived.outdated(db, [b"another"]) == {b"another"}
+    db.close()
+
+
+def test_a_look_up_writes_once_a_day_whatever_else_the_cache_holds(tmp_path: Path) -> None:
+    path = tmp_path / "e"
+    with EmbeddingCache.open(str(path)) as store:
+        store.add(MODEL, rows(0))
+        store.add(MODEL, rows(1))
+        other = sqlite3.connect(path, timeout=0, isolation_level=None)
+        other.execute("UPDATE chunk SET used = 5")
+        store.vectors(MODEL, [key(0)])
+        days = [day for (day,) in other.execute("SELECT used FROM chunk ORDER BY id")]
+        assert days[0] > 5 and days[1] == 5
+        other.execute("BEGIN IMMEDIATE")  # another process writes: this look-up does not need to
+        assert store.vectors(MODEL, [key(0)])[0].all() and store.trouble is None
+        other.close()
 
 
 def test_another_rule_of_quality_costs_no_embedding(

@@ -78,8 +78,8 @@ def test_a_mark_is_kept_even_against_everything() -> None:
     taught = few_shot.adapt(vectors, decided, few_shot.Examples.of({0: wrong, 1: 4}))
     assert taught.labels[0] == f"label {wrong}" and taught.labels[1] == "other"
     assert taught.probabilities[0, wrong] == 1
-    assert taught[0].reason == f"put on label {wrong} by hand"  # not what it "looks like"
-    assert taught[1].reason == "put on other by hand"
+    assert taught[0].reason == f"put on label {wrong} by a correction"  # not what it "looks like"
+    assert taught[1].reason == "put on other by a correction"
     np.testing.assert_allclose(taught.probabilities.sum(axis=1), 1, rtol=1e-5)
 
 

@@ -214,3 +214,13 @@ def test_the_list_of_a_lock_says_its_version(tmp_path: Path) -> None:
             lock.hold(str(tmp_path / "locks"), "other", str(tmp_path / "P")),
         ):
             pass
+
+
+def test_a_journal_whose_first_line_was_torn_gets_its_header(record: str) -> None:
+    path = Path(record, journal.NAME)
+    path.write_text('{"zeroshelf_jou', "ascii")
+    book = journal.Journal(record)
+    book.sync([{"begin": "apply"}])
+    book.close()
+    lines = [json.loads(line) for line in path.read_text("ascii").splitlines()]
+    assert lines == [file_versions.JOURNAL.header, {"begin": "apply"}]

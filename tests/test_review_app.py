@@ -392,7 +392,9 @@ def test_a_mark_that_is_taken_back_is_not_kept(tmp_path: Path) -> None:
         session.place([1], "red")
         save_edits(session)
     assert len(stored.load_for(run.labels, run.model)) == 2
-    with Session(reopen(run.id, encoder=run._sources.encoder, store=run._sources.store)) as session:
+    sources = run._sources
+    opened = reopen(run.id, edited=False, encoder=sources.encoder, store=sources.store)
+    with Session(opened) as session:
         session.undo()
         save_edits(session)
     assert len(stored.load_for(run.labels, run.model)) == 1

@@ -241,8 +241,8 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a run was asked to do. The same request, embeddings and corrections always give the same
-    decisions."""
+    """What a run was asked to do. The same request, embeddings, corrections and calibration of the
+    model always give the same decisions."""
 
     folder: str
     labels: LabelSet

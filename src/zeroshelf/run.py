@@ -247,7 +247,19 @@ class Run(Classification):
             here.digests[row].hex(): Correction(label, here.vectors[row])
             for row, label in zip(self._rows_of(corrections), corrections.values(), strict=True)
         }
-        known = replace(self.corrections, given={**self.corrections.given, **given})
+        # the last word counts: it replaces what the review page said of the same content
+        replaced = {
+            picture.path
+            for picture, digest in zip(here.pictures, here.digests, strict=True)
+            if digest.hex() in given
+        }
+        before = self.corrections
+        known = replace(
+            before,
+            given={**before.given, **given},
+            reviewed={p: name for p, name in before.reviewed.items() if p not in replaced},
+            accepted={p: name for p, name in before.accepted.items() if p not in replaced},
+        )
         return self.derive(self.request, known, record=self.saved)
 
     def derive(

@@ -51,13 +51,17 @@ def hand_over(record: str, folders: Sequence[str], times: Mapping[str, int]) -> 
 def _others(record: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """The runs beside it that are not undone: record, and folder and destination."""
     root, own = os.path.split(record)
+    names: list[str] = []
     with contextlib.suppress(OSError):
-        for name in sorted(os.listdir(root)):
-            other = os.path.join(root, name)
-            if name != own and journal.state(other) in ("applied", "partly"):
+        names = sorted(set(os.listdir(root)) - {own})
+    for name in names:
+        other = os.path.join(root, name)
+        there = None
+        with contextlib.suppress(OSError, UserError):  # no run, or one of a newer version
+            if journal.state(other) in ("applied", "partly"):
                 there = journal.folders(other)
-                if there is not None:
-                    yield other, there
+        if there is not None:
+            yield other, there
 
 
 def _events(

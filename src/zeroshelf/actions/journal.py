@@ -143,10 +143,22 @@ class Journal:
         self.past = read(record)
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
         self._named = os.fstat(self._file.fileno()).st_nlink > 0  # some shares count no names
-        if self._file.tell() and not _ends_whole(self._path):
-            self._file.write(b"\n")
+        self._end_torn_line()
         self._waiting: list[dict[str, Any]] = []
         self._makers: dict[str, Past] = {}  # other runs, whose results this one removed
+
+    def _end_torn_line(self) -> None:
+        """A kill may have left a part of a line. One that is all there is goes: it is the header's,
+        which is then written again."""
+        if not self._file.tell():
+            return
+        with open(self._path, "rb") as file:
+            if not file.readline().endswith(b"\n"):
+                self._file.truncate(0)
+                self._file.seek(0)
+                return
+        if not _ends_whole(self._path):
+            self._file.write(b"\n")
 
     def note(self, event: dict[str, Any]) -> None:
         """Written with the next `sync`. For what a look at the files would tell as well."""

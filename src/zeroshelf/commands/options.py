@@ -186,6 +186,10 @@ def showing(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_screen(*, quiet: bool, verbose: bool, as_json: bool, **given: Any) -> Any:
+        context = click.get_current_context()
+        if context.invoked_subcommand and (quiet or verbose or as_json):
+            further = f"{context.command_path} {context.invoked_subcommand}"
+            raise UserError(f"-q, -v and --json go behind the whole command: {further} ...")
         return command(screen=Screen(verbose - quiet, as_json=as_json), **given)
 
     for decorate in (

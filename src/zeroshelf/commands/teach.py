@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     help="List N pictures whose correction helps most.",
 )
 @click.option(
-    "--from", "source", type=click.Path(), help="Follow the corrections in this file too."
+    "--from",
+    "source",
+    type=click.Path(),
+    help="Follow the corrections in this file too. Accepting what they suggest stores them.",
 )
 @click.option(
     "--export", type=click.Path(), help="Write all corrections to this new file, and exit."
@@ -70,6 +73,12 @@ def command(
     from zeroshelf.review.session import Session
     from zeroshelf.run import reopen
 
+    alone = {"--forget": forget, "--export": export, "--ask": asked}
+    several = [name for name, given in alone.items() if given]
+    if len(several) > 1:
+        raise UserError(f"give {' and '.join(several)} in calls of their own")
+    if forget and (corrected or source):
+        raise UserError("--forget deletes all stored corrections: leave --correct and --from out")
     if export and os.path.lexists(export):
         raise UserError(f"{export} is there already; name another file")
     with screen.progress() as progress:
@@ -81,8 +90,7 @@ def command(
         if source:
             labels, model = session.edited.labels, session.run.model
             session.import_corrections(stored.load(source, labels, model))
-        for picture, label in corrected:
-            session.place([_row(session, picture)], label)
+        session.place_each([([_row(session, picture)], label) for picture, label in corrected])
         if export:
             _export(screen, session, export)
         elif asked:

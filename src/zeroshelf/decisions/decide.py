@@ -51,7 +51,9 @@ class Decisions(Sequence[Decision]):
     calibration: Calibration  # that the probabilities were computed with
     probabilities: npt.NDArray[np.float32]  # (N, K + 1), column K is P(other), rows sum to 1
     chosen: npt.NDArray[np.int32]  # (N,), a column of `probabilities`
-    corrected: frozenset[int] = frozenset()  # rows whose shelf is a correction by the user
+    corrected: frozenset[int] = (
+        frozenset()
+    )  # rows on the shelf of a correction or an accepted suggestion
 
     @property
     def labels(self) -> list[str]:
@@ -164,7 +166,7 @@ def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
     best = names[order[0]]
     instead = _nearest_negative(scores, i)
     if i in decisions.corrected:
-        return f"put on {(*names, OTHER)[chosen]} by hand"
+        return f"put on {(*names, OTHER)[chosen]} by a correction"
     if chosen == len(names) and row[-1] <= EVEN_ODDS:
         return f"looks like {best}, but the threshold asks for more"
     if chosen == len(names):

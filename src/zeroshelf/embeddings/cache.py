@@ -102,8 +102,8 @@ class EmbeddingCache:
         is known: nothing then tells how long a vector is."""
         nothing = cache_vectors.Found()
         found = self._file.read(lambda db: cache_vectors.find(db, model_digest, digests), nothing)
-        if self._file.read(lambda db: cache_vectors.is_due(db, found), False):
-            self._file.write(lambda db: cache_vectors.settle(db, found))
+        if found.damaged or found.stale:
+            self._file.write(lambda db: cache_vectors.note_use(db, found))
         width = found.parts[0][1].shape[1] if found.parts else 1
         known = np.zeros(len(digests), bool)
         vectors = np.zeros((len(digests), width), np.float16)
@@ -185,7 +185,8 @@ class EmbeddingCache:
         pairs = list(pairs)
         columns = {
             "embedding": "model, {}, chunk, row",
-            "thumbnail": "{}, version, jpeg",
+            "thumbnail": "{}, jpeg",
+            "thumbnail_version": "{}, version",
             "quality": "{}, version, note",
             "hash": "{}, version, hash",
         }

@@ -30,8 +30,8 @@ CREATE TABLE embedding(model INTEGER, digest BLOB, chunk INTEGER NOT NULL, row I
 CREATE INDEX embedding_chunk ON embedding(chunk);
 CREATE TABLE text(model INTEGER, text TEXT, vector BLOB NOT NULL, checksum BLOB NOT NULL,
     PRIMARY KEY(model, text));
-CREATE TABLE thumbnail(id INTEGER PRIMARY KEY, digest BLOB UNIQUE NOT NULL, jpeg BLOB NOT NULL,
-    version INTEGER NOT NULL DEFAULT 1);
+CREATE TABLE thumbnail(id INTEGER PRIMARY KEY, digest BLOB UNIQUE NOT NULL, jpeg BLOB NOT NULL);
+CREATE TABLE thumbnail_version(digest BLOB PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE quality(digest BLOB PRIMARY KEY, version INTEGER NOT NULL, note TEXT) WITHOUT ROWID;
 CREATE TABLE hash(digest BLOB PRIMARY KEY, version INTEGER NOT NULL, hash BLOB NOT NULL)
     WITHOUT ROWID;
@@ -41,12 +41,14 @@ CREATE TABLE file(path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTE
 PRAGMA user_version = {VERSION};
 """
 
-# In version 2 a thumbnail's row held the note too. The column stays, unused: to remove it would
-# rewrite every thumbnail. Both INSERTs are answered by indices, so that the upgrade is quick.
+# The versions of the thumbnails have a table of their own: to read them beside the JPEGs would read
+# every JPEG. In version 2 a thumbnail's row held the note too. The column stays, unused: to remove
+# it would rewrite every thumbnail. All INSERTs are answered by indices, so the upgrade is quick.
 _UPGRADE = {
     2: f"""
 ALTER TABLE chunk ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE thumbnail ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE thumbnail_version(digest BLOB PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO thumbnail_version SELECT digest, 1 FROM thumbnail;
 CREATE TABLE quality(digest BLOB PRIMARY KEY, version INTEGER NOT NULL, note TEXT) WITHOUT ROWID;
 INSERT INTO quality SELECT digest, 1, note FROM thumbnail WHERE note IS NOT NULL;
 INSERT OR IGNORE INTO quality SELECT digest, 1, NULL FROM thumbnail;

@@ -1,7 +1,8 @@
 """The cache's tables `thumbnail`, `quality` and `hash`: what is derived of a picture's pixels.
 
-Each row carries the version of the code that made it. A row of another version counts as missing
-for `outdated`, which tells what the next run has to make anew; vectors are never touched by that.
+Each row carries the version of the code that made it, a thumbnail's in `thumbnail_version`. A row
+of another version counts as missing for `outdated`, which tells what the next run has to make anew;
+vectors are never touched by that.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from zeroshelf.embeddings.cache_db import wanted
 from zeroshelf.embeddings.derived import Derived
 from zeroshelf.images import near_duplicates, quality, thumbnails
 
-TABLES = ("thumbnail", "quality", "hash")
+TABLES = ("thumbnail", "thumbnail_version", "quality", "hash")
 # The hash of version 1 is computed from the very JPEG that is the thumbnail of version 1. Caches of
 # zeroshelf 0.1.0 hold the thumbnails alone: their hashes are computed when they are needed.
 _SAME_JPEG = 1
@@ -24,7 +25,7 @@ def outdated(db: sqlite3.Connection, digests: Iterable[bytes]) -> set[bytes]:
     """Those of `digests` whose thumbnail, note or hash is missing or of another version."""
     with _wanted(db, digests):
         found = db.execute(
-            "SELECT w.digest FROM wanted w LEFT JOIN thumbnail t USING (digest) "
+            "SELECT w.digest FROM wanted w LEFT JOIN thumbnail_version t USING (digest) "
             "LEFT JOIN quality q USING (digest) LEFT JOIN hash h USING (digest) "
             "WHERE t.version IS NOT ? OR q.version IS NOT ? OR (h.version IS NOT ? "
             "AND NOT (h.version IS NULL AND t.version = ? AND ? = ?))",
@@ -73,7 +74,8 @@ def hashes_of_thumbnails(db: sqlite3.Connection, digests: Iterable[bytes]) -> di
         return {}
     with _wanted(db, digests):
         found = db.execute(
-            "SELECT digest, jpeg FROM wanted JOIN thumbnail USING (digest) WHERE version = ?",
+            "SELECT digest, jpeg FROM wanted JOIN thumbnail USING (digest) "
+            "JOIN thumbnail_version USING (digest) WHERE version = ?",
             (_SAME_JPEG,),
         )
         return {digest: near_duplicates.dhash(jpeg) for digest, jpeg in found}
@@ -82,8 +84,12 @@ def hashes_of_thumbnails(db: sqlite3.Connection, digests: Iterable[bytes]) -> di
 def add(db: sqlite3.Connection, made: Mapping[bytes, Derived]) -> None:
     """Digest -> what was derived of its picture just now, in place of what was there."""
     db.executemany(
-        "INSERT OR REPLACE INTO thumbnail(digest, version, jpeg) VALUES (?,?,?)",
-        ((digest, thumbnails.VERSION, one.thumbnail) for digest, one in made.items()),
+        "INSERT OR REPLACE INTO thumbnail(digest, jpeg) VALUES (?,?)",
+        ((digest, one.thumbnail) for digest, one in made.items()),
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO thumbnail_version(digest, version) VALUES (?,?)",
+        ((digest, thumbnails.VERSION) for digest in made),
     )
     db.executemany(
         "INSERT OR REPLACE INTO quality(digest, version, note) VALUES (?,?,?)",

@@ -31,7 +31,7 @@ class Found:
     """The vectors of one look-up."""
 
     parts: list[tuple[npt.NDArray[np.int64], Half]] = field(default_factory=list)  # rows, vectors
-    used: list[int] = field(default_factory=list)  # chunks that were read
+    stale: list[int] = field(default_factory=list)  # chunks read for the first time on this day
     damaged: list[int] = field(default_factory=list)  # chunks that failed their checksum
 
 
@@ -50,7 +50,7 @@ def find(db: sqlite3.Connection, model_digest: str, digests: Sequence[bytes]) ->
     for group in np.split(at, np.flatnonzero(np.diff(at[:, 0])) + 1):  # each blob is read once
         chunk = int(group[0, 0])
         read = db.execute(
-            "SELECT rows, version, checksum, vectors FROM chunk WHERE id = ?", (chunk,)
+            "SELECT rows, version, checksum, vectors, used FROM chunk WHERE id = ?", (chunk,)
         ).fetchone()
         if read is not None and read[1] != VERSION:
             continue
@@ -61,23 +61,18 @@ def find(db: sqlite3.Connection, model_digest: str, digests: Sequence[bytes]) ->
         ):
             found.damaged.append(chunk)
             continue
-        found.used.append(chunk)
+        if read[4] < today():
+            found.stale.append(chunk)
         vectors = np.frombuffer(read[3], np.float16).reshape(read[0], -1)
         found.parts.append((group[:, 2], vectors[group[:, 1]]))
     return found
 
 
-def is_due(db: sqlite3.Connection, found: Found) -> bool:
-    """True if `settle` has something to do: on the first look-up of a day, and after damage."""
-    (oldest,) = db.execute("SELECT min(used) FROM chunk").fetchone()
-    return bool(found.damaged) or (oldest is not None and oldest < today())
-
-
-def settle(db: sqlite3.Connection, found: Found) -> None:
+def note_use(db: sqlite3.Connection, found: Found) -> None:
     """Note today as the day of last use, for `prune`, and delete damaged chunks."""
     day = today()
     db.executemany(
-        "UPDATE chunk SET used = ? WHERE id = ? AND used < ?", ((day, c, day) for c in found.used)
+        "UPDATE chunk SET used = ? WHERE id = ? AND used < ?", ((day, c, day) for c in found.stale)
     )
     for table, column in (("embedding", "chunk"), ("chunk", "id")):
         db.executemany(f"DELETE FROM {table} WHERE {column} = ?", ((c,) for c in found.damaged))
@@ -92,7 +87,8 @@ def add(db: sqlite3.Connection, model_digest: str, vectors: Mapping[bytes, Half]
             "JOIN chunk c ON c.id = e.chunk WHERE e.model = ? AND c.version = ?",
             (model, VERSION),
         ).fetchall()
-    new = [digest for digest in vectors if (digest,) not in set(there)]
+    known = {digest for (digest,) in there}
+    new = [digest for digest in vectors if digest not in known]
     if not new:
         return
     blob = np.stack([vectors[digest] for digest in new]).astype(np.float16).tobytes()

@@ -2,7 +2,7 @@
 prompts.
 
 A run resolves its label set once. The scores, the negative filter, the label check and the advice
-after a run take the resolved labels; no other module normalises a label or looks its sense up.
+after a run take the resolved labels; no later stage normalises a label or looks its sense up.
 """
 
 from __future__ import annotations

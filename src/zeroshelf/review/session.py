@@ -110,13 +110,9 @@ class Session:
 
     @property
     def corrected(self) -> dict[int, int]:
-        """Row -> column of every corrected picture: corrected in this review, or by the corrections
-        that the run follows."""
-        columns = {name: column for column, name in enumerate(self.names)}
-        given = self.edited.corrected.items()
-        here = {self.row_of[p]: columns[name] for p, name in given if p in self.row_of}
-        followed = self.run.corrections.followed
-        return {**follow.rows_of(self.run.embeddings, followed, self.names), **here}
+        """Row -> column of every picture that the user corrected, in this review or before."""
+        rows = np.flatnonzero(self.shelves.by == USER)
+        return dict(zip(rows.tolist(), self.shelves.columns[rows].tolist(), strict=True))
 
     def changed_since(self, version: int) -> npt.NDArray[np.intp] | None:
         """The rows that changed after `version`; None: reload everything, the shelves too."""
@@ -211,9 +207,8 @@ class Session:
     def shown(self) -> Run:
         """The run with every picture on the shelf that the page shows."""
         first = self._first
-        return self.run.derive(
-            self.run.request, self.edited.corrections(first.corrections, first.request.folder)
-        )
+        corrections = self.edited.corrections(first.corrections, first.request.folder)
+        return self.run.derive(self.run.request, corrections, record=first.saved)
 
     def update_plan(self, kind: ActionKind | None = None) -> bool:
         """Make the plan that of the shelves as they are now, so that `zeroshelf apply` does what
@@ -260,10 +255,17 @@ class Session:
         stored.save(stored.path_for(labels, model), self.all_corrections(), model)
 
     def _own(self) -> dict[str, Correction]:
+        """Digest in hex -> correction, of the pictures corrected on this run's page, now or before
+        it was saved again."""
         here = self.run.embeddings
-        given = self.edited.corrected.items()
-        rows = ((self.row_of[p], n) for p, n in given if p in self.row_of)
-        return {here.digests[r].hex(): Correction(n, here.vectors[r]) for r, n in rows}
+        before = self.run.corrections.reviewed.items()
+        given = {**{_relative(p, self.root): name for p, name in before}, **self.edited.corrected}
+        rows = ((self.row_of[p], n) for p, n in given.items() if p in self.row_of)
+        return {
+            here.digests[r].hex(): Correction(n, here.vectors[r])
+            for r, n in rows
+            if n in self.names
+        }
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -271,7 +273,8 @@ class Session:
         self._log.add(*events)
         before, names = self.edited, self.names
         self.edited = edit_log.replay(self._first.labels, self._log.events)
-        if (self.edited.labels, self.edited.offset) != (before.labels, before.offset):
+        asked = [(one.labels, one.offset, one.renamed) for one in (before, self.edited)]
+        if asked[0] != asked[1]:
             self.run = self._derived()
         old, self.shelves = self.shelves, self._shelves()
         self.version += 1
@@ -293,8 +296,8 @@ class Session:
     def _derived(self) -> Run:
         """The run under its present labels and offset, without the corrections of this review."""
         request = self.edited.request(self._first.request)
-        if request == self.run.request:
-            return self.run
+        if request == self._first.request and not self.edited.renamed:
+            return self._first
         corrections = follow.renamed(self._first.corrections, self.edited.renamed)
         return self.run.derive(request, corrections, record=self._first.saved)
 
@@ -308,7 +311,11 @@ class Session:
         by[list(decided.corrected)] = USER
         place = {name: column for column, name in enumerate(names)}
         for moves, who in ((self.edited.accepted, SUGGESTION), (self.edited.corrected, USER)):
-            found = [(self.row_of[p], place[name]) for p, name in moves.items() if p in self.row_of]
+            found = [
+                (self.row_of[path], place[name])
+                for path, name in moves.items()
+                if path in self.row_of and name in place
+            ]
             if found:
                 where, to = np.array(found, np.intp).T
                 columns[where], by[where], probabilities[where] = to, who, 1
@@ -316,7 +323,7 @@ class Session:
 
     def _check(self, rows: Collection[int], shelf: str) -> None:
         if shelf not in self.names:
-            raise UserError(f"there is no shelf {shelf!r} any more")
+            raise UserError(f"there is no shelf {shelf!r}; there are {', '.join(self.names)}")
         if any(not 0 <= row < len(self) for row in rows):
             raise UserError("there is no such picture in this run")
 

@@ -8,7 +8,7 @@ below the run's folder. The lines, under the names that version 0.1.0 gave them:
     {"do": "learn", "shelves": {"cat": ["b.jpg"]}}                  suggestions that were accepted
     {"do": "label", "labels": {...}, "renamed": {"old": "new"}}     other labels from here on
     {"do": "bold", "by": 1.5}                                       the threshold offset, in logits
-    {"do": "undo", "edit": 7}                                       line 7 (from 0) does not count
+    {"do": "undo", "edit": 7}                                       edit 7 (from 0) does not count
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 from zeroshelf.corrections.follow import renamed
 from zeroshelf.errors import UserError
-from zeroshelf.records import OTHER, Corrections, Label, LabelSet, Request
+from zeroshelf.records import Corrections, Label, LabelSet, Request
 from zeroshelf.runs.request import tuples
 from zeroshelf.system import file_io, file_versions, path_spelling
 
@@ -107,21 +107,12 @@ def replay(labels: LabelSet, events: Sequence[Event]) -> Edited:
                 fresh = {old: new for old, new in names.items() if old not in now.values()}
                 now = fresh | {first: names.get(name, name) for first, name in now.items()}
                 corrected, accepted = (
-                    _relabelled(moves, labels, names) for moves in (corrected, accepted)
+                    {path: names.get(shelf, shelf) for path, shelf in moves.items()}
+                    for moves in (corrected, accepted)
                 )
             case {"do": "bold", "by": by}:
                 offset = float(by)
     return Edited(labels, corrected, accepted, offset, last, now)
-
-
-def _relabelled(
-    moves: Mapping[str, str], labels: LabelSet, names: Mapping[str, str]
-) -> dict[str, str]:
-    """`moves` (path -> shelf) with the shelves' new names, without shelves that were dropped."""
-    known = {*labels.names, OTHER}
-    return {
-        path: name for path, shelf in moves.items() if (name := names.get(shelf, shelf)) in known
-    }
 
 
 def _labels(given: dict[str, Any]) -> LabelSet:

@@ -24,7 +24,7 @@ ALREADY: Answer = ("already", "")
 
 
 class Kind(abc.ABC):
-    """One thing that can be done with a file. An object without state of its own."""
+    """One thing that can be done with a file. An object that never changes."""
 
     # --- words ------------------------------------------------------------------------------
     name: ClassVar[str]  # in plans and journals, and for --as
@@ -138,7 +138,8 @@ class Kind(abc.ABC):
 
     @abc.abstractmethod
     def is_result(self, action: Action, path: str) -> bool:
-        """True where `path` is what the action makes, for a shelf that is planned again."""
+        """True where `path` is what the action makes: asked when a shelf is planned again, when an
+        interrupted run goes on, and before anything is taken back."""
 
     @abc.abstractmethod
     def revert(self, entry: Entry, lead: Entry | None = None) -> Answer:

@@ -104,6 +104,7 @@ class Untag(Tag):
     name = "untag"
     done = "untagged"
     choice = "Remove tags"
+    meaning = ""  # not offered on the page
     offered = False  # it is a command of its own, and asks about no label
     family = None  # nothing is left of it that a later plan could replace
 
