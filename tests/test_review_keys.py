@@ -70,7 +70,7 @@ def test_a_key_that_is_refused_takes_no_other_with_it(tmp_path: Path, chromium: 
         kept(chromium, 4)
         assert [event["shelf"] for event in edit_log.read(session.record)[1:]] == ["red"] * 3
         says = chromium.run("document.getElementById('says').textContent")
-        assert says == "there is no shelf 'green' any more"
+        assert says == "there is no shelf 'green'; there are red, other"
         agree(chromium, session)
 
 
