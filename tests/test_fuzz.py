@@ -21,7 +21,7 @@ from PIL import Image
 
 from tests.making import encoded
 from tests.rarities import imagecodecs, planes, psd, tiff
-from tests.test_foreign import dng, film, heic, jxl
+from tests.test_optional_codecs import dng, film, heic, jxl
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode
 
