@@ -51,7 +51,7 @@ def test_the_pages_of_a_document_speak_together(encoder: ColourEncoder) -> None:
 
 
 def test_a_black_page_among_others_is_no_quality_problem(encoder: ColourEncoder) -> None:
-    """A film that fades in is no dark picture; one that is black throughout is."""
+    """A video that fades in is no dark picture; one that is black throughout is."""
 
     def document(*colours: tuple[int, int, int]) -> tuple[str, bytes]:
         out = io.BytesIO()

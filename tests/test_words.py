@@ -33,13 +33,16 @@ RETIRED = [
     "nobody can say",
     "nobody is here",
     "a person should know",
-    "film without",
+    "films?",
     "strangers?",
     "misfits?",
     "likeness",
     "boldness",
     "it is gone",
 ]
+
+# Where a retired word is right: the standard term of the field, or a name that an old file has.
+EXCEPTIONS: dict[str, str] = {}
 
 
 def words_of(text: str) -> str:
@@ -51,10 +54,11 @@ def words_of(text: str) -> str:
 def test_a_retired_word_does_not_come_back(word: str) -> None:
     assert len(FILES) > 200  # it looked
     pattern = re.compile(rf"\b{word}\b", re.IGNORECASE)
+    allowed = re.compile(EXCEPTIONS.get(word, "(?!)"))
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in FILES
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if pattern.search(words_of(line))
+        if pattern.search(words_of(allowed.sub("", line)))
     ]
     assert not found, "\n".join(found)

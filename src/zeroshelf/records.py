@@ -56,7 +56,7 @@ class Skipped:
 class Ignored:
     """What a scan passed by, counted: the most frequent first."""
 
-    not_pictures: Mapping[str, int] = field(default_factory=dict)  # kind -> files: "MTS film": 3
+    not_pictures: Mapping[str, int] = field(default_factory=dict)  # kind -> files: "MTS video": 3
     left_out: Mapping[str, int] = field(default_factory=dict)  # reason -> files and folders
 
 

@@ -1,6 +1,6 @@
 """What a move leaves behind: files that share a name with a moved picture and don't go along.
 
-Nobody knows whether they belong to it: an `a.html` beside `a.jpg`, a film of ten minutes, settings
+Nobody knows whether they belong to it: an `a.html` beside `a.jpg`, a video of ten minutes, settings
 that a program keeps in a folder of its own. So they stay, and are named.
 """
 

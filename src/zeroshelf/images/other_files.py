@@ -14,25 +14,25 @@ NAMED = 6  # kinds in one line; the rest is counted together
 _MOST_KINDS = 50  # in a record: names that other people chose could be as many as files
 _OTHER = "other"
 
-_FILM_SUFFIXES = """.3g2 .3gp .360 .asf .avi .braw .divx .dv .f4v .flv .insv .lrf .lrv .m2t .m2ts
+_VIDEO_SUFFIXES = """.3g2 .3gp .360 .asf .avi .braw .divx .dv .f4v .flv .insv .lrf .lrv .m2t .m2ts
     .m2v .m4v .mkv .mod .mov .mp .mp4 .mpe .mpeg .mpg .mts .mxf .ogm .ogv .qt .r3d .rm .rmvb .tod
     .ts .vob .webm .wmv"""
-_FILMS = frozenset(_FILM_SUFFIXES.split())
+_VIDEOS = frozenset(_VIDEO_SUFFIXES.split())
 _SUFFIX = re.compile(r"\.[a-z0-9_+-]{1,8}")
 
 
 def kind_of(path: str, head: bytes = b"") -> str:
-    """A short name: "PDF", "MTS film", or "other" where the name ends in nothing known."""
+    """A short name: "PDF", "MTS video", or "other" where the name ends in nothing known."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix == ".ts" and head[:1] != b"G":  # TypeScript
         return "TS"
-    if suffix in _FILMS:
-        return f"{suffix[1:].upper()} film"
+    if suffix in _VIDEOS:
+        return f"{suffix[1:].upper()} video"
     return suffix[1:].upper() if _SUFFIX.fullmatch(suffix) else _OTHER
 
 
-def is_film(kind: str) -> bool:
-    return kind.endswith(" film")
+def is_video(kind: str) -> bool:
+    return kind.endswith(" video")
 
 
 def counted_by(tally: Mapping[str, int]) -> dict[str, int]:
@@ -50,7 +50,7 @@ def line(counts: Mapping[str, int]) -> str | None:
         return None
     known = [(kind, number) for kind, number in counts.items() if kind != _OTHER]
     words = [
-        counted(number, kind) if is_film(kind) else f"{number:,} {kind}"
+        counted(number, kind) if is_video(kind) else f"{number:,} {kind}"
         for kind, number in known[:NAMED]
     ]
     rest = sum(number for _, number in known[NAMED:]) + counts.get(_OTHER, 0)

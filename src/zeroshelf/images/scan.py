@@ -249,8 +249,8 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
             word = kind_of[entry.path] = other_files.kind_of(entry.name, head)
             if reason := _why_not(head, at, suffix):
                 named[entry.path] = reason
-            elif other_files.is_film(word) and suffix not in companions.LIVE_SUFFIXES:
-                kind = formats.FILM
+            elif other_files.is_video(word) and suffix not in companions.LIVE_SUFFIXES:
+                kind = formats.UNREAD_VIDEO
         if kind is None:
             rest[entry.path] = at.st_size
         else:
@@ -263,10 +263,10 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
 
 
 def _sort_in(picture: Picture, found: _Found) -> None:
-    """A picture that can be read, one that could be, or a film with what belongs to it."""
+    """A picture that can be read, one that could be, or a video with what belongs to it."""
     if optional.has(picture.format):
         found.pictures.append(picture)
-    elif picture.format in (formats.VIDEO, formats.FILM):
+    elif picture.format in (formats.VIDEO, formats.UNREAD_VIDEO):
         unit = (picture.path, *picture.companions)
         found.not_pictures.update(other_files.kind_of(path) for path in unit)
     else:

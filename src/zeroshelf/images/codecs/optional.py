@@ -18,7 +18,7 @@ _LIBRARIES = {  # format: its library, the extra that brings it, what a person c
 @cache
 def has(kind: str) -> bool:
     """True where pictures of this format can be read."""
-    if kind == formats.FILM:
+    if kind == formats.UNREAD_VIDEO:
         return False
     return kind not in _LIBRARIES or find_spec(_LIBRARIES[kind][0]) is not None
 
