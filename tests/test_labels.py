@@ -191,7 +191,7 @@ def test_a_plain_file_holds_a_label_per_line(
     assert read(toml) == READ
 
 
-def test_big_endian_text_is_read_by_its_mark(tmp_path: Path) -> None:
+def test_big_endian_text_is_read_by_its_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes(b"\xfe\xff" + "Kätzchen\n猫".encode("utf-16-be"))
     assert read(path).names == ("Kätzchen", "猫")

@@ -339,7 +339,7 @@ def test_a_reopened_run_has_its_edits_and_its_plan(tmp_path: Path) -> None:
     assert [action.label for action in planned.actions] == names
 
 
-def test_marks_are_followed_in_another_folder(tmp_path: Path) -> None:
+def test_corrections_are_followed_in_another_folder(tmp_path: Path) -> None:
     """In the second folder blue pictures are known to be red, because they were in the first."""
     run = colour_run(tmp_path / "one", each=3)
     with Session(run) as session:
@@ -363,7 +363,7 @@ def test_marks_are_followed_in_another_folder(tmp_path: Path) -> None:
         assert (session.shelves.columns[:5] == session.names.index("warm")).all()
 
 
-def test_kept_marks_can_be_left_out_and_dropped(tmp_path: Path) -> None:
+def test_stored_corrections_can_be_left_out_and_dropped(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=4)
     again = partial(
         classify,
@@ -377,7 +377,7 @@ def test_kept_marks_can_be_left_out_and_dropped(tmp_path: Path) -> None:
     followed = again()
     assert followed.counts == {"green": 4, "red": 8, "other": 0}
     assert again(corrections=False).counts == run.counts
-    assert classify(  # other labels, other marks
+    assert classify(  # other labels, other corrections
         tmp_path / "pictures", ["red"], encoder=run._sources.encoder, store=run._sources.store
     ).counts == {"red": 4, "other": 8}
     assert followed.correct({blue[0]: "green"}).counts == {"green": 5, "red": 7, "other": 0}
@@ -385,7 +385,7 @@ def test_kept_marks_can_be_left_out_and_dropped(tmp_path: Path) -> None:
     assert again().counts == run.counts
 
 
-def test_a_mark_that_is_taken_back_is_not_kept(tmp_path: Path) -> None:
+def test_a_correction_that_is_undone_is_not_stored(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=2)
     with Session(run) as session:
         session.place([0], "red")
@@ -406,8 +406,8 @@ def test_python_has_the_same(tmp_path: Path) -> None:
     asked = run.most_informative(2)
     assert len(asked) == 2
     blue = [path.name for path in (tmp_path / "pictures").glob("blue*")]
-    taught = run.correct(dict.fromkeys(blue[:3], "red"))
-    assert taught.counts == {"red": 8, "green": 4, "other": 0}
+    corrected = run.correct(dict.fromkeys(blue[:3], "red"))
+    assert corrected.counts == {"red": 8, "green": 4, "other": 0}
     assert run.counts == {"red": 4, "green": 4, "other": 4}
     assert (
         classify(

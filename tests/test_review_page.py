@@ -171,7 +171,7 @@ def test_shelves_may_have_the_names_of_what_the_page_shows_beside_them(
 def test_what_was_learnt_is_a_preview_until_it_is_accepted(
     tmp_path: Path, chromium: Chromium
 ) -> None:
-    """Blue pictures lie in "other"; three marks as "red" teach that the others are red too."""
+    """Blue pictures lie in "other"; three corrections to "red" suggest "red" for the others."""
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
         shelf(chromium, "other")

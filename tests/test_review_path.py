@@ -186,8 +186,8 @@ def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
 def test_edits_after_an_apply_ask_for_an_undo_first(tmp_path: Path) -> None:
     demo = zeroshelf("demo", where=tmp_path)
     picture = next((tmp_path / "zeroshelf-demo" / "pictures").rglob("*.*"))
-    taught = zeroshelf("teach", "--correct", str(picture), "other", "--yes", where=tmp_path)
-    assert taught["corrections"] == 1
+    corrected = zeroshelf("teach", "--correct", str(picture), "other", "--yes", where=tmp_path)
+    assert corrected["corrections"] == 1
     refused = subprocess.run(
         [sys.executable, "-m", "zeroshelf", "apply", "--yes"],
         cwd=tmp_path,

@@ -34,6 +34,10 @@ RETIRED = [
     "nobody is here",
     "a person should know",
     "films?",
+    "marks?",
+    "marked",
+    "unmarked",
+    "taught",
     "strangers?",
     "misfits?",
     "likeness",
@@ -42,7 +46,17 @@ RETIRED = [
 ]
 
 # Where a retired word is right: the standard term of the field, or a name that an old file has.
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS = {
+    "marks?": r"pytest\.mark|byte[_ ]order[_ ]marks?|"  # a standard term each
+    # names of 0.1.0: its options, and the files in which it stored corrections
+    r'OLD_OPTIONS = .*|"--(no-)?marks?"|assert "mark" not in|marks\.jsonl|zeroshelf_marks|'
+    r'called corrections "marks"|_FOLDER = "marks"',
+}
+
+# Files that another branch changes. These words still occur there; to be emptied when they are gone.
+NOT_YET = ("training/", "benchmarks/accuracy/", "src/zeroshelf/data/starter/", "docs/decision.md",
+           "src/zeroshelf/decisions/constants.py")  # fmt: skip
+NOT_YET_WORDS = {"marks?", "taught"}
 
 
 def words_of(text: str) -> str:
@@ -54,10 +68,11 @@ def words_of(text: str) -> str:
 def test_a_retired_word_does_not_come_back(word: str) -> None:
     assert len(FILES) > 200  # it looked
     pattern = re.compile(rf"\b{word}\b", re.IGNORECASE)
-    allowed = re.compile(EXCEPTIONS.get(word, "(?!)"))
+    allowed = re.compile(EXCEPTIONS.get(word, "(?!)"), re.IGNORECASE)
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in FILES
+        if word not in NOT_YET_WORDS or not path.relative_to(ROOT).as_posix().startswith(NOT_YET)
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if pattern.search(words_of(allowed.sub("", line)))
     ]

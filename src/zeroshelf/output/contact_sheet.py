@@ -171,7 +171,7 @@ def percent(probability: float) -> str:
 
 # --- letters of any script ----------------------------------------------------------------------
 # Pillow brings a font for the Latin script, so the sheet looks the same everywhere. For other
-# letters the fonts of the system are asked; a letter that no font has becomes a question mark.
+# letters the fonts of the system are asked; a letter that no font has becomes "?".
 
 _CJK = ("notosanscjk", "sourcehan", "pingfang", "hiragino", "msyh", "msgothic", "malgun", "wqy")
 _FIRST = {

@@ -37,7 +37,7 @@ function verdict() {
   const by = run.by[row], sure = confidence(row);
   $("detail-verdict").className = sure;
   const how = sure === "yours" || by === SUGGESTION ? spokenConfidence(row) : `${sure}, ${percent(run.p[row] / 255)}`;
-  $("detail-verdict").replaceChildren(make("span", "confidence-mark"), make("bdi", "", visible(run.names[run.columns[row]])), make("span", "", `\u00b7 ${how}`));
+  $("detail-verdict").replaceChildren(make("span", "confidence-symbol"), make("bdi", "", visible(run.names[run.columns[row]])), make("span", "", `\u00b7 ${how}`));
 }
 
 function fill(about) {

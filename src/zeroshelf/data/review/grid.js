@@ -101,7 +101,7 @@ function blank() {
   image.draggable = false;
   image.decoding = "async";
   image.addEventListener("load", () => image.classList.add("ready"));
-  const symbol = make("span", "confidence-mark"), shelf = make("bdi", "shelf"), file = make("bdi", "file");
+  const symbol = make("span", "confidence-symbol"), shelf = make("bdi", "shelf"), file = make("bdi", "file");
   const element = make("div", "card", make("span", "frame", image, make("span", "tick"), make("span", "pile")), make("span", "says", symbol, shelf), file);
   element.setAttribute("role", "option");
   element.draggable = true;
