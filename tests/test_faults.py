@@ -91,7 +91,7 @@ CALLS = ["unlink", "link", "symlink", "mkdir", "rmdir", "utime", "fsync", "copy_
 
 
 def fork() -> int:
-    """os.fork, with a child that collects no garbage. What other tests left, a model with its
+    """os.fork, with a child without garbage collection. What other tests left, a model with its
     threads, would be closed there and wait for threads that no fork takes along, without end."""
     child = os.fork()
     if not child:

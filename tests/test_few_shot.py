@@ -101,7 +101,7 @@ def test_corrections_on_one_cluster_bring_the_rest_of_it() -> None:
 
 
 def test_the_last_few_of_a_folder_follow_the_many_that_are_corrected() -> None:
-    """Where nearly all is corrected, the pseudo-labelled pictures are all that is left: they may move."""
+    """Where nearly all is corrected, the few others may move, though pseudo-labelled."""
     vectors, truth, _ = blobs(dim=400)  # so many that any answer could be learnt by heart
     wrong = np.full((len(truth), 5), 0.02)
     wrong[np.arange(len(truth)), (truth + 1) % 4] = 0.92  # each cluster on the next one's shelf
