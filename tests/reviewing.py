@@ -177,7 +177,7 @@ def selected(browser: Chromium) -> int:
 
 
 def look_for(browser: Chromium, words: str, by: str) -> None:
-    """As a person would: `/`, the words, Enter."""
+    """By keys, as the user would: `/`, the words, Enter."""
     browser.run(f"document.getElementById('find-by').value = {json.dumps(by)}")
     press(browser, "/")
     browser.run("document.activeElement.select()")

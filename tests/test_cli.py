@@ -1,4 +1,4 @@
-"""The command line as a person meets it: exit codes, streams, one-line mistakes."""
+"""The command line as a user meets it: exit codes, streams, one-line errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_each_picture_is_told_with_how_sure_it_is(
     assert f"{folder / 'b.png'}: blue, sure, 100 % (looks like blue)\n" in capsys.readouterr().out
 
 
-def test_a_foreign_label_is_warned_of_once(
+def test_a_label_in_another_language_is_warned_of_once(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("sort", folder, "-l", "Katze", "-l", "Hündin", "--to", tmp_path / "s", "-n")

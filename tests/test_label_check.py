@@ -148,7 +148,7 @@ def test_a_sense_that_nearly_all_mean_stands_alone(monkeypatch: pytest.MonkeyPat
     assert problems("horse") == {}  # not a chessman, which is meant once in a hundred times
 
 
-def test_the_starter_does_not_settle_what_nobody_said() -> None:
+def test_a_sense_that_the_words_leave_open_is_not_chosen_by_the_starter() -> None:
     encoder = known.shipped()
     with Store.open() as store:
         told = check(

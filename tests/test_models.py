@@ -276,8 +276,8 @@ def test_the_starter_says_how_to_get_better_and_what_it_cannot_read() -> None:
     (better,) = notes(starter)
     assert "zeroshelf models get" in better
     german = LabelSet((Label("Katze"),), language="de")
-    foreign = notes(starter, german)[1]
-    assert "(de)" in foreign and "siglip2-b-16" in foreign
+    of_language = notes(starter, german)[1]
+    assert "(de)" in of_language and "siglip2-b-16" in of_language
     assert notes(starter, LabelSet((Label("cat"), Label("caf\xe9")))) == (better,)
     chinese = LabelSet((Label("cat"), Label("dog", words=("\u72d7",))))
     assert "(zh)" in notes(starter, chinese)[1]

@@ -88,7 +88,7 @@ def test_the_page_says_what_it_may_load(served: tuple[Session, Client]) -> None:
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.7", ""]
 )
-def test_a_foreign_host_is_refused(served: tuple[Session, Client], host: str) -> None:
+def test_another_host_is_refused(served: tuple[Session, Client], host: str) -> None:
     assert served[1].raw(f"/{TOKEN}/", Host=host)[0] == 400
 
 
@@ -110,7 +110,9 @@ def test_a_tunnel_passes(served: tuple[Session, Client]) -> None:
         {"Sec_Fetch_Site": "same-site"},
     ],
 )
-def test_a_foreign_page_is_refused(served: tuple[Session, Client], header: dict[str, str]) -> None:
+def test_a_page_of_another_site_is_refused(
+    served: tuple[Session, Client], header: dict[str, str]
+) -> None:
     session, client = served
     body = json.dumps({"do": "place", "rows": [0], "shelf": "red"}).encode()
     assert client.raw(f"/{TOKEN}/edit", "POST", body, **header)[0] == 403
@@ -313,7 +315,7 @@ def test_what_was_begun_in_one_way_goes_on_in_it(tmp_path: Path) -> None:
         assert registry.find(run.id).kind == "copy"
 
 
-def test_what_a_person_placed_is_never_moved(served: tuple[Session, Client]) -> None:
+def test_what_the_user_corrected_is_never_moved(served: tuple[Session, Client]) -> None:
     session, client = served
     red = [row for row, path in enumerate(session.paths) if path.startswith("red")]
     client.edit(do="place", rows=red[:1], shelf="green")

@@ -274,8 +274,8 @@ def test_the_slider_says_what_would_change(tmp_path: Path, chromium: Chromium) -
     with serving(colour_run(tmp_path)) as (session, address):
         session.set_offset(-20)  # all is in "other" now
         opened(chromium, address)
-        slide = "{{ const bold = document.getElementById('offset'); bold.value = 8;"
-        slide += "bold.dispatchEvent(new Event('{}')); }}"
+        slide = "{{ const offset = document.getElementById('offset'); offset.value = 8;"
+        slide += "offset.dispatchEvent(new Event('{}')); }}"
         chromium.run(slide.format("input"))
         chromium.wait("document.getElementById('offset-says').textContent.includes('would change')")
         assert session.edit_count == 1

@@ -49,7 +49,7 @@ class Skipped:
     """A file that should have been a picture and could not be used. Never a gap in an array."""
 
     path: str
-    reason: str  # one line that a person understands
+    reason: str  # one line, for the user
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Folder:
 
     @property
     def not_pictures(self) -> int:
-        """How many files are of other kinds, and left where they are."""
+        """How many files are no pictures, by file type, and left where they are."""
         return sum(self.ignored.not_pictures.values())
 
     @property
@@ -131,7 +131,7 @@ class ResolvedWord:
 
     text: str  # its dictionary form: without frame and article, in English in the singular
     sense: Synset | None  # the sense that is meant; None where WordNet has none that fits
-    in_wordnet: bool  # whether WordNet has it as a noun, be it only a person's or a place's name
+    in_wordnet: bool  # whether WordNet has it as a noun, if only as a proper name
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +333,7 @@ class Decision:
     probability: float  # of `label`, P(label) or P(other)
     margin: float  # between the best label's probability and the next best answer's
     confidence: Confidence
-    reason: str  # one line that a person understands
+    reason: str  # one line, for the user
     top: tuple[tuple[str, float], ...]  # the five best labels with P(label)
     looks_like: str | None  # the nearest negative, where `label` is OTHER
 

@@ -247,6 +247,6 @@ def existing_parent(path: str) -> str:
 
 
 def _attributes(path: str) -> set[str]:
-    """The names of the extended attributes that a person or a program of theirs may have set."""
+    """The names of the extended attributes that the user or a program may have set."""
     found = file_attributes.read(path)
     return {name for name in found if name.startswith(("user.", "system.posix_acl"))}

@@ -45,7 +45,7 @@ def counted_by(tally: Mapping[str, int]) -> dict[str, int]:
 
 
 def line(counts: Mapping[str, int]) -> str | None:
-    """One line for a person, with what would read some of them; None where there are none."""
+    """One line for the user, naming the extra that reads some of them; None for no files."""
     if not counts:
         return None
     known = [(kind, number) for kind, number in counts.items() if kind != _OTHER]

@@ -43,8 +43,8 @@ class _Found:
 
 
 def root_of(folder: str | os.PathLike[str]) -> str:
-    """The absolute path of a folder as a person names it. Raises `UserError` for an empty name,
-    which would be the current folder: a script's variable that nobody set."""
+    """The absolute path of a folder as the user names it. Raises `UserError` for an empty name,
+    which would be the current folder: a script's variable that was never set."""
     path = checks.path(folder, "the folder")
     if not path:
         raise UserError("the folder's name is empty: give its path, or . for this one")

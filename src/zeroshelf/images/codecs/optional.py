@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from zeroshelf.images import formats
 
-_LIBRARIES = {  # format: its library, the extra that brings it, what a person calls it
+_LIBRARIES = {  # format: its library, the extra that installs it, its name in messages
     formats.RAW: ("rawpy", "raw", "RAW"),
     formats.JXL: ("imagecodecs", "jxl", "JPEG XL"),
     formats.JXR: ("imagecodecs", "codecs", "JPEG XR"),

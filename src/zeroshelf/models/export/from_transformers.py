@@ -33,7 +33,7 @@ def from_folder(folder: Path) -> Towers:
     context = int(model.config.text_config.max_position_embeddings)
     clip = kind == "clip"
     dim = model.config.projection_dim if clip else model.config.vision_config.hidden_size
-    settled = type(tokenizer).__name__ in layout.SIGLIP_TOKENIZERS
+    fixed_length = type(tokenizer).__name__ in layout.SIGLIP_TOKENIZERS
 
     def pixels(pictures: Sequence[Image.Image]) -> torch.Tensor:
         values: torch.Tensor = processor(list(pictures), return_tensors="pt")["pixel_values"]
@@ -56,7 +56,7 @@ def from_folder(folder: Path) -> Towers:
         config=settings(
             dim=int(dim),
             context_length=context,
-            clean="none" if clip else ("siglip" if settled else "siglip2"),
+            clean="none" if clip else ("siglip" if fixed_length else "siglip2"),
             logit_scale=model.logit_scale,
             logit_bias=getattr(model, "logit_bias", None),
             pad_to_context=not clip,
