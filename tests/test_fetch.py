@@ -349,7 +349,7 @@ def test_the_commands(hub: Hub, home: Path) -> None:
 def test_what_came_with_a_package_need_not_be_got(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is asked
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # no server is there
     assert main(["models", "get", "starter"]) == 0
     said = capsys.readouterr()
     assert said.out.startswith("starter is already installed, ") and said.out.count("\n") == 1

@@ -79,7 +79,7 @@ def test_named_like_a_picture_but_none(tmp_path: Path) -> None:
     assert scanned.not_pictures == 1
     assert reasons(tmp_path) == {
         "empty.jpg": "empty file",
-        "hole.jpg": "holds no data: a hole or a placeholder",
+        "hole.jpg": "no data: the file is a hole or a placeholder",
         "text.PNG": "named like a picture, but its content is none",
     }
 

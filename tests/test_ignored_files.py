@@ -281,7 +281,7 @@ def test_a_folder_of_other_kinds_alone_says_so(
     assert re.search("no pictures in .*; not pictures, .* 1 MTS video", capsys.readouterr().err)
 
 
-def test_warnings_are_python_s_where_nobody_listens(mixed: Path, encoder: ColourEncoder) -> None:
+def test_warnings_are_python_s_without_a_callback(mixed: Path, encoder: ColourEncoder) -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         classify(mixed, ["red"], encoder=encoder, exclude=["*.nope"])

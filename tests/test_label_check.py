@@ -83,7 +83,7 @@ def test_a_list_in_one_label() -> None:
     assert serious(parse(["cat, red car"]), COLOURS, texts) == (told,)
 
 
-def test_a_name_that_no_prompt_holds_may_say_anything() -> None:
+def test_a_name_that_is_in_no_prompt_may_say_anything() -> None:
     empty = LabelSet((Label("no people", prompts=("a photo of an empty street.",)),))
     assert check(empty, COLOURS, texts) == ()
     for name in ("Rex", "happiness", "crane"):

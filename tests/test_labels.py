@@ -180,7 +180,7 @@ READ = LabelSet(
 @pytest.mark.parametrize("name", ["labels.txt", "labels", "labels.lst"])
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_a_plain_file_holds_a_label_per_line(
+def test_a_plain_file_has_a_label_per_line(
     tmp_path: Path, name: str, ends: str, encoding: str
 ) -> None:
     path = tmp_path / name

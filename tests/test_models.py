@@ -248,7 +248,7 @@ def test_a_wrong_name_in_the_environment_is_told_as_such(
     with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .*models get clip-l-14` brings it"):
         select.find()
     monkeypatch.setenv("ZEROSHELF_MODEL", str(tmp_path))  # a folder without a model
-    with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .* holds no model"):
+    with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .* has no model"):
         select.find()
     with pytest.raises(UserError, match=r"^there is no model 'nonsense'"):  # typed: --model
         select.find("nonsense")

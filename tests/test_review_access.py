@@ -104,7 +104,7 @@ def test_nothing_moves_where_motion_is_unwanted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 2560])
-def test_every_width_holds_the_page(tmp_path: Path, width: int) -> None:
+def test_the_page_fits_every_width(tmp_path: Path, width: int) -> None:
     with serving(colour_run(tmp_path)) as (_, address), Chromium(width, 900) as browser:
         opened(browser, address)
         assert browser.run("document.documentElement.scrollWidth <= innerWidth")

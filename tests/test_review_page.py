@@ -189,8 +189,8 @@ def test_what_was_learnt_is_a_preview_until_it_is_accepted(
 
 
 def test_a_hundred_thousand_pictures(tmp_path: Path, chromium: Chromium) -> None:
-    """A page that stays small, asks for little and asks nobody else. How long it takes is measured
-    by benchmarks/review.py."""
+    """A page that stays small, asks for little and asks no other server. How long it takes is
+    measured by benchmarks/review.py."""
     with serving(large_run(tmp_path)) as (session, address):
         opened(chromium, address)
         chromium.wait("document.querySelector('#grid img.ready')")

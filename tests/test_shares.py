@@ -118,7 +118,7 @@ def test_a_share_that_keeps_no_times_and_modes(
     if kind == "copy":
         assert said(share("apply", planned(source, to, kind))) == set()  # nothing is planned twice
     assert said(share("undo", record)) == {"done"}
-    if kind == "move" and with_xattr:  # nothing holds the attribute any more, as was said
+    if kind == "move" and with_xattr:  # the attribute is lost, as was said
         os.setxattr(source / "a.jpg", "user.rating", b"5")
     assert tree(source) == start
     assert not to.exists()

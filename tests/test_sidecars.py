@@ -483,7 +483,7 @@ REFUSED = {
     "</lr:hierarchicalSubject>",
     "two containers": f"<dc:subject {DC}><rdf:Bag/><rdf:Bag/></dc:subject>",
     "numbered items": f"<dc:subject {DC}><rdf:Bag><rdf:_1>x</rdf:_1></rdf:Bag></dc:subject>",
-    "an undeclared prefix": "<nobody:knows/>",
+    "an undeclared prefix": "<undeclared:prefix/>",
 }
 
 

@@ -666,7 +666,7 @@ def test_a_keyword_too_long_for_iptc_is_in_the_xmp_alone(tmp_path: Path) -> None
     assert "Keywords" not in found
 
 
-def test_a_new_sidecar_holds_the_keywords_of_the_file_that_it_would_hide(tmp_path: Path) -> None:
+def test_a_new_sidecar_gets_the_keywords_of_the_file_that_it_would_hide(tmp_path: Path) -> None:
     """Immich takes the sidecar's list instead of the file's."""
     held = xmp(b'<dc:subject xmlns:dc="http://purl.org/dc/elements/1.1/"><r:Bag><r:li>family</r:li>'
                b"</r:Bag></dc:subject>")  # fmt: skip

@@ -30,8 +30,8 @@ RETIRED = [
     "made by hand",
     "where other begins",
     "whence",
-    "nobody can say",
-    "nobody is here",
+    "nobody",
+    "holds",
     "films?",
     "marks?",
     "marked",
@@ -63,7 +63,17 @@ EXCEPTIONS = {
 # Files that another branch changes, and the words that still occur there. To be removed.
 NOT_YET = ("training/", "benchmarks/accuracy/", "src/zeroshelf/data/starter/", "docs/decision.md",
            "src/zeroshelf/decisions/constants.py")  # fmt: skip
-NOT_YET_WORDS = {"marks?", "taught", "bank", "garbage", "bar", "recall", "a person"}
+NOT_YET_WORDS = {
+    "marks?",
+    "taught",
+    "bank",
+    "garbage",
+    "bar",
+    "recall",
+    "a person",
+    "nobody",
+    "holds",
+}
 
 
 def words_of(text: str) -> str:

@@ -69,7 +69,7 @@ def check_may_leave(path: str) -> None:
 
 
 def check_removable(path: str) -> None:
-    """Raises OSError where a file can be copied but not taken away afterwards. What nobody can know
+    """Raises OSError where a file can be copied but not taken away afterwards. What can't be known
     beforehand passes: see `remove_original`."""
     check_may_leave(path)
     if file_attributes.is_immutable(path) or file_attributes.is_immutable(os.path.dirname(path)):

@@ -63,7 +63,7 @@ def gather(
 ) -> tuple[list[Picture], set[str]]:
     """The pictures of one folder with their companions, and which of `others` are such.
 
-    `pictures` holds the videos too, also those that nothing can read; `others` are all other files,
+    `pictures` includes the videos, also those that can't be read; `others` are all other files,
     with their size in bytes. A RAW, a video or a backup that belongs to another picture is no
     picture of its own any more. Of two stills with one stem both stay pictures: what is about the
     stem goes with the first in `_RANK`, and is `shared` by the other. `is_live` tells of a video's

@@ -55,8 +55,8 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class VideoFile:
-    """A video's content, left in its file: a few GB that nobody should hold. It stands for the
-    bytes that were there: once the file has changed it can't be opened."""
+    """A video's content, left in its file: a few GB that memory should not hold. It stands for
+    the bytes that were there: once the file has changed it can't be opened."""
 
     path: str
     size: int
@@ -247,7 +247,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _rescue(image: ImageFile.ImageFile, data: bytes, short_side: int) -> tuple[Image.Image, str]:
-    """What a truncated file still holds, if that is most of it. Works on the decoder's own buffer:
+    """What a truncated file still has, if that is most of it. Works on the decoder's own buffer:
     Pillow's switch for this is process-wide."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         # with an end marker libjpeg finishes the picture and leaves what is missing grey

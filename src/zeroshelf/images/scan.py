@@ -1,7 +1,7 @@
 """Looks at a folder: which files are pictures, which only should be, and what belongs together.
 
 Reads the first bytes of regular files and nothing else; a FIFO, socket or device is never opened.
-Links are not followed unless asked: a tree that holds a link to `/` stays a tree.
+Links are not followed unless asked: a tree with a link to `/` stays a tree.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:
 
 
 class _Excluder:
-    """Holds paths below the root against glob patterns, and knows which patterns never matched."""
+    """Matches paths below the root with glob patterns, and remembers which never matched."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = {pattern: _regex(pattern) for pattern in patterns}
@@ -295,7 +295,7 @@ def _why_not(head: bytes, at: os.stat_result, suffix: str) -> str | None:
         return "empty file"
     if not any(head):
         hole = file_attributes.allocated(at) == 0
-        return "holds no data: a hole or a placeholder" if hole else "begins with zeros only"
+        return "no data: the file is a hole or a placeholder" if hole else "begins with zeros only"
     return "named like a picture, but its content is none"
 
 

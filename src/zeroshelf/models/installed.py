@@ -279,7 +279,7 @@ def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:
         pickles = [path for path in files if path.endswith(fetch.PICKLES)]
         found = f"but {pickles[0]}, a pickle, which zeroshelf never opens" if pickles else ""
         raise UserError(
-            f"{remote.repo} holds no pair of ONNX towers {found or 'that is known here'}; "
+            f"{remote.repo} has no pair of ONNX towers {found or 'in a known layout'}; "
             "`zeroshelf models export` converts checkpoints in .safetensors"
         )
     homes = {str(PurePosixPath(path).parent) for path in graphs} | {".", "tokenizer"}

@@ -306,7 +306,7 @@ def _placement(given: Any) -> tuple[list[int], str]:
 def _numbers(given: list[Any]) -> list[int]:
     """Rows, or the numbers of moves: JSON's whole numbers. int() would take true and 0.5 too."""
     if any(type(number) is not int for number in given):
-        raise ValueError("a list of whole numbers holds something else")
+        raise ValueError("a list of whole numbers contains something else")
     return given
 
 

@@ -87,7 +87,7 @@ export function draw() {
   point();
 }
 
-/** A cell for a picture: best the one that holds its thumbnail already. */
+/** A cell for a picture: preferably the one that has its thumbnail already. */
 function taken(row) {
   const element = spare.get(row) ?? spare.values().next().value;
   if (!element) return blank();
