@@ -22,7 +22,7 @@ HEADS = {
     "VIDEO": VIDEO,
     "text": b"{}",
 }
-KINDS = {".jpg": "JPEG", ".heic": "HEIF", ".png": "PNG", ".mov": "VIDEO", ".mp4": "VIDEO",
+FORMAT_OF = {".jpg": "JPEG", ".heic": "HEIF", ".png": "PNG", ".mov": "VIDEO", ".mp4": "VIDEO",
          ".lrv": "VIDEO", ".lrf": "VIDEO", ".thm": "JPEG"}  # fmt: skip
 
 
@@ -32,8 +32,8 @@ def content(name: str) -> bytes:
     suffix = os.path.splitext(low)[1]
     if suffix in formats.RAW_SUFFIXES:
         return HEADS["RAW"]
-    if suffix in KINDS:
-        return HEADS[KINDS[suffix]]
+    if suffix in FORMAT_OF:
+        return HEADS[FORMAT_OF[suffix]]
     if low == "mvimg_3" or suffix.startswith(".mp") or (suffix == ".cover" and ".mp" in low):
         return VIDEO
     if low.endswith((".jpg_original", ".jpg~", ".jpg.bak", ".jpg.orig")):

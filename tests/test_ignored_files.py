@@ -124,7 +124,7 @@ def test_counts_by_reason(tmp_path: Path) -> None:
     assert scanned.left_out == 9
 
 
-# --- other kinds ----------------------------------------------------------------------------------
+# --- other file types -----------------------------------------------------------------------------
 
 
 def test_counts_by_kind(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_kind_by_its_name() -> None:
     assert other_files.line({}) is None and other_files.left_out_line({}) is None
 
 
-def test_thousands_of_suffixes_are_not_thousands_of_kinds(tmp_path: Path) -> None:
+def test_thousands_of_suffixes_are_not_thousands_of_types(tmp_path: Path) -> None:
     for number in range(300):
         put(tmp_path / f"a.x{number}", b"x")
     counts = scan.scan(str(tmp_path)).ignored.not_pictures
@@ -273,7 +273,7 @@ def test_it_is_said_on_the_screen_in_json_in_the_report_and_on_the_page(
 
 
 @pytest.mark.usefixtures("colours")
-def test_a_folder_of_other_kinds_alone_says_so(
+def test_a_folder_without_pictures_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_deep(tmp_path / "p" / "a.mts", b"G@\0")

@@ -170,7 +170,7 @@ def test_a_label_that_is_a_kind_of_another(label: str, other: str) -> None:
     assert not [one for one in problems(other, f"{other}/{label}").values() if "kind of" in one]
 
 
-def test_siblings_and_what_goes_together_are_no_kinds() -> None:
+def test_siblings_and_what_goes_together_are_not_narrower_labels() -> None:
     assert problems("dog", "leash", "kennel", "cup", "saucer", "ship", "harbor", "sailor") == {}
 
 

@@ -295,9 +295,9 @@ def test_how_is_chosen_among_what_the_plan_allows(served: tuple[Session, Client]
         assert status == 409 and "it is a copy" in answer["error"]
     assert plan.read_bytes() == before and journal.state(session.record) == "planned"
     session.planned = replace(session.planned, several=True)
-    assert session.kinds == ("copy", "symlink", "relative-symlink", "hardlink")
+    assert session.possible_actions == ("copy", "symlink", "relative-symlink", "hardlink")
     session.planned = replace(session.planned, kind="tag")
-    assert session.kinds == ("tag",)
+    assert session.possible_actions == ("tag",)
 
 
 def test_what_was_begun_in_one_way_goes_on_in_it(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ RETIRED = [
     "whence",
     "nobody",
     "holds",
+    "kinds",
     "films?",
     "marks?",
     "marked",
@@ -52,6 +53,9 @@ EXCEPTIONS = {
     r'called corrections "marks"|_FOLDER = "marks"',
     "garbage": "garbage collection",
     "bar": r"BarColumn|apply-bar|scroll bar|Espresso Bar",  # of progress, of a window; a name
+    # the classes of the actions: their package, its dictionary, and lists of their names in tests
+    "kinds": r"(?-i:\b_?KINDS\b)|\bkinds[./]|[./]kinds\b|^ *(from|import) .*|^ +kinds,$"
+    r"|self\._kinds = kinds|_kinds\b|kinds: Mapping\[str, Kind\]|names of the kinds",
     "questions?": r"question\.json",  # the request of a run, written by 0.1.0
     "sheet": "contact[-_ ]sheet",
     "extras": r"onnx \(extras\)",  # of a Python package
@@ -73,6 +77,7 @@ NOT_YET_WORDS = {
     "a person",
     "nobody",
     "holds",
+    "kinds",
 }
 
 

@@ -160,7 +160,7 @@ def _pictures(data: Content, short_side: int, suffix: str) -> Iterator[Decoded]:
 
 
 def _second_try(data: bytes, kind: str, short_side: int, trouble: Unreadable) -> Decoded:
-    """A picture that Pillow refused: without its metadata, or by a decoder for rare kinds. Raises
+    """A picture that Pillow refused: without its metadata, or by another decoder. Raises
     `trouble` where both refuse it too."""
     tried = {data}
     try:

@@ -1,4 +1,4 @@
-"""The files that are no pictures: a word for each kind, so that none is passed by in silence."""
+"""The files that are no pictures, counted by file type, so that every file is accounted for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from zeroshelf.counting import counted
 from zeroshelf.images import formats
 from zeroshelf.images.codecs import optional
 
-NAMED = 6  # kinds in one line; the rest is counted together
-_MOST_KINDS = 50  # in a record: names that other people chose could be as many as files
+NAMED = 6  # file types in one line; the rest is counted together
+_MOST_TYPES = 50  # in a record: there could be as many suffixes as files
 _OTHER = "other"
 
 _VIDEO_SUFFIXES = """.3g2 .3gp .360 .asf .avi .braw .divx .dv .f4v .flv .insv .lrf .lrv .m2t .m2ts
@@ -36,9 +36,9 @@ def is_video(kind: str) -> bool:
 
 
 def counted_by(tally: Mapping[str, int]) -> dict[str, int]:
-    """The same, the most frequent first, with what is rare among many kinds as "other"."""
+    """The same, the most frequent first, with what is rare among many types as "other"."""
     most = sorted(tally.items(), key=lambda item: (item[0] == _OTHER, -item[1], item[0]))
-    kept, rest = dict(most[:_MOST_KINDS]), most[_MOST_KINDS:]
+    kept, rest = dict(most[:_MOST_TYPES]), most[_MOST_TYPES:]
     if rest:
         kept[_OTHER] = kept.get(_OTHER, 0) + sum(number for _, number in rest)
     return kept

@@ -272,7 +272,7 @@ class _Page:
             "run": run.id,
             "folder": run.request.folder,
             "destination": self.session.planned.destination,
-            "actions": [_words(name) for name in self.session.kinds],
+            "actions": [_words(name) for name in self.session.possible_actions],
             "model": run.model.id,
             "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],

@@ -25,19 +25,19 @@ def has(kind: str) -> bool:
 
 @cache
 def has_codecs(kind: str) -> bool:
-    """True where the rare kinds of "TIFF" or "JPEG" can be read that Pillow has no decoder for."""
+    """True where variants of "TIFF" or "JPEG" can be read that Pillow has no decoder for."""
     needed = ("imagecodecs", "tifffile") if kind == "TIFF" else ("imagecodecs",)
     return all(find_spec(name) is not None for name in needed)
 
 
 def advice(kind: str, name: str | None = None) -> str:
-    """One line: what to install. `name`: of what it reads, where that is less than the kind."""
+    """One line: what to install. `name`: what it reads, where that is only a part of the format."""
     _, extra, own_name = _LIBRARIES[kind]
     return _line(name or own_name, extra)
 
 
 def codecs_advice(name: str) -> str:
-    """The same for a rare kind that goes by `name`: "12-bit JPEG"."""
+    """The same for a variant that is called `name`: "12-bit JPEG"."""
     return _line(name, "codecs")
 
 

@@ -75,12 +75,12 @@ def from_sentence_transformers(folder: Path, images: Path | None) -> Towers:
     matrix to the space of clip-ViT-B-32.
     """
     modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
-    if kinds[0] == "CLIPModel":
+    types = [module["type"].rsplit(".", 1)[-1] for module in modules]
+    if types[0] == "CLIPModel":
         return from_folder(folder / modules[0]["path"])
-    if kinds != ["Transformer", "Pooling", "Dense"]:
+    if types != ["Transformer", "Pooling", "Dense"]:
         raise UserError(
-            f"{folder / 'modules.json'}: {' + '.join(kinds)} is not a CLIP's text tower"
+            f"{folder / 'modules.json'}: {' + '.join(types)} is not a CLIP's text tower"
         )
     if images is None:
         raise UserError(
