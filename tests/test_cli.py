@@ -349,7 +349,7 @@ def test_options_that_contradict_each_other(
     assert command(*tagging, "--to", tmp_path / "s") == 2
     assert "leave --to out" in capsys.readouterr().err
     assert command(*tagging, "--prefix", "") == 2  # untag could never tell these tags again
-    assert "without a prefix" in capsys.readouterr().err
+    assert "the prefix is empty" in capsys.readouterr().err
     copying = ("sort", folder, "-l", "blue", "--to", tmp_path / "s", "--yes")
     assert command(*copying, "--prefix", "auto") == 2
     assert "--as tag" in capsys.readouterr().err
@@ -429,7 +429,7 @@ def test_a_broken_record_is_no_bug(
     plan = (record / "plan.jsonl").read_text()
     (record / "plan.jsonl").write_text(plan.replace('"target": "', '"target": "\\u0000'))
     assert command("apply", "--yes") == 2
-    assert "is no path" in capsys.readouterr().err
+    assert "is not a path" in capsys.readouterr().err
     (record / "plan.jsonl").write_text(plan)
     (record / "results.jsonl").write_text("{\n")
     assert command("teach") == 2
@@ -455,7 +455,7 @@ def test_a_file_on_the_way_to_the_shelves_is_seen_first(
 ) -> None:
     words = ("sort", folder, "-l", "red", "--yes", "--to")
     assert command(*words, folder / "b.png" / "sorted") == 2
-    assert "b.png is no folder" in capsys.readouterr().err
+    assert "b.png is not a folder" in capsys.readouterr().err
     assert command(*words, tmp_path / "s", "--exclude", "*") == 2
     assert "left out" in capsys.readouterr().err
 

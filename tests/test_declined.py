@@ -199,7 +199,7 @@ def test_review_takes_the_options_of_plan(
     assert "no labels" in capsys.readouterr().err
     for given in (("--as", "copy"), ("-l", "red"), ("--several",), ("--threshold", "0.5")):
         assert command("review", *given) == 2
-        assert "is an option for a folder of pictures" in capsys.readouterr().err
+        assert "needs a folder of pictures" in capsys.readouterr().err
 
 
 def test_a_device_is_checked_before_any_picture(

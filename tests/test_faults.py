@@ -550,7 +550,7 @@ def test_what_changed_since_the_plan_is_refused(place: Path) -> None:
     outcomes = {o.action.source: o for o in apply(record)}
     assert outcomes[str(source / "a.jpg")].reason == "it has changed since the plan was made"
     assert outcomes[str(source / "a.cr2")].reason.startswith("stays with a.jpg: ")
-    assert "something lies at" in outcomes[str(source / "one" / "b c.jpg")].reason
+    assert "there is already something at" in outcomes[str(source / "one" / "b c.jpg")].reason
     assert contents(source, to) == sorted([*now, b"someone else's"])
     assert (to / "cat" / "b c.jpg").read_bytes() == b"someone else's"
     assert statuses(undo(record)) == {"done"}
@@ -576,7 +576,7 @@ def test_files_of_others_meet_every_kind_of_action(place: Path, kind: ActionKind
     assert said[edited.source].reason == "it has changed since the plan was made"
     assert said[removed.source].reason == "it no longer exists"
     if kind not in ("tag", "untag"):
-        assert said[taken.source].reason == f"something lies at {taken.target} already"
+        assert said[taken.source].reason == f"there is already something at {taken.target}"
         assert Path(taken.target).read_bytes() == b"someone else's"
     assert "done" in {o.status for o in said.values()}
     assert statuses(undo(record)) == {"done"}
@@ -670,7 +670,7 @@ def test_undo_of_a_move_never_overwrites_the_old_place(place: Path) -> None:
     put(Path(second.target), b"retouched")
     left = {o.action.target: o.reason for o in undo(record) if o.status == "refused"}
     assert left == {
-        first.target: f"something lies at {first.source} now",
+        first.target: f"there is something else at {first.source} now",
         second.target: "it has changed since it was moved",
     }
     assert Path(first.source).read_bytes() == b"someone else's"
@@ -721,7 +721,7 @@ def test_second_run_on_a_folder_says_so(place: Path, inner: str) -> None:
     os.read(ready[0], 1)
     try:
         for act in (lambda: apply(second), lambda: undo(first)):
-            with pytest.raises(UserError, match="another run is at work in"):
+            with pytest.raises(UserError, match="another run is working in"):
                 act()
         assert not (place / "elsewhere").exists()
         assert statuses(apply(third)) == {"done"}  # has nothing to do with the first

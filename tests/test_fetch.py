@@ -180,7 +180,7 @@ def test_a_graph_that_wants_weights_from_elsewhere_is_refused(
     hub: Hub, home: Path, place: str
 ) -> None:
     tiny.visual(hub.folder / REPO / "visual" / "model.onnx", external=place)
-    assert f"wants weights from '{place}'" in refused(home)
+    assert f"refers to weights in '{place}'" in refused(home)
 
 
 def test_weights_beside_the_graph_come_along(hub: Hub) -> None:
@@ -194,7 +194,7 @@ def test_a_pickle_is_refused_under_its_own_and_another_name(hub: Hub, home: Path
     (only / "pytorch_model.bin").write_bytes(pickle.dumps({}))
     assert "pytorch_model.bin, a pickle" in refused(home, "someone/pickled")
     (hub.folder / REPO / "visual" / "model.onnx").write_bytes(pickle.dumps({"weights": [1.0]}))
-    assert "no ONNX file" in refused(home)
+    assert "ONNX file: no protobuf data" in refused(home)
     with pytest.raises(UserError, match="pickled"):
         fetch.checkpoint("someone/pickled")
 

@@ -80,7 +80,7 @@ def test_named_like_a_picture_but_none(tmp_path: Path) -> None:
     assert reasons(tmp_path) == {
         "empty.jpg": "empty file",
         "hole.jpg": "no data: the file is a hole or a placeholder",
-        "text.PNG": "named like a picture, but its content is none",
+        "text.PNG": "has a picture's suffix, but its content is not a picture",
     }
 
 

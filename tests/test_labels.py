@@ -155,7 +155,7 @@ def test_a_list_in_a_file_says_what_it_would_on_the_command_line(tmp_path: Path)
 
 def test_a_file_of_lists_in_lists_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "deep.toml").write_text(f"labels = {'[' * 9000}{']' * 9000}\n")
-    with pytest.raises(UserError, match=r"deep\.toml: lists in lists"):
+    with pytest.raises(UserError, match=r"deep\.toml: its lists are nested"):
         read(tmp_path / "deep.toml")
 
 

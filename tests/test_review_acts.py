@@ -142,7 +142,7 @@ def test_what_was_left_alone_is_listed_with_its_reason(tmp_path: Path, chromium:
         assert dict(chromium.run(rows)) == {
             str(gone): "it no longer exists",
             str(changed): "it has changed since the plan was made",
-            str(taken): f"something lies at {in_the_way} already",
+            str(taken): f"there is already something at {in_the_way}",
         }
         assert in_the_way.read_bytes() == b"mine" and taken.exists() and changed.exists()
         assert "left alone" in chromium.run("document.getElementById('apply-says').textContent")

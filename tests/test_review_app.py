@@ -282,7 +282,7 @@ def test_a_review_that_ends_while_it_applies_says_so_and_waits(
     monkeypatch.setattr(jobs, "Jobs", AtWork)
     monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # Ctrl-C at once
     ended = CliRunner().invoke(cli, ["review", "--no-open"])
-    assert "Still applying: this ends when that is done." in ended.output
+    assert "Still applying: the command ends when it is done." in ended.output
     assert run.record and journal.state(run.record) == "applied"
 
 

@@ -324,7 +324,7 @@ class _Application:
 
     def _failed(self, action: Action, error: OSError) -> Outcome:
         if isinstance(error, FileExistsError):
-            return Outcome(action, "refused", f"something lies at {action.target} already")
+            return Outcome(action, "refused", f"there is already something at {action.target}")
         if error.errno == errno.ENOSPC:
             self.full = True
         self.errors[action.target] = error.errno or 0

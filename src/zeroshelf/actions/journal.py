@@ -1,8 +1,8 @@
-"""What a run is about to do and has done to files: appended and synced ahead of every action.
+"""The journal of a run: what it is about to do to files, and what it has done.
 
-JSON Lines in ASCII. A line counts if it is whole: what a kill, a power cut or a full disk left of
-one is passed over, also by what is appended after it. Everything that undo needs is in here; the
-plan may be edited or lost.
+It is appended and synced ahead of every action. JSON Lines in ASCII; an incomplete line, left by a
+kill, a power cut or a full disk, is ignored, and the lines after it count. It has everything that
+undo needs: the plan may be edited or lost.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def working(record: str, folder: str, destination: str) -> Iterator[Journal]:
     except OSError as error:
         raise UserError(
             f"the journal in {record} can't be written: {error.strerror}. "
-            "What is done is safe: make room, then apply or undo again"
+            "No file is partially written: make room, then apply or undo again"
         ) from error
 
 

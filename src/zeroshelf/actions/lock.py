@@ -41,7 +41,7 @@ def hold(locks: str, run: str, *folders: str) -> Iterator[None]:
             other = os.path.join(locks, name)
             busy = _busy_folder(other, mine) if name.endswith(_LOCK) else None
             if busy:
-                raise UserError(f"another run is at work in {busy}: wait until it is done")
+                raise UserError(f"another run is working in {busy}: wait until it ends")
         with open(_list_of(path), "w", encoding="ascii") as file:
             json.dump(file_versions.LOCK.header | {"folders": mine}, file)
         try:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 _IN_PLACE = (
-    "already lies on its shelf: nothing to do for it",
-    "already lie on their shelf: nothing to do for them",
+    "is already on its shelf: nothing to do for it",
+    "are already on their shelf: nothing to do for them",
 )
 _NUMBERED = (
     "gets a number, because its name is taken on the shelf",

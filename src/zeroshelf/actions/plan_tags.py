@@ -205,5 +205,7 @@ def check_prefix(prefix: str) -> str:
     """The path that all tags below `prefix` begin with. Raises `UserError` where there is none."""
     below = sidecars.tag("", prefix)
     if not below:
-        raise UserError("without a prefix no tag can be told from your own: give --prefix")
+        raise UserError(
+            "the prefix is empty, so its tags can't be told from your own: give --prefix"
+        )
     return below

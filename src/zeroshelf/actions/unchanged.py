@@ -1,4 +1,4 @@
-"""Whether a file is still what a plan was made for, or what a run left it as.
+"""Checks whether a file is as it was when the plan was made, or as a run left it.
 
 Times are compared first, and content where times differ: a file system may keep times to two
 seconds, or not at all, or show all of them an hour later in summer (FAT).
@@ -26,7 +26,7 @@ def why_not(action: Action, unit: Sequence[Action], *, follow: bool) -> str | No
     except FileNotFoundError:
         return "it no longer exists"
     if not stat.S_ISREG(at.st_mode):
-        return "no regular file any more"
+        return "no longer a regular file"
     if at.st_size != action.size or not since_plan(action, unit, at.st_mtime_ns):
         return "it has changed since the plan was made"
     return None

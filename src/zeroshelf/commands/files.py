@@ -137,7 +137,7 @@ def originals(run: str | None, drop: bool, yes: bool, screen: Screen) -> int:
     from zeroshelf.runs import registry
 
     if drop and run is None:
-        raise UserError("say whose originals are to go: zeroshelf originals RUN --drop")
+        raise UserError("name the run whose originals to remove: zeroshelf originals RUN --drop")
     chosen = [registry.find(run)] if run else list(registry.all())
     found = [(one, files) for one in chosen if (files := originals.of(one.record))]
     screen.data(
@@ -186,7 +186,7 @@ def report(run: str | None, show: bool, screen: Screen) -> None:
     found = registry.find(run)
     path = os.path.join(found.record, "report.html")
     if not os.path.exists(path):
-        raise UserError(f"run {found.id} has no report: {path} is gone")
+        raise UserError(f"run {found.id} has no report: {path} no longer exists")
     screen.data({"run": found.id, "report": path})
     if not screen.as_json:
         screen.say(path)

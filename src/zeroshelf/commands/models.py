@@ -152,7 +152,9 @@ def verify(screen: Screen, id: str | None, device: str) -> None:
     screen.say(f"{model.id} on {device.upper()}: texts {texts}")
     screen.data({"id": model.id, "golden": {"pictures": pictures.cosine, "texts": texts.cosine}})
     if not (pictures.within_tolerance and texts.within_tolerance):
-        raise UserError(f"{model.id} no longer gives the embeddings that it gave; get it again")
+        raise UserError(
+            f"{model.id} gives other embeddings than when it was made: remove it and get it again"
+        )
 
 
 @group.command()
@@ -181,7 +183,7 @@ def calibrate(
 
     found = select.find(model)
     if bool(folders) == forget:
-        raise UserError("give folders of sorted pictures to measure, or --forget to undo that")
+        raise UserError("name folders of sorted pictures to calibrate with, or pass --forget")
     if forget:
         calibrations.store(found, None)
         own = select.calibration(found)

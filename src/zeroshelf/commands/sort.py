@@ -1,4 +1,4 @@
-"""`zeroshelf sort` and `zeroshelf plan`: from a folder to a plan, and with a yes to the shelves."""
+"""`zeroshelf sort` and `zeroshelf plan`: plan a folder, and apply the plan once it is confirmed."""
 
 from __future__ import annotations
 

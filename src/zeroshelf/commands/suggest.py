@@ -42,9 +42,9 @@ def command(
     from zeroshelf.models import select
 
     if to and os.path.lexists(to):
-        raise UserError(f"{to} is there already; name another file")
+        raise UserError(f"{to} already exists; name another file")
     if to and not os.access(os.path.dirname(os.path.abspath(to)), os.W_OK):
-        raise UserError(f"{to} can't be written: name a file in a folder of yours")
+        raise UserError(f"{to} can't be written: name a file in a folder that you can write to")
     found = scan(root_of(folder), exclude=exclude)
     for warning in found.warnings:
         screen.warn(warning)
@@ -72,7 +72,7 @@ def command(
         screen.say(line)
     proposed = suggest.label_set(shelves)
     if not len(proposed):
-        screen.say("No groups can be told apart in so few pictures: name labels yourself.")
+        screen.say("There are too few pictures to find groups in them: name labels yourself.")
     elif to:
         with open(to, "x", encoding="utf-8") as file:
             file.write(labels_file.write(proposed))

@@ -4,7 +4,7 @@ Logits differ in level and spread between models, so a threshold of one model is
 another. Both models score the same images under the same made-up label sets. The new threshold
 keeps as many images on shelves as the starter does; the temperatures are scaled by the ratio of
 the models' spreads of scores. No image needs a label. benchmarks/accuracy/calibration_transfer.py
-measures what this is worth.
+measures the effect.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def diagnose(decisions: Decisions) -> tuple[Advice, ...]:
         if len(names) > 1 and kept >= DOMINANT_LEAST_IMAGES and count > DOMINANT_SHARE * kept:
             found.append(
                 Advice(
-                    (name,), f"drew {count:,} of {kept:,} pictures", "split it into narrower labels"
+                    (name,), f"got {count:,} of {kept:,} pictures", "split it into narrower labels"
                 )
             )
     return merged(found)

@@ -83,7 +83,7 @@ def read(path: str) -> Content:
                 if (
                     0 < (file_attributes.allocated(at) or 0) < at.st_size // 2
                 ):  # videos don't compress
-                    raise Unreadable("most of it is a hole: it was never written to the end")
+                    raise Unreadable("mostly a hole: the file was never completely written")
                 return VideoFile(path, at.st_size, at.st_mtime_ns)
             if at.st_size > MAX_BYTES:
                 raise Unreadable(f"larger than {MAX_BYTES >> 20} MB")
@@ -136,8 +136,10 @@ def _pictures(data: Content, short_side: int, suffix: str) -> Iterator[Decoded]:
         formats.VIDEO if isinstance(data, VideoFile) else formats.of(data[: formats.HEAD], suffix)
     )
     if kind is None:
-        raise Unreadable("empty file" if not data else "no picture that zeroshelf knows")
-    trouble = Unreadable(f"broken {kind} file: nothing of it can be shown")
+        raise Unreadable(
+            "empty file" if not data else "not in a picture format that zeroshelf reads"
+        )
+    trouble = Unreadable(f"broken {kind} file: no pixel can be decoded")
     found = False
     try:
         for opened in _open_all(data, kind):
@@ -259,7 +261,7 @@ def _rescue(image: ImageFile.ImageFile, data: bytes, short_side: int) -> tuple[I
     try:
         rows = np.asarray(image)
     except Exception:
-        raise CutShort("broken or cut short: nothing of it can be shown") from None
+        raise CutShort("broken or cut short: no pixel can be decoded") from None
     return image, note_on_rows(rows)
 
 

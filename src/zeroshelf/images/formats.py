@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes; by its name only where they leave it open."""
+"""A file's format, by its first bytes; by its suffix only where they are ambiguous."""
 
 from __future__ import annotations
 

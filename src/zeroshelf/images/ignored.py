@@ -1,4 +1,4 @@
-"""What a scan passed by, as `ignored.json` in a run's record, and in lines for people."""
+"""The files that a scan ignored: `ignored.json` in a run's record, and lines for the user."""
 
 from __future__ import annotations
 

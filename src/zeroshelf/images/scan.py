@@ -1,4 +1,4 @@
-"""Looks at a folder: which files are pictures, which only should be, and what belongs together.
+"""Scans a folder: pictures with their companions, skipped files, and all others by type.
 
 Reads the first bytes of regular files and nothing else; a FIFO, socket or device is never opened.
 Links are not followed unless asked: a tree with a link to `/` stays a tree.
@@ -94,7 +94,7 @@ def _warn_of_library(root: str) -> tuple[str, ...]:
             f"{root} is the library of a photo program, and belongs to it: export the pictures "
             "into a folder, or give the folder of originals inside and copy from there"
         )
-    return (f"{root} lies in {library}, which belongs to a photo program: copy, never move",)
+    return (f"{root} is in {library}, which a photo program manages: use --as copy, not --as move",)
 
 
 def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
@@ -295,8 +295,12 @@ def _why_not(head: bytes, at: os.stat_result, suffix: str) -> str | None:
         return "empty file"
     if not any(head):
         hole = file_attributes.allocated(at) == 0
-        return "no data: the file is a hole or a placeholder" if hole else "begins with zeros only"
-    return "named like a picture, but its content is none"
+        return (
+            "no data: the file is a hole or a placeholder"
+            if hole
+            else "no data: the file starts with zeros"
+        )
+    return "has a picture's suffix, but its content is not a picture"
 
 
 def _look_at_link(path: str, suffix: str, root: str, found: _Found) -> None:

@@ -141,13 +141,13 @@ class _File:
         except tomllib.TOMLDecodeError as trouble:
             raise UserError(f"{self.path}: {_explained(str(trouble))}") from None
         except RecursionError:
-            raise UserError(f"{self.path}: lists in lists, nested too deep for labels") from None
+            raise UserError(f"{self.path}: its lists are nested too deeply") from None
         for key in data:
             if key not in _SET_KEYS:
                 self._refuse((key,), f"unknown key; known are {', '.join(_SET_KEYS)}")
         if "labels" not in data:
             raise UserError(
-                f'{self.path}: no [labels] table, which names the shelves: cat = ["kitten"]'
+                f'{self.path}: no [labels] table; it names the shelves: cat = ["kitten"]'
             )
         negatives = self._texts(data, "negatives", ())
         if isinstance(data["labels"], list):

@@ -1,4 +1,4 @@
-"""The models that people ask for, as rows of data (catalogue.toml), and which one to recommend."""
+"""The catalogue of models (catalogue.toml), and which one to recommend on this machine."""
 
 from __future__ import annotations
 

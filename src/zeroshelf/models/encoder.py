@@ -129,7 +129,7 @@ class _Visual:
         except ort.OutOfMemoryError as error:
             if len(pixels) == 1:
                 raise UserError(
-                    f"one picture is too much for this device's memory: {error}"
+                    f"one picture is too large for this device's memory: {error}"
                 ) from error
             self._limit = (len(pixels) + 1) // 2
             return self(pixels)
@@ -243,7 +243,7 @@ def _role(graph: Graph, port: Port) -> str:
         "token_type_ids": "types",
     }
     if port.name not in roles:
-        raise UserError(f"{graph.path}: nothing is known of its input {port.name!r}")
+        raise UserError(f"{graph.path}: its input {port.name!r} is unknown")
     return roles[port.name]
 
 

@@ -161,7 +161,7 @@ def _plainly(repo: str) -> Iterator[None]:
     try:
         yield
     except errors.GatedRepoError as error:
-        raise UserError(f"{repo} wants its terms accepted on {hub}, then HF_TOKEN set") from error
+        raise UserError(f"{repo} is gated: accept its terms on {hub}, then set HF_TOKEN") from error
     except errors.RepositoryNotFoundError as error:
         raise UserError(f"{hub} has no {repo}, or it is private (then set HF_TOKEN)") from error
     except (errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
@@ -169,9 +169,9 @@ def _plainly(repo: str) -> Iterator[None]:
             raise UserError(_offline(hub, repo)) from error
         raise UserError(f"{repo}: {str(error).splitlines()[0]}") from error
     except errors.HFValidationError as error:
-        raise UserError(f"{repo!r} is no name of a model on a hub") from error
+        raise UserError(f"{repo!r} is not a valid name of a model on a hub") from error
     except errors.OfflineModeIsEnabled as error:
-        raise UserError(f"HF_HUB_OFFLINE is set, so {hub} is not asked for {repo}") from error
+        raise UserError(f"HF_HUB_OFFLINE is set: unset it to get {repo} from {hub}") from error
     except ConnectionError as error:
         raise UserError(_offline(hub, repo)) from error
     except errors.HfHubHTTPError as error:

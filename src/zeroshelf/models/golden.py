@@ -1,4 +1,4 @@
-"""A dozen odd pictures and a dozen odd texts, and how near two models are on them."""
+"""Golden embeddings: a dozen test pictures and texts, and a comparison of two models on them."""
 
 from __future__ import annotations
 

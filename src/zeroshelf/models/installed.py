@@ -303,5 +303,7 @@ def _beside(offer: Offer, folder: Path) -> Iterator[RemoteFile]:
         for name in graph.external_files(folder / file.path):
             path = str(PurePosixPath(file.path).parent / name)
             if not fetch.is_inside(name) or path not in files:
-                raise UserError(f"{offer.id}: {file.path} wants weights from {name!r}; refused")
+                raise UserError(
+                    f"{offer.id}: {file.path} refers to weights in {name!r}, no file of it"
+                )
             yield files[path]

@@ -1,7 +1,7 @@
-"""A model's folder, in whichever public layout it comes, becomes one `Layout`.
+"""A model's folder, in any of the public layouts -> a `Layout`.
 
 Everything is read from the model's own files. A value that is not known raises `UserError` with the
-file and the key: a guess would give answers that are wrong and look right.
+file and the key. Never guess: a wrong default would silently degrade results.
 """
 
 from __future__ import annotations
@@ -203,7 +203,9 @@ def _preprocessor_config(config: Json, file: Path) -> Preprocessing:
         if shortest != side:
             raise UserError(f"{file}: size is {size!r}, but crop_size is {config['crop_size']!r}")
     elif shortest is not None and not isinstance(size, int):
-        raise UserError(f"{file}: size is {size!r} without do_center_crop: no square comes of it")
+        raise UserError(
+            f"{file}: size is {size!r} without do_center_crop: the result would not be square"
+        )
     else:
         side = _side(size, file, "size")
     one_of(config.get("do_resize", True), {True: True}, file, "do_resize")
@@ -326,5 +328,5 @@ def read_json(file: Path) -> Json:
     except (OSError, ValueError) as error:
         raise UserError(f"{file} can't be read: {error}") from error
     if not isinstance(value, dict):
-        raise UserError(f"{file} is no JSON object")
+        raise UserError(f"{file} is not a JSON object")
     return value

@@ -120,7 +120,7 @@ def open_graph(
             # ONNX Runtime itself fell back, without a word
             failure = "its libraries or its driver are missing"
         if name != "cpu":
-            warn(f"the device {name} can't be used: {failure}; this runs on the next best, slower")
+            warn(f"the device {name} can't be used: {failure}; a slower device is used")
     raise UserError(f"{path} can't be opened as an ONNX model: {failure}")
 
 
@@ -149,7 +149,7 @@ def hidden_package() -> str | None:
             metadata.version(package)
             if name not in devices():
                 return (
-                    f"{package} is installed, but onnxruntime lies over it: "
+                    f"{package} is installed, but overwritten by onnxruntime: "
                     f"pip install --force-reinstall --no-deps {package}"
                 )
     return None

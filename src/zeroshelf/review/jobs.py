@@ -77,7 +77,7 @@ class Jobs:
 
     def _check_idle(self) -> None:
         if self.busy:
-            raise UserError("apply or undo is at work: wait until it is done")
+            raise UserError("apply or undo is running: wait until it ends")
 
     def _begin(
         self, state: Literal["applying", "undoing"], work: Callable[[], Sequence[Outcome]]

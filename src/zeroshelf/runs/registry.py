@@ -151,7 +151,7 @@ def find(name: str | None = None) -> RunRecord:
     found = [run for run in all() if run.id.startswith(beginning)]
     if not name or len(found) != 1:
         how = "no run" if not found else "more than one run"
-        raise UserError(f'{how} is called "{name}": `zeroshelf runs` lists them')
+        raise UserError(f'{how} has an id that begins with "{name}": `zeroshelf runs` lists them')
     return found[0]
 
 
@@ -159,7 +159,7 @@ def newest_applied() -> RunRecord:
     """The newest run that did something that is not undone yet. Raises `UserError`."""
     run = next((run for run in all() if run.state in ("applied", "partly")), None)
     if run is None:
-        raise UserError("no run has done anything that isn't undone: `zeroshelf runs` lists them")
+        raise UserError("there is no run to undo: `zeroshelf runs` lists all runs")
     return run
 
 

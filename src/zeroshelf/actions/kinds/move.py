@@ -133,7 +133,7 @@ class Move(Shelved):
             if same and unchanged.since_run(entry, action.target, lead):
                 renaming.remove(action.target)
                 return DONE
-            return "refused", f"something lies at {action.source} now"
+            return "refused", f"there is something else at {action.source} now"
         if not unchanged.since_run(entry, action.target, lead):
             return "refused", "it has changed since it was moved"
         os.makedirs(os.path.dirname(action.source), exist_ok=True)

@@ -30,7 +30,7 @@ class Shelved(Kind):
         while not os.path.lexists(above) and os.path.dirname(above) != above:
             above = os.path.dirname(above)
         if not os.path.isdir(above):
-            raise UserError(f"{above} is no folder: give one with --to")
+            raise UserError(f"{above} is not a folder: name a folder with --to")
 
     def plan(
         self, request: PlanRequest, placements: Iterable[Placement], earlier: Earlier | None
@@ -50,7 +50,7 @@ class Shelved(Kind):
 
     def why_not(self, action: Action, folders: Folders) -> str | None:
         if transfer.exists(action.target):
-            return f"something lies at {action.target} already"
+            return f"there is already something at {action.target}"
         return None
 
     def revert(self, entry: Entry, lead: Entry | None = None) -> Answer:
@@ -68,7 +68,7 @@ class Shelved(Kind):
         if not transfer.exists(entry.action.source):
             return "the original no longer exists: what leads to it stays"
         if not self.is_result(entry.action, entry.action.target):
-            return "something else lies there now"
+            return "something else is there now"
         return None
 
 

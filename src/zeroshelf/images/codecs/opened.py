@@ -1,4 +1,4 @@
-"""What every opener gives: a picture that Pillow knows how to go on with, and how whole it is."""
+"""`Opened`: what every opener returns, an image for Pillow with its size and completeness."""
 
 from __future__ import annotations
 

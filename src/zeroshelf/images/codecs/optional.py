@@ -1,4 +1,4 @@
-"""Which optional decoders are installed. Asked of the import system, so that nothing is loaded."""
+"""Which optional decoders are installed. Found by the import system, without loading them."""
 
 from __future__ import annotations
 

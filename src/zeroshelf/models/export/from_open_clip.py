@@ -48,7 +48,7 @@ def hub_source(name: str, tag: str) -> tuple[str, bool]:
 
 def _towers(name: str, checkpoint: Path, source: str, quick_gelu: bool = False) -> Towers:
     if checkpoint.suffix != ".safetensors":
-        raise UserError(f"{checkpoint} is no .safetensors file; zeroshelf opens no pickle")
+        raise UserError(f"{checkpoint} is not a .safetensors file; pickles are never opened")
     model = open_clip.create_model(
         name,
         load_weights=False,

@@ -1,4 +1,4 @@
-"""From a source to a checked folder, or to nothing at all."""
+"""Exports a checkpoint to a folder and compares it with torch; a failure leaves no folder."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _folder(source: str) -> Path:
     if path.is_dir():
         return path
     if source.startswith("local-dir:"):
-        raise UserError(f"{path} is no folder")
+        raise UserError(f"{path} is not a folder")
     return fetch.checkpoint(source.removeprefix("hf-hub:"))
 
 
