@@ -1,7 +1,7 @@
 """Files that belong to a picture and go where it goes: RAW+JPEG, Live Photos, sidecars, backups.
 
 The relation is in the names alone, for that is how other programs find them again. `gather` finds
-it, and `renamed` keeps it where a picture gets another name.
+the companions, and `renamed` gives them new names when their picture is renamed.
 """
 
 from __future__ import annotations
