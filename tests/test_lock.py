@@ -40,7 +40,7 @@ def holder(locks: Path, *folders: Path, before: str = "") -> Iterator[subprocess
 
 
 def refused(locks: Path, folder: Path) -> None:
-    with pytest.raises(UserError, match="another run is at work"):  # noqa: SIM117
+    with pytest.raises(UserError, match="another run is working in"):  # noqa: SIM117
         with lock.hold(str(locks), "mine", str(folder)):
             raise AssertionError
 
@@ -65,7 +65,10 @@ def test_a_folder_above_below_and_the_same_are_held(
             "    with lock.hold(sys.argv[1], 'mine', sys.argv[2]): print('got it')\n"
             "except UserError as error: print(error)\n"
         )
-        for folder, expected in ((mine, "another run is at work"), (tmp_path / "else", "got it")):
+        for folder, expected in (
+            (mine, "another run is working in"),
+            (tmp_path / "else", "got it"),
+        ):
             if theirs == "." and folder != mine:
                 continue  # everything is below that one
             done = subprocess.run(

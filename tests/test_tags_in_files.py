@@ -269,9 +269,9 @@ ODD = {
             XMP + xmp(b'<dc:subject xmlns:dc="http://purl.org/dc/elements/1.1/">x</dc:subject>'),
         ),
         "a.jpg",
-        "no list",
+        "is not a list of keywords",
     ),
-    "no XML": (with_segment(picture("JPEG"), 0xE1, XMP + b"<x"), "a.jpg", "no XML"),
+    "no XML": (with_segment(picture("JPEG"), 0xE1, XMP + b"<x"), "a.jpg", "is not XML"),
     "Photoshop data": (
         with_segment(picture("JPEG"), 0xED, b"Photoshop 3.0\0nonsense and more of it"),
         "a.jpg",
@@ -810,7 +810,7 @@ def test_on_the_command_line(
     assert command("originals", "--drop", "--yes") == 2, "of which run?"
     (tmp_path / "F" / "red.jpg").unlink()
     assert command("originals", os.path.basename(record), "--drop", "--yes") == 1
-    assert "all that is left" in capsys.readouterr().err
+    assert "this is the only copy" in capsys.readouterr().err
     kept = [path.name for path in (tmp_path / "F").rglob("*.original")]
     assert kept == ["red.jpg.original"]
     assert command("undo", "--yes") == 1
@@ -844,7 +844,7 @@ def test_in_files_is_refused_in_a_line(
     start = tree(tmp_path)
     words = ("sort", tmp_path / "F", "-l", "red", "--yes", "--in-files")
     assert command(*words, "--to", tmp_path / "s") == 2
-    assert "--in-files is of --as tag" in capsys.readouterr().err
+    assert "--in-files needs --as tag" in capsys.readouterr().err
     monkeypatch.setenv("PATH", str(tmp_path))
     assert command(*words, "--as", "tag") == 2
     assert capsys.readouterr().err.strip() == (
