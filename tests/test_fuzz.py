@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from tests.making import encoded
-from tests.rarities import imagecodecs, planes, psd, tiff
+from tests.rare_pictures import imagecodecs, planes, psd, tiff
 from tests.test_optional_codecs import dng, heic, jxl, video
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.making import encoded
-from tests.rarities import chunk, segment
+from tests.rare_pictures import chunk, segment
 from tests.test_codecs import is_red_above_blue
 from tests.test_pictures import BLUE, RED, colour, halves, near
 from zeroshelf.errors import Unreadable
