@@ -285,9 +285,9 @@ class _Application:
         entry = self.book.past.entries.get(action.target)
         try:
             if entry is not None and entry.step != "reverted":
-                settled = self._settle(entry)
-                if settled is not None:
-                    return settled
+                earlier = self._recover(entry)
+                if earlier is not None:
+                    return earlier
             kind = kinds.of(action.kind)
             why_not = unchanged.why_not(action, unit, follow=kind.reads_through_links)
             why_not = why_not or kind.why_not(action, self.folders)
@@ -295,13 +295,13 @@ class _Application:
             return self._failed(action, error)
         return Outcome(action, "refused", why_not) if why_not else None
 
-    def _settle(self, entry: journal.Entry) -> Outcome | None:
+    def _recover(self, entry: journal.Entry) -> Outcome | None:
         """What an interrupted run left of an action: done, or cleared away to be done anew."""
         action = entry.action
         transfer.discard(transfer.part_of(action.target))
         if entry.step == "revert":
             transfer.discard(transfer.part_of(action.source))
-        if not kinds.of(action.kind).settle(entry):
+        if not kinds.of(action.kind).recover(entry):
             return None
         if entry.step != "done":
             self._note_done(action)

@@ -88,7 +88,7 @@ class Kind(abc.ABC):
         """The space that the action needs; None: none. `entry`: of an earlier, interrupted run."""
         return None
 
-    def settle(self, entry: Entry) -> bool:
+    def recover(self, entry: Entry) -> bool:
         """True where an earlier, interrupted run has done the action, which is finished first;
         False where it is to be done, after what was left of it is cleared away. Raises OSError."""
         raise NotImplementedError

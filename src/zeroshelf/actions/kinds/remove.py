@@ -50,7 +50,7 @@ class Remove(Kind):
     def check_line(self, action: Action) -> None:
         self._made(action)
 
-    def settle(self, entry: Entry) -> bool:
+    def recover(self, entry: Entry) -> bool:
         return not transfer.exists(entry.action.target)
 
     def why_not(self, action: Action, folders: Folders) -> str | None:

@@ -38,7 +38,7 @@ class Shelved(Kind):
         self.check(request)
         return plan_shelves.make(self, request, placements, earlier)
 
-    def settle(self, entry: Entry) -> bool:
+    def recover(self, entry: Entry) -> bool:
         if not transfer.exists(entry.action.target):
             return False
         return entry.step == "done" or self.complete(entry)

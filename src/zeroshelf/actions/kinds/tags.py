@@ -50,7 +50,7 @@ class Tag(Kind):
             return None
         return Room(action.source, action.target, action.size, False, _NO_ROOM)
 
-    def settle(self, entry: Entry) -> bool:
+    def recover(self, entry: Entry) -> bool:
         if entry.step == "done":
             return self._is_there(entry)
         if not self._is_there(entry):
