@@ -16,7 +16,7 @@ _PLAIN = formats.PICTURE_SUFFIXES - formats.RAW_SUFFIXES
 
 
 class Kin:
-    """The names of one folder, to be asked whether another name would have kin among them."""
+    """The names in one folder, with a lookup of those that would look related to another name."""
 
     def __init__(self) -> None:
         # beginning of a name -> the folders that such files come from, and are they plain pictures

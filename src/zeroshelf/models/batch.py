@@ -164,7 +164,7 @@ def _repeated(
 
 
 def _shapes(path: Path, model: Any) -> dict[str, list[int]]:
-    """Of every tensor, for one picture: told by the graph itself, which is run once."""
+    """The shape of every tensor for one picture, measured by running the graph once."""
     from onnx import ModelProto, TensorProto, helper
 
     told = ModelProto()

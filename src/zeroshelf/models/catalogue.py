@@ -22,7 +22,7 @@ VIT_EFFICIENCY = 0.6  # of a plain matrix product's speed, that ONNX Runtime rea
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model of the catalogue. What the fields mean stands at the head of catalogue.toml."""
+    """One model of the catalogue. The head of catalogue.toml explains the fields."""
 
     id: str
     name: str

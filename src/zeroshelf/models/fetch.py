@@ -155,7 +155,7 @@ def _endpoint() -> str | None:
 
 @contextmanager
 def _plainly(repo: str) -> Iterator[None]:
-    """The hub's troubles in one line that says what to do."""
+    """Turns the hub's errors into a `UserError` of one line that says what to do."""
     errors = huggingface_hub("errors")
     hub = _endpoint() or "https://huggingface.co"
     try:

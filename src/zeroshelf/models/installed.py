@@ -51,7 +51,7 @@ def home() -> Path:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """What the disk refuses, in one line that says what to do."""
+    """Turns errors of the disk into a `UserError` of one line that says what to do."""
     try:
         yield
     except OSError as error:

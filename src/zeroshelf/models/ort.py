@@ -140,9 +140,9 @@ def check_device(device: str) -> None:
 
 
 def hidden_package() -> str | None:
-    """What to do where onnxruntime lies over another build of itself; None where all is well.
+    """The command to run where onnxruntime has overwritten another build; None where it hasn't.
 
-    The builds share one folder, and pip can't say "instead of": whichever came last is in it.
+    The builds share one folder, and pip can't replace one by the other: the last one stays.
     """
     for package, name in (("onnxruntime-gpu", "cuda"), ("onnxruntime-directml", "directml")):
         with contextlib.suppress(metadata.PackageNotFoundError):

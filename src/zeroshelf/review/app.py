@@ -259,7 +259,7 @@ class _Page:
         return row
 
     def _place(self, row: int) -> str:
-        """Where the picture lies by now: at its old place, or where the plan put it."""
+        """The picture's path now: its old one, or the one that the plan gave it."""
         path = self.session.run.embeddings.pictures[row].path
         if os.path.exists(path) or not kinds.of(self.session.planned.kind).takes_away:
             return path

@@ -63,14 +63,14 @@ class Jobs:
         return at_work and self._thread is not None and self._thread.is_alive()
 
     def wait(self, tell: records.Progress = lambda *_: None) -> None:
-        """Return when nothing is at work; `tell` is called with the progress meanwhile."""
+        """Return when neither apply nor undo runs; `tell` is called with the progress meanwhile."""
         while self.busy:
             now = self.progress
             tell(now.state, now.done, now.total)
             time.sleep(0.1)
 
     def stop(self) -> bool:
-        """Stop after the files at work; apply or undo can resume. False if it was done already."""
+        """Stop after the current files; apply or undo can resume. False if it was done already."""
         self._stopping = True
         self.wait()
         return self.progress.state == "partly"

@@ -149,7 +149,7 @@ def _usual(place: Callable[[], str]) -> str | None:
 
 
 def _can_be_written(folder: str) -> bool:
-    """As far as can be told without making `folder`: where it is missing, it can be made."""
+    """Whether `folder` can be written, or made where it is missing; nothing is made to find out."""
     above = folder
     while not os.path.lexists(above) and os.path.dirname(above) != above:
         above = os.path.dirname(above)
