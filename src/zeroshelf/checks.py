@@ -7,6 +7,7 @@ import contextlib
 import numbers
 import operator
 import os
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -199,6 +200,5 @@ def _is_record(value: object, kind: Any) -> bool:
 def _said(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"one of {', '.join(get_args(hint))}"
-    return str(hint.__name__ if isinstance(hint, type) and not get_args(hint) else hint).replace(
-        "zeroshelf.records.", ""
-    )
+    said = str(hint.__name__ if isinstance(hint, type) and not get_args(hint) else hint)
+    return re.sub(r"\bzeroshelf\.records\.\w+\.", "", said)
