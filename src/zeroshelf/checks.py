@@ -84,6 +84,11 @@ def probability(value: object, what: str) -> float:
     raise refuse(what, "a number from 0 to 1", value)
 
 
+def threshold(value: object) -> float | None:
+    """The least probability of a label; None: the model's own decision."""
+    return None if value is None else probability(value, "threshold")
+
+
 def count(value: object, what: str) -> int:
     """A whole number from 0 on."""
     try:
