@@ -38,7 +38,7 @@ from zeroshelf.records import (
     Request,
     Vectors,
 )
-from zeroshelf.runs import registry, saved
+from zeroshelf.runs import earlier, registry, saved
 from zeroshelf.runs.saved import Saved
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
@@ -213,8 +213,8 @@ class Run(Classification):
             in_files,
         )
         wanted = plan_request.checked(plan_request.without_unused(wanted), self.labels)
-        earlier = registry.earlier(wanted, self.labels) if replace_earlier else None
-        return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=earlier)
+        made = earlier.made(wanted, self.labels) if replace_earlier else None
+        return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=made)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Make the run's record: its plan, report, contact sheet and results in one folder, which
