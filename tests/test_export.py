@@ -94,7 +94,7 @@ def reference(folder: Path) -> tuple[Callable[[Any], Vectors], Callable[[Any], V
         )
         return unit(loaded.get_text_features(input_ids=ids["input_ids"]))
 
-    return see, read, float(loaded.logit_scale.exp())
+    return embed_images, embed_texts, float(loaded.logit_scale.exp())
 
 
 def files() -> dict[str, bytes]:
