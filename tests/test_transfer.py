@@ -1,5 +1,5 @@
-"""A file is moved to another drive by a copy. Whatever goes wrong on the way: the original stays and
-no copy has the target's name, or the whole copy has it."""
+"""A file is moved to another drive by a copy. Whatever goes wrong on the way: the original stays,
+and no copy has the target's name; or the whole copy has it."""
 
 from __future__ import annotations
 
