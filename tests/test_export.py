@@ -36,7 +36,7 @@ from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.models import golden, select
 from zeroshelf.models.export import check, export
 from zeroshelf.models.export.towers import Towers
-from zeroshelf.models.layout import TextSettings
+from zeroshelf.models.families import TextSettings
 from zeroshelf.models.text import Tokenizer
 from zeroshelf.records import Vectors
 
