@@ -24,6 +24,7 @@ from zeroshelf.actions import apply as application
 from zeroshelf.actions import journal, kinds, names, plan, plan_file, plan_tags, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
+from zeroshelf.images import pairs_and_sidecars
 from zeroshelf.images import scan as folder
 from zeroshelf.records import Action, ActionKind, Outcome, Picture, PlanRequest
 from zeroshelf.runs import registry

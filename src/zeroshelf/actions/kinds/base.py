@@ -49,6 +49,7 @@ class Kind(abc.ABC):
     names_files: ClassVar[bool] = False  # the result has a name of its own, which may be refused
     replaceable: ClassVar[bool] = False  # the result can be removed, and made again from the source
     last_of_unit: ClassVar[bool] = False  # only where nothing of the same picture has failed
+    allows_other_names: ClassVar[bool] = False  # beside it, files of the picture may be renamed
     undone_last: ClassVar[bool] = False
     keeps_originals: ClassVar[bool] = False  # in files of their own, until `zeroshelf originals`
     # errno of a file system that can't do it, and what to do then
