@@ -58,7 +58,8 @@ class PictureEdit:
 class Entry:
     """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
     also where there is no target then. `fingerprint`: see `transfer`, where the plan knows no
-    digest. `mode`: of the original, where what was moved doesn't have it any more."""
+    digest. `mode`: of the original, where what was moved doesn't have it any more. `trashed`: the
+    path in the system's trash, where that is known."""
 
     action: Action
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
@@ -67,6 +68,7 @@ class Entry:
     edit: PictureEdit | None = None
     fingerprint: bytes | None = None
     mode: int | None = None
+    trashed: str | None = None
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ class Past:
                 entry = self.entries[target]
                 entry.fingerprint = None if found is None else bytes.fromhex(found)
                 entry.mode = mode
+                entry.trashed = event.get("trashed")
             case {"done": target, "stamp": stamp}:
                 entry = self._step(target, "done")
                 entry.stamp = None if stamp is None else (stamp[0], stamp[1])

@@ -34,13 +34,15 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
 
     An interrupted run is resumed; what is done already is not done again.
     """
-    from zeroshelf.actions import apply
+    from zeroshelf.actions import apply, kinds
     from zeroshelf.commands.review import catch_up
     from zeroshelf.runs import registry
 
     found = registry.find(run)
     catch_up(found.id, screen)
-    if not confirmed(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?"):
+    found = registry.find(found.id)  # its plan may be of another action by now
+    what = kinds.of(found.kind).apply_question(found.id, found.destination, found.pictures)
+    if not confirmed(screen, yes, what):
         return _declined(screen, found)
     with screen.progress() as progress:
         outcomes = apply.apply(found.record, progress)
