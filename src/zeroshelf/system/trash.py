@@ -33,11 +33,15 @@ def can_restore() -> bool:
     return not (machine.WINDOWS or machine.MACOS)
 
 
+def bin_name() -> str:
+    """What the system calls its trash."""
+    return "the Recycle Bin" if machine.WINDOWS else "the Trash" if machine.MACOS else "the trash"
+
+
 def restore_advice() -> str:
-    """Where a file is, and how the user puts it back, where no program can."""
-    if machine.WINDOWS:
-        return "it is in the Recycle Bin: open that, select it and choose Restore"
-    return "it is in the Trash: open that in the Finder, select it and choose Put Back"
+    """How the user takes files out of the trash, where no program can: a sentence."""
+    how = "choose Restore" if machine.WINDOWS else "in the Finder, choose Put Back"
+    return f"No program can take files out of {bin_name()}: open it, select them and {how}."
 
 
 def why_unavailable() -> str | None:

@@ -81,6 +81,10 @@ class Kind(abc.ABC):
         """What an undo does, as the end of a sentence: "undo ..."."""
         return "puts everything back"
 
+    def by_hand(self) -> str | None:
+        """How the user takes back what no undo can: a sentence; None where an undo can."""
+        return None
+
     # --- plan -------------------------------------------------------------------------------
 
     def check(self, request: PlanRequest) -> None:  # noqa: B027

@@ -44,7 +44,7 @@ _REFUSED = (
 
 class Trash(Kind):
     name = "trash"
-    done = "put into the trash"
+    done = "put into the system's trash"
     choice = "Trash"
     meaning = (
         "Of the pictures in {to}, those that surely or likely fit a label go to the system's "
@@ -67,6 +67,9 @@ class Trash(Kind):
         what = counted(pictures, "picture")
         return f"Put {what} of {destination} into the system's trash, as run {run} plans?"
 
+    def report(self, plan: Plan) -> str:
+        return self.done
+
     def goes_to(self, action: Action) -> str:
         return self.name
 
@@ -74,6 +77,9 @@ class Trash(Kind):
         if trash.can_restore():
             return "takes everything out of the trash again, until that is emptied"
         return "says where the pictures are and how to put them back"
+
+    def by_hand(self) -> str | None:
+        return None if trash.can_restore() else trash.restore_advice()
 
     # --- plan -------------------------------------------------------------------------------
 
@@ -174,7 +180,7 @@ class Trash(Kind):
         if transfer.exists(source):
             return _back_already(entry)
         if not trash.can_restore():
-            return "refused", trash.restore_advice()
+            return "refused", f"it is in {trash.bin_name()}, where no program can take it out"
         found = _found(entry)
         if found is None:
             return "refused", _why_not_found(entry)
