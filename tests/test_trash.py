@@ -24,7 +24,7 @@ from zeroshelf.commands import cli
 from zeroshelf.decisions import decide
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
-from zeroshelf.records import OTHER, Plan, PlanRequest
+from zeroshelf.records import OTHER, Outcome, Plan, PlanRequest
 from zeroshelf.run import classify
 from zeroshelf.runs import registry
 from zeroshelf.system import machine, mounts, renaming, trash
@@ -412,6 +412,26 @@ def test_undo_waits_for_a_drive_that_is_away(
     (outcome,) = undo(record)
     assert outcome.status == "refused" and "connect its drive" in outcome.reason
     assert not picture.parent.exists() and inside(bin)[0] == ["a.jpg"]
+
+
+@freedesktop
+@pytest.mark.parametrize("act", [apply, undo])
+def test_killed_between_a_link_and_a_removal(
+    bin: Path, tmp_path: Path, act: Callable[[str], list[Outcome]]
+) -> None:
+    """Of which a rename is made where the file system has no exclusive one."""
+    picture = put_one(tmp_path / "photos")
+    record = trashing(picture.parent)
+    apply(record)
+    os.link(bin / "files" / "a.jpg", picture)
+    journal = Path(record) / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text(
+        "".join(line for line in lines if not line.startswith(('{"done"', '{"end"')))
+    )
+    assert statuses(act(record)) == {"done" if act is apply else "already"}
+    assert inside(bin) == ((["a.jpg"],) * 2 if act is apply else ([], []))
+    assert picture.exists() == (act is undo)
 
 
 # --- other file systems --------------------------------------------------------------------------

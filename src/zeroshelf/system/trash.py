@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import importlib
 import os
 import stat
@@ -103,6 +104,11 @@ def content_of(information: str) -> str:
     return os.path.join(os.path.dirname(folder), "files", name.removesuffix(_SUFFIX))
 
 
+def _information_about(content: str) -> str:
+    folder, name = os.path.split(content)
+    return os.path.join(os.path.dirname(folder), "info", name + _SUFFIX)
+
+
 def put(source: str, information: str) -> None:
     """Put `source` into the trash. `information`: what `reserve` returned. Raises OSError; then it
     is where it was."""
@@ -139,39 +145,58 @@ def release(content: str) -> None:
     """Remove the information file about a path in the trash where nothing lies any more."""
     if os.path.lexists(content):
         return
-    folder, name = os.path.split(content)
-    information = os.path.join(os.path.dirname(folder), "info", name + _SUFFIX)
     with contextlib.suppress(FileNotFoundError):
-        renaming.remove(information)
+        renaming.remove(_information_about(content))
 
 
 def forget(source: str, known: str | None) -> None:
-    """Remove the information file that a run which was killed has left about `source`, which is
-    still at its place, and not in the trash. `known`: where it was to be put, as far as that got
-    into the journal."""
-    if can_restore():
-        with contextlib.suppress(OSError):
-            for information in list(_about(source, known)):
+    """Clear away what a run that was killed has left in the trash of `source`, which is still, or
+    again, at its place: an information file about no file, and a second name of the file itself,
+    where a rename is made of a link and a removal. `known`: where the file was to be put; None:
+    that isn't in the journal."""
+    if not can_restore():
+        return
+    with contextlib.suppress(OSError):
+        if known is None:
+            for information in _about(source, None):
                 release(content_of(information))
+            return
+        if os.path.lexists(known) and _are_two_names(source, known):
+            renaming.remove(known)
+        if _origin(_information_about(known)) == _real(source):
+            release(known)
 
 
-def _about(source: str, known: str | None) -> Iterator[str]:
-    """The information files that name `source` as the place where their file was. Nothing where
-    the trash can't be read."""
+def _are_two_names(one: str, other: str) -> bool:
+    """Whether one file has both names. False where the file system has no inodes to tell by."""
+    at = os.lstat(one)
+    return at.st_ino != 0 and at.st_nlink > 1 and os.path.samestat(at, os.lstat(other))
+
+
+def _about(source: str, known: str | None) -> list[str]:
+    """The information files that name `source` as the place where their file was. None where the
+    trash can't be read."""
     try:
         if known is None:
             trash = _trash_for(_above(os.path.dirname(source)))[0]
         else:
             trash = os.path.dirname(os.path.dirname(known))
         folder = os.path.join(trash, "info")
-        names = sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIX))
+        return _origins(folder, os.stat(folder).st_mtime_ns).get(_real(source), [])
     except OSError:
-        return
-    wanted = _real(source)
-    for name in names:
+        return []
+
+
+@functools.lru_cache(maxsize=1)  # an undo asks for each file of a trash that was emptied
+def _origins(folder: str, mtime_ns: int) -> dict[str, list[str]]:
+    """Where files were -> the information files about them, of a folder last changed then. Raises
+    OSError where it can't be read."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
-        if _origin(path) == wanted:
-            yield path
+        if name.endswith(_SUFFIX) and (origin := _origin(path)) is not None:
+            found.setdefault(origin, []).append(path)
+    return found
 
 
 def _origin(information: str) -> str | None:
@@ -222,12 +247,14 @@ def _home() -> str | None:
 
 def _at_top(top: str) -> Iterator[str]:
     """The places of a trash at the top of a file system, in the specification's order."""
-    user = str(users.effective_user())
+    user = users.effective_user()
+    if user is None:
+        return
     shared = os.path.join(top, ".Trash")
     with contextlib.suppress(OSError):
         mode = os.lstat(shared).st_mode
         if stat.S_ISDIR(mode) and mode & stat.S_ISVTX:
-            yield os.path.join(shared, user)
+            yield os.path.join(shared, str(user))
     yield os.path.join(top, f".Trash-{user}")
 
 

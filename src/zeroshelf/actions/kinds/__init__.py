@@ -19,7 +19,7 @@ __all__ = ["KINDS", "Kind", "of", "offered", "plannable"]
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (Copy(), Move(), Symlink(), RelativeSymlink(), HardLink(), Tag(), Untag(), Trash())
+    for kind in (Copy(), Move(), Symlink(), RelativeSymlink(), HardLink(), Tag(), Trash(), Untag())
 }
 KINDS[Remove.name] = Remove(KINDS)  # it asks the other kinds how to make what it removed
 

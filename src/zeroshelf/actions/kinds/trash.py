@@ -177,6 +177,7 @@ class Trash(Kind):
 
     def revert(self, entry: Entry, lead: Entry | None = None) -> Answer:
         source = entry.action.source
+        transfer.discard(transfer.part_of(source))
         if transfer.exists(source):
             return _back_already(entry)
         if not trash.can_restore():
