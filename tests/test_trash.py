@@ -27,7 +27,7 @@ from zeroshelf.images import scan
 from zeroshelf.records import OTHER, Outcome, Plan, PlanRequest
 from zeroshelf.run import classify
 from zeroshelf.runs import registry
-from zeroshelf.system import machine, mounts, renaming, trash
+from zeroshelf.system import machine, mounts, renaming, trash, users
 
 JPEG = b"\xff\xd8\xff"
 freedesktop = pytest.mark.skipif(not trash.can_restore(), reason="Linux and other Unix systems")
@@ -531,6 +531,15 @@ def test_a_trash_that_is_not_the_users_own_is_never_used(
 
 
 @freedesktop
+def test_a_home_of_another_user(bin: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with sudo: what root makes there, the user could not remove."""
+    monkeypatch.setattr(users, "effective_user", lambda: 12345)
+    with pytest.raises(UserError, match="belongs to another user: start zeroshelf as that user"):
+        trashing(source)
+    assert not bin.exists()
+
+
+@freedesktop
 def test_a_relative_data_folder_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", "here")
@@ -551,6 +560,8 @@ def system(
 
     def send2trash(path: str) -> None:
         got.append(path)
+        if behaviour["does"] == "com":
+            raise RuntimeError("(-2147024809, 'OLE error')")
         if behaviour["does"] == "raise":
             raise OSError(None, "the item is too large for the Recycle Bin")
         if behaviour["does"] == "trash":
@@ -615,7 +626,7 @@ def test_a_run_that_was_killed_there_goes_on(
     assert contents(source) == [] and len(start) > 10
 
 
-@pytest.mark.parametrize("does", ["raise", "nothing"])
+@pytest.mark.parametrize("does", ["raise", "com", "nothing"])
 def test_what_the_system_does_not_take_stays(
     system: Callable[..., list[str]], source: Path, does: str
 ) -> None:
@@ -624,7 +635,8 @@ def test_what_the_system_does_not_take_stays(
     system(does)
     outcomes = apply(record)
     assert statuses(outcomes) <= {"failed", "refused"} and tree(source) == start
-    assert "too large" in outcomes[0].reason or "did not take it" in outcomes[0].reason
+    said = {"raise": "too large", "com": "OLE error", "nothing": "did not take it"}
+    assert said[does] in outcomes[0].reason
     assert statuses(undo(record)) <= {"already"} and tree(source) == start
 
 

@@ -119,7 +119,12 @@ def put(source: str, information: str) -> None:
             why = "another program has just taken its name in the trash: apply again"
             raise OSError(errno.EBUSY, why, source) from None
         return
-    _sender()(source)
+    try:
+        _sender()(source)
+    except OSError:
+        raise
+    except Exception as error:  # of the system's own libraries: COM, Objective-C
+        raise OSError(errno.EIO, f"the system did not take it: {error}", source) from error
     if os.path.lexists(source):
         raise OSError(errno.EIO, "the system did not take it into the trash", source)
 
@@ -224,7 +229,11 @@ def _trash_for(folder: str) -> tuple[str, str | None]:
     here = mounts.mount(folder)
     home = _home()
     if home is not None and _is_on(home, here):
-        if not users.may_write(_above(home)):
+        above = _above(home)
+        if os.stat(above).st_uid != users.effective_user():  # with sudo
+            why = f"the trash {home} belongs to another user: start zeroshelf as that user"
+            raise OSError(errno.EACCES, why, home)
+        if not users.may_write(above):
             raise OSError(errno.EACCES, f"the trash {home} may not be written", home)
         return home, None
     top = mounts.point(folder)
