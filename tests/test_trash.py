@@ -705,6 +705,8 @@ def test_commands(
     assert "2 files carried out" in capsys.readouterr().out
     assert cli.main(["runs", "--json"]) == 0
     (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert cli.main(["runs"]) == 0
+    assert "the system's trash" in capsys.readouterr().out
     assert (run["kind"], run["state"], run["pictures"]) == ("trash", "applied", 2)
     assert cli.main(["undo", "-y"]) == 0
     assert tree(folder) == start

@@ -116,8 +116,19 @@ def _facts(run: RunRecord) -> dict[str, object]:
 
 
 def _table(screen: Screen, found: Sequence[RunRecord]) -> None:
+    from zeroshelf.actions import kinds
+
+    # elsewhere than in a folder of the run's: "the system's trash"
+    elsewhere = {
+        kind.name: kind.place.removeprefix("in ")
+        for kind in kinds.KINDS.values()
+        if "{to}" not in kind.place
+    }
     screen.table(
         ("run", "state", "as", "pictures", "from", "to"),
-        [(r.id, r.state, r.kind, r.pictures, r.folder, r.destination) for r in found],
+        [
+            (r.id, r.state, r.kind, r.pictures, r.folder, elsewhere.get(r.kind, r.destination))
+            for r in found
+        ],
         whole=("run", "from", "to"),
     )

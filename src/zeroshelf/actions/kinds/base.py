@@ -32,7 +32,8 @@ class Kind(abc.ABC):
     choice: ClassVar[str] = ""  # on the review page's button
     # what it means, on the review page; "{to}" is replaced by the destination
     meaning: ClassVar[str] = ""
-    place: ClassVar[str] = "in {to}"  # where the files are when it is done
+    # where the files are when it is done; without "{to}" where that is outside of the destination
+    place: ClassVar[str] = "in {to}"
     # why it takes no destination, where it takes none
     no_destination: ClassVar[str] = ""
 
