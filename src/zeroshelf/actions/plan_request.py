@@ -38,7 +38,7 @@ def checked(request: PlanRequest, labels: LabelSet) -> PlanRequest:
             raise UserError("--in-files is of --as tag: add that, or leave it out")
     if not kind.needs_destination:
         if destination is not None:
-            raise UserError("tags go beside the pictures: leave --to out")
+            raise UserError(f"{kind.no_destination}: leave --to out")
     elif destination is None:
         raise UserError(f"{kind.name} needs a folder for the shelves: add --to DIR (Python: `to`)")
     else:
