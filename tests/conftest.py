@@ -68,7 +68,7 @@ def known_demo(home: Path, shared: Path) -> None:
 
 @pytest.fixture
 def encoder(home: Path) -> ColourEncoder:
-    known.bank_texts()
+    known.negative_texts()
     return ColourEncoder()
 
 

@@ -1,4 +1,4 @@
-"""JPEG 2000, netpbm, TGA, icons, PSD and the rare kinds of TIFF and JPEG, in their colours."""
+"""JPEG 2000, netpbm, TGA, icons, PSD and rare variants of TIFF and JPEG, in their colours."""
 
 from __future__ import annotations
 

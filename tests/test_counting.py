@@ -69,7 +69,7 @@ def test_one_of_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         ["runs"],
         ["cache"],
         ["teach", "--correct", "deep/a.png", "blue"],
-        ["teach", "--export", str(tmp_path / "marks.jsonl")],
+        ["teach", "--export", str(tmp_path / "exported.jsonl")],
         ["undo", "-y"],
         ["sort", str(tmp_path / "P"), *labels, *to, "-y"],  # follows what was said
         ["sort", str(tmp_path / "P"), *labels, "--to", str(tmp_path / "T"), "-y", "--several"],

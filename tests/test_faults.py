@@ -92,7 +92,7 @@ CALLS = ["unlink", "link", "symlink", "mkdir", "rmdir", "utime", "fsync", "copy_
 
 
 def fork() -> int:
-    """os.fork, with a child that collects no garbage. What other tests left, a model with its
+    """os.fork, with a child without garbage collection. What other tests left, a model with its
     threads, would be closed there and wait for threads that no fork takes along, without end."""
     child = os.fork()
     if not child:
@@ -298,7 +298,7 @@ def fill(disk: Path, pages: int = 0, names: int = 0) -> Path:
 
 
 def staged(*roots: Path) -> list[bytes]:
-    """Hidden files of our own that nobody cleared away."""
+    """Hidden files of our own that were not removed."""
     return [path for path in tree(*roots) if b".zeroshelf-" in path]
 
 
@@ -483,7 +483,7 @@ def ballast_grows(ballast: Path) -> None:
 def test_permission_lost_in_the_middle(
     kind: ActionKind, where: str, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the first batch nobody may write there any more, or not even look, and later again."""
+    """After the first batch the folders can't be written, or not even listed; later they can."""
     if where == "shelves" and kind in ("tag", "untag", "trash"):
         pytest.skip("tags have no shelves, nor has the trash")
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.exists() else None) as name:
@@ -497,7 +497,7 @@ def test_permission_lost_in_the_middle(
             for path in [root, *(os.path.join(root, file) for file in files)]:
                 os.chown(path, 65534, 65534) if os.geteuid() == 0 else None
         before, start = contents(source), tree(source)
-        record = as_nobody(lambda: planned(source, to, kind))
+        record = as_unprivileged(lambda: planned(source, to, kind))
         closed = [source / "one" / "two", source / "one"]
         if where == "shelves":
             closed = [to / "a" / "b", to / "cat", to / "frog"]
@@ -513,18 +513,18 @@ def test_permission_lost_in_the_middle(
                     here.chmod(start[os.fsencode(source)].mode)
 
         needs = where == "shelves" or mode == 0 or kind in ("move", "tag", "untag", "trash")
-        assert as_nobody(lambda: statuses(apply(record, forbid))) >= {"done"}
+        assert as_unprivileged(lambda: statuses(apply(record, forbid))) >= {"done"}
         for act in (apply, undo):
-            found = as_nobody(partial(carried_out, act, record))
+            found = as_unprivileged(partial(carried_out, act, record))
             assert needs == ("failed" in found)
             allow()
             check_nothing_lost(before, source, to, kind)
             assert not staged(source, to)
-            assert as_nobody(lambda: statuses(apply(record))) <= {"done", "already"}
+            assert as_unprivileged(lambda: statuses(apply(record))) <= {"done", "already"}
             check_nothing_lost(before, source, to, kind)
             forbid("", 0, 0)
         allow()
-        assert as_nobody(lambda: statuses(undo(record))) == {"done"}
+        assert as_unprivileged(lambda: statuses(undo(record))) == {"done"}
         assert tree(source) == start
         assert not to.exists()
 
@@ -533,7 +533,7 @@ def carried_out(act: Callable[[str], list[Outcome]], record: str) -> set[str]:
     return statuses(act(record))
 
 
-def as_nobody(act: Callable[[], Answer]) -> Answer:
+def as_unprivileged(act: Callable[[], Answer]) -> Answer:
     """Root may write everywhere: act in a child that isn't root."""
     if os.geteuid() != 0:
         return act()

@@ -83,7 +83,7 @@ def test_a_list_in_one_label() -> None:
     assert serious(parse(["cat, red car"]), COLOURS, texts) == (told,)
 
 
-def test_a_name_that_no_prompt_holds_may_say_anything() -> None:
+def test_a_name_that_is_in_no_prompt_may_say_anything() -> None:
     empty = LabelSet((Label("no people", prompts=("a photo of an empty street.",)),))
     assert check(empty, COLOURS, texts) == ()
     for name in ("Rex", "happiness", "crane"):
@@ -148,7 +148,7 @@ def test_a_sense_that_nearly_all_mean_stands_alone(monkeypatch: pytest.MonkeyPat
     assert problems("horse") == {}  # not a chessman, which is meant once in a hundred times
 
 
-def test_the_starter_does_not_settle_what_nobody_said() -> None:
+def test_a_sense_that_the_words_leave_open_is_not_chosen_by_the_starter() -> None:
     encoder = known.shipped()
     with Store.open() as store:
         told = check(
@@ -170,7 +170,7 @@ def test_a_label_that_is_a_kind_of_another(label: str, other: str) -> None:
     assert not [one for one in problems(other, f"{other}/{label}").values() if "kind of" in one]
 
 
-def test_siblings_and_what_goes_together_are_no_kinds() -> None:
+def test_siblings_and_what_goes_together_are_not_narrower_labels() -> None:
     assert problems("dog", "leash", "kennel", "cup", "saucer", "ship", "harbor", "sailor") == {}
 
 

@@ -180,7 +180,7 @@ READ = LabelSet(
 @pytest.mark.parametrize("name", ["labels.txt", "labels", "labels.lst"])
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_a_plain_file_holds_a_label_per_line(
+def test_a_plain_file_has_a_label_per_line(
     tmp_path: Path, name: str, ends: str, encoding: str
 ) -> None:
     path = tmp_path / name
@@ -191,7 +191,7 @@ def test_a_plain_file_holds_a_label_per_line(
     assert read(toml) == READ
 
 
-def test_big_endian_text_is_read_by_its_mark(tmp_path: Path) -> None:
+def test_big_endian_text_is_read_by_its_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes(b"\xfe\xff" + "Kätzchen\n猫".encode("utf-16-be"))
     assert read(path).names == ("Kätzchen", "猫")

@@ -202,7 +202,7 @@ def test_slash_finds_by_name_and_by_what_is_shown(tmp_path: Path, chromium: Chro
         assert sorted(chromium.run(nearest)) == [f"red-{i:02}.png" for i in range(8)]
 
 
-def test_the_list_of_keys_holds_every_key(tmp_path: Path, chromium: Chromium) -> None:
+def test_the_list_of_keys_has_every_key(tmp_path: Path, chromium: Chromium) -> None:
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
         press(chromium, "?")

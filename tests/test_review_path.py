@@ -97,10 +97,10 @@ def test_demo_review_correct_accept_apply_undo(tmp_path: Path) -> None:
     asked = _get(address, "most-informative?count=3")["rows"]
     for row, shelf in zip(asked, (shelves[0], shelves[1], "other"), strict=True):
         _edit(address, {"do": "place", "rows": [row], "shelf": shelf})
-    lesson = _get(address, "suggestions")
-    assert lesson["corrections"] == 3
-    moves = list(range(len(lesson["moves"])))
-    _edit(address, {"do": "accept", "version": lesson["version"], "moves": moves})
+    suggestions = _get(address, "suggestions")
+    assert suggestions["corrections"] == 3
+    moves = list(range(len(suggestions["moves"])))
+    _edit(address, {"do": "accept", "version": suggestions["version"], "moves": moves})
     paths = _get(address, "pictures")["paths"]
     shown = {path: shelves[column] for path, column in zip(paths, _columns(address), strict=True)}
     review.send_signal(signal.SIGKILL)  # before it could write the plan
@@ -186,8 +186,8 @@ def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
 def test_edits_after_an_apply_ask_for_an_undo_first(tmp_path: Path) -> None:
     demo = zeroshelf("demo", where=tmp_path)
     picture = next((tmp_path / "zeroshelf-demo" / "pictures").rglob("*.*"))
-    taught = zeroshelf("teach", "--correct", str(picture), "other", "--yes", where=tmp_path)
-    assert taught["corrections"] == 1
+    corrected = zeroshelf("teach", "--correct", str(picture), "other", "--yes", where=tmp_path)
+    assert corrected["corrections"] == 1
     refused = subprocess.run(
         [sys.executable, "-m", "zeroshelf", "apply", "--yes"],
         cwd=tmp_path,

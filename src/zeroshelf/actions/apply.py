@@ -106,8 +106,8 @@ class _Application:
     # --- one batch --------------------------------------------------------------------------
 
     def _batch(self, batch: Sequence[Sequence[Action]]) -> list[Outcome]:
-        """`batch` holds units: a picture and its companions. What a file system refuses for the
-        sake of its name gets another one, and is tried once more."""
+        """`batch`: units, each a picture and its companions. A unit whose name the file
+        system refuses gets another name and is tried once more."""
         planned = [[action.target for action in unit] for unit in batch]
         batch = [self.naming.by_rules(unit) for unit in batch]
         outcomes = self._attempt(batch, planned)

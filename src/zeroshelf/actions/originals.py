@@ -41,7 +41,7 @@ def drop(record: str) -> tuple[int, list[tuple[str, str]]]:
                 gone += 1
             except OSError as error:
                 left.append((backup, error.strerror or str(error)))
-            with contextlib.suppress(OSError):  # a folder that holds more
+            with contextlib.suppress(OSError):  # the folder is not empty
                 os.rmdir(os.path.dirname(backup))
                 os.rmdir(os.path.dirname(os.path.dirname(backup)))
     return gone, left

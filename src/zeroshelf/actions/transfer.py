@@ -69,7 +69,7 @@ def check_may_leave(path: str) -> None:
 
 
 def check_removable(path: str) -> None:
-    """Raises OSError where a file can be copied but not taken away afterwards. What nobody can know
+    """Raises OSError where a file can be copied but not taken away afterwards. What can't be known
     beforehand passes: see `remove_original`."""
     check_may_leave(path)
     if file_attributes.is_immutable(path) or file_attributes.is_immutable(os.path.dirname(path)):
@@ -247,6 +247,6 @@ def existing_parent(path: str) -> str:
 
 
 def _attributes(path: str) -> set[str]:
-    """The names of the extended attributes that a person or a program of theirs may have set."""
+    """The names of the extended attributes that the user or a program may have set."""
     found = file_attributes.read(path)
     return {name for name in found if name.startswith(("user.", "system.posix_acl"))}

@@ -93,7 +93,7 @@ def untag(
 ) -> int:
     """Take the tags that `sort --as tag` wrote out of the sidecars below FOLDER.
 
-    Only tags below the prefix go. A sidecar that was made for them and holds nothing else goes with
+    Only tags below the prefix go. A sidecar that was made for them and has nothing else goes with
     them. `zeroshelf undo` brings everything back.
     """
     from zeroshelf.actions import apply, plan_tags

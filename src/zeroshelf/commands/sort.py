@@ -210,7 +210,7 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         screen.say(line)
     for name, count in diagnose.shelves_to_add(decisions)[:3]:
         found = counted(count, "picture that looks", "pictures that look")
-        screen.say(f'"other" holds {found} like "{name}": make it a label?')
+        screen.say(f'On "other": {found} like "{name}". Add a label for them?')
     warned = {(name, one.problem) for one in run.advice for name in one.labels}  # in the notes
     for advice in diagnose.diagnose(decisions):
         if not warned.issuperset((name, advice.problem) for name in advice.labels):

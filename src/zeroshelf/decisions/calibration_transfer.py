@@ -60,7 +60,7 @@ def from_starter(
     `TRANSFER_MOST_IMAGES` of the images that it embedded.
 
     embedded: images embedded by `encoder`.
-    store: the cache; holds the starter's embeddings of these images afterwards.
+    store: the cache; the starter's embeddings of these images are added to it.
     progress: called with the stage "calibrating".
     None if there are too few images, or if the model knows no English (the label sets are
     English).

@@ -10,7 +10,7 @@ JXL = "JXL"
 JXR = "JXR"
 RAW = "RAW"
 VIDEO = "VIDEO"
-FILM = "FILM"  # by its name alone: of a kind that nothing here reads, MTS or WMV
+UNREAD_VIDEO = "UNREAD_VIDEO"  # by its suffix alone: a format without a decoder here, MTS or WMV
 
 _STARTS = (
     (b"\xff\xd8\xff", "JPEG"),

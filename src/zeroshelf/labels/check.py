@@ -19,7 +19,7 @@ from zeroshelf.labels.overlap import (
     earlier_equals,
     equal_labels,
     indistinct_pairs,
-    kinds_of_others,
+    narrower_labels,
 )
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.senses import sense_fits, visible
@@ -41,7 +41,7 @@ def check(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advice,
     labels, then the pairs that the model can hardly tell apart."""
     found: list[Advice] = []
     names, earlier = _names(resolved), earlier_equals(resolved)
-    unclear, kinds = _unclear_senses(resolved, texts), kinds_of_others(resolved)
+    unclear, narrower = _unclear_senses(resolved, texts), narrower_labels(resolved)
     for row, one in enumerate(resolved):
         advice = (
             _negation(one, names)
@@ -50,7 +50,7 @@ def check(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advice,
             or _language(one, resolved.labels.language, model)
             or _abstract(one, resolved.labels.language)
             or unclear.get(row)
-            or kinds.get(row)
+            or narrower.get(row)
         )
         if advice:
             found.append(advice)

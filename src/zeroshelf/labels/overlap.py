@@ -38,7 +38,7 @@ def equal_labels(label: Label, earlier: Label | None) -> Advice | None:
     return Advice((earlier.name, label.name), "ask for the same", "make them one label")
 
 
-def kinds_of_others(resolved: ResolvedLabels) -> dict[int, Advice]:
+def narrower_labels(resolved: ResolvedLabels) -> dict[int, Advice]:
     """Row of a label -> advice, where it is a kind of another label: "kitten" beside "cat", but not
     "cat/kitten"."""
     if resolved.labels.language != "en":

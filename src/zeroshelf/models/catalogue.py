@@ -81,7 +81,7 @@ def pictures_per_second(row: Row, gflops: float) -> float:
 
 
 def memory_mb(row: Row) -> int:
-    """About what a run holds: the larger tower in float32, and what decoding needs."""
+    """About what a run needs: the larger tower in float32, and what decoding takes."""
     return int(row.params * 4 * 0.75) + 400
 
 

@@ -146,8 +146,8 @@ class _Visual:
 
 def at_once(one: _Visual, model: Model) -> _Visual:
     """The image tower that takes one picture at a time, for any number; the same tower again where
-    that can't be made or, on pictures of noise, proved. An accelerator is several times as fast
-    with a batch; a CPU isn't (docs/models.md), so nobody waits for this there."""
+    that can't be made or fails a comparison on pictures of noise. An accelerator is several times
+    as fast with a batch; a CPU isn't (docs/models.md), so this is not called for one."""
     from zeroshelf.models import batch  # for accelerators only
 
     path, device = one.graph.path, one.graph.device

@@ -65,7 +65,7 @@ def read(folder: Path, coming: Collection[Path] = ()) -> Layout:
         if _is_there(inner / "visual.onnx", coming):
             return _rclip(inner)
     raise UserError(
-        f"{folder} holds no model that can be read (no visual/model.onnx, preprocessor_config.json "
+        f"{folder} has no model that can be read (no visual/model.onnx, preprocessor_config.json "
         "or visual.onnx); `zeroshelf models export` converts checkpoints of torch"
     )
 

@@ -115,8 +115,8 @@ def _bring(remote: Remote, file: RemoteFile, target: Path) -> None:
 def checkpoint(repo: str, revision: str | None = None) -> Path:
     """A checkpoint of torch for the export, without its pickles, in the cache."""
     remote = look(repo, revision)
-    kinds = (".json", ".txt", ".safetensors", ".model", ".jinja")
-    files = [file for file in remote.files if file.path.endswith(kinds)]
+    suffixes = (".json", ".txt", ".safetensors", ".model", ".jinja")
+    files = [file for file in remote.files if file.path.endswith(suffixes)]
     if not any(file.path.endswith(".safetensors") for file in files):
         pickles = [file.path for file in remote.files if file.path.endswith(PICKLES)]
         found = f"only {pickles[0]}, which is pickled" if pickles else "no weights"

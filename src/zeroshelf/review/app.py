@@ -272,7 +272,7 @@ class _Page:
             "run": run.id,
             "folder": run.request.folder,
             "destination": self.session.planned.destination,
-            "actions": [_words(name) for name in self.session.kinds],
+            "actions": [_words(name) for name in self.session.possible_actions],
             "model": run.model.id,
             "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
@@ -312,7 +312,7 @@ def _placement(given: Any) -> tuple[list[int], str]:
 def _numbers(given: list[Any]) -> list[int]:
     """Rows, or the numbers of moves: JSON's whole numbers. int() would take true and 0.5 too."""
     if any(type(number) is not int for number in given):
-        raise ValueError("a list of whole numbers holds something else")
+        raise ValueError("a list of whole numbers contains something else")
     return given
 
 

@@ -44,7 +44,7 @@ class Jobs:
         """Start to carry out the plan, by another action if `kind` is given. Raises `UserError`."""
         self._check_idle()
         planned = self._session.planned.kind
-        if kind not in (None, planned, *self._session.kinds):
+        if kind not in (None, planned, *self._session.possible_actions):
             raise UserError(f"this plan can't be carried out as {kind}: it is a {planned}")
         goes_on = self.progress.state == "partly" and kind in (None, planned)
         if not self._session.update_plan(kind) and not goes_on:

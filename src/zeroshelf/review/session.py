@@ -191,8 +191,8 @@ class Session:
     # --- to the plan ------------------------------------------------------------------------
 
     @property
-    def kinds(self) -> tuple[ActionKind, ...]:
-        """What may be done with the pictures."""
+    def possible_actions(self) -> tuple[ActionKind, ...]:
+        """The actions by which the plan can be carried out."""
         return plan.possible(self.planned)
 
     def plan(self, kind: ActionKind | None = None) -> Plan:

@@ -1,4 +1,4 @@
-"""The runs of this user: each a folder that holds its plan, journal, report and results."""
+"""The runs of this user: each a folder with its plan, journal, report and results."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def root() -> str:
 
 
 def new(plan: Plan) -> tuple[str, str]:
-    """A run's record that holds `plan`: its id and its folder. Raises `UserError` where it can't
+    """A run's record with the plan `plan`: its id and its folder. Raises `UserError` where it can't
     be written."""
     with writing(root()):
         name, record = _claim()

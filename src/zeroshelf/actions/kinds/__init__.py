@@ -21,7 +21,7 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (Copy(), Move(), Symlink(), RelativeSymlink(), HardLink(), Tag(), Trash(), Untag())
 }
-KINDS[Remove.name] = Remove(KINDS)  # it asks the other kinds how to make what it removed
+KINDS[Remove.name] = Remove(KINDS)  # undo makes what was removed by its own kind
 
 
 def of(name: str) -> Kind:

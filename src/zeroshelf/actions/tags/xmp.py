@@ -27,7 +27,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_UNMARKED = (
+_WITHOUT_BOM = (
     (b"<\0\0\0", "utf-32-le"),
     (b"\0\0\0<", "utf-32-be"),
     (b"<\0", "utf-16-le"),
@@ -162,9 +162,9 @@ def decoded(data: bytes) -> tuple[bytes, bytes, str]:
     Raises:
         Unreadable: the encoding is unknown, or decoding and encoding again gives other bytes.
     """
-    mark, encoding = next((m for m in _BYTE_ORDER_MARKS if data.startswith(m[0])), (b"", ""))
+    bom, encoding = next((m for m in _BYTE_ORDER_MARKS if data.startswith(m[0])), (b"", ""))
     if not encoding:
-        encoding = next((name for start, name in _UNMARKED if data.startswith(start)), "")
+        encoding = next((name for start, name in _WITHOUT_BOM if data.startswith(start)), "")
     if not encoding:
         declared = _DECLARED.match(data)
         name = declared[1].decode() if declared else "utf-8"
@@ -175,12 +175,12 @@ def decoded(data: bytes) -> tuple[bytes, bytes, str]:
         if encoding not in _BYTE_ENCODINGS:
             raise Unreadable(f"the sidecar is written in {name}, which isn't supported")
     try:
-        text = data[len(mark) :].decode(encoding)
-        if text.encode(encoding) != data[len(mark) :]:
+        text = data[len(bom) :].decode(encoding)
+        if text.encode(encoding) != data[len(bom) :]:
             raise ValueError
     except ValueError:
         raise Unreadable(f"the sidecar is no text in {encoding}") from None
-    return text.encode(), mark, encoding
+    return text.encode(), bom, encoding
 
 
 def read(data: bytes) -> Packet:
@@ -189,7 +189,7 @@ def read(data: bytes) -> Packet:
     Raises:
         Unreadable: it is not XMP, or in an encoding or form that can't be edited safely.
     """
-    text, mark, encoding = decoded(data)
+    text, bom, encoding = decoded(data)
     root = _Builder(text).root
     if root is None:
         raise Unreadable("the sidecar is no XML: no element")
@@ -199,7 +199,7 @@ def read(data: bytes) -> Packet:
         found = root.those(RDF, "RDF") if root.space == META else []
     if len(found) != 1:
         raise Unreadable("the sidecar is no XMP: no rdf:RDF, or more than one")
-    return Packet(text, mark, encoding, *_documents(found[0]))
+    return Packet(text, bom, encoding, *_documents(found[0]))
 
 
 def _documents(rdf: Element) -> tuple[tuple[Element, ...], tuple[Element, ...]]:

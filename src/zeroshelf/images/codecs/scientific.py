@@ -1,4 +1,4 @@
-"""Whole pictures of kinds that Pillow has no decoder for: deep, scientific and rare TIFF and JPEG.
+"""Variants of TIFF and JPEG that Pillow has no decoder for: more bits, floats, other compressions.
 
 imagecodecs and tifffile read them where they are installed. Where they aren't, the reason says what
 the file is and what to install: it is not broken.

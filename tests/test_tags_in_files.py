@@ -666,7 +666,7 @@ def test_a_keyword_too_long_for_iptc_is_in_the_xmp_alone(tmp_path: Path) -> None
     assert "Keywords" not in found
 
 
-def test_a_new_sidecar_holds_the_keywords_of_the_file_that_it_would_hide(tmp_path: Path) -> None:
+def test_a_new_sidecar_gets_the_keywords_of_the_file_that_it_would_hide(tmp_path: Path) -> None:
     """Immich takes the sidecar's list instead of the file's."""
     held = xmp(b'<dc:subject xmlns:dc="http://purl.org/dc/elements/1.1/"><r:Bag><r:li>family</r:li>'
                b"</r:Bag></dc:subject>")  # fmt: skip
@@ -942,11 +942,11 @@ def test_several_pictures_in_one_file_stay_where_the_offsets_lead(tmp_path: Path
     first = Image.fromarray(np.zeros((16, 16, 3), np.uint8) + 40)
     out = io.BytesIO()
     first.save(out, "MPO", save_all=True, append_images=[first.rotate(90).resize((8, 8))])
-    put(tmp_path / "a.jpg", out.getvalue() + b"a motion photo's film")
+    put(tmp_path / "a.jpg", out.getvalue() + b"a motion photo's video")
     before = [frame(tmp_path / "a.jpg", number) for number in (0, 1)]
     assert statuses(apply(planned(tmp_path))) == {"done"}
     assert [frame(tmp_path / "a.jpg", number) for number in (0, 1)] == before
-    assert (tmp_path / "a.jpg").read_bytes().endswith(b"a motion photo's film")
+    assert (tmp_path / "a.jpg").read_bytes().endswith(b"a motion photo's video")
     # With metadata behind that segment, which would grow, the offset would lead elsewhere.
     moved = out.getvalue()
     at = moved.index(b"\xff\xe2")
