@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.making import JPEG, put
-from zeroshelf.images import companions, formats, scan, video_length
+from zeroshelf.images import formats, pairs_and_sidecars, scan, video_length
 from zeroshelf.images.codecs import optional
 from zeroshelf.records import Picture
 
@@ -108,7 +108,7 @@ def test_it_is_found_again_under_a_new_name(name: str, tmp_path: Path) -> None:
     picture, along = UNITS[name]
     stem, suffix = os.path.splitext(picture)
     new = f"{stem} (2){suffix}"
-    renamed = [companions.renamed(one, picture, new) for one in along.split()]
+    renamed = [pairs_and_sidecars.renamed(one, picture, new) for one in along.split()]
     assert len({one.lower() for one in renamed}) == len(renamed)
     assert not {one.lower() for one in renamed} & {one.lower() for one in along.split()}
     # the kind of a file stays: what told it is its content
@@ -126,8 +126,8 @@ def test_names_in_the_other_composition_of_unicode(tmp_path: Path) -> None:
     apart, whole = (unicodedata.normalize(form, "Café") for form in ("NFD", "NFC"))
     found = units(tmp_path, [f"{apart}.jpg", f"{whole}.jpg.xmp", f"{whole}.cr2"])
     assert found == {f"{apart}.jpg": [f"{whole}.cr2", f"{whole}.jpg.xmp"]}
-    assert companions.renamed(f"{whole}.cr2", f"{apart}.jpg", "x (2).jpg") == "x (2).cr2"
-    assert companions.renamed(f"{whole}.jpg.xmp", f"{apart}.jpg", "x.jpg") == "x.jpg.xmp"
+    assert pairs_and_sidecars.renamed(f"{whole}.cr2", f"{apart}.jpg", "x (2).jpg") == "x (2).cr2"
+    assert pairs_and_sidecars.renamed(f"{whole}.jpg.xmp", f"{apart}.jpg", "x.jpg") == "x.jpg.xmp"
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_large_video_of_unknown_length_is_no_live_photo() -> None:
         video = Picture(
             "/x/a.mov", formats.VIDEO, size, 0, 0
         )  # no such file: nothing tells its length
-        kept, _ = companions.gather([still, video], {})
+        kept, _ = pairs_and_sidecars.gather([still, video], {})
         assert len(kept[0].companions) == along and len(kept) == 2 - along
 
 
@@ -291,7 +291,7 @@ def test_the_same_units_in_whatever_order_the_files_come() -> None:
                 pictures.append(Picture(f"/x/{name}", kind, 9, 0, 0))
             else:
                 rest[f"/x/{name}"] = 9
-        kept, _ = companions.gather(pictures, rest, lambda path, size: True)
+        kept, _ = pairs_and_sidecars.gather(pictures, rest, lambda path, size: True)
         return [(picture.path, picture.companions) for picture in kept]
 
     assert gathered(names) == gathered(names[::-1])

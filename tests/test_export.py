@@ -36,7 +36,7 @@ from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.models import golden, select
 from zeroshelf.models.export import check, export
 from zeroshelf.models.export.towers import Towers
-from zeroshelf.models.layout import TextSettings
+from zeroshelf.models.families import TextSettings
 from zeroshelf.models.text import Tokenizer
 from zeroshelf.records import Vectors
 
@@ -94,7 +94,7 @@ def reference(folder: Path) -> tuple[Callable[[Any], Vectors], Callable[[Any], V
         )
         return unit(loaded.get_text_features(input_ids=ids["input_ids"]))
 
-    return see, read, float(loaded.logit_scale.exp())
+    return embed_images, embed_texts, float(loaded.logit_scale.exp())
 
 
 def files() -> dict[str, bytes]:

@@ -52,6 +52,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     inside = MEMORY if os.access(MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=inside) as name:
         monkeypatch.setenv("ZEROSHELF_RUNS", os.path.join(name, "runs"))
+        monkeypatch.setenv("XDG_DATA_HOME", os.path.join(name, "data"))
         monkeypatch.setattr(application, "BATCH", 3)
         monkeypatch.setattr(undoing, "BATCH", 3)
         # a kill asks nothing of the disk: the calls are counted, and don't wait
@@ -147,9 +148,24 @@ def dies_at(number: int, act: Callable[[], object], torn: bool = False) -> int |
     return int(lived) if lived else None
 
 
+def in_trash(source: Path) -> list[Path]:
+    """The folders of a trash that have files of `source`: of the home's, or of the one on a small
+    disk."""
+    small = [folder for folder in source.parents if folder.name == "small" and folder.is_mount()]
+    trash = [Path(os.environ["XDG_DATA_HOME"]) / "Trash"]
+    trash += [folder / f".Trash-{os.getuid()}" for folder in small]
+    return [one / "files" for one in trash if (one / "files").is_dir()]
+
+
+def is_trash_empty(source: Path) -> bool:
+    """No file, and no information file that is about none."""
+    trash = (path.parent for path in in_trash(source))
+    return not [path for one in trash for path in one.rglob("*") if not path.is_dir()]
+
+
 def check_nothing_lost(before: list[bytes], source: Path, to: Path, kind: str) -> None:
     """No content is missing anywhere, and none of the visible files is half of one."""
-    now = tree(source, to)
+    now = tree(source, to, *in_trash(source))
     visible = {
         path: node.content
         for path, node in now.items()
@@ -186,6 +202,7 @@ def test_apply_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool
             assert not [path for path in tree(to) if b".zeroshelf-" in path]
         assert statuses(undo(record)) <= {"done", "already"}
         assert tree(source.parent, to.parent) == start
+        assert is_trash_empty(source)
         assert registry.find(os.path.basename(record)).state in ("undone", "planned")
         if lived:
             break
@@ -209,6 +226,7 @@ def test_undo_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool)
             assert kind != "move" or contents(source, to) == before, "not moved, but doubled"
         assert statuses(undo(record)) <= {"done", "already"}
         assert tree(source.parent, to.parent) == start
+        assert is_trash_empty(source)
         if lived:
             break
     assert number > 20
@@ -243,7 +261,7 @@ def test_killed_at_random_instants(place: Path, seed: int) -> None:
     apply(record)
     check_nothing_lost(before, source, to, kind)
     assert statuses(undo(record)) <= {"done", "already"}
-    assert tree(source) == start
+    assert tree(source) == start and is_trash_empty(source)
     assert not to.exists()
 
 
@@ -287,6 +305,7 @@ def staged(*roots: Path) -> list[bytes]:
 ROOM = {  # pages and names that are left: enough for some of it
     "copy": (6, 40), "move across": (6, 40), "move": (6, 3), "symlink": (6, 9),
     "relative-symlink": (6, 9), "hardlink": (6, 9), "tag": (6, 3), "untag": (6, 1),
+    "trash": (6, 7),
 }  # fmt: skip
 
 
@@ -412,7 +431,7 @@ def test_companions_stay_together_when_one_does_not_fit(
         p: n.content for p, n in start.items()
     }
     assert statuses(undo(record)) <= {"done", "already"}
-    assert tree(source) == start
+    assert tree(source) == start and is_trash_empty(source)
 
 
 @pytest.mark.parametrize("kind", EVERY)
@@ -465,10 +484,11 @@ def test_permission_lost_in_the_middle(
     kind: ActionKind, where: str, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the first batch the folders can't be written, or not even listed; later they can."""
-    if where == "shelves" and kind in ("tag", "untag"):
-        pytest.skip("tags have no shelves")
+    if where == "shelves" and kind in ("tag", "untag", "trash"):
+        pytest.skip("tags have no shelves, nor has the trash")
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.exists() else None) as name:
         monkeypatch.setenv("ZEROSHELF_RUNS", os.path.join(name, "runs"))
+        monkeypatch.setenv("XDG_DATA_HOME", os.path.join(name, "data"))
         monkeypatch.setattr(application, "BATCH", 3)
         monkeypatch.setattr(undoing, "BATCH", 3)
         place = Path(name)
@@ -492,7 +512,7 @@ def test_permission_lost_in_the_middle(
                 with contextlib.suppress(FileNotFoundError):
                     here.chmod(start[os.fsencode(source)].mode)
 
-        needs = where == "shelves" or mode == 0 or kind in ("move", "tag", "untag")
+        needs = where == "shelves" or mode == 0 or kind in ("move", "tag", "untag", "trash")
         assert as_unprivileged(lambda: statuses(apply(record, forbid))) >= {"done"}
         for act in (apply, undo):
             found = as_unprivileged(partial(carried_out, act, record))
@@ -558,7 +578,7 @@ def test_what_changed_since_the_plan_is_refused(place: Path) -> None:
     assert contents(to) == [b"someone else's"]
 
 
-@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("kind", [kind for kind in EVERY if kind != "trash"])  # see test_trash.py
 def test_files_of_others_meet_every_kind_of_action(place: Path, kind: ActionKind) -> None:
     """Before apply a source is edited, one is removed, and a target is taken; before undo a target
     is replaced, one is removed, and a file is put beside them."""
@@ -777,7 +797,7 @@ def test_two_machines_race_on_one_share(
         codes = {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
         assert codes == {0}
         roots = {to, second}
-        made = [content for root in roots for content in contents(root)]
+        made = [content for root in (*roots, *in_trash(source)) for content in contents(root)]
         if kind not in (*LINKS, "tag", "untag"):
             assert set(before) == set(contents(source)) | set(made), "lost, or half a file"
         assert not staged(source, *roots)

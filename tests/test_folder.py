@@ -12,7 +12,7 @@ import pytest
 from tests.making import JPEG, put
 from tests.systems import linux_names, posix
 from zeroshelf.errors import UserError
-from zeroshelf.images import companions, formats, scan
+from zeroshelf.images import formats, pairs_and_sidecars, scan
 from zeroshelf.images.codecs import optional
 from zeroshelf.system import file_attributes
 
@@ -257,6 +257,6 @@ def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
 
 
 def test_companion_follows_into_the_new_name() -> None:
-    assert companions.renamed("IMG_O1.AAE", "IMG_1.JPG", "IMG_1.JPG") == "IMG_O1.AAE"
-    assert companions.renamed("A.xmp", "a.jpg", "a (2).jpg") == "a (2).xmp"
-    assert companions.renamed("a.CR2.xmp", "a.jpg", "a (3).jpg") == "a (3).CR2.xmp"
+    assert pairs_and_sidecars.renamed("IMG_O1.AAE", "IMG_1.JPG", "IMG_1.JPG") == "IMG_O1.AAE"
+    assert pairs_and_sidecars.renamed("A.xmp", "a.jpg", "a (2).jpg") == "a (2).xmp"
+    assert pairs_and_sidecars.renamed("a.CR2.xmp", "a.jpg", "a (3).jpg") == "a (3).CR2.xmp"

@@ -26,7 +26,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images.decode import Decoded
 from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.models import encoder as towers
-from zeroshelf.models import golden, layout, ort, select
+from zeroshelf.models import families, golden, ort, select
 from zeroshelf.models.text import CLEANING, Tokenizer
 from zeroshelf.records import Label, LabelSet, Model, Vectors
 
@@ -333,7 +333,7 @@ def test_the_text_tower_is_opened_again_for_many_texts_and_not_for_more(
 def test_texts_are_padded_as_the_tokenizer_pads_them(
     side: Literal["left", "right"], length: int | None
 ) -> None:
-    settings = layout.read(select.find().folder).text
+    settings = families.read(select.find().folder).text
     ours = Tokenizer(replace(settings, padding_side=side), length is not None)
     theirs = FastTokenizer.from_file(str(settings.tokenizer))
     theirs.enable_truncation(settings.context_length)

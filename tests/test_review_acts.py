@@ -76,6 +76,10 @@ def test_each_kind_is_applied_and_undone_from_the_page(
             assert after.keys() - before.keys() == made.keys()
             for name, label in made.items():
                 assert sidecars.tags((tmp_path / name).read_bytes()) == {f"zeroshelf/{label}"}
+        elif kind == "trash":
+            assert {f"pictures/{name}" for name in shelves}.isdisjoint(after)
+            says = chromium.run("document.getElementById('apply-says').textContent")
+            assert says.startswith("Done, in the system's trash.")
         else:
             stay = {name for name in shelves if f"pictures/{name}" in after}
             assert stay == (set() if kind == "move" else shelves.keys())
@@ -100,7 +104,9 @@ def test_how_is_chosen_beside_apply_and_kept_with_the_plan(
     ways = "[...document.querySelectorAll('#apply-how input')]"
     with serving(run) as (session, address):
         about_to_apply(chromium, address)
-        assert chromium.run(f"{ways}.map((way) => way.value)") == [*kinds.offered()[:-1]]
+        assert chromium.run(f"{ways}.map((way) => way.value)") == [
+            name for name in kinds.offered() if kinds.of(name).needs_destination
+        ]
         assert chromium.run(f"{ways}.find((way) => way.checked).value") == "copy"
         chromium.run(f"{ways}.find((way) => way.value === 'move').click()")
         says = "document.getElementById('apply-says').textContent"

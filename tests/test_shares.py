@@ -24,7 +24,7 @@ from zeroshelf.actions import apply as application
 from zeroshelf.actions import journal, kinds, names, plan, plan_file, plan_tags, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
-from zeroshelf.images import companions
+from zeroshelf.images import pairs_and_sidecars
 from zeroshelf.images import scan as folder
 from zeroshelf.records import Action, ActionKind, Outcome, Picture, PlanRequest
 from zeroshelf.runs import registry
@@ -576,7 +576,7 @@ def test_long_names_with_companions(tmp_path: Path, kind: ActionKind, stem: str)
 def test_a_companion_whose_name_does_not_follow_never_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(companions, "renamed", lambda companion, old, new: companion)
+    monkeypatch.setattr(pairs_and_sidecars, "renamed", lambda companion, old, new: companion)
     taken = {"a.jpg", "a.txt", "a (2).txt"}
     found = names.free_for_unit(
         ["a.jpg", "a.txt"], "a.jpg", lambda name: name not in taken, file_names.Rules()

@@ -48,7 +48,7 @@ RETIRED = [
 
 # Where a retired word is right: the standard term of the field, or a name that an old file has.
 EXCEPTIONS = {
-    "marks?": r"pytest\.mark|byte[_ ]order[_ ]marks?|"  # a standard term each
+    "marks?": r"pytest\.mark|byte[_ ]order[_ ]marks?|question[_ ]marks?|"  # standard terms
     # names of 0.1.0: its options, and the files in which it stored corrections
     r'OLD_OPTIONS = .*|"--(no-)?marks?"|assert "mark" not in|marks\.jsonl|zeroshelf_marks|'
     r'called corrections "marks"|_FOLDER = "marks"',

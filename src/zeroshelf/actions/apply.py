@@ -256,9 +256,8 @@ class _Application:
             if outcomes[action.target].status != "done":
                 continue
             with contextlib.suppress(OSError):
-                at = os.lstat(action.target)
-                stamp = (at.st_size, at.st_mtime_ns)
-                entry = replace(self.book.past.entries[action.target], step="done", stamp=stamp)
+                entry = self.book.past.entries[action.target]
+                entry = replace(entry, step="done", stamp=_stamp(action.target))
                 if undo.revert(entry)[0] == "done":
                     self.book.note({"reverted": action.target})
                     reason = f"stays with {os.path.basename(bad.action.source)}: {bad.reason}"
@@ -315,10 +314,7 @@ class _Application:
         return Outcome(action, "done", notes=notes)
 
     def _note_done(self, action: Action) -> None:
-        event: dict[str, object] = {"done": action.target, "stamp": None}
-        with contextlib.suppress(FileNotFoundError):  # a sidecar that went with its tags
-            at = os.lstat(action.target)
-            event["stamp"] = [at.st_size, at.st_mtime_ns]
+        event: dict[str, object] = {"done": action.target, "stamp": _stamp(action.target)}
         event |= kinds.of(action.kind).done_facts(action)
         self.book.note(event)
 
@@ -333,6 +329,16 @@ class _Application:
         if error.errno in kind.unsupported:
             reason = f"{reason}: {kind.unsupported_advice}"
         return Outcome(action, "failed", reason)
+
+
+def _stamp(target: str) -> tuple[int, int] | None:
+    """The size and the time of a target; None where there is none: a sidecar that went with its
+    tags, a picture in the trash."""
+    try:
+        at = os.lstat(target)
+    except FileNotFoundError:
+        return None
+    return at.st_size, at.st_mtime_ns
 
 
 def _drop(part: str) -> None:

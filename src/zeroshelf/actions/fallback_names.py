@@ -119,7 +119,7 @@ def _longest(unit: Sequence[Action], errors: Collection[int]) -> int:
 
 def _may_have_another_name(action: Action) -> bool:
     kind = kinds.of(action.kind)
-    return kind.names_files or kind.last_of_unit  # what goes with a file that gets another name
+    return kind.names_files or kind.allows_other_names
 
 
 def _device(unit: Sequence[Action]) -> int:

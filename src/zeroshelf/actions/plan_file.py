@@ -120,7 +120,9 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
             raise UserError(f"{path}, line {number}: {error.args[0]} is missing") from None
         except (ValueError, TypeError, AttributeError):
             raise UserError(f"{path}, line {number}: not an action") from None
-        first = seen.setdefault(file_names.key(action.target), number)
+        in_place = action.target == action.source  # then no name is given to a file
+        key = action.target if in_place else file_names.key(action.target)
+        first = seen.setdefault(key, number)
         if first != number:
             raise UserError(f"{path}, line {number}: the same target as line {first}")
         actions.append(action)

@@ -36,7 +36,7 @@ def checked(request: PlanRequest, labels: LabelSet) -> PlanRequest:
             raise UserError("--in-files needs --as tag: add it, or leave --in-files out")
     if not kind.needs_destination:
         if destination is not None:
-            raise UserError("tags are written beside the pictures: leave --to out")
+            raise UserError(f"{kind.no_destination}: leave --to out")
     elif destination is None:
         raise UserError(f"{kind.name} needs a folder for the shelves: add --to DIR (Python: `to`)")
     else:

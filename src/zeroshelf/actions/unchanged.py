@@ -47,6 +47,8 @@ def since_plan(action: Action, unit: Sequence[Action], mtime_ns: int) -> bool:
     if lead is None or lead.digest is None:
         return False
     place = lead.source if transfer.exists(lead.source) else lead.target
+    if not transfer.exists(place):  # in the trash by now
+        return False
     off = os.lstat(place).st_mtime_ns - lead.mtime_ns - by
     return abs(off) <= transfer.SLACK_NS and transfer.digest(place) == lead.digest
 

@@ -115,7 +115,7 @@ def sort_folder(
         outcomes = run.apply(planned, progress)
     code = finish(screen, outcomes, done=kind.report(planned))
     screen.say(f"The run's record: {run.record}")
-    screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
+    screen.say(f"`zeroshelf undo {run.id}` {kind.undo_hint()}.")
     screen.data(_summary(run, planned, written.report, written.results))
     return trouble or code
 

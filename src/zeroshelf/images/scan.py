@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from zeroshelf import checks
 from zeroshelf.errors import UserError
-from zeroshelf.images import companions, formats, left_out, other_files
+from zeroshelf.images import formats, left_out, other_files, pairs_and_sidecars
 from zeroshelf.images.codecs import optional
 from zeroshelf.records import Folder, Ignored, Picture, Skipped
 from zeroshelf.system import (
@@ -249,13 +249,13 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
             word = kind_of[entry.path] = other_files.kind_of(entry.name, head)
             if reason := _why_not(head, at, suffix):
                 named[entry.path] = reason
-            elif other_files.is_video(word) and suffix not in companions.LIVE_SUFFIXES:
+            elif other_files.is_video(word) and suffix not in pairs_and_sidecars.LIVE_SUFFIXES:
                 kind = formats.UNREAD_VIDEO
         if kind is None:
             rest[entry.path] = at.st_size
         else:
             pictures.append(Picture(entry.path, kind, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
-    kept, along = companions.gather(pictures, rest)
+    kept, along = pairs_and_sidecars.gather(pictures, rest)
     found.skipped += [Skipped(path, named[path]) for path in named.keys() - along]
     found.not_pictures.update(kind_of[path] for path in rest.keys() - along - named.keys())
     for picture in kept:

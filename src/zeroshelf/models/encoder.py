@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroshelf.errors import UserError
 from zeroshelf.models import ort
-from zeroshelf.models.layout import Layout
+from zeroshelf.models.families import Layout
 from zeroshelf.models.ort import Array, Graph, Port, Warn
 from zeroshelf.models.text import Tokenizer
 from zeroshelf.records import Model, Pixels, Vectors

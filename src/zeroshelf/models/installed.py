@@ -16,9 +16,9 @@ from typing import Any
 
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, golden, graph
+from zeroshelf.models.families import TRANSFORMERS_GRAPHS, read_json
 from zeroshelf.models.fetch import Remote, RemoteFile
 from zeroshelf.models.golden import Comparison
-from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
 from zeroshelf.models.ort import Warn
 from zeroshelf.records import Progress
 from zeroshelf.system import app_folders

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from zeroshelf.errors import UserError
 from zeroshelf.models import clip_bpe
-from zeroshelf.models.layout import TextSettings
+from zeroshelf.models.families import TextSettings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer

@@ -284,7 +284,13 @@ class _Page:
 def _words(name: str) -> dict[str, str]:
     """An action as the page offers it."""
     kind = kinds.of(name)
-    return {"name": name, "choice": kind.choice, "meaning": kind.meaning}
+    return {
+        "name": name,
+        "choice": kind.choice,
+        "meaning": kind.meaning,
+        "place": kind.place,
+        "undo": kind.undo_hint(),
+    }
 
 
 def _stacks(session: Session) -> list[int]:

@@ -113,12 +113,6 @@ class Move(Shelved):
                     return {"fingerprint": found.hex()}
         return {}
 
-    def is_result(self, action: Action, path: str) -> bool:
-        try:
-            return unchanged.matches(path, action)
-        except OSError:
-            return False
-
     def revert(self, entry: Entry, lead: Entry | None = None) -> Answer:
         action = entry.action
         if entry.stamp is None:

@@ -28,6 +28,7 @@ class Remove(Kind):
     plannable = False  # part of a plan of another kind
     offered = False
     last_of_unit = True
+    allows_other_names = True
     undone_last = True
 
     def __init__(self, kinds: Mapping[str, Kind]) -> None:

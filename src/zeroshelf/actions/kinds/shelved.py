@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from zeroshelf.actions import plan_shelves, transfer
+from zeroshelf.actions import plan_shelves, transfer, unchanged
 from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal import Entry
@@ -47,6 +47,13 @@ class Shelved(Kind):
         """True where the target, of which the journal does not say that it is done, is the action's
         work; what is left to do is done then. Raises OSError."""
         return self.is_result(entry.action, entry.action.target)
+
+    def is_result(self, action: Action, path: str) -> bool:
+        """True where the file at `path` has the content that the plan knows of the source."""
+        try:
+            return unchanged.matches(path, action)
+        except OSError:
+            return False
 
     def why_not(self, action: Action, folders: Folders) -> str | None:
         if transfer.exists(action.target):

@@ -28,6 +28,7 @@ class Tag(Kind):
         "is touched, and it can be undone."
     )
     needs_destination = False
+    no_destination = "tags are written beside the pictures"
     writes_tags = True
     family: ClassVar[str | None] = "tags"
     keeps_originals = True

@@ -16,7 +16,7 @@ from torch import nn
 from zeroshelf.errors import UserError
 from zeroshelf.models import clip_bpe
 from zeroshelf.models.export.towers import Towers, safetensors_in, settings
-from zeroshelf.models.layout import Json
+from zeroshelf.models.families import Json
 
 
 def from_folder(folder: Path, checkpoint: Path | None = None) -> Towers:

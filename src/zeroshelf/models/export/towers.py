@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from zeroshelf.errors import UserError
-from zeroshelf.models.layout import Json
+from zeroshelf.models.families import Json
 
 
 @dataclass(frozen=True, slots=True)

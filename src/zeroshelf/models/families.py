@@ -1,7 +1,9 @@
-"""A model's folder, in any of the public layouts -> a `Layout`.
+"""The families of models that can be read: a folder in any of their layouts becomes one `Layout`.
 
-Everything is read from the model's own files. A value that is not known raises `UserError` with the
-file and the key. Never guess: a wrong default would silently degrade results.
+A new family starts here: how its files are told from the others' (`read`), and what its
+configuration says of preprocessing, texts and logits. Everything is read from the model's own
+files. A value that is not known raises `UserError` with the file and the key, and is never guessed:
+a wrong default would silently degrade the results.
 """
 
 from __future__ import annotations

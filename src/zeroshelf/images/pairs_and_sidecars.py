@@ -1,4 +1,5 @@
-"""Files that belong to a picture and go where it goes: RAW+JPEG, Live Photos, sidecars, backups.
+"""Companions, the files that belong to a picture and go where it goes: pairs such as RAW+JPEG, Live
+Photos, sidecars, backups.
 
 The relation is in the names alone, for that is how other programs find them again. `gather` finds
 the companions, and `renamed` gives them new names when their picture is renamed.
