@@ -288,6 +288,8 @@ class _Application:
                 if earlier is not None:
                     return earlier
             kind = kinds.of(action.kind)
+            if kind.is_needless(action):
+                return Outcome(action, "already")
             why_not = unchanged.why_not(action, unit, follow=kind.reads_through_links)
             why_not = why_not or kind.why_not(action, self.folders)
         except OSError as error:

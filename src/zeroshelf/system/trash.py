@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from urllib.parse import quote, unquote_to_bytes
 
+from blake3 import blake3
+
 from zeroshelf.system import file_io, file_names, machine, mounts, renaming, users
 
 _SUFFIX = ".trashinfo"
@@ -85,16 +87,20 @@ def reserve(source: str) -> str:
         f"[Trash Info]\nPath={quote(os.fsencode(origin))}\n"
         f"DeletionDate={datetime.now():%Y-%m-%dT%H:%M:%S}\n"
     )
+    part = _part_of(information, source)
+    _write(part, text.encode("ascii"))
     limit = min(mounts.rules(files).longest, file_names.MAX_BYTES) - len(_SUFFIX)
-    for _, free in file_names.numbered(name, limit=limit):
-        if os.path.lexists(os.path.join(files, free)):
-            continue
-        path = os.path.join(information, free + _SUFFIX)
-        try:
-            _write_new(path, text.encode("ascii"))
-        except FileExistsError:
-            continue
-        return path
+    try:
+        for _, free in file_names.numbered(name, limit=limit):
+            path = os.path.join(information, free + _SUFFIX)
+            if os.path.lexists(path) or os.path.lexists(os.path.join(files, free)):
+                continue
+            with contextlib.suppress(FileExistsError):
+                renaming.rename(part, path)
+                return path
+    except OSError:
+        _discard(part)
+        raise
     raise AssertionError("the numbers never end")
 
 
@@ -162,6 +168,7 @@ def forget(source: str, known: str | None) -> None:
     if not can_restore():
         return
     with contextlib.suppress(OSError):
+        _discard(_part_of(_information_folder(source, known), source))
         if known is None:
             for information in _about(source, None):
                 release(content_of(information))
@@ -182,14 +189,18 @@ def _about(source: str, known: str | None) -> list[str]:
     """The information files that name `source` as the place where their file was. None where the
     trash can't be read."""
     try:
-        if known is None:
-            trash = _trash_for(_above(os.path.dirname(source)))[0]
-        else:
-            trash = os.path.dirname(os.path.dirname(known))
-        folder = os.path.join(trash, "info")
+        folder = _information_folder(source, known)
         return _origins(folder, os.stat(folder).st_mtime_ns).get(_real(source), [])
     except OSError:
         return []
+
+
+def _information_folder(source: str, known: str | None) -> str:
+    """The folder of the information files in the trash that `source` goes to, or has gone to if
+    `known` is its place there. Raises OSError where there is none."""
+    if known is not None:
+        return os.path.dirname(_information_about(known))
+    return os.path.join(_trash_for(_above(os.path.dirname(source)))[0], "info")
 
 
 @functools.lru_cache(maxsize=1)  # an undo asks for each file of a trash that was emptied
@@ -303,17 +314,31 @@ def _real(path: str) -> str:
     return os.path.join(os.path.realpath(folder), name)
 
 
-def _write_new(path: str, data: bytes) -> None:
-    """Make a file. Raises `FileExistsError` where there is one, and OSError, then none is left."""
-    with open(os.open(path, file_io.NEW_FILE_FLAGS, 0o600), "wb", buffering=0) as file:
-        try:
+def _part_of(folder: str, source: str) -> str:
+    """Where the information file about `source` is written before it gets its name, so that a kill
+    leaves none that is half written: found again by the source."""
+    name = blake3(users.identity() + os.fsencode(source)).hexdigest(12)
+    return os.path.join(folder, f".zeroshelf-{name}.part")
+
+
+def _write(part: str, data: bytes) -> None:
+    """Make a file, over what a run that was killed has left of it. Raises OSError, then none is
+    left."""
+    _discard(part)
+    try:
+        with open(os.open(part, file_io.NEW_FILE_FLAGS, 0o600), "wb", buffering=0) as file:
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]
-        except BaseException:
-            with contextlib.suppress(OSError):
-                renaming.remove(path)
-            raise
+    except BaseException:
+        _discard(part)
+        raise
+
+
+def _discard(path: str) -> None:
+    """Remove a file of our own that may not be there. What can't be removed now is left."""
+    with contextlib.suppress(OSError):
+        renaming.remove(path)
 
 
 def _sender() -> Callable[[str], None]:

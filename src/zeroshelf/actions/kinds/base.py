@@ -117,6 +117,10 @@ class Kind(abc.ABC):
         False where it is to be done, after what was left of it is cleared away. Raises OSError."""
         raise NotImplementedError
 
+    def is_needless(self, action: Action) -> bool:
+        """True where there is nothing to do and nothing to undo, though no run has done it."""
+        return False
+
     @abc.abstractmethod
     def why_not(self, action: Action, folders: Folders) -> str | None:
         """Why the action can't be carried out now, for the user; None where it can. The source is

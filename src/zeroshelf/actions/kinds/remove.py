@@ -6,6 +6,7 @@ from the original. A picture that an earlier run moved is never removed: it is t
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -54,14 +55,16 @@ class Remove(Kind):
     def recover(self, entry: Entry) -> bool:
         return not transfer.exists(entry.action.target)
 
+    def is_needless(self, action: Action) -> bool:
+        return not transfer.exists(action.target)  # the user removed it: so it stays after an undo
+
     def why_not(self, action: Action, folders: Folders) -> str | None:
-        if not transfer.exists(action.target):
-            return None
         kind, made = self._made(action)
         return earlier_runs.why_it_stays(made, kind)
 
     def finish(self, action: Action, part: str, change: tagging.Changes | None) -> tuple[str, ...]:
-        renaming.remove(action.target)
+        with contextlib.suppress(FileNotFoundError):  # removed in this moment
+            renaming.remove(action.target)
         return ()
 
     def is_result(self, action: Action, path: str) -> bool:
