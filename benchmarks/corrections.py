@@ -2,7 +2,7 @@
 
     python -m benchmarks.corrections --data ../shared/data [--model ID] [--seeds 20]
 
-`--data` holds index.jsonl and pictures/ (see training/README.md); the development sets with at
+`--data` has index.jsonl and pictures/ (see training/README.md); the development sets with at
 least ten pictures a label are used, each alone and with the junk set as what belongs in "other".
 Two figures each: `label` is right where the best label is right, "other" left out; `shelf` is right
 where the picture is on the right shelf, "other" among them. Corrections are drawn `seeds` times.

@@ -38,7 +38,7 @@ def pictures(place: Path, root: Path, ids: Sequence[str]) -> None:
     _give(made)
 
 
-def bank_texts() -> None:
+def negative_texts() -> None:
     """Fill the cache with the texts that a `ColourEncoder` is asked for in every run."""
     _give(_colours())
 

@@ -45,7 +45,7 @@ TOKEN = "a-token-of-the-tests"
 
 def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
     """Red, green and blue pictures in equal numbers, under the labels red and green, saved."""
-    known.bank_texts()
+    known.negative_texts()
     for index in range(each):
         for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
             r, g, b = (max(0, part - 2 * index) for part in colour)
@@ -177,7 +177,7 @@ def selected(browser: Chromium) -> int:
 
 
 def look_for(browser: Chromium, words: str, by: str) -> None:
-    """As a person would: `/`, the words, Enter."""
+    """By keys, as the user would: `/`, the words, Enter."""
     browser.run(f"document.getElementById('find-by').value = {json.dumps(by)}")
     press(browser, "/")
     browser.run("document.activeElement.select()")

@@ -248,7 +248,7 @@ def test_what_classify_says(
 
 
 def test_what_is_right_stays_right(place: Path, encoder: ColourEncoder, run: Run) -> None:
-    """Generators, sets, arrays of texts, paths of both kinds, and lists in a label set."""
+    """Generators, sets, arrays of texts, paths as str and as Path, and lists in a label set."""
     named = np.array(["red", "blue"])
     for labels in (iter(named.tolist()), tuple(named), named, dict.fromkeys(named.tolist())):
         assert run.relabel(labels).counts == run.counts  # type: ignore[arg-type]

@@ -182,14 +182,14 @@ def test_a_home_is_expanded_in_every_variable(
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows makes a path of any name")
 @pytest.mark.parametrize("name", [*VARIABLES, "ZEROSHELF_MODEL"])
-def test_a_home_that_nobody_has_is_one_line(
+def test_the_home_of_an_unknown_user_is_one_line(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     zeroshelf.demo_pictures(tmp_path / "P")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(name, "~nobody-here/x")
+    monkeypatch.setenv(name, "~no-such-user/x")
     assert main(["sort", "P", "-l", "cat", "--to", "S", "-y"]) == 2
-    assert f"{name}: the home folder in '~nobody-here/x'" in capsys.readouterr().err
+    assert f"{name}: the home folder in '~no-such-user/x'" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["P"]
 
 

@@ -284,7 +284,7 @@ def test_what_is_outdated_is_told_without_reading_a_thumbnail(tmp_path: Path) ->
     db.close()
 
 
-def test_a_look_up_writes_once_a_day_whatever_else_the_cache_holds(tmp_path: Path) -> None:
+def test_a_look_up_writes_once_a_day_whatever_else_is_in_the_cache(tmp_path: Path) -> None:
     path = tmp_path / "e"
     with EmbeddingCache.open(str(path)) as store:
         store.add(MODEL, rows(0))
@@ -480,7 +480,7 @@ def held(path: Path) -> tuple[int, int]:
         db.close()
 
 
-def test_a_cache_of_0_1_0_is_upgraded_with_all_that_it_holds(old_cache: Path) -> None:
+def test_a_cache_of_0_1_0_is_upgraded_with_all_its_rows(old_cache: Path) -> None:
     db = sqlite3.connect(old_cache)
     db.execute("UPDATE thumbnail SET note = 'dark picture' WHERE id = 1")
     db.commit()

@@ -200,7 +200,7 @@ def test_the_state_of_a_newer_journal_is_not_guessed(record: str) -> None:
 def test_what_is_no_version_is_no_plan(record: str, version: object) -> None:
     FILES[file_versions.PLAN][1](record)
     set_version(Path(record, "plan.jsonl"), file_versions.PLAN, version)
-    with pytest.raises(UserError, match="is no plan"):
+    with pytest.raises(UserError, match="is not a plan"):
         plan_file.load(os.path.join(record, "plan.jsonl"))
 
 

@@ -248,7 +248,7 @@ def test_a_wrong_name_in_the_environment_is_told_as_such(
     with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .*models get clip-l-14` brings it"):
         select.find()
     monkeypatch.setenv("ZEROSHELF_MODEL", str(tmp_path))  # a folder without a model
-    with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .* holds no model"):
+    with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .* has no model"):
         select.find()
     with pytest.raises(UserError, match=r"^there is no model 'nonsense'"):  # typed: --model
         select.find("nonsense")
@@ -276,8 +276,8 @@ def test_the_starter_says_how_to_get_better_and_what_it_cannot_read() -> None:
     (better,) = notes(starter)
     assert "zeroshelf models get" in better
     german = LabelSet((Label("Katze"),), language="de")
-    foreign = notes(starter, german)[1]
-    assert "(de)" in foreign and "siglip2-b-16" in foreign
+    of_language = notes(starter, german)[1]
+    assert "(de)" in of_language and "siglip2-b-16" in of_language
     assert notes(starter, LabelSet((Label("cat"), Label("caf\xe9")))) == (better,)
     chinese = LabelSet((Label("cat"), Label("dog", words=("\u72d7",))))
     assert "(zh)" in notes(starter, chinese)[1]

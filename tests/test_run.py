@@ -194,7 +194,7 @@ def test_a_reopened_run_knows_its_near_duplicates(tmp_path: Path, encoder: Colou
     stages.clear()
     found = again.find_near_duplicates(lambda stage, *_: stages.append(stage))
     assert found == run.near_duplicates == ((0, 2),)
-    assert not stages  # nobody looked again
+    assert not stages  # no second scan
 
 
 def test_a_long_wait_has_a_sign_of_life(folder: Path, encoder: ColourEncoder) -> None:

@@ -118,7 +118,7 @@ def test_a_share_that_keeps_no_times_and_modes(
     if kind == "copy":
         assert said(share("apply", planned(source, to, kind))) == set()  # nothing is planned twice
     assert said(share("undo", record)) == {"done"}
-    if kind == "move" and with_xattr:  # nothing holds the attribute any more, as was said
+    if kind == "move" and with_xattr:  # the attribute is lost, as was said
         os.setxattr(source / "a.jpg", "user.rating", b"5")
     assert tree(source) == start
     assert not to.exists()
@@ -300,7 +300,7 @@ def test_an_original_that_was_edited_keeps_its_copy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, 5, 1 << 20, (1 << 20) + 1, 5 << 20])
 def test_a_large_companion_is_known_by_samples(tmp_path: Path, size: int) -> None:
-    path = tmp_path / "film.mov"
+    path = tmp_path / "video.mov"
     path.write_bytes(os.urandom(size))
     before = transfer.fingerprint(str(path))
     assert before == transfer.fingerprint(str(path))

@@ -483,7 +483,7 @@ REFUSED = {
     "</lr:hierarchicalSubject>",
     "two containers": f"<dc:subject {DC}><rdf:Bag/><rdf:Bag/></dc:subject>",
     "numbered items": f"<dc:subject {DC}><rdf:Bag><rdf:_1>x</rdf:_1></rdf:Bag></dc:subject>",
-    "an undeclared prefix": "<nobody:knows/>",
+    "an undeclared prefix": "<undeclared:prefix/>",
 }
 
 
@@ -526,12 +526,12 @@ def test_what_cannot_be_edited_safely_is_refused(data: bytes) -> None:
         sidecars.add(data, "zs/cat")
 
 
-MARKED = xmp().decode().replace('begin=""', 'begin="\ufeff"')
+WITH_BOM = xmp().decode().replace('begin=""', 'begin="\ufeff"')
 FORMS = {
     "a BOM": b"\xef\xbb\xbf" + packet(),
-    "UTF-16, little": codecs.BOM_UTF16_LE + MARKED.encode("utf-16-le"),
-    "UTF-16, big": codecs.BOM_UTF16_BE + MARKED.encode("utf-16-be"),
-    "UTF-16, unmarked": MARKED.encode("utf-16-le"),
+    "UTF-16, little": codecs.BOM_UTF16_LE + WITH_BOM.encode("utf-16-le"),
+    "UTF-16, big": codecs.BOM_UTF16_BE + WITH_BOM.encode("utf-16-be"),
+    "UTF-16, no BOM": WITH_BOM.encode("utf-16-le"),
     "UTF-16, declared": codecs.BOM_UTF16_LE
     + ('<?xml version="1.0" encoding="UTF-16"?>' + packet().decode()).encode("utf-16-le"),
     "Latin-1": b'<?xml version="1.0" encoding="ISO-8859-1"?>'

@@ -145,7 +145,7 @@ def test_it_can_be_kept(folder: Path, tmp_path: Path) -> None:
     assert (to / "red" / "red-1.png").exists() and (to / "green" / "red-1.png").exists()
 
 
-def test_another_question_into_the_same_folder_takes_nothing_away(
+def test_a_request_with_other_labels_takes_nothing_out_of_the_same_folder(
     folder: Path, tmp_path: Path
 ) -> None:
     to = tmp_path / "S"

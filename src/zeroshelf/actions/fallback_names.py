@@ -1,8 +1,8 @@
-"""Other names for files whose own the file system of their shelf refuses: "a:b.jpg" on NTFS.
+"""Replacement names for files whose name the shelf's file system refuses: "a:b.jpg" on NTFS.
 
-The plan gives such names where it is known that they are needed. No call that writes nothing tells
-it of every network share, so `apply` comes here when a name was refused, and remembers for the rest
-of the run what that file system doesn't take.
+The plan uses them where the file system is known to need them. Some network shares refuse a name
+only when it is written, so `apply` calls this module after a refusal, and remembers for the rest of
+the run what that file system refuses.
 """
 
 from __future__ import annotations

@@ -142,17 +142,19 @@ def verify(screen: Screen, id: str | None, device: str) -> None:
 
     model = select.find(id)
     with screen.progress() as progress:
-        agreements = installed.verify(model.id, model.folder, device, screen.warn, progress)
-    if agreements is None:
+        comparisons = installed.verify(model.id, model.folder, device, screen.warn, progress)
+    if comparisons is None:
         screen.say(f"{model.id}: files as installed; it has no golden embeddings to compare with")
         screen.data({"id": model.id, "golden": None})
         return
-    pictures, texts = agreements
+    pictures, texts = comparisons
     screen.say(f"{model.id} on {device.upper()}: pictures {pictures}")
     screen.say(f"{model.id} on {device.upper()}: texts {texts}")
     screen.data({"id": model.id, "golden": {"pictures": pictures.cosine, "texts": texts.cosine}})
-    if not (pictures.holds and texts.holds):
-        raise UserError(f"{model.id} no longer gives the embeddings that it gave; get it again")
+    if not (pictures.within_tolerance and texts.within_tolerance):
+        raise UserError(
+            f"{model.id} gives other embeddings than when it was made: remove it and get it again"
+        )
 
 
 @group.command()
@@ -181,7 +183,7 @@ def calibrate(
 
     found = select.find(model)
     if bool(folders) == forget:
-        raise UserError("give folders of sorted pictures to measure, or --forget to undo that")
+        raise UserError("name folders of sorted pictures to calibrate with, or pass --forget")
     if forget:
         calibrations.store(found, None)
         own = select.calibration(found)

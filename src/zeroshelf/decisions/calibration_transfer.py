@@ -4,7 +4,7 @@ Logits differ in level and spread between models, so a threshold of one model is
 another. Both models score the same images under the same made-up label sets. The new threshold
 keeps as many images on shelves as the starter does; the temperatures are scaled by the ratio of
 the models' spreads of scores. No image needs a label. benchmarks/accuracy/calibration_transfer.py
-measures what this is worth.
+measures the effect.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def from_starter(
     `TRANSFER_MOST_IMAGES` of the images that it embedded.
 
     embedded: images embedded by `encoder`.
-    store: the cache; holds the starter's embeddings of these images afterwards.
+    store: the cache; the starter's embeddings of these images are added to it.
     progress: called with the stage "calibrating".
     None if there are too few images, or if the model knows no English (the label sets are
     English).

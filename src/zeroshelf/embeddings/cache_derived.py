@@ -15,7 +15,7 @@ from zeroshelf.embeddings.cache_db import wanted
 from zeroshelf.embeddings.derived import Derived
 from zeroshelf.images import near_duplicates, quality, thumbnails
 
-# Path, size, mtime and ctime, as the table `file` holds them.
+# Path, size, mtime and ctime, as in the table `file`.
 FileState = tuple[bytes, int | bytes, int | bytes, int | bytes]
 TABLES = ("thumbnail", "thumbnail_version", "quality", "hash")
 # The hash of version 1 is computed from the very JPEG that is the thumbnail of version 1. Caches of

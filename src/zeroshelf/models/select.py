@@ -48,7 +48,7 @@ def find(name: str | None = None) -> Model:
     if not name and (chosen := app_folders.variable("ZEROSHELF_MODEL")):
         try:
             return find(chosen)
-        except UserError as trouble:  # nobody typed that name just now
+        except UserError as trouble:  # the name is from the environment
             raise UserError(f"ZEROSHELF_MODEL: {trouble}") from trouble
     name = name or best_installed() or "starter"
     if name in (shipped := starters()):
@@ -134,7 +134,7 @@ def load(
     Raises `UserError` where the installed ONNX Runtime has no such `device`.
 
     `threads` are the text tower's; None: as many as this process may use. `warn` hears of a device
-    that does not work; None: a Python warning, so that nobody waits for a CPU unawares.
+    that does not work; None: a Python warning, so that a slow CPU is never a surprise.
     """
     if device is not None:
         ort.check_device(device)

@@ -1,4 +1,4 @@
-"""Texts become token ids, as the model's makers did it."""
+"""Texts -> token ids, with the model's own tokenizer and settings."""
 
 from __future__ import annotations
 

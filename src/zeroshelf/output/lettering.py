@@ -39,7 +39,7 @@ def write(
 
     place: the left end of the base line. size: of the letters, in pixels.
     room: the most pixels that the line may take; a longer one is cut and ends with an ellipsis.
-    A letter that no font has becomes a question mark.
+    A letter that no font has becomes "?".
     """
     if room is not None and width(text, size) > room:
         while text and width(text + "…", size) > room:

@@ -112,10 +112,10 @@ function offerWays() {
   }));
 }
 
-/** What the chosen action means; `there`: the destination. */
-function plan(there) {
+/** What the chosen action means ("meaning"), or where its results are ("place"); `there`: the destination. */
+function words(which, there) {
   const action = run.facts.actions.find(({ name }) => name === chosen());
-  return (action?.meaning ?? "").replace("{to}", () => there);
+  return (action?.[which] ?? "").replace("{to}", () => there);
 }
 
 function drawApply() {
@@ -123,10 +123,10 @@ function drawApply() {
   const busy = state === "applying" || state === "undoing", there = visible(run.facts.destination ?? "");
   const { tally } = counts();
   const says = {
-    planned: plan(there),
-    undone: `Everything is back as it was. ${plan(there)}`,
-    applied: `Done, in ${there}. To apply later edits, undo first.`,
-    partly: "This was stopped, or some pictures were left alone. Apply goes on; undo puts everything back.",
+    planned: words("meaning", there),
+    undone: `Everything is back as it was. ${words("meaning", there)}`,
+    applied: `Done, ${words("place", there)}. To apply later edits, undo first.`,
+    partly: `This was stopped, or some pictures were left alone. Apply goes on; undo ${words("undo", there)}.`,
     applying: "At work …", undoing: "Putting everything back …",
   };
   const open = run.facts.actions.length > 1 && (state === "planned" || state === "undone");

@@ -1,4 +1,4 @@
-"""Whole pictures of kinds that Pillow has no decoder for: deep, scientific and rare TIFF and JPEG.
+"""Variants of TIFF and JPEG that Pillow has no decoder for: more bits, floats, other compressions.
 
 imagecodecs and tifffile read them where they are installed. Where they aren't, the reason says what
 the file is and what to install: it is not broken.
@@ -138,7 +138,7 @@ _FORMATS = {2: "signed ", 3: "float ", 5: "complex ", 6: "complex "}
 
 
 def _tiff_name(data: bytes) -> str | None:
-    """By the tags alone. Of bits, signs, planes and compressions Pillow knows what most have."""
+    """The TIFF variant in words, by its tags, where Pillow has no decoder for it."""
     tags = _tiff_tags(data)
     colour, samples = tags.get(262, 1), tags.get(277, 1)
     bits, sign = max(tags.get(258, (1,))), max(tags.get(339, (1,)))

@@ -33,7 +33,7 @@ def from_folder(folder: Path) -> Towers:
     context = int(model.config.text_config.max_position_embeddings)
     clip = kind == "clip"
     dim = model.config.projection_dim if clip else model.config.vision_config.hidden_size
-    settled = type(tokenizer).__name__ in families.SIGLIP_TOKENIZERS
+    fixed_length = type(tokenizer).__name__ in families.SIGLIP_TOKENIZERS
 
     def pixels(pictures: Sequence[Image.Image]) -> torch.Tensor:
         values: torch.Tensor = processor(list(pictures), return_tensors="pt")["pixel_values"]
@@ -56,7 +56,7 @@ def from_folder(folder: Path) -> Towers:
         config=settings(
             dim=int(dim),
             context_length=context,
-            clean="none" if clip else ("siglip" if settled else "siglip2"),
+            clean="none" if clip else ("siglip" if fixed_length else "siglip2"),
             logit_scale=model.logit_scale,
             logit_bias=getattr(model, "logit_bias", None),
             pad_to_context=not clip,
@@ -75,12 +75,12 @@ def from_sentence_transformers(folder: Path, images: Path | None) -> Towers:
     matrix to the space of clip-ViT-B-32.
     """
     modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
-    if kinds[0] == "CLIPModel":
+    types = [module["type"].rsplit(".", 1)[-1] for module in modules]
+    if types[0] == "CLIPModel":
         return from_folder(folder / modules[0]["path"])
-    if kinds != ["Transformer", "Pooling", "Dense"]:
+    if types != ["Transformer", "Pooling", "Dense"]:
         raise UserError(
-            f"{folder / 'modules.json'}: {' + '.join(kinds)} is not a CLIP's text tower"
+            f"{folder / 'modules.json'}: {' + '.join(types)} is not a CLIP's text tower"
         )
     if images is None:
         raise UserError(

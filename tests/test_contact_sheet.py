@@ -181,7 +181,7 @@ def test_a_missing_thumbnail_leaves_an_empty_frame():
 
 
 def test_each_thumbnail_is_asked_for_decoded_and_drawn_once(tmp_path, monkeypatch):
-    """A sheet is part of every run."""
+    """A contact sheet is part of every run."""
     asked, opened, looked = [], [], []
     open_image, walk = Image.open, os.walk
     monkeypatch.setattr(Image, "open", lambda *given: opened.append(1) or open_image(*given))
@@ -192,7 +192,7 @@ def test_each_thumbnail_is_asked_for_decoded_and_drawn_once(tmp_path, monkeypatc
         return thumbnails(digests)
 
     groups = [Group(str(i), 100, (("red", 0.5),) * 10) for i in range(6)]
-    path = str(tmp_path / "sheet.png")
+    path = str(tmp_path / "contact-sheet.png")
     contact_sheet.write([*groups, Group("none", 0, ())], noting, path)
     assert asked == [10] * 6  # a call for each label, and none for one without pictures
     assert len(opened) == 60
