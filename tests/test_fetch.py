@@ -395,11 +395,11 @@ def refusal(name: str, message: str = "no\nmore") -> Exception:
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        ("GatedRepoError", "someone/tiny wants its terms accepted on .* then HF_TOKEN set"),
+        ("GatedRepoError", "someone/tiny is gated: accept its terms on .* then set HF_TOKEN"),
         ("RepositoryNotFoundError", "has no someone/tiny, or it is private"),
         ("RevisionNotFoundError", "someone/tiny: no$"),
         ("LocalEntryNotFoundError", "someone/tiny"),
-        ("HFValidationError", "'someone/tiny' is no name of a model on a hub"),
+        ("HFValidationError", "'someone/tiny' is not a valid name of a model on a hub"),
         ("HfHubHTTPError", ": no$"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from tests import tiny
 from tests.program import command
 from zeroshelf.models import installed, select
-from zeroshelf.models.golden import Agreement
+from zeroshelf.models.golden import Comparison
 
 
 def test_labels_are_checked_in_words_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +48,7 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         options.pop("say")("converting")
         calls.append({"source": source, "folder": folder} | options)
         tiny.immich(folder, logit_scale=20)
-        one = Agreement(1.0, 0.9999)
+        one = Comparison(1.0, 0.9999)
         small = one if options["precision"] != "fp32" else None
         return SimpleNamespace(
             folder=folder, pictures=one, texts=one, small_pictures=small, small_texts=small
