@@ -19,7 +19,7 @@ from tests.making import statuses
 from zeroshelf.actions import kinds, lock, originals, plan_file, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.models import ort
 from zeroshelf.records import Action, PlanRequest
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def answers(folder: Path) -> Run:
-    return classify(folder, ["red", "green"], encoder=ColourEncoder(), store=Store.open())
+    return classify(folder, ["red", "green"], encoder=ColourEncoder(), store=EmbeddingCache.open())
 
 
 def saved(run: Run, to: Path, **options: Any) -> str:
@@ -187,7 +187,7 @@ def test_a_target_that_appears_at_the_last_moment_is_not_overwritten(
     monkeypatch.setattr(transfer, "publish", late)
     outcomes = apply(record)
     assert statuses(outcomes) == {"refused"}
-    assert all("red.png" in o.reason or "green.png" in o.reason for o in outcomes)
+    assert all("there is already something at" in o.reason for o in outcomes)
     assert (tmp_path / "S" / "red" / "red.png").read_bytes() == b"of another program"
 
 
