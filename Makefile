@@ -33,7 +33,8 @@ check: .venv/dev
 	$(BIN)/pip install --quiet --editable '.[dev,review]' ./languages
 	touch $@
 
-# The lines of src that the tests run, those in processes that they start included.
+# The lines of src that the tests run, those in processes that they start included. Fails below the
+# floor in pyproject.toml.
 coverage: .venv/dev
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered tests
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.colours import ColourEncoder
 from tests.waiting import until
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store, default_path
+from zeroshelf.embeddings.cache import EmbeddingCache, default_path
 from zeroshelf.images import scan
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.models import encoder, select
@@ -46,13 +46,13 @@ def negative_texts() -> None:
 @cache
 def _colours() -> Path:
     place = Path(tempfile.mkdtemp()) / "embeddings.sqlite"
-    with Store.open(str(place)) as cached:
+    with EmbeddingCache.open(str(place)) as cached:
         compute.text_embedder(ColourEncoder(), cached)([one.prompt for one in negative_labels()])
     return place
 
 
 def _embed(place: Path, root: Path, ids: Sequence[str]) -> None:
-    with Store.open(str(place)) as cached:
+    with EmbeddingCache.open(str(place)) as cached:
         for model in ids:
             compute.embed(scan.scan(str(root)), shipped(model), cached)
 

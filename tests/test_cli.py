@@ -383,6 +383,35 @@ def test_an_export_of_corrections_never_takes_a_files_place(
     assert json.loads(capsys.readouterr().out)["corrections"] == 0
 
 
+def test_teach_names_what_would_help_most(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", folder, "-l", "red", "-l", "blue", "--to", tmp_path / "s")
+    capsys.readouterr()
+    assert command("teach", "--ask", "1", "--json") == 0
+    (first,) = json.loads(capsys.readouterr().out)["ask"]
+    assert command("teach", "--ask", "1") == 0
+    assert first in capsys.readouterr().out.splitlines()
+    assert (folder / first).is_file()
+    assert command("teach", "--correct", "no-such.png", "red") == 2
+    assert "no-such.png is no picture of this run, which is of" in capsys.readouterr().err
+
+
+def test_corrections_of_one_folder_are_followed_in_another(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ("-l", "red", "-l", "blue")
+    command("plan", folder, *labels, "--to", tmp_path / "s")
+    assert command("teach", "--correct", "b.png", "red", "--export", tmp_path / "m.jsonl") == 0
+    command("teach", "--forget")
+    (tmp_path / "other").mkdir()
+    paint(tmp_path / "other" / "new.png", BLUE, (90, 61))
+    command("plan", tmp_path / "other", *labels, "--to", tmp_path / "t")
+    capsys.readouterr()
+    assert command("teach", "--from", tmp_path / "m.jsonl", "--yes", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["corrections"] == 1
+
+
 def test_what_teach_can_not_do_together_is_refused_before_anything_is_done(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

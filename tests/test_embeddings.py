@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder
-from zeroshelf.embeddings.cache import Embedded, Store
+from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
 from zeroshelf.embeddings.compute import embed_batch, shipped_texts, text_embedder
 from zeroshelf.errors import Unreadable
 from zeroshelf.images.quality import DARK
@@ -68,7 +68,7 @@ def test_a_black_page_among_others_is_no_quality_problem(encoder: ColourEncoder)
 
 
 def test_a_text_is_embedded_once(encoder: ColourEncoder, tmp_path: Path) -> None:
-    with Store.open(str(tmp_path / "cache")) as store:
+    with EmbeddingCache.open(str(tmp_path / "cache")) as store:
         first = text_embedder(encoder, store)(["red", "blue", "red"])
         again = text_embedder(encoder, store)(["blue", "red", "blue"])
     assert encoder.texts == ["red", "blue"]
@@ -87,7 +87,7 @@ def test_many_texts_tell_how_far_they_are_and_are_kept_on_the_way(
         if done == 512:
             raise KeyboardInterrupt
 
-    with Store.open(str(tmp_path / "cache")) as store:
+    with EmbeddingCache.open(str(tmp_path / "cache")) as store:
         with pytest.raises(KeyboardInterrupt):
             text_embedder(encoder, store, stop)(many)
         text_embedder(encoder, store, stop)(many)

@@ -380,3 +380,37 @@ def test_the_recommendation_weighs_accuracy_speed_memory_and_language() -> None:
     assert best(1, 16e3) == "clip-b-32"  # nothing is quick: the cheapest
     assert best(1, 16e3, "de") == "xlm-roberta-clip-b-32"
     assert best(1e6, 100) is None
+
+
+def refusal(name: str, message: str = "no\nmore") -> Exception:
+    """An error of the hub's client, made without its answer."""
+    from zeroshelf.system.telemetry import huggingface_hub
+
+    kind: type[Exception] = getattr(huggingface_hub("errors"), name)
+    made = kind.__new__(kind)
+    Exception.__init__(made, message)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        ("GatedRepoError", "someone/tiny is gated: accept its terms on .* then set HF_TOKEN"),
+        ("RepositoryNotFoundError", "has no someone/tiny, or it is private"),
+        ("RevisionNotFoundError", "someone/tiny: no$"),
+        ("LocalEntryNotFoundError", "someone/tiny"),
+        ("HFValidationError", "'someone/tiny' is not a valid name of a model on a hub"),
+        ("HfHubHTTPError", ": no$"),
+    ],
+)
+def test_what_the_hub_answers_is_one_line(error: str, says: str) -> None:
+    with pytest.raises(UserError, match=says) as told, fetch._plainly(REPO):
+        raise refusal(error)
+    assert "\n" not in str(told.value)
+
+
+def test_other_errors_are_not_taken_for_the_hubs() -> None:
+    with pytest.raises(UserError, match=REPO), fetch._plainly(REPO):
+        raise ConnectionError("refused")
+    with pytest.raises(ZeroDivisionError), fetch._plainly(REPO):
+        raise ZeroDivisionError

@@ -14,7 +14,7 @@ from tests import known, test_negative_filter
 from tests.colours import COLOURS
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.diagnose import diagnose, shelves_to_add
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.embeddings.compute import text_embedder
 from zeroshelf.labels import check as label_check
 from zeroshelf.labels.advice import Advice
@@ -150,7 +150,7 @@ def test_a_sense_that_nearly_all_mean_stands_alone(monkeypatch: pytest.MonkeyPat
 
 def test_a_sense_that_the_words_leave_open_is_not_chosen_by_the_starter() -> None:
     encoder = known.shipped()
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         told = check(
             parse(["crane", "seal", "horse"]), encoder.model, text_embedder(encoder, store)
         )

@@ -23,7 +23,7 @@ from zeroshelf.decisions import constants, diagnose, smoothing
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.labels import check, negative_filter, overlap
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.normalise import dictionary_form, phrase
@@ -107,7 +107,7 @@ def test_the_model_is_asked_in_few_calls(tmp_path: Path) -> None:
             return texts(wanted)
 
     encoder = Counting()
-    with Store.open(str(tmp_path / "cache.sqlite")) as store:
+    with EmbeddingCache.open(str(tmp_path / "cache.sqlite")) as store:
         wanted = compute.text_embedder(encoder, store)
         labels = resolve(parse(nouns(300)), wanted)
         score(two_pictures(), labels, wanted)

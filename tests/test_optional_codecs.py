@@ -19,7 +19,7 @@ from tests.making import encoded
 from tests.test_pictures import BLUE, RED, colour, halves, near
 from zeroshelf.actions import transfer
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Embedded, Store
+from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode, formats, scan
 
@@ -157,7 +157,9 @@ def test_a_video_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) -
             file.write(bytes(1 << 20))
     tracemalloc.start()
     try:
-        found = compute.embed(scan.scan(str(tmp_path)), encoder, Store.open(str(tmp_path / "c")))
+        found = compute.embed(
+            scan.scan(str(tmp_path)), encoder, EmbeddingCache.open(str(tmp_path / "c"))
+        )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -19,7 +19,7 @@ from tests.making import statuses
 from zeroshelf.actions import kinds, lock, originals, plan_file, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.models import ort
 from zeroshelf.records import Action, PlanRequest
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def answers(folder: Path) -> Run:
-    return classify(folder, ["red", "green"], encoder=ColourEncoder(), store=Store.open())
+    return classify(folder, ["red", "green"], encoder=ColourEncoder(), store=EmbeddingCache.open())
 
 
 def saved(run: Run, to: Path, **options: Any) -> str:
@@ -267,6 +267,7 @@ def test_memory_that_is_out_is_told_from_other_failures(
     assert raised.value is error or "\n" not in str(raised.value)
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")  # ONNX Runtime's own
 def test_what_is_no_model_is_refused_and_each_device_that_fails_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 import zeroshelf
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from tests.small_disk import mounted
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 
 
@@ -228,7 +228,7 @@ def test_dark_pictures_are_told_of_and_named(tmp_path: Path, encoder: ColourEnco
     for number in range(3):
         paint(tmp_path / "pictures" / f"black {number}.png", (number, 0, 0))
     paint(tmp_path / "pictures" / "red.png", RED)
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         run = zeroshelf.classify(tmp_path / "pictures", ["red"], encoder=encoder, store=store)
         run.save(run.plan(tmp_path / "sorted"))
         again = zeroshelf.reopen(run.id, encoder=encoder, store=store)

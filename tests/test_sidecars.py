@@ -626,3 +626,37 @@ def test_adding_and_removing_gives_the_same_bytes(data: st.DataObject) -> None:
         assert found[name.split(":")[1]][: len(items)] == items
     assert sidecars.rewrite(new, [], ["zs/dog", "zs/cat"]) == old
     assert sidecars.remove(new, "zs") == old
+
+
+# Keywords in the forms of other programs: read where they can be, and never a reason to fail.
+ODD_FORMS = {
+    "qualified items": (
+        f'<dc:subject {DC}><rdf:Bag><rdf:li rdf:parseType="Resource"><rdf:value>cat</rdf:value>'
+        "</rdf:li></rdf:Bag></dc:subject>",
+    ),
+    "a value as an attribute": (
+        f'<dc:subject {DC}><rdf:Bag><rdf:li><rdf:Description rdf:value="cat"/></rdf:li></rdf:Bag>'
+        "</dc:subject>",
+    ),
+    "an item that has no text": (
+        f"<dc:subject {DC}><rdf:Bag><rdf:li><rdf:Description/></rdf:li><rdf:li>cat</rdf:li>"
+        "</rdf:Bag></dc:subject>",
+    ),
+    "a mirror that is no list": (
+        bag("dc:subject", DC, "cat")
+        + f"<MicrosoftPhoto:LastKeywordXMP {MS}>dog</MicrosoftPhoto:LastKeywordXMP>",
+    ),
+    "categories that are no XML": (
+        f"<acdsee:categories {ACDSEE}>&lt;Category&gt;dog</acdsee:categories>"
+        + bag("dc:subject", DC, "cat"),
+    ),
+    "categories with a document type": (
+        f"<acdsee:categories {ACDSEE}>&lt;!DOCTYPE a&gt;&lt;a/&gt;</acdsee:categories>"
+        + bag("dc:subject", DC, "cat"),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ODD_FORMS)
+def test_keywords_in_odd_forms(form: str) -> None:
+    assert sidecars.keywords(packet(*ODD_FORMS[form])) == Keywords(("cat",), ())

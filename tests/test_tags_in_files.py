@@ -37,7 +37,7 @@ from zeroshelf.actions.tags.sidecars import keywords, tags
 from zeroshelf.actions.undo import undo
 from zeroshelf.commands import cli
 from zeroshelf.corrections import stored
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import scan
 from zeroshelf.models import select
@@ -857,11 +857,11 @@ def test_in_files_is_refused_in_a_line(
 def test_a_tagged_picture_is_not_embedded_again(tmp_path: Path, encoder: ColourEncoder) -> None:
     paint(tmp_path / "F" / "red.jpg", RED)
     paint(tmp_path / "F" / "blue.png", BLUE)
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         run = classify(tmp_path / "F", ["red", "blue"], encoder=encoder, store=store)
         run.apply(run.plan(action="tag", in_files=True))
     fresh = ColourEncoder()
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         again = classify(tmp_path / "F", ["red", "blue"], encoder=fresh, store=store)
     assert again.device is None, "every picture was known"
     assert again.embeddings.digests != run.embeddings.digests

@@ -30,7 +30,7 @@ from zeroshelf.actions.shelf_folders import ShelfFolders
 from zeroshelf.actions.tags import tagging
 from zeroshelf.actions.tags.exiftool import ExifTool
 from zeroshelf.corrections import stored
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.records import Action, Outcome, Plan, Progress
 from zeroshelf.system import file_io, os_errors
@@ -90,7 +90,7 @@ class _Application:
         embedding and the corrections of it hold for the new one."""
         entries = (entry for entry in self.book.past.entries.values() if entry.step == "done")
         if pairs := [pair for entry in entries if (pair := tagging.digests(entry))]:
-            with Store.open() as store:
+            with EmbeddingCache.open() as store:
                 store.same_pixels(pairs)
             stored.moved(pairs)
 

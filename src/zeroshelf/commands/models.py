@@ -178,7 +178,7 @@ def calibrate(
     """
     from zeroshelf.decisions.calibrate import from_labelled, scan_sorted
     from zeroshelf.embeddings import compute
-    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.embeddings.cache import EmbeddingCache
     from zeroshelf.models import calibrations, select
 
     found = select.find(model)
@@ -192,7 +192,7 @@ def calibrate(
         return 0
     pictures, names = scan_sorted(folders)
     encoder = select.load(found, device, warn=screen.warn)
-    with Store.open() as store, screen.progress() as progress:
+    with EmbeddingCache.open() as store, screen.progress() as progress:
         embedded = compute.embed(pictures, encoder, store, progress=progress)
         measured = from_labelled(
             embedded,

@@ -88,11 +88,11 @@ def _check_writable(to: str | None) -> None:
 def _propose(found: Folder, encoder: Encoder, count: int | None, screen: Screen) -> _Proposed:
     """Embed the pictures of `found` and group them. Raises `UserError` if there are none."""
     from zeroshelf.embeddings import compute
-    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.embeddings.cache import EmbeddingCache
     from zeroshelf.images import ignored, near_duplicates
     from zeroshelf.labels import suggest
 
-    with Store.open() as store, screen.progress() as progress:
+    with EmbeddingCache.open() as store, screen.progress() as progress:
         embedded = compute.embed(found, encoder, store, progress=progress)
         if not len(embedded):
             passed_by = "; ".join(("give a folder with pictures", *ignored.lines(found.ignored)))

@@ -28,7 +28,7 @@ from zeroshelf.decisions.constants import (
 from zeroshelf.decisions.decide import ood_scores
 from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
@@ -42,7 +42,7 @@ ScoresAndLogits = tuple[Floats, Floats]  # (N,) OOD scores, (N, K) logits
 
 
 def calibrate_once(
-    embedded: Embeddings, encoder: Encoder, store: Store, progress: Progress | None = None
+    embedded: Embeddings, encoder: Encoder, store: EmbeddingCache, progress: Progress | None = None
 ) -> Calibration | None:
     """Transfer a calibration and store it, so that later runs find it. None where that is not
     possible (`from_starter`). If it can't be stored, later runs transfer it again."""
@@ -54,7 +54,7 @@ def calibrate_once(
 
 
 def from_starter(
-    embedded: Embeddings, encoder: Encoder, store: Store, progress: Progress | None = None
+    embedded: Embeddings, encoder: Encoder, store: EmbeddingCache, progress: Progress | None = None
 ) -> Calibration | None:
     """A calibration for the encoder's model, transferred from the starter on up to
     `TRANSFER_MOST_IMAGES` of the images that it embedded.

@@ -290,9 +290,6 @@ class EmbeddingCache:
         self._file.shrink()
 
 
-Store = EmbeddingCache  # its name in zeroshelf 0.1.0
-
-
 def _by_decoders(reason: str) -> str:
     """A reason as it is stored: with the version of the decoders and the libraries installed."""
     return f"{reason}\n{_DECODERS} {optional.installed()}"

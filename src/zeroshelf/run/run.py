@@ -16,7 +16,7 @@ from zeroshelf.actions import apply, kinds, plan, plan_request, undo
 from zeroshelf.corrections import classification, given, stored
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.images.near_duplicates import NearDuplicates
@@ -49,7 +49,7 @@ class Sources:
     """What a run computes more from, besides its records."""
 
     encoder: Encoder
-    store: Store
+    store: EmbeddingCache
     near_duplicates: NearDuplicates
 
 
