@@ -23,6 +23,7 @@ def pool() -> Pool:
         np.array(sets),
         np.array([*names, *["receipt"] * 60]),
         ("",) * 540,
+        tuple(frozenset({name}) for name in (*names, *["receipt"] * 60)),
         ColourEncoder().embed_texts,
     )
 
@@ -34,8 +35,8 @@ def test_episodes_hold_what_they_say() -> None:
     }
     names, sets = pool().names, pool().sets
     for one in drawn:
-        inside = one.truth >= 0
-        assert [one.labels[at] for at in one.truth[inside]] == names[one.rows[inside]].tolist()
+        inside, truth = one.inside, one.truth(one.true.astype(float))
+        assert [one.labels[at] for at in truth[inside]] == names[one.rows[inside]].tolist()
         assert not set(names[one.rows[~inside]]) & set(one.labels)
         assert (~inside).mean() == pytest.approx(one.share, abs=0.12)
         told = {"near": sets == one.set, "far": sets != one.set, "junk": sets == "junk"}[one.kind]
@@ -54,8 +55,8 @@ def test_what_shows_a_label_is_not_out_of_distribution() -> None:
 
 
 def test_figures_by_hand() -> None:
-    truth = np.array([0, 0, 0, 0, -1, -1])
-    episode = Episode("a", "near", 1 / 3, ("dog",), np.arange(6), truth)
+    true = np.array([[True]] * 4 + [[False]] * 2)
+    episode = Episode("a", "near", 1 / 3, ("dog",), np.arange(6), true)
     result = Result(
         episode,
         keep_by=np.array([4.0, 3.0, 2.0, 0.0, 2.5, -1.0]),
@@ -66,3 +67,11 @@ def test_figures_by_hand() -> None:
     assert result.harmonic(1.0) == 0.5
     assert result.kept(1.0) == 0.75
     assert result.fpr95 == 0.5
+
+
+def test_of_several_true_labels_any_is_right() -> None:
+    true = np.array([[True, True, False], [False, False, True], [False, False, False]])
+    episode = Episode("a", "near", 1 / 3, ("people", "beach", "car"), np.arange(3), true)
+    logits = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
+    assert episode.truth(logits).tolist() == [1, 2, -1]
+    assert episode.right(np.array([0, 0, 3])).tolist() == [True, False, True]

@@ -123,7 +123,7 @@ def test_an_offset_sends_fewer_to_other() -> None:
 
 
 def test_a_threshold_asks_for_the_labels_own_probability() -> None:
-    scores = said([[5.0, 4.9]], [5.0])
+    scores = said([[5.0, 4.9]], [4.0])
     assert decide(scores)[0].label == "cat"
     strict = decide(scores, threshold=0.8)[0]
     assert strict.label == "other"
@@ -162,7 +162,7 @@ def test_reasons_are_sentences() -> None:
     assert lax.reason == "looks more like receipt than cat, but the threshold asks for no more"
     crowd = decide(said([[5.0, 4.9]], [5.0]), threshold=0.5)[0]  # two fit, each less than "other"
     assert crowd.probability > crowd.top[0][1]
-    assert crowd.reason == "looks like cat, but the threshold asks for more"
+    assert crowd.reason == "could be cat or dog, but none of them is as likely as other"
 
 
 def test_what_a_decision_tells() -> None:
@@ -193,3 +193,28 @@ def test_confidence_in_words(probability: float, word: str) -> None:
 def test_what_fits_too_and_never_beside_other() -> None:
     decisions = decide(said([[9, 8.5], [9, 0], [0, 0]], [5.0, 5, 5]))
     assert also(decisions).tolist() == [[False, True], [False, False], [False, False]]
+
+
+def test_no_shelf_gets_what_is_likelier_other() -> None:
+    """Two labels share what speaks for a shelf: each is less likely than "other"."""
+    decided = decide(said([[5.0, 4.9]], [5.0]))
+    assert decided.probabilities[0, -1] < 0.5
+    assert decided[0].label == "other"
+    assert decided[0].probability == pytest.approx(float(decided.probabilities[0].max()))
+
+
+def test_sure_only_where_no_sibling_comes_near() -> None:
+    scores = replace(said([[9, 0], [9, 0]], [5.0, 5.0]), has_rival=np.array([False, True]))
+    decided = decide(scores)
+    assert [one.confidence for one in decided] == ["sure", "likely"]
+
+
+def test_a_reason_names_nothing_that_is_only_spelled_like_the_label() -> None:
+    scores = said([[0, -5]], [5.0])
+    scores = replace(
+        scores,
+        negative_names=("catsup", "cathode", "fox"),
+        nearest_negatives=np.array([[0, 1, 2]], np.int32),
+    )
+    assert decide(scores)[0].looks_like == "fox"
+    assert "fox" in decide(scores)[0].reason

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import zeroshelf
 from zeroshelf.images import decode, preprocess
@@ -26,8 +26,23 @@ ort = telemetry.onnxruntime()
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the recipe is no part of the package
 
-from training import alike, evaluate, graph, model, pixels, train, words  # noqa: E402
+from torch.nn.functional import cosine_similarity, normalize  # noqa: E402
+
+from training import (  # noqa: E402  # noqa: E402
+    alike,
+    batches,
+    evaluate,
+    finetune,
+    graph,
+    model,
+    pixel_store,
+    pixels,
+    previous,
+    words,
+)
+from training.graph import half, write_graph  # noqa: E402
 from training.index import Picture  # noqa: E402
+from training.model import ImageHead, WordHead  # noqa: E402
 
 STARTER = Path(zeroshelf.__file__).parent / "data/starter/visual/model.onnx"
 WORDNET = Path("/usr/share/wordnet")
@@ -180,7 +195,7 @@ def test_any_of_a_pictures_own_labels_is_right_and_other_asks_nothing() -> None:
 
 def test_what_is_also_true_does_not_compete() -> None:
     shown = [("beach", "sunset"), ("cat",), ("sunset",)]
-    mask = train._also_true(shown, ["beach", "cat", "sunset"])
+    mask = batches.also_true(shown, ["beach", "cat", "sunset"])
     assert mask.tolist() == [[False, False, True], [False] * 3, [False] * 3]
 
 
@@ -191,3 +206,136 @@ def test_wordnet_knows_hypernyms() -> None:
     assert beagle is not None
     assert "dog" in words.kinds(beagle, wordnet, 3)
     assert words.phrasings("beagle", beagle, wordnet)[0] == "beagle"
+
+
+def test_an_earlier_models_networks_are_read_from_its_file(tmp_path: Path) -> None:
+    """As graph.py stores them, and with the answer the module gave."""
+    torch.manual_seed(0)
+    classes = normalize(torch.randn(1000, 384), dim=-1)
+    heads = [
+        WordHead(classes, 8, 0.0),
+        WordHead(classes, 8, 0.0),
+        previous.VersionZeroHead(classes * 0.5, 8, 0.0),
+    ]
+    heads[1].classes = heads[0].classes
+
+    class Tower(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = ImageHead(heads, 0.14)
+
+        def forward(self, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+            return self.head(features, logits)
+
+    (tmp_path / "visual").mkdir()
+    features, logits = torch.randn(3, 1280), torch.randn(3, 1000)
+    file = tmp_path / "visual/model.onnx"
+    write_graph(Tower(), (features, logits), file, ["features", "logits"], ["e"], store=half)
+    read = previous.previous_heads(tmp_path)
+    said = previous.answers(read, features, logits.softmax(-1))
+    expected = ImageHead(heads, 0.14).eval()(features, logits)[:, :384]
+    assert cosine_similarity(said, expected).min() > 0.999
+
+
+def test_heads_count_by_their_weights() -> None:
+    torch.manual_seed(0)
+    classes = normalize(torch.randn(1000, 384), dim=-1)
+    one, two = WordHead(classes, 8, 0.0).eval(), WordHead(classes, 8, 0.0).eval()
+    features, logits = torch.randn(3, 1280), torch.randn(3, 1000)
+    alone = ImageHead([two], 0.14)(features, logits)
+    weighted = ImageHead([one, two], 0.14, (0.0, 2.0))(features, logits)
+    assert torch.allclose(weighted, alone, atol=1e-6)
+    assert not torch.allclose(ImageHead([one, two], 0.14)(features, logits), alone, atol=1e-3)
+
+
+def store_of(pictures: list[Image.Image], tmp_path: Path) -> pixel_store.PixelStore:
+    files = []
+    for number, picture in enumerate(pictures):
+        files.append(tmp_path / f"{number}.png")
+        picture.save(files[-1])
+    return pixel_store.read_pixels(files, "cpu", threads=2)
+
+
+@pytest.mark.parametrize("size", [(300, 300), (520, 260), (290, 400)])
+def test_pixels_in_memory_are_cut_as_pillow_cuts_them(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    picture = noise(size).filter(ImageFilter.GaussianBlur(4))
+    cut = store_of([picture], tmp_path).plain([0])[0].numpy()
+    assert np.abs(cut - pixels.to_array(pixels.square(picture))).mean() < 0.05
+
+
+def test_views_of_pixels_in_memory_follow_their_seed(tmp_path: Path) -> None:
+    store = store_of([noise((300, 280), seed) for seed in range(12)], tmp_path)
+    made = [
+        store.augmented(list(range(12)), torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    ]
+    assert made[0].shape == (12, 3, pixels.SIZE, pixels.SIZE)
+    assert torch.equal(made[0], made[1]) and not torch.equal(made[0], made[2])
+    assert made[0].isfinite().all() and made[0].abs().max() <= 1.02
+
+
+@pytest.mark.parametrize("effect", pixel_store.EFFECTS)
+def test_an_effect_keeps_shape_and_range(effect: str) -> None:
+    pictures = torch.rand(
+        2, 3, pixels.SIZE, pixels.SIZE, generator=torch.Generator().manual_seed(0)
+    )
+    changed = pixel_store._changed(pictures.clone(), effect, 0.5)
+    assert changed.shape == pictures.shape and not torch.equal(changed, pictures)
+    assert changed.min() >= 0 and changed.max() <= 1.001
+
+
+class SmallTrunk(torch.nn.Module):
+    """As backbone.Trunk, of four blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = torch.nn.Conv2d(3, 4, 3, stride=16)
+        self.blocks = torch.nn.ModuleList(torch.nn.Conv2d(4, 4, 1) for _ in range(4))
+        self.head, self.classify = torch.nn.Conv2d(4, 1280, 1), torch.nn.Linear(1280, 1000)
+
+
+def test_fine_tuning_learns_the_upper_blocks_alone_and_runs_are_averaged(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trunk: Any = SmallTrunk()
+    before = {name: weight.clone() for name, weight in trunk.state_dict().items()}
+    rows = [Picture(str(n), "things", "train", (("cat", "dog")[n % 2],), ()) for n in range(6)]
+    store = store_of([noise((280, 280), seed) for seed in range(6)], tmp_path)
+    lower, upper = finetune.LowerTrunk(trunk, 2), finetune.UpperTrunk(trunk, 2)
+    with torch.no_grad():
+        features, logits = upper(lower(store.plain(range(6))))
+    phrasings = {
+        name: batches.Phrasings([[row]], [], []) for row, name in enumerate(("cat", "dog"))
+    }
+    classes = normalize(torch.randn(1000, 384), dim=-1)
+    data = batches.Data(
+        rows, [(features, logits.softmax(-1))], torch.eye(384)[:2], {}, phrasings, classes
+    )
+    settings = batches.Settings(hidden=8)
+    tuning = finetune.FineTuning(frozen=2, trunk_rate=1e-2, steps=3, taught=False, heads=1)
+    tuned = finetune.finetune(data, store, trunk, settings, tuning)
+    assert len(tuned.heads) == 1 and tuned.scale > 0
+    for name, weight in trunk.state_dict().items():
+        assert torch.equal(weight, before[name])
+    learned = finetune.averaged(trunk, [tuned]).state_dict()
+    assert torch.equal(learned["blocks.1.weight"], before["blocks.1.weight"])
+    assert not torch.equal(learned["blocks.2.weight"], before["blocks.2.weight"])
+    untouched = finetune.Tuned(finetune.UpperTrunk(trunk, 2), 2, [], 1.0)
+    halfway = finetune.averaged(trunk, [tuned, untouched]).state_dict()
+    name = "blocks.3.weight"
+    assert torch.allclose(halfway[name], (learned[name] + before[name]) / 2)
+
+
+def test_words_seen_and_unseen_are_counted_apart() -> None:
+    rows = [
+        Picture("a", "things", "dev", ("Cat",), ()),
+        Picture("b", "things", "dev", ("quokka",), ()),
+        Picture("c", "things", "train", ("cat",), ()),
+    ]
+    shown = torch.eye(2)
+
+    def texts(said):
+        return shown[[int("quokka" in text) for text in said]]
+
+    found = evaluate.by_exposure(rows, lambda at: shown[[0 for _ in at]], texts, {"cat"})
+    assert found == {"things, 1 seen words": 100, "things, 1 unseen words": 0}

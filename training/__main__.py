@@ -21,6 +21,9 @@ def main() -> None:
         command.add_argument(
             "--against", type=Path, help="an earlier model's folder, for comparison (evaluate)"
         )
+        command.add_argument(
+            "--previous", type=Path, default=Path("build/version-2"), help="version 2's folder"
+        )
         command.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
         command.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,27 +10,22 @@ FOLDER = Path(__file__).parent
 Figures = dict[str, float]
 
 
-def card(name: str, trained: dict[str, list[Figures]], measured: Figures, before: Figures) -> str:
-    """`name`: english or multilingual. `trained`: the seeds' figures, from `train`."""
+def card(name: str, measured: Figures, before: Figures) -> str:
+    """`name`: english or multilingual. `measured`, `before`: this model's figures and version
+    2's, from `evaluate`."""
     text = (FOLDER / f"card-{name}.md").read_text(encoding="utf-8")
     if name == "multilingual":
         return text.replace("{languages}", _languages(measured))
-    text = text.replace("{sets}", _sets(trained["seeds"], measured, before))
-    text = text.replace("{unseen}", _unseen(trained["unseen"]))
-    return text
+    apart = [key for key in measured if key.endswith(" words")]
+    sets = [key for key in measured if key not in apart]
+    text = text.replace("{sets}", _table("set", sets, measured, before))
+    return text.replace("{words}", _table("pictures of", apart, measured, before))
 
 
-def _sets(seeds: Sequence[Figures], measured: Figures, before: Figures) -> str:
-    rows = ["| set | version 2 | this model | one network, mean of seeds (deviation) |"]
-    rows += ["|---|---|---|---|"]
-    for name, value in before.items():
-        rows.append(f"| {name} | {value:.1f} | {measured[name]:.1f} | {_spread(seeds, name)} |")
+def _table(head: str, names: Sequence[str], measured: Figures, before: Figures) -> str:
+    rows = [f"| {head} | version 2 | this model |", "|---|---|---|"]
+    rows += [f"| {name} | {before[name]:.1f} | {measured[name]:.1f} |" for name in names]
     return "\n".join(rows)
-
-
-def _unseen(seeds: Sequence[Figures]) -> str:
-    rows = ["| words left out (labels) | one network, mean of seeds (deviation) |", "|---|---|"]
-    return "\n".join(rows + [f"| {name} | {_spread(seeds, name)} |" for name in seeds[0]])
 
 
 def _languages(measured: Figures) -> str:
@@ -41,8 +35,3 @@ def _languages(measured: Figures) -> str:
             language = name.removeprefix("scenes15 ")
             rows.append(f"| {language} | {value:.1f} | {measured[f'pacs-photo {language}']:.1f} |")
     return "\n".join(rows)
-
-
-def _spread(runs: Sequence[dict[str, float]], name: str) -> str:
-    values = [run[name] for run in runs]
-    return f"{statistics.fmean(values):.1f} ({statistics.stdev(values):.1f})"

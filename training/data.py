@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from training.batches import Data, Phrasings
 from training.index import Picture
 from training.model import Concepts
-from training.train import Data, Phrasings
 from training.words import TEMPLATES, WordNet, concept_texts, imagenet_synsets, phrasings
 
 View = tuple[torch.Tensor, torch.Tensor]  # features (N, 1280), class probabilities (N, 1000)

@@ -51,6 +51,31 @@ def evaluate(pictures: Sequence[Picture], images: Images, texts: Texts) -> dict[
     return figures | ({"other (AUROC)": 100 * float(np.mean(pairs))} if pairs else {})
 
 
+def by_exposure(
+    pictures: Sequence[Picture], images: Images, texts: Texts, known: set[str]
+) -> dict[str, float]:
+    """Top-1 of the labelled sets, apart for pictures whose label is among `known` (in small
+    letters, a label of training pictures or an ImageNet class) and for the others."""
+    figures = {}
+    low = {label.lower() for label in known}
+    for name in sorted({one.set for one in pictures if one.split == "dev" and one.labels}):
+        rows = [r for r, p in enumerate(pictures) if p.set == name and p.split == "dev"]
+        labels = sorted({label for row in rows for label in pictures[row].labels} - {OTHER})
+        prompts = texts([PROMPT.format(label) for label in labels])
+        for seen, words in ((True, "seen"), (False, "unseen")):
+            mine = [
+                row
+                for row in rows
+                if pictures[row].labels[0] != OTHER
+                and (pictures[row].labels[0].lower() in low) == seen
+            ]
+            if mine:
+                asked = len({pictures[row].labels[0] for row in mine})
+                right = top1(pictures, mine, labels, images(mine), prompts)
+                figures[f"{name}, {asked} {words} words"] = right
+    return figures
+
+
 def by_language(
     pictures: Sequence[Picture], images: Images, texts: Texts, languages: Sequence[str]
 ) -> dict[str, float]:

@@ -18,11 +18,11 @@ from training.pixels import MEAN, SIZE, STD
 from training.text import CONTEXT, tokenize
 
 
-def export_visual(head: ImageHead, folder: Path) -> None:
+def export_visual(trunk: Trunk, head: ImageHead, folder: Path) -> None:
     (folder / "visual").mkdir(parents=True, exist_ok=True)
-    tower = ImageTower(Trunk(), head).eval()
+    tower = ImageTower(trunk, head).eval()
     example = torch.zeros(2, 3, SIZE, SIZE)
-    store = partial(small_tables, tall=2)  # the classes' vectors, (1000, 384), are a table too
+    store = partial(small_tables, tall=0)  # int8 for every matrix, so that several heads are small
     path = folder / "visual/model.onnx"
     write_graph(tower, (example,), path, ["image"], ["embedding"], store=store)
     settings = {

@@ -87,7 +87,7 @@ def small_tables(name: str, values: np.ndarray, tall: int = 4, block: int = 64) 
     if values.ndim != 2 or len(values) <= tall * values.shape[1] or values.shape[1] % block:
         return half(name, values)
     blocks = values.reshape(-1, block)
-    scale = (np.abs(blocks).max(axis=1, keepdims=True).clip(1e-6) / 127).astype(np.float16)
+    scale = (np.abs(blocks).max(axis=1, keepdims=True).clip(1e-5) / 127).astype(np.float16)
     made = {
         "numbers": np.rint(blocks / scale.astype(np.float32)).clip(-127, 127).astype(np.int8),
         "scales": scale,

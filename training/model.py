@@ -12,6 +12,8 @@ words plus c times that of the concepts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn.functional import normalize
@@ -47,14 +49,20 @@ class WordHead(nn.Module):
 class ImageHead(nn.Module):
     """Features and class logits -> embedding (B, D). Several word heads are averaged."""
 
-    def __init__(self, heads: list[WordHead], concept_share: float) -> None:
+    def __init__(
+        self, heads: list[WordHead], concept_share: float, weights: Sequence[float] = ()
+    ) -> None:
+        """`weights`: how much each head counts; all the same without."""
         super().__init__()
         self.heads = nn.ModuleList(heads)
         self.share = concept_share
+        self.weights = tuple(weights) or (1.0,) * len(heads)
 
     def forward(self, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         probabilities = logits.softmax(-1)
-        words = torch.stack([head(features, probabilities) for head in self.heads]).sum(0)
+        each = zip(self.weights, self.heads, strict=True)
+        said = [weight * head(features, probabilities) for weight, head in each]
+        words = torch.stack(said).sum(0)
         return side_by_side(words, probabilities, self.share)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import statistics
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -16,24 +15,39 @@ from tokenizers import Tokenizer
 
 from training import card as model_card
 from training import multilingual
+from training.backbone import Trunk
+from training.batches import Settings, emphasis
 from training.data import TextCache, Words, all_texts, assemble, class_vectors, concepts
-from training.evaluate import by_language, evaluate, unseen, words_left_out
+from training.evaluate import by_exposure, by_language, evaluate
 from training.export import Exported, export_config, export_textual, export_visual
 from training.features import features, runner
+from training.finetune import FineTuning, averaged, finetune
 from training.graph import nibbles
 from training.index import Picture, read_index
-from training.model import ImageHead, TextHead, WordHead
+from training.model import ImageHead, TextHead
+from training.pixel_store import read_pixels
 from training.pixels import load, square, to_array
+from training.previous import answers, previous_heads
 from training.text import Bert, encode, minilm, tokenize
-from training.train import Data, Settings, train
 from training.words import WordNet
 
-SETTINGS = Settings()
-SEEDS = (0, 1, 2)
+RUNS = {  # what differs between the three; their trunks are averaged
+    "a": (Settings(labels=48, captions=192), FineTuning(7, 2e-4, 171, taught=True)),
+    "b": (
+        Settings(labels=48, captions=192, alike=1.0, emphasis=emphasis(0.6)),
+        FineTuning(4, 5e-4, 357, taught=True),
+    ),
+    "c": (
+        Settings(labels=48, captions=192, alike=1.0, emphasis=emphasis(0.6)),
+        FineTuning(7, 4e-4, 433, taught=False),
+    ),
+}
+HEADS = "c"  # the run whose heads are exported
+VERSION_ZERO = 1.4  # how much version 0's network counts, against 1 for each of those heads
 SHARE = 0.14  # of the concepts
 TAU = 0.1
 RIDGE = 1e-5
-VIEWS = ("plain", "mixed")
+PLAIN = "plain"  # the view whose features are cached
 NAME = "starter-v3"
 
 
@@ -52,49 +66,42 @@ def read(arguments: Namespace) -> tuple[list[Picture], dict[str, Path]]:
 
 
 def run_features(arguments: Namespace) -> None:
-    """Cache the trunk's features of all pictures and views, and the vectors of all texts."""
+    """Cache the frozen trunk's features of all pictures, and the vectors of all texts."""
     pictures, folders = read(arguments)
-    training = [picture for picture in pictures if picture.split == "train"][::2]  # half will do
-    for view, rows in zip(VIEWS, (pictures, training), strict=True):
-        features(rows, folders, arguments.cache, view, device())
+    features(pictures, folders, arguments.cache, PLAIN, device())
     text_cache(arguments).add(all_texts(pictures, Words(WordNet(arguments.wordnet))))
 
 
-def run_train(arguments: Namespace) -> None:
-    """Train a head for each seed, twice: on all words, and with a quarter of the words left out."""
+def run_finetune(arguments: Namespace) -> None:
+    """Fine-tune the trunk three times, with two heads each (a GPU: two minutes a run)."""
     words, texts = Words(WordNet(arguments.wordnet)), text_cache(arguments)
-    data = assemble(read(arguments)[0], arguments.cache, VIEWS, words, texts)
-    figures: dict[str, list[dict[str, float]]] = {"seeds": [], "unseen": []}
-    left_out = words_left_out(data.pictures, words.names, fold=0)
-    for seed in SEEDS:
+    pictures, folders = read(arguments)
+    data = assemble(pictures, arguments.cache, (PLAIN,), words, texts)
+    said = answers(previous_heads(arguments.previous), *data.views[0])
+    pixels = read_pixels([folders[one.file] / one.file for one in pictures], device())
+    for name, (settings, tuning) in RUNS.items():
         started = time.time()
-        head, scale = train(data, SETTINGS, seed)
-        torch.save({"head": head.state_dict(), "scale": scale}, arguments.cache / f"head-{seed}.pt")
-        images, prompts = towers([head], data, words, texts)
-        figures["seeds"].append(evaluate(data.pictures, images, prompts))
-        print(f"seed {seed}: {time.time() - started:.0f} s", figures["seeds"][-1], flush=True)
-        head, _ = train(data, SETTINGS, seed, left_out)
-        images, prompts = towers([head], data, words, texts)
-        figures["unseen"].append(unseen(data.pictures, left_out, images, prompts))
-        print(f"seed {seed}: words left out", figures["unseen"][-1], flush=True)
-    (arguments.cache / "figures.json").write_text(json.dumps(figures, indent=1))
+        tuned = finetune(data, pixels, Trunk(), settings, tuning, said if tuning.taught else None)
+        torch.save(tuned, _stored(arguments, name))
+        print(f"run {name}: {time.time() - started:.0f} s", flush=True)
 
 
 def run_export(arguments: Namespace) -> None:
-    """Write the model's folder: the heads averaged in one image tower."""
+    """Write the model's folder: the mean of the fine-tuned trunks, the heads of one run, and
+    version 0's."""
     words, texts = Words(WordNet(arguments.wordnet)), text_cache(arguments)
+    tuned = {name: torch.load(_stored(arguments, name), weights_only=False) for name in RUNS}
+    trunk = averaged(Trunk(), tuned.values())
     classes = class_vectors(words, texts)
-    stored = [torch.load(arguments.cache / f"head-{seed}.pt") for seed in SEEDS]
-    heads = []
-    for one in stored:  # three: more is above 60 MB
-        head = WordHead(classes, SETTINGS.hidden, SETTINGS.dropout)
-        head.load_state_dict(one["head"])
+    heads = tuned[HEADS].heads
+    for head in heads:
         head.classes = classes  # one copy in the file
-        heads.append(head)
+    weights = (*(1.0 for _ in heads), VERSION_ZERO)
+    heads.append(previous_heads(arguments.previous)[-1])
+    export_visual(trunk, ImageHead(heads, SHARE, weights), arguments.out)
     encoder, tokenizer = minilm()
-    scale = statistics.fmean(one["scale"] for one in stored) / (1 - SHARE)
-    export_visual(ImageHead(heads, SHARE), arguments.out)
     export_textual(encoder, tokenizer, TextHead(concepts(words, texts, TAU), SHARE), arguments.out)
+    scale = tuned[HEADS].scale / (1 - SHARE)
     export_config(arguments.out, NAME, 384 + 1000, scale, ("en",))
 
 
@@ -129,6 +136,7 @@ def run_multilingual(arguments: Namespace) -> None:
 def run_evaluate(arguments: Namespace) -> None:
     """Measure the written files of both models, and `--against`'s, on the development sets."""
     pictures, folders = read(arguments)
+    words = Words(WordNet(arguments.wordnet))
     for name, folder in _models(arguments).items():
         if not folder.is_dir():
             continue
@@ -151,19 +159,24 @@ def run_evaluate(arguments: Namespace) -> None:
         languages = json.loads((folder / "config.json").read_text())["languages"]
         if len(languages) > 1:
             figures |= by_language(pictures, images, texts, languages)
+        labels = {label for one in pictures if one.split == "train" for label in one.labels}
+        figures |= by_exposure(pictures, images, texts, labels | set(words.names))
         print(folder, figures, flush=True)
         (arguments.cache / f"evaluation-{name}.json").write_text(json.dumps(figures, indent=1))
 
 
 def run_card(arguments: Namespace) -> None:
-    """Write both models' cards, with the figures of `train` and `evaluate`."""
-    figures = json.loads((arguments.cache / "figures.json").read_text())
+    """Write both models' cards, with the figures of `evaluate`."""
     for name, folder in _models(arguments).items():
         file = arguments.cache / f"evaluation-{name}.json"
         if name != "against" and file.exists():
             before = json.loads((arguments.cache / "evaluation-against.json").read_text())
-            text = model_card.card(name, figures, json.loads(file.read_text()), before)
+            text = model_card.card(name, json.loads(file.read_text()), before)
             (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _stored(arguments: Namespace, run: str) -> Path:
+    return arguments.cache / f"finetuned-{run}.pt"
 
 
 def _models(arguments: Namespace) -> dict[str, Path]:
@@ -173,25 +186,6 @@ def _models(arguments: Namespace) -> dict[str, Path]:
 
 def _multilingual(out: Path) -> Path:
     return out.with_name(f"{out.name}-multilingual")
-
-
-def towers(
-    heads: list[WordHead], data: Data, words: Words, texts: TextCache
-) -> tuple[Callable[[Sequence[int]], torch.Tensor], Callable[[Sequence[str]], torch.Tensor]]:
-    """The heads as functions of rows and of texts, on the cached plain features."""
-    image_head = ImageHead(heads, SHARE).eval()
-    text_head = TextHead(concepts(words, texts, TAU), SHARE)
-    features, probabilities = data.views[0]
-
-    @torch.no_grad()
-    def images(rows: Sequence[int]) -> torch.Tensor:
-        return image_head(features[rows], probabilities[rows].log())
-
-    @torch.no_grad()
-    def prompts(said: Sequence[str]) -> torch.Tensor:
-        return text_head(texts(said))
-
-    return images, prompts
 
 
 def text_cache(arguments: Namespace) -> TextCache:
@@ -216,7 +210,7 @@ def _text_cache(
 
 COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "features": run_features,
-    "train": run_train,
+    "finetune": run_finetune,
     "export": run_export,
     "multilingual": run_multilingual,
     "evaluate": run_evaluate,

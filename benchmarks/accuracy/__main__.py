@@ -21,6 +21,7 @@ from benchmarks.accuracy.episodes import Episode
 from zeroshelf.decisions import calibrate as calibration
 from zeroshelf.decisions import decide
 from zeroshelf.models import select
+from zeroshelf.records import Calibration
 
 SEED = 7  # not calibrate's
 KEPT = 0.95
@@ -36,7 +37,7 @@ class Result:
 
     def at(self, bar: float) -> tuple[float, float]:
         """Accuracy on kept, accuracy on garbage (nan without garbage)."""
-        inside, kept = self.episode.truth >= 0, self.keep_by >= bar
+        inside, kept = self.episode.inside, self.keep_by >= bar
         bad = ~inside
         return (
             float((self.right & kept)[inside].mean()),
@@ -47,11 +48,11 @@ class Result:
         return calibration.harmonic_mean(*self.at(bar))
 
     def kept(self, bar: float) -> float:
-        return float((self.keep_by >= bar)[self.episode.truth >= 0].mean())
+        return float((self.keep_by >= bar)[self.episode.inside].mean())
 
     @property
     def auroc(self) -> float:
-        inside = self.episode.truth >= 0
+        inside = self.episode.inside
         good, bad = np.sort(self.keep_by[inside]), self.keep_by[~inside]
         below = np.searchsorted(good, bad, side="left") + np.searchsorted(good, bad, side="right")
         return float(1 - below.mean() / 2 / len(good))
@@ -59,7 +60,7 @@ class Result:
     @property
     def fpr95(self) -> float:
         """The share of garbage kept at the bar that keeps 95 % of the rest."""
-        inside = self.episode.truth >= 0
+        inside = self.episode.inside
         bar = np.quantile(self.keep_by[inside], 0.05)
         return float((self.keep_by[~inside] >= bar).mean())
 
@@ -124,28 +125,110 @@ def cells(results: list[Result], bar: Callable[[Result], float]) -> list[str]:
     return lines
 
 
-def honesty(seen: list[rules.Seen]) -> list[str]:
-    """Expected calibration error (15 bins) of the answers, and how often each word is right."""
-    probability, right, words = [], [], []
+@dataclass(frozen=True)
+class Answers:
+    """What was said of one set's pictures, garbage included."""
+
+    right: np.ndarray  # (M,) bool
+    probability: np.ndarray  # (M,) of the answer
+    words: np.ndarray  # (M,) of str: "sure", "likely", "unsure"
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error, 15 bins."""
+        p, r = self.probability, self.right
+        edges = np.minimum((p * 15).astype(int), 14)
+        return float(
+            sum(
+                (edges == b).mean() * abs(p[edges == b].mean() - r[edges == b].mean())
+                for b in np.unique(edges)
+            )
+        )
+
+    def said(self, word: str) -> str:
+        """How often an answer with that word is right, and of how many answers."""
+        of = self.words == word
+        return f"{percent([self.right[of].mean()] if of.any() else [])} ({100 * of.mean():.0f})"
+
+
+def answers(seen: list[rules.Seen]) -> Answers:
+    right, probability, words = [], [], []
     for one in seen:
         decided = decide.decide(one.scores, one.calibration)
-        truth = np.where(one.episode.truth < 0, len(one.episode.labels), one.episode.truth)
-        given = decided.probabilities[np.arange(len(truth)), decided.chosen]
-        probability.append(given)
-        right.append(decided.chosen == truth)
-        words += [decide.confidence(float(p)) for p in given]
-    p, r, w = np.concatenate(probability), np.concatenate(right), np.array(words)
-    edges = np.minimum((p * 15).astype(int), 14)
-    ece = sum(
-        (edges == b).mean() * abs(p[edges == b].mean() - r[edges == b].mean())
-        for b in np.unique(edges)
-    )
-    lines = [f"ECE {ece:.3f} over {len(p):,} answers, garbage included"]
-    for word in ("sure", "likely", "unsure"):
-        of = w == word
-        lines.append(
-            f"- {word}: {100 * of.mean():.0f} % of answers, {100 * r[of].mean():.1f} % right"
-        )
+        probability.append(decided.probabilities[np.arange(len(decided)), decided.chosen])
+        right.append(one.episode.right(decided.chosen))
+        words.append([decide.confidence_of(decided, row) for row in range(len(decided))])
+    return Answers(np.concatenate(right), np.concatenate(probability), np.concatenate(words))
+
+
+SETS_HEAD = """| set | top label | plain prompt | kept, no garbage | least kept \
+| right of kept | right of garbage | AUROC \
+| harmonic mean | ECE | sure right (% of answers) | likely | unsure |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|"""
+
+
+def by_set(seen: list[rules.Seen]) -> list[str]:
+    """A row for each set, judged by constants made without it, and the worst of each column."""
+    lines: list[str] = []
+    figures: list[list[float]] = []
+    for name in sorted({one.episode.set for one in seen}):
+        mine = [one for one in seen if one.episode.set == name]
+        said = answers(mine)
+        results, top, plain = [], [], []
+        for one in mine:
+            keep_by, label = rules.ours(one)
+            results.append(Result(one.episode, keep_by, one.episode.right(label)))
+            top.append(results[-1].right[one.episode.inside].mean())
+            plain.append(one.episode.right(one.cosines.argmax(axis=1))[one.episode.inside].mean())
+        clean, pairs = [], []
+        for one in mine:
+            chosen, inside = decide.decide(one.scores, one.calibration).chosen, one.episode.inside
+            on, right = chosen < len(one.episode.labels), one.episode.right(chosen)
+            if inside.all():
+                clean.append(float(on.mean()))
+            else:
+                pairs.append((float(right[inside].mean()), float((~on)[~inside].mean())))
+        row = [
+            percent(top), percent(plain), percent(clean), percent([min(clean)] if clean else []),
+            percent([pair[0] for pair in pairs]), percent([pair[1] for pair in pairs]),
+            percent([one.auroc for one in results if one.episode.share]),
+            percent([calibration.harmonic_mean(*pair) for pair in pairs]), f"{said.ece:.3f}",
+            *(said.said(word) for word in ("sure", "likely", "unsure")),
+        ]  # fmt: skip
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
+        figures.append([float(x.split()[0]) if x[0] != "-" else np.nan for x in row])
+    worst = [
+        f"{np.nanmax(column):.3f}" if at == 8 else f"{np.nanmin(column):.1f}"
+        for at, column in enumerate(np.array(figures).T)
+    ]
+    return [SETS_HEAD, *lines, "| **worst set** | " + " | ".join(worst) + " |"]
+
+
+def whole(pool: sets.Pool, name: str, constants: Calibration) -> list[str]:
+    """One set with all its labels at once, as a folder: the everyday set with the pictures of it
+    that fit none; by label too where pictures have several."""
+    episode = episodes.whole(pool, name)
+    seen = rules.see(pool, episode, constants)
+    decided = decide.decide(seen.scores, seen.calibration)
+    inside, on = episode.inside, decided.chosen < len(episode.labels)
+    top, right = episode.right(rules.ours(seen)[1]), episode.right(decided.chosen)
+    said = answers([seen])
+    plain = episode.right(seen.cosines.argmax(axis=1))[inside].mean()
+    lines = [
+        f"| {name} | {len(episode.labels)} | {100 * top[inside].mean():.1f} | {100 * plain:.1f} | "
+        f"{100 * on[inside].mean():.1f} | {100 * (right & on)[inside].mean():.1f} | "
+        f"{percent([(~on)[~inside].mean()] if not inside.all() else [])} | "
+        + " | ".join(said.said(word) for word in ("sure", "likely", "unsure")) + " |"
+    ]  # fmt: skip
+    if (episode.true.sum(axis=1) > 1).any():
+        for at, label in enumerate(episode.labels):
+            fits = episode.true[:, at]
+            mine = decided.chosen == at
+            lines.append(
+                f"- {label}: {fits.sum()} pictures, top label {100 * top[fits].mean():.0f}, right "
+                f"{100 * right[fits].mean():.0f}, in other {100 * (~on)[fits].mean():.0f}; of "
+                f"{mine.sum()} there {percent([fits[mine].mean()] if mine.any() else [])} right"
+            )
     return lines
 
 
@@ -172,7 +255,7 @@ def main() -> None:
         results = []
         for one in seen:
             keep_by, label = rule(one)
-            results.append(Result(one.episode, keep_by, label == one.episode.truth))
+            results.append(Result(one.episode, keep_by, one.episode.right(label)))
         if name == "max softmax":
             print(line("the notebook's: softmax > 0.6", results, lambda one: 0.6))
         for kept, words in ((0.0, "best bar"), (KEPT, "best bar that keeps 95 %")):
@@ -183,7 +266,14 @@ def main() -> None:
     print("\nHarmonic mean of ours by cell:\n")
     print("\n".join(cells(results, lambda one: shipped[one.episode.set])))
     print()
-    print("\n".join(honesty(seen)))
+    print("By set, each judged by constants made without it:\n")
+    print("\n".join(by_set(seen)))
+    print(
+        "\nEvery label of a set at once (top label, plain prompt's, kept, right, unknowns right):\n"
+    )
+    rows = [whole(pool, name, constants[name]) for name in names]
+    print("\n".join(row[0] for row in rows))
+    print("\n".join(line for row in rows for line in row[1:]))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def constants(
     made: list[tuple[episodes.Episode, Scores]], without: str = "", source: str = ""
 ) -> Calibration:
     """Those of all episodes but the ones of a set."""
-    rest = [(scores, one.truth) for one, scores in made if one.set != without]
+    rest = [(scores, one.truth(scores.logits)) for one, scores in made if one.set != without]
     return calibrate.calibrate(calibrate.episodes(rest), source)
 
 
@@ -54,15 +54,13 @@ def main() -> None:
     for name in sorted({one.set for one, _ in made}):
         found = constants(made, without=name)
         mine = [
-            calibrate.episode(scores, one.truth, found.typical_logit or 0.0)
+            calibrate.episode(scores, one.truth(scores.logits), found.typical_logit or 0.0)
             for one, scores in made
             if one.set == name
         ]
-        pairs = [calibrate.accuracies(folder, found.ood_threshold) for folder in mine]
+        pairs = [calibrate.accuracies(folder, calibrate.kept(folder, found)) for folder in mine]
         mixed = [calibrate.harmonic_mean(*pair) for pair in pairs if pair[1] == pair[1]]
-        kept = [
-            float((f.ood_score >= found.ood_threshold).mean()) for f in mine if not f.is_ood.any()
-        ]
+        kept = [float(calibrate.kept(f, found).mean()) for f in mine if not f.is_ood.any()]
         print(
             f"without {name:12s} threshold {found.ood_threshold:6.2f} temperatures "
             f"{found.ood_temperature:.2f} {found.label_temperature:.2f}; on it: "

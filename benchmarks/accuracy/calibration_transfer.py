@@ -50,12 +50,13 @@ def main() -> None:
         for episode, said in zip(drawn, scores, strict=True):
             typical = calibration.typical_logit
             ood_score, logits = ood_scores(said, typical)
-            folder = calibrate.Episode(ood_score, logits, episode.truth, typical or 0.0)
+            folder = calibrate.Episode(ood_score, logits, episode.truth(logits), typical or 0.0)
+            on_shelf = calibrate.kept(folder, calibration)
             if folder.is_ood.any():
-                pair = calibrate.accuracies(folder, calibration.ood_threshold)
+                pair = calibrate.accuracies(folder, on_shelf)
                 harmonic.append(calibrate.harmonic_mean(*pair))
             else:
-                kept.append((ood_score >= calibration.ood_threshold).mean())
+                kept.append(on_shelf.mean())
         print(
             f"| {name} | {calibration.ood_threshold:.2f} | {100 * np.mean(harmonic):.1f} "
             f"| {100 * np.mean(kept):.1f} |"

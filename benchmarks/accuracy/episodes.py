@@ -62,7 +62,23 @@ class Episode:
     share: float  # of garbage
     labels: tuple[str, ...]
     rows: np.ndarray  # (M,) of the pool
-    truth: np.ndarray  # (M,) a label's place, or -1: garbage
+    true: np.ndarray  # (M, K) bool: the labels that are true; none of garbage
+
+    def truth(self, logits: np.ndarray) -> np.ndarray:
+        """(M,) the place of the true label that fits best by the (M, K) logits, -1 for garbage:
+        of several that are true, any is right."""
+        best = np.where(self.true, logits, -np.inf).argmax(axis=1)
+        return np.asarray(np.where(self.inside, best, -1))
+
+    def right(self, answer: np.ndarray) -> np.ndarray:
+        """(M,) columns, K for "other" -> (M,) bool: of several true labels, any is right."""
+        right = np.column_stack((self.true, ~self.inside))
+        return np.asarray(right[np.arange(len(answer)), answer])
+
+    @property
+    def inside(self) -> np.ndarray:
+        """(M,) bool: fits a label."""
+        return np.asarray(self.true.any(axis=1))
 
 
 def draw(pool: Pool, count: int, seed: int, only: str | None = None) -> list[Episode]:
@@ -91,26 +107,29 @@ def _episode(
     pool: Pool, rng: np.random.Generator, chosen: str, kind: str, share: float
 ) -> Episode | None:
     inside = pool.sets == chosen
-    names = np.unique(pool.names[inside & (pool.names != "")])
+    here = np.flatnonzero(inside)
+    names = np.unique([name for row in here for name in sorted(pool.true[row])])
     most = max(2, min(20, len(names) - (3 if kind == "near" else 0)))
     if len(names) < 2:
         return None
     count = int(np.clip(np.round(np.exp(rng.uniform(np.log(2), np.log(20)))), 2, most))
     labels = tuple(str(name) for name in rng.choice(names, count, replace=False))
-    wanted = np.flatnonzero(inside & np.isin(pool.names, labels))
+    fits = np.array([not pool.true[row].isdisjoint(labels) for row in range(len(pool))])
+    wanted = np.flatnonzero(inside & fits)
     match kind:
         case "near":
-            others = inside & ~np.isin(pool.names, labels)
+            others = inside & ~fits
         case "far":
             others = ~inside & (pool.sets != JUNK)
         case _:
             others = (pool.sets == JUNK) & ~inside
-    shown = {name for name in np.unique(pool.names[others]) if any(shows(name, x) for x in labels)}
+    named = {name for row in np.flatnonzero(others) for name in pool.true[row]}
+    shown = {name for name in named if any(shows(name, x) for x in labels)}
     garbage = np.array(
         [
             row
             for row in np.flatnonzero(others)
-            if pool.names[row] not in shown and not _told(pool.captions[row], labels)
+            if pool.true[row].isdisjoint(shown) and not _told(pool.captions[row], labels)
         ],
         int,
     )
@@ -122,11 +141,21 @@ def _episode(
     if (share and bad < 5) or good < 4:
         return None
     # classes as uneven as in a real folder
-    weight = rng.gamma(1.0, size=count)[[labels.index(pool.names[row]) for row in wanted]] + 0.05
+    true = np.array([[label in pool.true[row] for label in labels] for row in wanted])
+    weight = rng.gamma(1.0, size=count)[true.argmax(axis=1)] + 0.05
     kept = rng.choice(wanted, good, replace=False, p=weight / weight.sum())
     rows = np.concatenate((kept, rng.choice(garbage, bad, replace=False))).astype(int)
-    truth = np.array([labels.index(pool.names[row]) for row in kept] + [-1] * bad)
-    return Episode(chosen, kind, share, labels, rows, truth)
+    held = [[label in pool.true[row] for label in labels] for row in kept]
+    none = np.zeros((bad, count), bool)
+    return Episode(chosen, kind, share, labels, rows, np.vstack((held, none)))
+
+
+def whole(pool: Pool, name: str) -> Episode:
+    """All of a set under all its labels."""
+    rows = np.flatnonzero(pool.sets == name)
+    labels = tuple(sorted({label for row in rows for label in pool.true[row]}))
+    true = np.array([[label in pool.true[row] for label in labels] for row in rows])
+    return Episode(name, "near", float((~true.any(axis=1)).mean()), labels, rows, true)
 
 
 def shows(name: str, label: str) -> bool:

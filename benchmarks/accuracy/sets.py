@@ -35,6 +35,7 @@ class Pool:
     sets: np.ndarray  # (N,) of str
     names: np.ndarray  # (N,) of str
     captions: tuple[str, ...]  # the captions in one text, "" without
+    true: tuple[frozenset[str], ...]  # every label that is true of a picture, `names[i]` among them
     texts: Callable[[Sequence[str]], Vectors]
 
     def __len__(self) -> int:
@@ -42,14 +43,17 @@ class Pool:
 
 
 def indexed(encoder: Encoder, root: Path, split: str | None = None) -> Pool:
-    """The pictures that ROOT/index.jsonl names, below ROOT/pictures; of one split, or all."""
-    lines = (root / "index.jsonl").read_text().splitlines()
+    """The pictures that ROOT/index.jsonl and ROOT/index-everyday.jsonl name, below ROOT/pictures;
+    of one split, or all. What is labelled "other" fits no label of its set."""
+    indexes = [root / name for name in ("index.jsonl", "index-everyday.jsonl")]
+    lines = [line for one in indexes if one.is_file() for line in one.read_text().splitlines()]
     rows = [row for line in lines if (row := json.loads(line))["split"] == (split or row["split"])]
+    true = [[label for label in row["labels"] if label != OTHER] for row in rows]
     return _pool(
         encoder,
         [str(root / "pictures" / row["file"]) for row in rows],
         [row["set"] for row in rows],
-        [row["labels"][0] if row["labels"] else "" for row in rows],
+        true,
         [" ".join(row["captions"]).lower() for row in rows],
     )
 
@@ -64,7 +68,7 @@ def folders(encoder: Encoder, root: Path) -> Pool:
         encoder,
         [str(path) for path in found],
         [path.parts[-3] for path in found],
-        [path.parts[-2].replace("_", " ") for path in found],
+        [[path.parts[-2].replace("_", " ")] for path in found],
         [""] * len(found),
     )
 
@@ -73,7 +77,7 @@ def _pool(
     encoder: Encoder,
     paths: list[str],
     sets: list[str],
-    names: list[str],
+    true: list[list[str]],
     captions: list[str],
 ) -> Pool:
     pictures = []
@@ -89,8 +93,9 @@ def _pool(
         encoder.model,
         embedded.vectors,
         np.array(sets)[kept],
-        np.array(names)[kept],
+        np.array([true[at][0] if true[at] else "" for at in kept]),
         tuple(captions[at] for at in kept),
+        tuple(frozenset(true[at]) for at in kept),
         remembered(encoder),
     )
 

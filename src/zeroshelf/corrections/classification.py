@@ -89,10 +89,8 @@ class Classification:
         tally: dict[str, dict[Confidence, int]] = {
             name: {"sure": 0, "likely": 0, "unsure": 0} for name in self.counts
         }
-        chosen = self.decisions.chosen[:, None]
-        given = np.take_along_axis(self.decisions.probabilities, chosen, axis=1)[:, 0]
-        for label, probability in zip(self.decisions.labels, given, strict=True):
-            tally[label][decide.confidence(probability)] += 1
+        for row, label in enumerate(self.decisions.labels):
+            tally[label][decide.confidence_of(self.decisions, row)] += 1
         return tally
 
     def shelf(self, label: str) -> list[Decision]:

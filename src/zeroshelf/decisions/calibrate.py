@@ -1,14 +1,17 @@
 """Labelled images -> a model's calibration.
 
-The OOD threshold is, of all thresholds that leave at least MIN_KEPT_SHARE of a folder without OOD
-images on its shelves, the one with the best harmonic mean of the accuracies on in-distribution and
-on OOD images. The temperatures are those of the least log loss.
+The temperatures are those of the least log loss: the label temperature of the softmax over the
+labels, the OOD temperature of a logistic regression of "fits a label" on the OOD score. The OOD
+threshold is then judged by the decision itself, which puts an image on no shelf that is less likely
+than "other": of all thresholds that leave at least MIN_KEPT_SHARE of a folder without OOD images on
+its shelves, it is the one with the best harmonic mean of the accuracies on in-distribution and on
+OOD images.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +24,8 @@ from zeroshelf.decisions.constants import (
     CALIBRATION_LEAST_IMAGES,
     CALIBRATION_LEAST_NAMES,
     MIN_KEPT_SHARE,
+    NEWTON_STEPS,
+    SLOPE_RIDGE,
     TEMPERATURES,
     THRESHOLD_QUANTILES,
 )
@@ -146,30 +151,43 @@ def calibrate(made: Sequence[Episode], source: str) -> Calibration:
             f"calibration needs {CALIBRATION_LEAST_IMAGES} pictures that fit a label and "
             f"{CALIBRATION_LEAST_IMAGES} that fit none; here are {inside} and {ood}"
         )
-    threshold = _best_threshold(made)
-
-    def ood_loss(temperature: float) -> float:
-        scaled = [(one.ood_score - threshold) / np.float32(temperature) for one in made]
-        losses = [_log_loss(sigmoid(x), ~one.is_ood) for x, one in zip(scaled, made, strict=True)]
-        return float(np.mean(losses))
-
+    label_temperature = float(min(TEMPERATURES, key=lambda t: _label_loss(made, t)))
+    ood_temperature = _ood_temperature(made)
+    threshold = _best_threshold(made, ood_temperature, label_temperature)
     return Calibration(
         ood_threshold=round(threshold, 3),
-        ood_temperature=round(_best_temperature(ood_loss), 3),
-        label_temperature=round(_best_temperature(lambda t: _label_loss(made, t)), 3),
+        ood_temperature=round(ood_temperature, 3),
+        label_temperature=round(label_temperature, 3),
         typical_logit=made[0].typical_logit,
         origin="measured",
         source=source,
     )
 
 
-def accuracies(one: Episode, threshold: float) -> tuple[float, float]:
-    """Accuracy on in-distribution images and on OOD images; the second is nan without any."""
-    kept = one.ood_score >= threshold
+def greatest_threshold(
+    ood_score: Floats, logits: Floats, ood_temperature: float, label_temperature: float
+) -> Floats:
+    """OOD scores (N,) and logits (N, K) of `decide.ood_scores` -> (N,): the greatest OOD threshold
+    with which each image stays on a shelf. The in-distribution probability times the best label's
+    share reaches P(other) where (ood_score - threshold) / ood_temperature >= -ln(share)."""
+    share = softmax(logits / np.float32(label_temperature)).max(axis=1)
+    return np.asarray(ood_score + np.float32(ood_temperature) * np.log(share), np.float32)
+
+
+def kept(one: Episode, calibration: Calibration) -> npt.NDArray[np.bool_]:
+    """(N,): the images that the calibration leaves on a shelf."""
+    temperatures = calibration.ood_temperature, calibration.label_temperature
+    greatest = greatest_threshold(one.ood_score, one.logits, *temperatures)
+    return np.asarray(greatest >= calibration.ood_threshold)
+
+
+def accuracies(one: Episode, on_shelf: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Accuracy on in-distribution images and on OOD images; the second is nan without any.
+    `on_shelf` (N,): the images that are on a shelf."""
     ood = one.is_ood
     return (
-        float((one.correct & kept)[~ood].mean()) if (~ood).any() else float("nan"),
-        float((~kept)[ood].mean()) if ood.any() else float("nan"),
+        float((one.correct & on_shelf)[~ood].mean()) if (~ood).any() else float("nan"),
+        float((~on_shelf)[ood].mean()) if ood.any() else float("nan"),
     )
 
 
@@ -177,23 +195,44 @@ def harmonic_mean(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b > 0 else 0.0
 
 
-def _best_threshold(made: Sequence[Episode]) -> float:
-    clean = [one for one in made if not one.is_ood.any()]
-    mixed = [one for one in made if one.is_ood.any() and not one.is_ood.all()]
-    candidates = np.quantile(np.concatenate([one.ood_score for one in made]), THRESHOLD_QUANTILES)
+def _best_threshold(
+    made: Sequence[Episode], ood_temperature: float, label_temperature: float
+) -> float:
+    limits = [
+        greatest_threshold(one.ood_score, one.logits, ood_temperature, label_temperature)
+        for one in made
+    ]
+    pairs = list(zip(made, limits, strict=True))
+    clean = [limit for one, limit in pairs if not one.is_ood.any()]
+    mixed = [(one, limit) for one, limit in pairs if one.is_ood.any() and not one.is_ood.all()]
+    candidates = np.quantile(np.concatenate(limits), THRESHOLD_QUANTILES)
     means = np.array(
-        [np.mean([harmonic_mean(*accuracies(one, t)) for one in mixed]) for t in candidates]
+        [
+            np.mean([harmonic_mean(*accuracies(one, of >= t)) for one, of in mixed])
+            for t in candidates
+        ]
     )
     if clean:
-        kept = np.array(
-            [np.mean([(one.ood_score >= t).mean() for one in clean]) for t in candidates]
-        )
-        means = np.where(kept >= min(MIN_KEPT_SHARE, kept.max()), means, -1)
+        shares = np.array([np.mean([(limit >= t).mean() for limit in clean]) for t in candidates])
+        means = np.where(shares >= min(MIN_KEPT_SHARE, shares.max()), means, -1)
     return float(candidates[means.argmax()])
 
 
-def _best_temperature(loss: Callable[[float], float]) -> float:
-    return float(min(TEMPERATURES, key=loss))
+def _ood_temperature(made: Sequence[Episode]) -> float:
+    """1 / slope of the logistic regression, by Newton's method; each episode counts the same."""
+    score = np.concatenate([one.ood_score for one in made]).astype(np.float64)
+    inside = np.concatenate([~one.is_ood for one in made])
+    weights = np.concatenate([np.full(len(one.truth), 1 / len(one.truth)) for one in made])
+    weights = weights * len(score) / weights.sum()
+    spread = score.std() + 1e-9
+    x = np.column_stack(((score - score.mean()) / spread, np.ones_like(score)))
+    beta = np.zeros(2)
+    for _ in range(NEWTON_STEPS):
+        p = sigmoid(np.asarray(x @ beta, np.float32)).astype(np.float64)
+        slope = x.T @ (weights * (inside - p)) - SLOPE_RIDGE * beta
+        curve = (x * (weights * p * (1 - p))[:, None]).T @ x + SLOPE_RIDGE * np.eye(2)
+        beta = beta + np.linalg.solve(curve, slope)
+    return float(np.clip(spread / max(beta[0], 1e-9), TEMPERATURES[0], TEMPERATURES[-1]))
 
 
 def _label_loss(made: Sequence[Episode], temperature: float) -> float:
@@ -205,8 +244,3 @@ def _label_loss(made: Sequence[Episode], temperature: float) -> float:
             p = softmax(one.logits[inside] / np.float32(temperature))
             losses.append(-np.log(p[np.arange(len(p)), one.truth[inside]] + 1e-9).mean())
     return float(np.mean(losses)) if losses else 0.0
-
-
-def _log_loss(p: Floats, truth: npt.NDArray[np.bool_]) -> float:
-    p = np.clip(p, 1e-6, 1 - 1e-6)
-    return float(-np.where(truth, np.log(p), np.log(1 - p)).mean())

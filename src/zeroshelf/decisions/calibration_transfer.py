@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.counting import counted
-from zeroshelf.decisions.calibrate import typical_logit
+from zeroshelf.decisions.calibrate import greatest_threshold, typical_logit
 from zeroshelf.decisions.constants import (
     SCALE_RATIO_FLOOR,
     TRANSFER_LABEL_SETS,
@@ -117,17 +117,22 @@ def transfer(
         own_scores.append(ood_scores(both[0], typical))
         reference_scores.append(ood_scores(both[1], calibration.typical_logit))
         last = both
-    own_ood, reference_ood = (
-        np.concatenate([ood_score for ood_score, _ in one])
-        for one in (own_scores, reference_scores)
-    )
-    kept = float((reference_ood >= calibration.ood_threshold).mean())
     spreads = _ratio(_mean_spread(own_scores), _mean_spread(reference_scores))
     margins = _ratio(_mean_margin(own_scores), _mean_margin(reference_scores))
+    reference_temperatures = calibration.ood_temperature, calibration.label_temperature
+    temperatures = reference_temperatures[0] * spreads, reference_temperatures[1] * margins
+    own_limits, reference_limits = (
+        np.concatenate([greatest_threshold(*scores, *both) for scores in one])
+        for one, both in (
+            (own_scores, temperatures),
+            (reference_scores, reference_temperatures),
+        )
+    )
+    kept = float((reference_limits >= calibration.ood_threshold).mean())
     return Calibration(
-        ood_threshold=round(float(np.quantile(own_ood, 1 - kept)), 3),
-        ood_temperature=round(calibration.ood_temperature * spreads, 3),
-        label_temperature=round(calibration.label_temperature * margins, 3),
+        ood_threshold=round(float(np.quantile(own_limits, 1 - kept)), 3),
+        ood_temperature=round(temperatures[0], 3),
+        label_temperature=round(temperatures[1], 3),
         typical_logit=typical,
         origin="transferred",
         source=f"{reference.model.id} on {counted(len(reference), 'picture')}",

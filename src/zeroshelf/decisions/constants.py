@@ -16,6 +16,9 @@ CENTRING = 0.3  # share of a text's mean cosine with the cohort that is subtract
 SPREAD_FLOOR = 0.02  # cosine, added to every spread: keeps the scale of uniform texts finite
 NEAREST_NEGATIVES = 5  # negatives whose mean logit is an image's negative score
 CANDIDATE_NEGATIVES = 48  # nearest negatives kept for each image before the negative filter
+PROMPT_COUNT_PENALTY = 0.3  # logits per ln n, for n prompt groups of a label
+OTHER_WAYS_SHARE = 0.5  # how much the lexicon's groups count against a label's own alone
+RIVAL_MARGIN = 1.0  # logits; a sibling of the label in WordNet this near makes it not "sure"
 LOW_QUALITY_PENALTY = 4.0  # logits added to the negative score of a dark or blurred image
 
 # --- smoothing ----------------------------------------------------------------------------------
@@ -33,7 +36,7 @@ REGRESSION_SHARE = 0.5  # of the smoothed OOD score; the rest is the image's own
 
 LABEL_COUNT_PENALTY = 0.6  # logits per ln K, for K labels
 MEAN_LOGIT_SHARE = 0.5  # of an image's mean negative logit above the typical one, taken off
-EVEN_ODDS = 0.5  # in-distribution probability from which an image is on a shelf
+EVEN_ODDS = 0.5  # P(other), above which a reason names what an image looks like instead
 SURE = 0.9  # least probability of the answer for the confidence "sure"
 LIKELY = 0.6  # for "likely"; also for a further label that an image fits
 PLAUSIBLE_MASS = 0.9  # below it, the best label's share of P(labels) makes an image ambiguous
@@ -47,7 +50,9 @@ SUGGESTED_SHELF_LEAST_IMAGES = 10  # in "other" near one negative label: suggest
 
 # --- calibration --------------------------------------------------------------------------------
 
-MIN_KEPT_SHARE = 0.94  # of folders without OOD images, that a calibrated threshold must keep
+MIN_KEPT_SHARE = 0.9  # of folders without OOD images, that a calibrated threshold must keep
+NEWTON_STEPS = 20  # of the regression of the OOD temperature; it has converged after eight
+SLOPE_RIDGE = 1.0  # images; keeps that slope finite where the OOD score makes no error
 CALIBRATION_LEAST_IMAGES = 50  # in-distribution images, and as many OOD ones
 CALIBRATION_LEAST_NAMES = 4  # different names among labelled images
 CALIBRATION_EPISODES = 60  # simulated folders drawn from labelled images

@@ -12,8 +12,9 @@ The OOD score s tells images that fit a label (in-distribution, high s) from ima
 softmax over the labels cannot express "none of these". The best of K labels fits an unrelated image
 the better, the larger K is; LABEL_COUNT_PENALTY corrects for that. A small or blurred image has a
 high cosine with every text, and so with some negative labels; MEAN_LOGIT_SHARE corrects for that.
-An image is on a shelf if p is at least EVEN_ODDS. The calibration belongs to the model and comes
-beside the scores. docs/decision.md has the figures, and what was tried and rejected.
+An image is on a shelf if its best label is at least as likely as "other". The calibration belongs
+to the model and comes beside the scores. docs/decision.md has the figures, and what was tried and
+rejected.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from zeroshelf.decisions.constants import (
 from zeroshelf.decisions.smoothing import smooth_by_neighbours, smooth_low_rank
 from zeroshelf.records import OTHER, Calibration, Confidence, Decision, LabelSet, Scores
 
+SPELLED_ALIKE = 3  # letters at the start of two words that look alike in spelling alone
 SHOWN = 5  # labels in a decision's `top`
 
 Floats = npt.NDArray[np.float32]
@@ -139,6 +141,16 @@ def confidence(probability: float) -> Confidence:
     return "sure" if probability >= SURE else "likely" if probability >= LIKELY else "unsure"
 
 
+def confidence_of(decisions: Decisions, i: int) -> Confidence:
+    """The confidence of row i's answer. It is not "sure" of a label where something beside the
+    label in WordNet fits about as well, except for a correction by the user."""
+    chosen, rivals = int(decisions.chosen[i]), decisions.scores.has_rival
+    found = confidence(float(decisions.probabilities[i, chosen]))
+    if found != "sure" or rivals is None or chosen == len(decisions.scores.labels):
+        return found
+    return "likely" if rivals[i] and i not in decisions.corrected else "sure"
+
+
 def explain(decisions: Decisions, i: int) -> Decision:
     """The decision of row i, with its reason in words."""
     scores = decisions.scores
@@ -153,46 +165,56 @@ def explain(decisions: Decisions, i: int) -> Decision:
         top_label=names[best],
         probability=float(row[chosen]),
         margin=float(row[best] - np.delete(row, best).max()),
-        confidence=confidence(float(row[chosen])),
+        confidence=confidence_of(decisions, i),
         reason=_reason(decisions, i, order),
         top=tuple((names[k], float(row[k])) for k in order[:SHOWN]),
-        looks_like=_nearest_negative(scores, i) if names[chosen] == OTHER else None,
+        looks_like=_nearest_negative(scores, i, names[best]) if names[chosen] == OTHER else None,
     )
 
 
-def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
+def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:  # noqa: PLR0911
     scores, row, chosen = decisions.scores, decisions.probabilities[i], int(decisions.chosen[i])
     names = scores.labels.names
     best = names[order[0]]
-    instead = _nearest_negative(scores, i)
+    instead = _nearest_negative(scores, i, best)
     if i in decisions.corrected:
         return f"put on {(*names, OTHER)[chosen]} by a correction"
     if chosen == len(names) and row[-1] <= EVEN_ODDS:
-        return f"looks like {best}, but the threshold asks for more"
+        if row[order[0]] >= row[-1]:
+            return f"looks like {best}, but the threshold asks for more"
+        either = " or ".join(names[int(at)] for at in order[:2])
+        return f"could be {either}, but none of them is as likely as other"
     if chosen == len(names):
         return f"nearest label is {best}, but it looks more like {instead}"
-    if row[-1] > EVEN_ODDS:
+    if row[-1] > row[chosen]:
         return f"looks more like {instead} than {best}, but the threshold asks for no more"
     if len(order) > 1 and row[order[1]] >= RUNNER_UP_RATIO * row[chosen]:
         return f"looks like {best}, or like {names[order[1]]}"
-    unsure = confidence(float(row[chosen])) == "unsure"
+    unsure = confidence_of(decisions, i) == "unsure"
     return f"looks like {best}" + (f", but nearly as much like {instead}" if unsure else "")
 
 
-def _nearest_negative(scores: Scores, i: int) -> str:
-    return scores.negative_names[int(scores.nearest_negatives[i, 0])]
+def _nearest_negative(scores: Scores, i: int, label: str) -> str:
+    """The nearest negative label of image i that is not spelled like the label: a text tower reads
+    pieces of words, and so places "rump" near "ruminant"."""
+    names = [scores.negative_names[at] for at in scores.nearest_negatives[i]]
+    head = {word[:SPELLED_ALIKE] for word in label.lower().split() if len(word) >= SPELLED_ALIKE}
+    apart = (
+        name for name in names if head.isdisjoint(w[:SPELLED_ALIKE] for w in name.lower().split())
+    )
+    return str(next(apart, names[0]))
 
 
 def choose(
     probabilities: Floats, labels: LabelSet, threshold: float | None
 ) -> npt.NDArray[np.int32]:
-    """(N, K + 1) -> (N,): the best label's column where P(other) is at most `EVEN_ODDS`, or where
-    P(label) reaches the threshold if one is given; else K."""
+    """(N, K + 1) -> (N,): the best label's column where it is at least as likely as "other", or
+    where P(label) reaches the threshold if one is given; else K."""
     on_shelf, other = probabilities[:, :-1], probabilities[:, -1]
-    best = on_shelf.argmax(axis=1)
+    best, most = on_shelf.argmax(axis=1), on_shelf.max(axis=1)
     own = [threshold if label.threshold is None else label.threshold for label in labels]
     asked = np.array([np.nan if limit is None else limit for limit in own])[best]
-    stays = np.where(np.isnan(asked), other <= EVEN_ODDS, on_shelf.max(axis=1) >= asked)
+    stays = np.where(np.isnan(asked), most >= other, most >= asked)
     return np.where(stays, best, len(labels)).astype(np.int32)
 
 

@@ -1,15 +1,18 @@
 """Embeddings and labels -> scores: what the model says, before anything is decided.
 
-A logit is the model's logit scale times a cosine, normalised per text. Some texts have a high
-cosine with every image ("thing") and some a low one, so each text's cosines are centred and scaled
-by its own mean and spread over the other negative texts v (cohort normalisation; "z-norm" in
-speaker recognition):
+A label's logit is the model's logit scale times the cosine with the best of its n prompt groups,
+less PROMPT_COUNT_PENALTY * ln n. Where the lexicon of everyday words adds groups, it is the mean
+(OTHER_WAYS_SHARE) of that and of the same with these among them. Whether any label fits is measured
+with normalised logits. Some texts have a high cosine with every image ("thing") and some a low one,
+so each text's cosines are centred and scaled by its own mean and spread over the other negative
+texts v (cohort normalisation; "z-norm" in speaker recognition):
 
-    logit(x, t) = scale * (x.t - CENTRING * mean_v(v.t)) * (typical + floor) / (std_v(v.t) + floor)
+    n(x, t) = scale * (x.t - CENTRING * mean_v(v.t)) * (typical + floor) / (std_v(v.t) + floor)
 
 `typical` is the mean spread of the negative texts and `floor` is SPREAD_FLOOR. An image's negative
-score is the mean logit of its five nearest negative labels; a dark or blurred image gets
-LOW_QUALITY_PENALTY more.
+score is the mean normalised logit of its five nearest negative labels, moved so that the best
+label's logit lies as far above it as the best label's normalised logit does; a dark or blurred
+image gets LOW_QUALITY_PENALTY more.
 
 Everything here is computed from vectors and texts; `texts` is the only access to the model.
 """
@@ -19,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +33,9 @@ from zeroshelf.decisions.constants import (
     COHORT_SIZE,
     LOW_QUALITY_PENALTY,
     NEAREST_NEGATIVES,
+    OTHER_WAYS_SHARE,
+    PROMPT_COUNT_PENALTY,
+    RIVAL_MARGIN,
     SPREAD_FLOOR,
 )
 from zeroshelf.decisions.smoothing import smoothing_of
@@ -115,20 +122,28 @@ def score_vectors(
         candidates = nearest_candidates(vectors, texts, model.logit_scale)
     else:
         candidates = before.candidates
-    words = mean_vectors([group for one in resolved for group in one.prompts], texts)
-    starts = np.cumsum([0, *(len(one.prompts) for one in resolved)])[:-1]
+    groups = [group for one in resolved for group in (*one.prompts, *one.other_ways)]
+    words, ways = mean_vectors(groups, texts), Ways(resolved)
     kept = negative_filter.remaining_negatives(resolved, texts)
     both = normalise(np.concatenate((words, kept.vectors)), kept.vectors, model.logit_scale)
     asked = both[: len(words)]
-    scorer = NegativeScorer(both[len(words) :], kept.rows, own=len(resolved.labels.negatives))
+    own = len(resolved.labels.negatives)
+    scorer = NegativeScorer(both[len(words) :], kept.rows, own, kept.implied)
     count = len(vectors)
     logits = np.empty((count, len(resolved)), np.float32)
     negative, mean_logit = np.empty(count, np.float32), np.empty(count, np.float32)
-    nearest = np.empty((count, NAMED_NEGATIVES), np.int32)
+    nearest, has_rival = np.empty((count, NAMED_NEGATIVES), np.int32), np.zeros(count, bool)
+    rivals = Rivals(resolved, kept.rows)
     for rows in _blocks(count):
-        logits[rows] = label_logits(vectors[rows], asked, starts)
+        cosines = vectors[rows] @ asked.vectors.T
+        logits[rows] = ways.logits(model.logit_scale * cosines)
+        best = ways.logits(cosines * asked.factors - asked.offsets).max(axis=1)
         found = NegativeCandidates(candidates.rows[rows], candidates.cosines[rows])
-        negative[rows], nearest[rows] = scorer.nearest(vectors[rows], found)
+        top = logits[rows].argmax(axis=1)
+        score, nearest[rows] = scorer.nearest(vectors[rows], found, top)
+        negative[rows] = score - best + logits[rows].max(axis=1)
+        close = scorer.candidate_logits(found) >= best[:, None] - RIVAL_MARGIN
+        has_rival[rows] = rivals.among(top, found.rows, close)
         mean_logit[rows] = scorer.mean_logits(vectors[rows])
         if progress:
             progress("scoring", rows.stop, count)
@@ -145,15 +160,59 @@ def score_vectors(
         mean_negative_logit=mean_logit,
         smoothing=smoothing_of(vectors) if before is None else before.smoothing,
         candidates=candidates,
+        has_rival=has_rival,
     )
 
 
-def label_logits(images: Images, words: NormalisedTexts, starts: npt.NDArray[np.intp]) -> Floats:
-    """(N, D) images -> (N, K) logits: each label's best over its own words.
+class Ways:
+    """Joins the logits of a label's prompt groups to one logit.
 
-    starts: (K,), the row of `words` where each label's words begin.
+    resolved: the K labels; the groups are those of the first label's `prompts`, then of its
+        `other_ways`, then of the next label's.
     """
-    return np.asarray(np.maximum.reduceat(words.logits(images), starts, axis=1), np.float32)
+
+    def __init__(self, resolved: ResolvedLabels) -> None:
+        own = np.array([len(one.prompts) for one in resolved])
+        every = own + np.array([len(one.other_ways) for one in resolved])
+        self._starts = np.cumsum([0, *every])[:-1]
+        place = np.arange(every.sum()) - np.repeat(self._starts, every)
+        self._others = place >= np.repeat(own, every)  # (W,), groups of `other_ways`
+        self._own_penalty = np.float32(PROMPT_COUNT_PENALTY) * np.log(own).astype(np.float32)
+        self._penalty = np.float32(PROMPT_COUNT_PENALTY) * np.log(every).astype(np.float32)
+
+    def logits(self, groups: npt.NDArray[np.floating]) -> Floats:
+        """(N, W) logits of the groups -> (N, K) of the labels."""
+        every = np.maximum.reduceat(groups, self._starts, axis=1) - self._penalty
+        if not self._others.any():
+            return np.asarray(every, np.float32)
+        alone = np.where(self._others, np.float32(-np.inf), groups)
+        own = np.maximum.reduceat(alone, self._starts, axis=1) - self._own_penalty
+        return np.asarray(own + np.float32(OTHER_WAYS_SHARE) * (every - own), np.float32)
+
+
+class Rivals:
+    """Finds images of which a negative label beside the best label in WordNet fits about as well.
+
+    resolved: the K labels.
+    places: as for `NegativeScorer`.
+    """
+
+    def __init__(self, resolved: ResolvedLabels, places: Rows) -> None:
+        self._resolved, self._count = resolved.each, len(places)
+        self._siblings: dict[int, npt.NDArray[np.bool_]] = {}
+
+    def among(self, labels: npt.NDArray[np.intp], rows: Rows, close: npt.NDArray[np.bool_]) -> Any:
+        """(N,) best labels, (N, C) rows of the unfiltered negatives and which of them come close
+        -> (N,) bool."""
+        found = np.zeros(len(labels), bool)
+        for label in map(int, np.unique(labels)):
+            if label not in self._siblings:
+                self._siblings[label] = np.zeros(self._count, bool)
+                beside = list(negative_filter.siblings(self._resolved[label]))
+                self._siblings[label][beside] = True
+            mine = np.flatnonzero(labels == label)
+            found[mine] = (self._siblings[label][rows[mine]] & close[mine]).any(axis=1)
+        return found
 
 
 class NegativeScorer:
@@ -162,21 +221,31 @@ class NegativeScorer:
     negatives: M texts, the user's own ("!cartoon") first.
     places: (B,), the row in `negatives` of each text of the unfiltered list; -1 if it was removed.
     own: how many of `negatives` are the user's own.
+    implied: (K, M), the negatives that say nothing against label k.
     """
 
-    def __init__(self, negatives: NormalisedTexts, places: Rows, own: int) -> None:
+    def __init__(
+        self,
+        negatives: NormalisedTexts,
+        places: Rows,
+        own: int,
+        implied: npt.NDArray[np.bool_],
+    ) -> None:
         self.negatives, self.places, self.own = negatives, places, own
+        self._implied = implied
         self._mean_text = (negatives.vectors.T * negatives.factors).mean(axis=1)  # (D,)
         self._mean_offset = negatives.offsets.mean()
 
-    def nearest(self, images: Images, candidates: NegativeCandidates) -> tuple[Floats, Rows]:
-        """(N, D) images and their candidates -> (N,) negative scores, and (N, 3) rows of the
-        nearest negatives, nearest first."""
-        wanted = min(NEAREST_NEGATIVES, len(self.negatives.vectors))
-        at = self.places[candidates.rows]
-        negatives = self.negatives
-        values = candidates.cosines * negatives.factors[at] - negatives.offsets[at]
-        values[at < 0] = -np.inf  # removed by the negative filter
+    def nearest(
+        self, images: Images, candidates: NegativeCandidates, labels: npt.NDArray[np.intp]
+    ) -> tuple[Floats, Rows]:
+        """(N, D) images, their candidates and (N,) best labels -> (N,) negative scores, and (N, 3)
+        rows of the nearest negatives, nearest first."""
+        left = (~self._implied).sum(axis=1).min()
+        wanted = max(1, min(NEAREST_NEGATIVES, int(left)))
+        at, negatives = self.places[candidates.rows], self.negatives
+        values = self.candidate_logits(candidates)
+        values[self._implied[labels[:, None], at] & (at >= 0)] = -np.inf
         if self.own:  # never among the candidates
             rows = np.arange(self.own, dtype=np.int32)
             at = np.hstack((np.broadcast_to(rows, (len(at), self.own)), at))
@@ -185,8 +254,17 @@ class NegativeScorer:
         best, which = _greatest(values, wanted)
         which = np.take_along_axis(at, which, 1)
         if len(too_few):  # the filter removed most candidates: search all negatives
-            best[too_few], which[too_few] = _greatest(negatives.logits(images[too_few]), wanted)
+            found = negatives.logits(images[too_few])
+            found[self._implied[labels[too_few]]] = -np.inf
+            best[too_few], which[too_few] = _greatest(found, wanted)
         return best.mean(axis=1), which[:, :NAMED_NEGATIVES]
+
+    def candidate_logits(self, candidates: NegativeCandidates) -> Floats:
+        """(N, C) normalised logits of the candidates; -inf if the negative filter removed one."""
+        at = self.places[candidates.rows]
+        values = candidates.cosines * self.negatives.factors[at] - self.negatives.offsets[at]
+        values[at < 0] = -np.inf
+        return np.asarray(values, np.float32)
 
     def mean_logits(self, images: Images) -> Floats:
         """(N, D) images -> (N,): the mean logit over all M negatives."""

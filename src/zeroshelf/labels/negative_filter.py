@@ -23,7 +23,7 @@ from zeroshelf.labels.negative_labels import Negative, negative_labels
 from zeroshelf.labels.prompts import PLAIN, Texts
 from zeroshelf.labels.senses import visible_senses
 from zeroshelf.labels.wordnet import wordnet
-from zeroshelf.records import ResolvedLabels, Synset, Vectors
+from zeroshelf.records import ResolvedLabel, ResolvedLabels, Synset, Vectors
 
 Relation: TypeAlias = Literal[
     "same word", "same head noun", "same thing", "kind of it", "above it", "part of it",
@@ -34,6 +34,7 @@ Relation: TypeAlias = Literal[
 # all negatives.
 SAME_MEANING = 0.50
 BLOCK = 256  # phrases compared with the negatives at once: 4 MB
+SIBLING_STEPS = 3  # hypernyms above a label, below which its siblings lie
 GLOSS_WORDS = 5  # the first words of a definition, which tell what the thing is
 
 
@@ -44,11 +45,14 @@ class RemainingNegatives:
     negatives: tuple[Negative, ...]
     vectors: Vectors  # (M, D)
     rows: npt.NDArray[np.int32]  # (B,): the row here of each of `negative_labels()`; -1: removed
+    implied: npt.NDArray[np.bool_]  # (K, M): what a picture that fits label k shows as well
 
 
 def remaining_negatives(resolved: ResolvedLabels, texts: Texts) -> RemainingNegatives:
     """The negative labels that stay beside these labels, after the user's own, which always do.
 
+    What means the same as any of the labels is removed. What a label's pictures show as well says
+    nothing against that label, but as much as ever against the others: `implied` tells it apart.
     Where the labels would remove all of them, those of the kind "junk" stay, so that a picture is
     compared with something.
     """
@@ -74,7 +78,33 @@ def remaining_negatives(resolved: ResolvedLabels, texts: Texts) -> RemainingNega
     vectors = vectors[stay]
     if own:
         vectors = np.concatenate((texts([negative.prompt for negative in own]), vectors))
-    return RemainingNegatives((*own, *(negatives[row] for row in stay)), vectors, rows)
+    implied = np.zeros((len(resolved), len(vectors)), bool)
+    for at, label in enumerate(resolved):
+        shown = rows[list(shown_as_well(label.also_shown))]
+        implied[at, shown[shown >= 0]] = True
+    return RemainingNegatives((*own, *(negatives[row] for row in stay)), vectors, rows, implied)
+
+
+def siblings(label: ResolvedLabel) -> set[int]:
+    """The rows of `negative_labels()` beside a label in WordNet: what lies below a hypernym up to
+    `SIBLING_STEPS` above the sense of its name."""
+    sense, found = label.words[0].sense, set[int]()
+    above = set(sense.above) if sense else set[int]()
+    for _ in range(SIBLING_STEPS):
+        found |= {row for synset in above for row in _index().above[synset]}
+        above = {row for synset in above for row in wordnet().synset(synset).above}
+    return found
+
+
+def shown_as_well(words: Iterable[str]) -> set[int]:
+    """The rows of `negative_labels()` that hold one of the words, or a kind of what a word first
+    means."""
+    index, found = _index(), set[int]()
+    for word in words:
+        found |= index.word[word.lower()]
+        for one in visible_senses(word)[:1]:
+            found |= index.sense[one.row] | index.above[one.row]
+    return found
 
 
 def related(word: str, sense: Synset | None) -> dict[int, Relation]:

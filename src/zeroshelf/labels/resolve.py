@@ -8,7 +8,9 @@ after a run take the resolved labels; no later stage normalises a label or looks
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from zeroshelf.labels import lexicon
 from zeroshelf.labels.normalise import dictionary_form, phrase
 from zeroshelf.labels.prompts import Texts, label_prompts
 from zeroshelf.labels.senses import choose_senses, context
@@ -35,12 +37,16 @@ def resolve(labels: LabelSet, texts: Texts, progress: Progress | None = None) ->
     senses = iter(choose_senses(pairs, [own[0] for own in words], texts))
     taken = frozenset((*(word.lower() for own in words for word in own), *labels.negatives))
     resolved: list[ResolvedLabel] = []
+    other_ways = lexicon.means(labels, words)
     for row, label in enumerate(labels):
         found = [
             ResolvedWord(word, next(senses), in_wordnet=bool(wordnet().senses(word)))
             for word in words[row]
         ]
-        resolved.append(_resolved(label, labels, phrases[row][0], found, contexts[row], taken))
+        one = _resolved(label, labels, phrases[row][0], found, contexts[row], taken)
+        more = tuple((text,) for text in other_ways[row])
+        also_shown = lexicon.shows(label, labels, found[0].sense)
+        resolved.append(replace(one, other_ways=more, also_shown=also_shown))
         if progress and (len(resolved) % REPORT_EVERY == 0 or len(resolved) == len(labels)):
             progress("labels", len(resolved), len(labels))
     return ResolvedLabels(labels, tuple(resolved))

@@ -78,8 +78,8 @@ class NegativeCandidates:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the model says, before anything is decided. Logits are normalised per text
-    (decisions/scores.py)."""
+    """What the model says, before anything is decided. How far the best label's logit lies above
+    the negative score is measured with logits normalised per text (decisions/scores.py)."""
 
     pictures: tuple[Picture, ...]  # empty where vectors were scored that belong to no file
     resolved: ResolvedLabels
@@ -91,6 +91,7 @@ class Scores:
     mean_negative_logit: npt.NDArray[np.float32] | None = None  # (N,), over all negative labels
     smoothing: Smoothing | None = None  # None: each image is decided on its own
     candidates: NegativeCandidates | None = None  # kept for scoring under other labels
+    has_rival: npt.NDArray[np.bool_] | None = None  # (N,), a sibling of the best label fits as well
 
     @property
     def labels(self) -> LabelSet:

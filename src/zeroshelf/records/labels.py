@@ -71,6 +71,8 @@ class ResolvedLabel:
     glosses: tuple[str, ...]  # texts that explain the name's sense
     own_prompts: tuple[tuple[str, ...], ...]  # a group per word of the user's, and per own prompt
     prompts: tuple[tuple[str, ...], ...]  # those that are scored: with the synonyms and glosses
+    other_ways: tuple[tuple[str, ...], ...] = ()  # further groups, by the lexicon of everyday words
+    also_shown: tuple[str, ...] = ()  # words for what its pictures show as well (labels/lexicon.py)
 
     @property
     def name(self) -> str:

@@ -1,21 +1,25 @@
-"""Cached features and text vectors -> a trained word head. Minutes on two cores."""
+"""What training shows: pictures, a text for each, and what the pictures are drawn towards."""
 
 from __future__ import annotations
 
-import math
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
 from training.alike import neighbours_words
 from training.index import Picture
-from training.model import WordHead
+
+PICTOGRAMS = ("mulberry", "emoji", "icons", "flags", "clipart", "stamps", "picdict")
+
+
+def emphasis(pictograms: float) -> tuple[tuple[str, float], ...]:
+    """Sets, and how much more their labels count; `pictograms`: those of `PICTOGRAMS`."""
+    places = (("miniplaces", 3.0), ("everyday", 3.0), ("tiny32", 2.0))
+    return (*places, *((name, pictograms) for name in PICTOGRAMS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +30,16 @@ class Settings:
     hidden: int = 1024
     dropout: float = 0.3
     captions: int = 256  # pictures with captions in a batch
-    labels: int = 96  # labels of each set in a batch
+    labels: int = 64  # labels of each set in a batch
     caption_weight: float = 0.5  # against labels
     set_power: float = 0.5
     plain: float = 0.5  # of the pictures come as they are, the rest as a view
     names: float = 0.6  # of the labels come by name, the rest by kind or gloss
     alike: float = 2.0  # weight of the distance to what a picture's neighbours are called
     captions_only: tuple[str, ...] = ("ikea", "coco", "flickr8k", "pexels-vn")
-    emphasis: tuple[tuple[str, float], ...] = ()  # a set, and how much more its labels count
+    emphasis: tuple[tuple[str, float], ...] = emphasis(
+        0.3
+    )  # a set, and how much more its labels count
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,68 +80,7 @@ class Data:
     classes: torch.Tensor  # (1000, 384) unit
 
 
-def train(
-    data: Data, settings: Settings, seed: int, leave_out: frozenset[str] = frozenset()
-) -> tuple[WordHead, float]:
-    """A word head and its logit scale. `leave_out`: labels whose pictures are not shown.
-
-    A batch holds up to `labels` labels of every set with one picture each, and `captions` pictures
-    with one caption each. Labels compete only with those of their own set: another set may have
-    "dog" where this one has "beagle". And each picture is drawn towards what its neighbours say.
-    """
-    torch.manual_seed(seed)
-    rng = random.Random(seed)
-    sets, captioned = _training_rows(data, leave_out, settings.captions_only)
-    around = _around(data, sets, captioned)
-    head = WordHead(data.classes, settings.hidden, settings.dropout)
-    log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": head.parameters(), "weight_decay": settings.decay},
-            {"params": [log_scale], "weight_decay": 0.0},
-        ]
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, settings.steps)
-    weights = _set_weights(sets, settings.set_power, dict(settings.emphasis))
-    head.train()
-    views = [(features, head.known(probabilities)) for features, probabilities in data.views]
-    for _ in range(settings.steps):
-        rows, texts, counts, masks = [], [], [], []
-        for labels in sets.values():
-            picked = rng.sample(list(labels), min(settings.labels, len(labels)))
-            shown = [rng.choice(labels[label]) for label in picked]
-            masks.append(_also_true([data.pictures[row].labels for row in shown], picked))
-            rows += shown
-            texts += [data.labels[label].pick(rng, settings.names) for label in picked]
-            counts.append(len(picked))
-        told_of = rng.sample(captioned, min(settings.captions, len(captioned)))
-        rows += told_of
-        texts += [rng.choice(data.captions[row]) for row in told_of]
-        images = head.beside(*_views(views, rows, settings.plain, rng))
-        logits = [
-            log_scale.exp().clamp(max=100) * image @ text.T
-            for image, text in zip(
-                images.split([*counts, len(told_of)]),
-                data.texts[texts].split([*counts, len(told_of)]),
-                strict=True,
-            )
-        ]
-        named = sum(
-            weight * _entropy(block.masked_fill(mask, -torch.inf))
-            for weight, block, mask in zip(weights, logits, masks, strict=False)
-        )
-        told = (_entropy(logits[-1]) + _entropy(logits[-1].T)) / 2 if told_of else 0.0
-        share = settings.caption_weight
-        apart = 1 - (images * around[rows]).sum(-1).mean()
-        loss = (1 - share) * named + share * told + settings.alike * apart
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    return head.eval(), log_scale.exp().item()
-
-
-def _training_rows(
+def training_rows(
     data: Data, leave_out: frozenset[str], captions_only: Sequence[str]
 ) -> tuple[dict[str, dict[str, list[int]]], list[int]]:
     """Per set: label -> pictures; and the captioned pictures. Those of `captions_only` are learned
@@ -155,9 +100,7 @@ def _training_rows(
     return sets, captioned
 
 
-def _around(
-    data: Data, sets: dict[str, dict[str, list[int]]], captioned: list[int]
-) -> torch.Tensor:
+def around(data: Data, sets: dict[str, dict[str, list[int]]], captioned: list[int]) -> torch.Tensor:
     """(N, D): what the neighbours of each training picture are called."""
     words = torch.zeros(len(data.pictures), data.texts.shape[1])
     named = {row: label for labels in sets.values() for label in labels for row in labels[label]}
@@ -170,7 +113,7 @@ def _around(
     )
 
 
-def _also_true(shown: Sequence[Sequence[str]], picked: Sequence[str]) -> torch.Tensor:
+def also_true(shown: Sequence[Sequence[str]], picked: Sequence[str]) -> torch.Tensor:
     """(B, B): where picture i is also what label j says, without j being its turn."""
     return torch.tensor(
         [
@@ -180,7 +123,7 @@ def _also_true(shown: Sequence[Sequence[str]], picked: Sequence[str]) -> torch.T
     )
 
 
-def _set_weights(
+def set_weights(
     sets: dict[str, dict[str, list[int]]], power: float, emphasis: Mapping[str, float]
 ) -> list[float]:
     """Each set's part of the loss: its number of pictures to a power, times its emphasis, made to
@@ -192,19 +135,6 @@ def _set_weights(
     return [size / sum(sizes) for size in sizes]
 
 
-def _views(views: Sequence[View], rows: list[int], plain: float, rng: random.Random) -> View:
-    """The pictures' features and known vectors, each from the plain view or, by chance, another."""
-    others = range(1, len(views))
-    at = np.array([rng.choice(others) if others and rng.random() >= plain else 0 for _ in rows])
-    index = torch.tensor(rows)
-    features, known = (part[index] for part in views[0])
-    for view in range(1, len(views)):
-        chosen = torch.from_numpy(np.flatnonzero(at == view))
-        features[chosen] = views[view][0][index[chosen]]
-        known[chosen] = views[view][1][index[chosen]]
-    return features, known
-
-
-def _entropy(logits: torch.Tensor) -> torch.Tensor:
+def entropy(logits: torch.Tensor) -> torch.Tensor:
     """Cross-entropy where row i's answer is column i."""
     return cross_entropy(logits, torch.arange(len(logits), device=logits.device))

@@ -1,0 +1,122 @@
+"""What people mean by everyday labels: "people" are men, women and children, and girls no reason to
+leave a picture out.
+
+data/negative_labels/everyday.toml has the words, a reviewed list: other ways to ask for a label,
+and what its pictures show as well. WordNet knows no members of a group, no roles and no contents
+of a place.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from zeroshelf.labels.negative_labels import FOLDER
+from zeroshelf.labels.normalise import phrase
+from zeroshelf.labels.senses import visible_senses
+from zeroshelf.labels.wordnet import wordnet
+from zeroshelf.records import Label, LabelSet, Synset
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One everyday word."""
+
+    names: tuple[str, ...]  # the word itself and those that mean the same
+    means: tuple[str, ...]  # sentences that say what is on such a picture
+    shows: tuple[str, ...]  # words for what such a picture shows as well
+
+
+def entry(word: str) -> Entry | None:
+    """What the lexicon says of a word or its singular; None where it is not there."""
+    known, word = _lexicon().entries, word.lower()
+    return known.get(word) or known.get(wordnet().singular(word))
+
+
+def means(labels: LabelSet, words: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Other ways to ask for each label, but for those that name another label of the set: with the
+    labels `people` and `child`, a photo of a child is none of people's.
+
+    `words` are each label's, as templates take them. A label with prompts of its own gets none.
+    """
+    names = [_names(label, own, labels) for label, own in zip(labels, words, strict=True)]
+    taken: dict[str, set[int]] = defaultdict(set)  # by which labels
+    for row, mine in enumerate(names):
+        for name in mine:
+            taken[name].add(row)
+    found: list[tuple[str, ...]] = []
+    for row, label in enumerate(labels):
+        own = None if label.prompts else _entry_of(label, labels)
+        texts = own.means if own else ()
+        found.append(tuple(text for text in texts if not _names_another(text, row, taken)))
+    return found
+
+
+def shows(label: Label, labels: LabelSet, meant: Synset | None) -> tuple[str, ...]:
+    """Words for what pictures of a label show as well: by its own entry, else by what it is a kind
+    of in the sense that is meant."""
+    own, lexicon = _entry_of(label, labels), _lexicon()
+    found = [own.shows] if own else []
+    if meant is not None and labels.language == "en":
+        above = wordnet().above(meant.row) | {meant.row}
+        rules = lexicon.every if own else (*lexicon.every, *lexicon.kinds)
+        found += [words for row, words in rules if row in above]
+    return tuple(dict.fromkeys(word for words in found for word in words))
+
+
+def _entry_of(label: Label, labels: LabelSet) -> Entry | None:
+    return entry(phrase(label.name)) if labels.language == "en" else None
+
+
+def _names(label: Label, words: Sequence[str], labels: LabelSet) -> set[str]:
+    """The label's words, all that mean the same, and what they are a kind of: an "inner city" is a
+    city, and a "highway" a road."""
+    found = _entry_of(label, labels)
+    own = {*(word.lower() for word in words), *(found.names if found else ())}
+    heads = {word.rpartition(" ")[2] for word in own}
+    above = (row for word in own for one in visible_senses(word)[:1] for row in one.above)
+    return own | heads | {lemma.lower() for row in above for lemma in wordnet().synset(row).lemmas}
+
+
+def _names_another(text: str, row: int, taken: Mapping[str, set[int]]) -> bool:
+    """Whether the text holds a word, or two or three, of another label and not of label `row`."""
+    words = re.findall(r"[\w'-]+", text.lower())
+    runs = (" ".join(words[at : at + n]) for n in (1, 2, 3) for at in range(len(words) - n + 1))
+    return any(taken.get(run, {row}).isdisjoint({row}) for run in runs)
+
+
+_Rules = tuple[tuple[int, tuple[str, ...]], ...]  # a WordNet row, what all below it show
+
+
+@dataclass(frozen=True, slots=True)
+class _Lexicon:
+    entries: dict[str, Entry]
+    kinds: _Rules  # what labels without an entry show
+    every: _Rules  # what all labels show
+
+
+@cache
+def _lexicon() -> _Lexicon:
+    data = tomllib.loads((FOLDER / "everyday.toml").read_text(encoding="utf-8"))
+    shared, kinds, every = (data.pop(name) for name in ("shared", "kinds", "every"))
+
+    def whole(words: Sequence[str]) -> tuple[str, ...]:
+        """With the lists that "@..." stands for, which may name others."""
+        found = [whole(shared[word[1:]]) if word[0] == "@" else (word,) for word in words]
+        return tuple(dict.fromkeys(word for some in found for word in some))
+
+    entries: dict[str, Entry] = {}
+    for one in data.values():
+        names = tuple(one["names"])
+        made = Entry(names, tuple(one.get("means", ())), whole(one["shows"]))
+        entries.update(dict.fromkeys(names, made))
+        entries.update({name: Entry((name,), (), made.shows) for name in one.get("akin", ())})
+
+    def rules(table: Mapping[str, Sequence[str]]) -> _Rules:
+        return tuple((visible_senses(word)[0].row, whole(words)) for word, words in table.items())
+
+    return _Lexicon(entries, rules(kinds), rules(every))

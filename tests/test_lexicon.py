@@ -1,0 +1,101 @@
+"""What people mean by everyday labels: other ways to ask, and what is no reason to leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from zeroshelf.labels.lexicon import entry
+from zeroshelf.labels.negative_filter import remaining_negatives
+from zeroshelf.labels.parse import parse
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.records import Vectors
+
+
+def texts(wanted: Sequence[str]) -> Vectors:
+    """No model at all: only the words decide."""
+    return np.tile(np.array([1.0, 0.0], np.float32), (len(wanted), 1))
+
+
+def left(*labels: str) -> set[str]:
+    wanted = parse(labels)
+    return {one.name for one in remaining_negatives(resolve(wanted, texts), texts).negatives}
+
+
+def asked(label: str, *others: str) -> set[str]:
+    """Every prompt of the first of the labels."""
+    resolved = resolve(parse([label, *others]), texts)
+    return {prompt for group in resolved.each[0].prompts for prompt in group}
+
+
+@pytest.mark.parametrize(
+    ("label", "gone", "stays"),
+    [
+        ("people", {"a man", "a girl", "a baby", "a group of people", "a crowd"}, {"receipt"}),
+        ("family", {"a man", "a child", "a group of people"}, {"screenshot"}),
+        ("portrait", {"a face", "a woman", "a selfie"}, {"document"}),
+        ("doctor", {"a man", "a woman", "a face"}, {"receipt"}),
+        ("children", {"a boy", "a girl", "children playing"}, {"receipt"}),
+        ("room", {"a bed", "a lamp", "a sofa", "a kitchen"}, {"receipt"}),
+        ("bedroom", {"a bed", "a lamp"}, {"receipt"}),
+        ("street", {"a bus", "traffic", "a row of houses"}, {"receipt"}),
+        ("city", {"a city skyline", "a skyscraper", "a bridge"}, {"receipt"}),
+        ("beach", {"the sea", "waves", "sand dunes"}, {"receipt"}),
+        ("sunset", {"a sunrise", "clouds", "the sea"}, {"receipt"}),
+        ("night", {"the moon", "the night sky", "lights at night"}, {"receipt"}),
+        ("snow", {"a snowy street", "a ski slope"}, {"receipt"}),
+        ("party", {"a birthday party", "people dancing"}, {"receipt"}),
+        ("wedding", {"a bride", "a cake"}, {"receipt"}),
+        ("concert", {"a theatre stage", "a guitar"}, {"receipt"}),
+        ("sports", {"a football stadium", "a ball"}, {"receipt"}),
+        ("food", {"a plate of food", "bread", "a salad"}, {"receipt"}),
+        ("document", {"document", "chart", "handwriting"}, {"a dog playing"}),
+        ("receipt", {"receipt", "ticket", "document"}, {"a dog playing"}),
+        ("screenshot", {"screenshot", "chart"}, {"a dog playing"}),
+        ("drawing", {"drawing", "comic", "computer graphics"}, {"receipt"}),
+        ("meme", {"meme", "comic"}, {"receipt"}),
+        ("map", {"map"}, {"receipt"}),
+    ],
+)
+def test_what_such_a_picture_shows_as_well_is_no_negative(
+    label: str, gone: set[str], stays: set[str]
+) -> None:
+    found = left(label)
+    assert not found & gone
+    assert found >= stays
+
+
+def test_things_keep_their_surroundings_and_siblings_as_negatives() -> None:
+    assert left("boat") >= {"a harbour", "a pier"}
+    assert left("cat") >= {"dog", "lion"}
+
+
+@pytest.mark.parametrize(
+    ("label", "way"),
+    [
+        ("people", "a photo of a woman."),
+        ("persons", "a photo of a woman."),
+        ("portraits", "a portrait of a person."),
+        ("receipts", "a photo of a paper receipt."),
+        ("screenshot", "a screenshot of a phone."),
+        ("sunset", "the sun going down behind the horizon."),
+        ("room", "a bedroom."),
+        ("things/food", "a plate of food."),
+    ],
+)
+def test_a_label_is_asked_in_other_ways(label: str, way: str) -> None:
+    assert way in asked(label)
+
+
+def test_a_way_that_names_another_label_is_left_out() -> None:
+    assert "a photo of a child." in asked("people")
+    assert "a photo of a child." not in asked("people", "children")
+    assert "a street at night." not in asked("night", "street")
+    assert "a road with traffic." not in asked("street", "highway"), "a highway is a road"
+
+
+def test_prompts_and_languages_of_ones_own_are_left_alone() -> None:
+    assert entry("person") == entry("people")
+    assert entry("zzyzx") is None
