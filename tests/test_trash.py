@@ -361,7 +361,7 @@ def test_undo_never_overwrites_what_lies_at_the_old_place(bin: Path, tmp_path: P
     apply(record)
     picture.write_bytes(b"another one")
     (outcome,) = undo(record)
-    assert outcome.status == "refused" and "something else lies at" in outcome.reason
+    assert outcome.status == "refused" and "there is something else at" in outcome.reason
     assert picture.read_bytes() == b"another one"
     assert (bin / "files" / "a.jpg").read_bytes() == JPEG + b"1"
     picture.unlink()
@@ -449,7 +449,7 @@ def test_a_trash_on_another_file_system_is_refused_before_anything(
         "mount",
         lambda folder: (real(folder)[0], 7 if folder.startswith(str(source)) else 8),
     )
-    with pytest.raises(UserError, match="can go to the trash: the trash lies on another file sys"):
+    with pytest.raises(UserError, match="can go to the trash: the trash is on another file sys"):
         trashing(source)
     outcomes = apply(record)
     assert statuses(outcomes) == {"refused"}
@@ -652,7 +652,7 @@ def test_undo_there_leaves_another_file_at_the_old_place(
     apply(record)
     picture.write_bytes(b"another one")
     (outcome,) = undo(record)
-    assert outcome.status == "refused" and "something else lies at" in outcome.reason
+    assert outcome.status == "refused" and "there is something else at" in outcome.reason
     assert picture.read_bytes() == b"another one"
 
 

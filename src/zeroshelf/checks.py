@@ -51,7 +51,7 @@ def path(value: object, what: str) -> str:
     if not isinstance(found, str):
         raise refuse(what, "a path (str or os.PathLike)", value)
     if "\0" in found:
-        raise UserError(f"{what} {described(found)} is not a path: it contains a NUL character")
+        raise UserError(f"{what} {described(found)} is no path: it contains a NUL character")
     return found
 
 

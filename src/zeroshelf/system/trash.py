@@ -245,11 +245,11 @@ def _trash_for(folder: str) -> tuple[str, str | None]:
             why = f"the trash {home} belongs to another user: start zeroshelf as that user"
             raise OSError(errno.EACCES, why, home)
         if not users.may_write(above):
-            raise OSError(errno.EACCES, f"the trash {home} may not be written", home)
+            raise OSError(errno.EACCES, f"the trash {home} is write-protected", home)
         return home, None
     top = mounts.point(folder)
     if top is None:
-        raise OSError(errno.EXDEV, "the trash lies on another file system, so it would be copied")
+        raise OSError(errno.EXDEV, "the trash is on another file system, so it would be copied")
     for place in _at_top(top):
         if _is_usable(place) and _is_on(place, here):
             return place, top

@@ -58,7 +58,7 @@ class Trash(Kind):
     only_clear = True
     takes_away = True
     unsupported = (errno.EXDEV,)
-    unsupported_advice = "the trash lies on another file system, and nothing is copied there"
+    unsupported_advice = "the trash is on another file system, and nothing is copied there"
 
     def confirmation(self, files: str, plan: Plan) -> str:
         return f"Put {files} of {plan.folder} into the system's trash?"
@@ -249,7 +249,7 @@ def _back_already(entry: Entry) -> Answer:
         return ALREADY
     if trash.can_restore() and _found(entry) is None:
         return ALREADY  # it never left, or the user put it back, and has changed it since
-    return "refused", f"something else lies at {source} now: the file stays in the trash"
+    return "refused", f"there is something else at {source} now: the file stays in the trash"
 
 
 def _why_not_found(entry: Entry) -> str:

@@ -127,7 +127,7 @@ function drawApply() {
     undone: `Everything is back as it was. ${words("meaning", there)}`,
     applied: `Done, ${words("place", there)}. To apply later edits, undo first.`,
     partly: `This was stopped, or some pictures were left alone. Apply goes on; undo ${words("undo", there)}.`,
-    applying: "At work …", undoing: "Putting everything back …",
+    applying: "Applying …", undoing: "Putting everything back …",
   };
   const open = run.facts.actions.length > 1 && (state === "planned" || state === "undone");
   $("apply-how").hidden = !open;
@@ -136,7 +136,7 @@ function drawApply() {
   $("apply-table").tBodies[0].replaceChildren(...run.names.map((name, column) =>
     make("tr", "", make("td", "", make("bdi", "", visible(name))), make("td", "", number(tally[column] ?? 0)))));
   $("apply-progress").hidden = !busy;
-  $("apply-doing").textContent = total ? `${number(done)} of ${number(total)}` : "Beginning …";
+  $("apply-doing").textContent = total ? `${number(done)} of ${number(total)}` : "Starting …";
   if (total) { $("apply-bar").max = total; $("apply-bar").value = done; } else $("apply-bar").removeAttribute("value");
   $("trouble").replaceChildren(...trouble.map(([path, reason]) =>
     make("li", "", make("bdi", "", visible(path)), make("div", "quiet", visible(reason)))));
