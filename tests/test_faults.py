@@ -151,7 +151,9 @@ def dies_at(number: int, act: Callable[[], object], torn: bool = False) -> int |
 def in_trash(source: Path) -> list[Path]:
     """The folders of a trash that have files of `source`: of the home's, or of the one on a small
     disk."""
-    small = [folder for folder in source.parents if folder.name == "small" and folder.is_mount()]
+    small = [
+        folder for folder in source.parents if folder.name == "small" and os.path.ismount(folder)
+    ]
     trash = [Path(os.environ["XDG_DATA_HOME"]) / "Trash"]
     trash += [folder / f".Trash-{os.getuid()}" for folder in small]
     return [one / "files" for one in trash if (one / "files").is_dir()]

@@ -217,7 +217,7 @@ def test_a_library_is_no_folder_to_sort(tmp_path: Path, name: str) -> None:
     inside = scan.scan(str(tmp_path / name / "originals"))
     assert len(inside.pictures) == 1
     (warning,) = inside.warnings
-    assert "copy, never move" in warning
+    assert "use --as copy, not --as move" in warning
 
 
 @pytest.mark.usefixtures("colours")
@@ -231,7 +231,7 @@ def test_nothing_is_moved_out_of_a_library(
     assert "belongs to a photo program" in capsys.readouterr().err
     assert (originals / "a.jpg").exists() and not (tmp_path / "s").exists()
     assert command(*words, "copy") == 0
-    assert "copy, never move" in capsys.readouterr().err
+    assert "use --as copy, not --as move" in capsys.readouterr().err
 
 
 @pytest.fixture

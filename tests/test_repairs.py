@@ -135,6 +135,7 @@ def test_cmyk_jpeg_keeps_its_colours_without_its_metadata() -> None:
 
 @pytest.mark.parametrize("lossless", [False, True])
 def test_metadata_of_a_webp_that_is_longer_than_the_file(lossless: bool) -> None:
+    whole = b""
     for option in ("icc_profile", "exif"):
         content = exif() if option == "exif" else b"x" * 50
         image = TURNED if option == "exif" else halves()

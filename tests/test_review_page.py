@@ -251,7 +251,7 @@ def test_apply_does_what_the_page_showed_and_undo_restores_the_tree(
 
 def test_one_review_at_a_time(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=1)
-    with Session(run), pytest.raises(Exception, match="under review already"):
+    with Session(run), pytest.raises(Exception, match="already open for review"):
         Session(run)
 
 

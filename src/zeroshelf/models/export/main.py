@@ -64,12 +64,13 @@ def export(
                 f"pictures {pictures}; texts {texts}"
             )
         small: list[Comparison] = []
+        kept = theirs
         if precision != "fp32":
             say(f"converting to {precision}")
             _shrink(partial, precision)
-            fewer = check.of_onnx(partial)
-            small = [golden.compare(*pair) for pair in zip(fewer, ours, strict=True)]
-        golden.save(partial, *(theirs if precision == "fp32" else fewer))
+            kept = check.of_onnx(partial)
+            small = [golden.compare(*pair) for pair in zip(kept, ours, strict=True)]
+        golden.save(partial, *kept)
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
