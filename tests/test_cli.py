@@ -394,7 +394,7 @@ def test_teach_names_what_would_help_most(
     assert first in capsys.readouterr().out.splitlines()
     assert (folder / first).is_file()
     assert command("teach", "--correct", "no-such.png", "red") == 2
-    assert "no-such.png is no picture of this run, which is of" in capsys.readouterr().err
+    assert "no-such.png is not a picture of this run, which is of" in capsys.readouterr().err
 
 
 def test_corrections_of_one_folder_are_followed_in_another(
