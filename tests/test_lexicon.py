@@ -36,7 +36,7 @@ def asked(label: str, *others: str) -> set[str]:
         ("people", {"a man", "a girl", "a baby", "a group of people", "a crowd"}, {"receipt"}),
         ("family", {"a man", "a child", "a group of people"}, {"screenshot"}),
         ("portrait", {"a face", "a woman", "a selfie"}, {"document"}),
-        ("doctor", {"a man", "a woman", "a face"}, {"receipt"}),
+        ("physician", {"a man", "a woman", "a face"}, {"receipt"}),
         ("children", {"a boy", "a girl", "children playing"}, {"receipt"}),
         ("room", {"a bed", "a lamp", "a sofa", "a kitchen"}, {"receipt"}),
         ("bedroom", {"a bed", "a lamp"}, {"receipt"}),

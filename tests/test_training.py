@@ -204,7 +204,7 @@ def test_wordnet_knows_hypernyms() -> None:
     wordnet = words.WordNet(WORDNET)
     beagle = wordnet.first("beagle")
     assert beagle is not None
-    assert "dog" in words.kinds(beagle, wordnet, 3)
+    assert "dog" in words.hypernyms(beagle, wordnet, 3)
     assert words.phrasings("beagle", beagle, wordnet)[0] == "beagle"
 
 
@@ -312,7 +312,7 @@ def test_fine_tuning_learns_the_upper_blocks_alone_and_runs_are_averaged(tmp_pat
         rows, [(features, logits.softmax(-1))], torch.eye(384)[:2], {}, phrasings, classes
     )
     settings = batches.Settings(hidden=8)
-    tuning = finetune.FineTuning(frozen=2, trunk_rate=1e-2, steps=3, taught=False, heads=1)
+    tuning = finetune.FineTuning(frozen=2, trunk_rate=1e-2, steps=3, teacher=False, heads=1)
     tuned = finetune.finetune(data, store, trunk, settings, tuning)
     assert len(tuned.heads) == 1 and tuned.scale > 0
     for name, weight in trunk.state_dict().items():

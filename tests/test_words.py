@@ -69,23 +69,6 @@ EXCEPTIONS = {
     "recall": r"RECALL_ON|precision.*recall|recall.*precision",  # a flag of Windows; the metric
 }
 
-# Files that another branch changes, and the words that still occur there. To be removed.
-NOT_YET = ("training/", "benchmarks/accuracy/", "src/zeroshelf/data/starter/", "docs/decision.md",
-           "src/zeroshelf/decisions/constants.py")  # fmt: skip
-NOT_YET_WORDS = {
-    "settle[ds]?",
-    "marks?",
-    "taught",
-    "bank",
-    "garbage",
-    "bar",
-    "recall",
-    "a person",
-    "nobody",
-    "holds",
-    "kinds",
-}
-
 
 def words_of(text: str) -> str:
     """The words of a text, those inside of snake_case and camelCase names among them."""
@@ -100,7 +83,6 @@ def test_a_retired_word_does_not_come_back(word: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in FILES
-        if word not in NOT_YET_WORDS or not path.relative_to(ROOT).as_posix().startswith(NOT_YET)
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if pattern.search(words_of(allowed.sub("", line)))
     ]

@@ -20,7 +20,7 @@ def neighbours_words(
     features: torch.Tensor, words: torch.Tensor, rows: Sequence[int]
 ) -> torch.Tensor:
     """Features (N, F) and the unit words (N, D) of the pictures in `rows` -> unit (N, D). What lies
-    outside `rows` is 0 and nobody's neighbour."""
+    outside `rows` is 0 and no picture's neighbour."""
     known = torch.tensor(rows)
     mean, spread = features[known].mean(0), features[known].std(0) + 1e-3
     looks = normalize((features[known] - mean) / spread, dim=-1)

@@ -47,11 +47,11 @@ class Phrasings:
     """The ways to say one label, as rows of the text vectors."""
 
     names: Sequence[Sequence[int]]  # the label in its templates, then each synonym in its own
-    kinds: Sequence[int]  # "tench, a kind of fish"
+    hypernyms: Sequence[int]  # "tench, a kind of fish"
     gloss: Sequence[int]  # none or one
 
     def pick(self, rng: random.Random, by_name: float) -> int:
-        other = [*self.kinds, *self.gloss]
+        other = [*self.hypernyms, *self.gloss]
         if other and rng.random() >= by_name:
             return rng.choice(other)
         synonyms = self.names[1:]
@@ -60,8 +60,8 @@ class Phrasings:
         )
 
     def mean(self, texts: torch.Tensor) -> torch.Tensor:
-        """(D,): the label in its templates, and half as much its kinds and gloss."""
-        mean, other = texts[list(self.names[0])].mean(0), [*self.kinds, *self.gloss]
+        """(D,): the label in its templates, and half as much its hypernyms and gloss."""
+        mean, other = texts[list(self.names[0])].mean(0), [*self.hypernyms, *self.gloss]
         return mean + 0.5 * texts[other].mean(0) if other else mean
 
 
@@ -70,7 +70,7 @@ View = tuple[torch.Tensor, torch.Tensor]  # features (N, 1280), probabilities (N
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What training reads. `views` holds the plain features first; a view's row may be missing."""
+    """What training reads. `views` has the plain features first; a view's row may be missing."""
 
     pictures: Sequence[Picture]
     views: Sequence[View]

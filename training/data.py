@@ -65,16 +65,16 @@ class Words:
         return self._classes.get(label) or self.wordnet.first(label)
 
     def said(self, label: str) -> tuple[list[list[str]], list[str], list[str]]:
-        """Names in templates, kinds, gloss."""
+        """Names in templates, hypernyms, gloss."""
         offset = self.sense(label)
         words = phrasings(label, offset, self.wordnet)
-        kinds = [word for word in words if ", a kind of " in word]
+        hypernyms = [word for word in words if ", a kind of " in word]
         gloss = [] if offset is None else [self.wordnet.synsets[offset].gloss]
-        names = [word for word in words if word not in (*kinds, *gloss)]
+        names = [word for word in words if word not in (*hypernyms, *gloss)]
         templates = [TEMPLATES, *(random.Random(name).sample(TEMPLATES, 2) for name in names[1:])]
         return (
             [[t.format(name) for t in own] for name, own in zip(names, templates, strict=True)],
-            kinds,
+            hypernyms,
             gloss,
         )
 
@@ -84,15 +84,15 @@ def all_texts(pictures: Sequence[Picture], words: Words) -> list[str]:
     texts = [text for names in words.concepts for text in names]
     labels = {label for picture in pictures for label in picture.labels} | set(words.names)
     for label in sorted(labels):
-        names, kinds, gloss = words.said(label)
-        texts += [text for own in names for text in own] + kinds + gloss
+        names, hypernyms, gloss = words.said(label)
+        texts += [text for own in names for text in own] + hypernyms + gloss
     return texts + [caption for picture in pictures for caption in picture.captions]
 
 
 def assemble(
     pictures: Sequence[Picture], cache: Path, views: Sequence[str], words: Words, texts: TextCache
 ) -> Data:
-    """`views`: the plain one first, which holds every picture."""
+    """`views`: the plain one first, which has every picture."""
     texts.add(all_texts(pictures, words))
     plain = read_view(pictures, cache / f"{views[0]}.npz")
     labels = {label for picture in pictures for label in picture.labels}
@@ -141,9 +141,9 @@ def concepts(words: Words, texts: TextCache, tau: float) -> Concepts:
 
 
 def _rows(words: Words, label: str, texts: TextCache) -> Phrasings:
-    names, kinds, gloss = words.said(label)
+    names, hypernyms, gloss = words.said(label)
     return Phrasings(
         names=[[texts.row(text) for text in own] for own in names],
-        kinds=[texts.row(text) for text in kinds],
+        hypernyms=[texts.row(text) for text in hypernyms],
         gloss=[texts.row(text) for text in gloss],
     )

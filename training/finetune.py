@@ -40,7 +40,7 @@ class FineTuning:
     frozen: int  # of the trunk's first blocks stay as they are; 7: those down to an eighth
     trunk_rate: float  # the trunk's greatest learning rate
     steps: int
-    taught: bool  # whether version 2's answers are among what pictures are drawn towards
+    teacher: bool  # whether version 2's answers are among what pictures are drawn towards
     seed: int = 0
     heads: int = 2
     plain: float = 0.35  # of the pictures come as they are
@@ -95,21 +95,21 @@ def finetune(
     trunk: Trunk,
     settings: Settings,
     tuning: FineTuning,
-    taught: torch.Tensor | None = None,
+    teacher: torch.Tensor | None = None,
 ) -> Tuned:
     """One run. Draws what it shows from `tuning.seed`; on a GPU the sums' order is not fixed, so a
     second run differs in its last digits.
 
     data: `views` has the frozen trunk's plain features and probabilities of all N pictures.
     pixels: of the same pictures, on the device that computes.
-    taught: (N, D), unit: what an earlier model says of each picture.
+    teacher: (N, D), unit: what an earlier model says of each picture.
     """
     device = pixels.pixels.device
     torch.manual_seed(tuning.seed)
     rng = random.Random(tuning.seed)
     seen = torch.Generator(device).manual_seed(tuning.seed)
     sets, captioned = training_rows(data, frozenset(), settings.captions_only)
-    goal = _Goal(data, settings, sets, captioned, taught, device)
+    goal = _Goal(data, settings, sets, captioned, teacher, device)
     lower = LowerTrunk(trunk, tuning.frozen).to(device, memory_format=torch.channels_last).eval()
     upper = UpperTrunk(trunk, tuning.frozen).to(device, memory_format=torch.channels_last)
     heads = nn.ModuleList(
@@ -179,13 +179,13 @@ class _Goal:
         settings: Settings,
         sets: dict[str, dict[str, list[int]]],
         captioned: list[int],
-        taught: torch.Tensor | None,
+        teacher: torch.Tensor | None,
         device: torch.device,
     ) -> None:
         towards = around(data, sets, captioned)
-        if taught is not None:
+        if teacher is not None:
             shown = towards.norm(dim=-1, keepdim=True) > 0
-            towards = normalize(towards + taught * shown, dim=-1)
+            towards = normalize(towards + teacher * shown, dim=-1)
         self._towards, self._texts = towards.to(device), data.texts.to(device)
         self._classes = data.views[0][1].half().to(device)
         self._weights = set_weights(sets, settings.set_power, dict(settings.emphasis))

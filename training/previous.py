@@ -1,7 +1,7 @@
 """The networks of version 2 of the starter, read from its ONNX file (the project's history has it).
 
 The third is version 0's, which was trained on more of Tiny-ImageNet, MiniPlaces and Food-101 than
-this project holds. It is averaged with the networks trained here, and all three together teach some
+this project has. It is averaged with the networks trained here, and all three together teach some
 of them.
 """
 

@@ -32,14 +32,14 @@ from training.text import Bert, encode, minilm, tokenize
 from training.words import WordNet
 
 RUNS = {  # what differs between the three; their trunks are averaged
-    "a": (Settings(labels=48, captions=192), FineTuning(7, 2e-4, 171, taught=True)),
+    "a": (Settings(labels=48, captions=192), FineTuning(7, 2e-4, 171, teacher=True)),
     "b": (
         Settings(labels=48, captions=192, alike=1.0, emphasis=emphasis(0.6)),
-        FineTuning(4, 5e-4, 357, taught=True),
+        FineTuning(4, 5e-4, 357, teacher=True),
     ),
     "c": (
         Settings(labels=48, captions=192, alike=1.0, emphasis=emphasis(0.6)),
-        FineTuning(7, 4e-4, 433, taught=False),
+        FineTuning(7, 4e-4, 433, teacher=False),
     ),
 }
 HEADS = "c"  # the run whose heads are exported
@@ -81,7 +81,7 @@ def run_finetune(arguments: Namespace) -> None:
     pixels = read_pixels([folders[one.file] / one.file for one in pictures], device())
     for name, (settings, tuning) in RUNS.items():
         started = time.time()
-        tuned = finetune(data, pixels, Trunk(), settings, tuning, said if tuning.taught else None)
+        tuned = finetune(data, pixels, Trunk(), settings, tuning, said if tuning.teacher else None)
         torch.save(tuned, _stored(arguments, name))
         print(f"run {name}: {time.time() - started:.0f} s", flush=True)
 

@@ -73,7 +73,7 @@ def imagenet_synsets() -> list[int]:
     """The offsets of the 1,000 classes, in the order of the logits."""
     spec = importlib.util.find_spec("timm")
     if spec is None or spec.origin is None:
-        raise SystemExit("pip install --no-deps timm: it holds the list of ImageNet's classes")
+        raise SystemExit("pip install --no-deps timm: it has the list of ImageNet's classes")
     file = Path(spec.origin).parent / "data/_info/imagenet_synsets.txt"
     return [int(line[1:]) for line in file.read_text().split()]
 
@@ -95,12 +95,12 @@ def phrasings(label: str, offset: int | None, wordnet: WordNet) -> list[str]:
     if offset is not None:
         synset = wordnet.synsets[offset]
         names = [lemma for lemma in synset.lemmas if lemma.lower() != label.lower()]
-        above = kinds(offset, wordnet, 2)
+        above = hypernyms(offset, wordnet, 2)
         said += names + [f"{label}, a kind of {kind}" for kind in above] + [synset.gloss]
     return said
 
 
-def kinds(offset: int, wordnet: WordNet, count: int) -> list[str]:
+def hypernyms(offset: int, wordnet: WordNet, count: int) -> list[str]:
     """Names of the nearest hypernyms that say something."""
     names = (wordnet.synsets[up].lemmas[0] for up in wordnet.above(offset))
     return [name for name in names if name not in TOO_BROAD][:count]
@@ -108,4 +108,6 @@ def kinds(offset: int, wordnet: WordNet, count: int) -> list[str]:
 
 def concept_texts(synsets: Iterable[int], wordnet: WordNet, depth: int = 4) -> list[list[str]]:
     """For each class the words that name it: its synonyms and its hypernyms' first names."""
-    return [[*wordnet.synsets[offset].lemmas, *kinds(offset, wordnet, depth)] for offset in synsets]
+    return [
+        [*wordnet.synsets[offset].lemmas, *hypernyms(offset, wordnet, depth)] for offset in synsets
+    ]

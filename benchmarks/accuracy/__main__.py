@@ -1,7 +1,7 @@
 """What the rules do on episodes: python -m benchmarks.accuracy [--episodes 300] [--cells]
 
-Every rule is shown with the best bar that one number for all episodes can be, and with the best of
-those that keep 95 % of a folder without garbage. Ours ships with constants, made from the
+Every rule is shown with the best threshold that one number for all episodes can be, and with the best of
+those that keep 95 % of a clean folder. Ours ships with constants, made from the
 development sets; so that the figures say what unseen pictures may expect, each of these sets'
 episodes is judged by the constants that the other sets give (--shipped takes the model's own).
 Pictures of yours (--pictures) are judged by the model's own.
@@ -35,20 +35,20 @@ class Result:
     keep_by: np.ndarray
     right: np.ndarray
 
-    def at(self, bar: float) -> tuple[float, float]:
-        """Accuracy on kept, accuracy on garbage (nan without garbage)."""
-        inside, kept = self.episode.inside, self.keep_by >= bar
+    def at(self, threshold: float) -> tuple[float, float]:
+        """Accuracy on kept, accuracy on OOD images (nan in clean folders)."""
+        inside, kept = self.episode.inside, self.keep_by >= threshold
         bad = ~inside
         return (
             float((self.right & kept)[inside].mean()),
             float((~kept)[bad].mean()) if bad.any() else float("nan"),
         )
 
-    def harmonic(self, bar: float) -> float:
-        return calibration.harmonic_mean(*self.at(bar))
+    def harmonic(self, threshold: float) -> float:
+        return calibration.harmonic_mean(*self.at(threshold))
 
-    def kept(self, bar: float) -> float:
-        return float((self.keep_by >= bar)[self.episode.inside].mean())
+    def kept(self, threshold: float) -> float:
+        return float((self.keep_by >= threshold)[self.episode.inside].mean())
 
     @property
     def auroc(self) -> float:
@@ -59,32 +59,38 @@ class Result:
 
     @property
     def fpr95(self) -> float:
-        """The share of garbage kept at the bar that keeps 95 % of the rest."""
+        """The share of OOD images kept at the threshold that keeps 95 % of the rest."""
         inside = self.episode.inside
-        bar = np.quantile(self.keep_by[inside], 0.05)
-        return float((self.keep_by[~inside] >= bar).mean())
+        threshold = np.quantile(self.keep_by[inside], 0.05)
+        return float((self.keep_by[~inside] >= threshold).mean())
 
 
-def bars(results: list[Result]) -> np.ndarray:
+def thresholds(results: list[Result]) -> np.ndarray:
     every = np.concatenate([one.keep_by for one in results])
     return np.asarray(np.quantile(every, np.linspace(0, 1, 101)))
 
 
-def best_bar(results: list[Result], kept: float = 0.0) -> float:
-    """The one bar with the best mean harmonic mean over the episodes with garbage, of those that
+def best_threshold(results: list[Result], kept: float = 0.0) -> float:
+    """The one threshold with the best mean harmonic mean over the episodes with OOD images, of those that
     keep a share of the episodes without."""
     mixed = [one for one in results if one.episode.share]
     clean = [one for one in results if not one.episode.share]
-    able = [bar for bar in bars(results) if np.mean([one.kept(bar) for one in clean]) >= kept]
-    return float(max(able, key=lambda bar: np.mean([one.harmonic(bar) for one in mixed])))
+    able = [
+        threshold
+        for threshold in thresholds(results)
+        if np.mean([one.kept(threshold) for one in clean]) >= kept
+    ]
+    return float(
+        max(able, key=lambda threshold: np.mean([one.harmonic(threshold) for one in mixed]))
+    )
 
 
-def line(name: str, results: list[Result], bar: Callable[[Result], float]) -> str:
+def line(name: str, results: list[Result], threshold: Callable[[Result], float]) -> str:
     mixed = [one for one in results if one.episode.share]
     clean = [one for one in results if not one.episode.share]
-    pairs = [one.at(bar(one)) for one in mixed]
+    pairs = [one.at(threshold(one)) for one in mixed]
     harmonic = np.mean([calibration.harmonic_mean(*pair) for pair in pairs])
-    candidates = bars(mixed)
+    candidates = thresholds(mixed)
     best = np.mean([max(one.harmonic(b) for b in candidates) for one in mixed])
     figures = [
         np.mean([one.auroc for one in mixed]),
@@ -92,7 +98,7 @@ def line(name: str, results: list[Result], bar: Callable[[Result], float]) -> st
         np.mean([pair[0] for pair in pairs]),
         np.mean([pair[1] for pair in pairs]),
         harmonic,
-        np.mean([one.kept(bar(one)) for one in clean]),
+        np.mean([one.kept(threshold(one)) for one in clean]),
         best - harmonic,
     ]
     return f"| {name} | " + " | ".join(f"{100 * figure:.1f}" for figure in figures) + " |"
@@ -103,13 +109,13 @@ def percent(shares: list[float]) -> str:
     return f"{100 * np.mean(shares):.1f}" if shares else "-"
 
 
-def cells(results: list[Result], bar: Callable[[Result], float]) -> list[str]:
-    lines = ["| garbage | 10 % | 30 % | 70 % | 95 % | AUROC |", "|---|---|---|---|---|---|"]
+def cells(results: list[Result], threshold: Callable[[Result], float]) -> list[str]:
+    lines = ["| OOD images | 10 % | 30 % | 70 % | 95 % | AUROC |", "|---|---|---|---|---|---|"]
     for kind in episodes.KINDS:
         row: list[str] = []
         for share in episodes.SHARES[1:]:
             chosen = [x for x in results if (x.episode.kind, x.episode.share) == (kind, share)]
-            row.append(percent([one.harmonic(bar(one)) for one in chosen]))
+            row.append(percent([one.harmonic(threshold(one)) for one in chosen]))
         of_kind = [x for x in results if x.episode.kind == kind and x.episode.share]
         row.append(percent([one.auroc for one in of_kind]))
         lines.append(f"| {kind} | " + " | ".join(row) + " |")
@@ -118,16 +124,16 @@ def cells(results: list[Result], bar: Callable[[Result], float]) -> list[str]:
         mixed = [one for one in mine if one.episode.share]
         clean = [one for one in mine if not one.episode.share]
         lines.append(
-            f"- {name}: harmonic mean {percent([x.harmonic(bar(x)) for x in mixed])}, "
+            f"- {name}: harmonic mean {percent([x.harmonic(threshold(x)) for x in mixed])}, "
             f"AUROC {percent([x.auroc for x in mixed])}, "
-            f"kept without garbage {percent([x.kept(bar(x)) for x in clean])}"
+            f"kept in clean folders {percent([x.kept(threshold(x)) for x in clean])}"
         )
     return lines
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What was said of one set's pictures, garbage included."""
+    """What was said of one set's pictures, OOD images included."""
 
     right: np.ndarray  # (M,) bool
     probability: np.ndarray  # (M,) of the answer
@@ -161,8 +167,8 @@ def answers(seen: list[rules.Seen]) -> Answers:
     return Answers(np.concatenate(right), np.concatenate(probability), np.concatenate(words))
 
 
-SETS_HEAD = """| set | top label | plain prompt | kept, no garbage | least kept \
-| right of kept | right of garbage | AUROC \
+SETS_HEAD = """| set | top label | plain prompt | kept, clean folders | least kept \
+| right of in-distribution | right of OOD | AUROC \
 | harmonic mean | ECE | sure right (% of answers) | likely | unsure |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|"""
 
@@ -248,8 +254,8 @@ def main() -> None:
         constants = {name: calibrate.constants(made, without=name) for name in names}
     seen = [rules.see(pool, one, constants[one.set]) for one in drawn]
     print(f"{len(seen)} episodes, model {pool.model.id} {pool.model.digest[:8]}\n")
-    print("| rule | AUROC | FPR95 | right of kept | right of garbage | harmonic mean "
-          "| kept, no garbage | regret |")  # fmt: skip
+    print("| rule | AUROC | FPR95 | right of in-distribution | right of OOD | harmonic mean "
+          "| kept, clean folders | regret |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
     results: list[Result] = []  # of the last rule, ours
     for name, rule in rules.RULES.items():
@@ -259,9 +265,9 @@ def main() -> None:
             results.append(Result(one.episode, keep_by, one.episode.right(label)))
         if name == "max softmax":
             print(line("the notebook's: softmax > 0.6", results, lambda one: 0.6))
-        for kept, words in ((0.0, "best bar"), (KEPT, "best bar that keeps 95 %")):
-            bar = best_bar(results, kept)
-            print(line(f"{name}, {words}", results, lambda one, bar=bar: bar))  # type: ignore[misc]
+        for kept, words in ((0.0, "best threshold"), (KEPT, "best threshold that keeps 95 %")):
+            threshold = best_threshold(results, kept)
+            print(line(f"{name}, {words}", results, lambda one, threshold=threshold: threshold))  # type: ignore[misc]
     shipped = {name: one.ood_threshold for name, one in constants.items()}
     print(line("**ours, shipped rule**", results, lambda one: shipped[one.episode.set]))
     print("\nHarmonic mean of ours by cell:\n")

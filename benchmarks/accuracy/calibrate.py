@@ -65,7 +65,7 @@ def main() -> None:
             f"without {name:12s} threshold {found.ood_threshold:6.2f} temperatures "
             f"{found.ood_temperature:.2f} {found.label_temperature:.2f}; on it: "
             f"harmonic mean {100 * np.mean(mixed):.1f}, "
-            f"kept without garbage {100 * np.mean(kept):.1f}"
+            f"kept in clean folders {100 * np.mean(kept):.1f}"
         )
     found = constants(made, source=source(pool, len(made)))
     print(json.dumps(calibrations.as_json(found), indent=1))

@@ -44,7 +44,7 @@ def main() -> None:
         )
     drawn = episodes.draw(pool, given.episodes, SEED)
     scores = [rules.scores(pool, one) for one in drawn]
-    print("| calibration | threshold | harmonic mean | kept, no garbage |\n|---|---|---|---|")
+    print("| calibration | threshold | harmonic mean | kept, clean folders |\n|---|---|---|---|")
     for name, calibration in tried.items():
         harmonic, kept = [], []
         for episode, said in zip(drawn, scores, strict=True):

@@ -58,14 +58,14 @@ TOLD_BY = {
 @dataclass(frozen=True)
 class Episode:
     set: str
-    kind: str  # of garbage
-    share: float  # of garbage
+    kind: str  # of OOD images
+    share: float  # of OOD images
     labels: tuple[str, ...]
     rows: np.ndarray  # (M,) of the pool
-    true: np.ndarray  # (M, K) bool: the labels that are true; none of garbage
+    true: np.ndarray  # (M, K) bool: the labels that are true; none of OOD images
 
     def truth(self, logits: np.ndarray) -> np.ndarray:
-        """(M,) the place of the true label that fits best by the (M, K) logits, -1 for garbage:
+        """(M,) the place of the true label that fits best by the (M, K) logits, -1 for OOD images:
         of several that are true, any is right."""
         best = np.where(self.true, logits, -np.inf).argmax(axis=1)
         return np.asarray(np.where(self.inside, best, -1))
@@ -82,7 +82,7 @@ class Episode:
 
 
 def draw(pool: Pool, count: int, seed: int, only: str | None = None) -> list[Episode]:
-    """`count` episodes; kinds and shares take turns, sets and labels are drawn. A kind of garbage
+    """`count` episodes; sorts and shares take turns, sets and labels are drawn. A sort of OOD image
     that the pictures don't hold has no turn."""
     rng = np.random.default_rng(seed)
     sets = [str(x) for x in np.unique(pool.sets[pool.names != ""]) if x != JUNK]
@@ -125,7 +125,7 @@ def _episode(
             others = (pool.sets == JUNK) & ~inside
     named = {name for row in np.flatnonzero(others) for name in pool.true[row]}
     shown = {name for name in named if any(shows(name, x) for x in labels)}
-    garbage = np.array(
+    ood = np.array(
         [
             row
             for row in np.flatnonzero(others)
@@ -134,7 +134,7 @@ def _episode(
         int,
     )
     size = min(SIZE, int(len(wanted) / max(1 - share, 0.05)) if share < 0.5 else SIZE)
-    bad = min(round(size * share), len(garbage))
+    bad = min(round(size * share), len(ood))
     good = min(
         len(wanted), max(size - bad, 4) if share < 0.5 else max(4, round(bad * (1 - share) / share))
     )
@@ -144,7 +144,7 @@ def _episode(
     true = np.array([[label in pool.true[row] for label in labels] for row in wanted])
     weight = rng.gamma(1.0, size=count)[true.argmax(axis=1)] + 0.05
     kept = rng.choice(wanted, good, replace=False, p=weight / weight.sum())
-    rows = np.concatenate((kept, rng.choice(garbage, bad, replace=False))).astype(int)
+    rows = np.concatenate((kept, rng.choice(ood, bad, replace=False))).astype(int)
     held = [[label in pool.true[row] for label in labels] for row in kept]
     none = np.zeros((bad, count), bool)
     return Episode(chosen, kind, share, labels, rows, np.vstack((held, none)))

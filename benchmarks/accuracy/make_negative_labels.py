@@ -7,7 +7,7 @@ models bring along then have to be recomputed too (make_texts.py).
 
 Debian's package wordnet-base installs the files there. Nothing but WordNet says which nouns are
 everyday ones: a noun counts as common when many of WordNet's own definitions use it, when its sense
-was often tagged in SemCor (cntlist.rev), and when many kinds of it exist. Everyday words that
+was often tagged in SemCor (cntlist.rev), and when it has many hyponyms. Everyday words that
 dictionaries seldom use are listed in everyday.txt.
 """
 
@@ -136,7 +136,7 @@ def main(folder: Path) -> None:
         for line in (folder / f"data.{part}").open():
             words = re.findall("[a-z]+", line.partition(" | ")[2].lower())
             used.update(set(words) | {f"{a} {b}" for a, b in zip(words, words[1:])})  # noqa: B905, RUF007
-    kinds = Counter(above for synset in synsets.values() for above in synset["above"])
+    hyponyms = Counter(above for synset in synsets.values() for above in synset["above"])
 
     ranked = defaultdict(list)
     taken = set()
@@ -148,7 +148,7 @@ def main(folder: Path) -> None:
         common = (
             2 * math.log1p(used[lemma])
             + math.log1p(tagged[lemma])
-            + 0.5 * math.log1p(kinds[numbers[0]])
+            + 0.5 * math.log1p(hyponyms[numbers[0]])
         )
         ranked[synset["lexname"]].append((common, lemma, numbers[0]))
     nouns = []

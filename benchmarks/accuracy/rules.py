@@ -30,7 +30,7 @@ class Seen:
 
     episode: Episode
     cosines: np.ndarray  # (M, K), single prompt
-    bank: np.ndarray  # (M, B), cosines to the whole bank without the labels' own names
+    negatives: np.ndarray  # (M, B), cosines to all negative labels without the labels' own names
     logit_scale: float
     scores: Scores  # ours
     calibration: Calibration
@@ -61,7 +61,7 @@ def scores(pool: Pool, episode: Episode) -> Scores:
 
 
 def max_softmax(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
-    """The notebook's score; its bar is 0.6."""
+    """The notebook's score; its threshold is 0.6."""
     logits = np.asarray(seen.cosines * seen.logit_scale, np.float32)
     return softmax(logits).max(axis=1), seen.cosines.argmax(axis=1)
 
@@ -77,9 +77,9 @@ def mcm(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
 
 def neglabel(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
     """NegLabel: the labels' share of a softmax over labels and negatives, mean over 100 groups."""
-    most = np.maximum(seen.cosines.max(axis=1), seen.bank.max(axis=1))[:, None]
+    most = np.maximum(seen.cosines.max(axis=1), seen.negatives.max(axis=1))[:, None]
     labels = np.exp(NEGLABEL_SCALE * (seen.cosines - most)).sum(axis=1, keepdims=True)
-    away = np.exp(NEGLABEL_SCALE * (seen.bank - most))
+    away = np.exp(NEGLABEL_SCALE * (seen.negatives - most))
     starts = np.linspace(0, away.shape[1], GROUPS, endpoint=False).astype(int)
     groups = np.add.reduceat(away, starts, axis=1)
     return (labels / (labels + groups + 1e-30)).mean(axis=1), seen.cosines.argmax(axis=1)

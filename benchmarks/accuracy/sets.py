@@ -112,7 +112,7 @@ def remembered(encoder: Encoder) -> Callable[[Sequence[str]], Vectors]:
         if new:
             known.update(zip(new, encoder.embed_texts(new), strict=True))
         vectors = np.stack([known[text] for text in wanted])
-        if len(wanted) > 1000:  # the bank, asked for in every episode
+        if len(wanted) > 1000:  # the negative labels, asked for in every episode
             lists[tuple(wanted)] = vectors
         return vectors
 

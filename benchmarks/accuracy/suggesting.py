@@ -1,7 +1,7 @@
 """What `suggest` finds in a mixed folder: python -m benchmarks.accuracy.suggesting [--model DIR]
 
 Every named picture of the development sets together (or of --sets alone), the names hidden. A true
-group is *found* where some shelf holds more of it than of any other group; *purity* is the share of
+group is *found* where some shelf has more of it than of any other group; *purity* is the share of
 pictures whose shelf's largest group is theirs, those of "mixed" counted as wrong. A shelf's name is
 right where it is the name of its largest group, a word for the same, a kind of it or what it is a
 kind of, by WordNet's first three senses, up to three levels: "dog" for poodles, not "animal".
@@ -49,8 +49,8 @@ def main() -> None:
         largest[shelf.name] = counted[0]
         if given.all:
             name = counted[0][0].partition("/")[2]
-            mark = "-" if shelf.name == "mixed" else "+" if same(shelf.name, name) else " "
-            print(mark, shelf.name, len(shelf.rows), counted, ", ".join(shelf.words))
+            sign = "-" if shelf.name == "mixed" else "+" if same(shelf.name, name) else " "
+            print(sign, shelf.name, len(shelf.rows), counted, ", ".join(shelf.words))
     named = {name: group for name, group in largest.items() if name != "mixed"}
     right = sum(same(name, group.partition("/")[2]) for name, (group, _) in named.items())
     found = {group for group, _ in named.values()}

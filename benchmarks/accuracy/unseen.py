@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.accuracy import episodes, rules, sets
-from benchmarks.accuracy.__main__ import KEPT, Result, best_bar, line
+from benchmarks.accuracy.__main__ import KEPT, Result, best_threshold, line
 from training import recipe
 from training.batches import Data, Settings
 from training.data import TextCache, Words, assemble, concepts
@@ -51,8 +51,8 @@ def show(name: str, seen: list[rules.Seen]) -> None:
     inside = [one.episode.inside for one in seen]
     top1 = np.mean([a[b].mean() for a, b in zip(right, inside, strict=True)])
     print(f"\n{name}: {len(seen)} episodes, best label right {100 * top1:.1f}\n")
-    print("| rule | AUROC | FPR95 | right of kept | right of garbage | harmonic mean "
-          "| kept, no garbage | regret |")  # fmt: skip
+    print("| rule | AUROC | FPR95 | right of in-distribution | right of OOD | harmonic mean "
+          "| kept, clean folders | regret |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
     threshold = seen[0].calibration.ood_threshold
     for rule in ("max cosine", "ours"):
@@ -60,14 +60,14 @@ def show(name: str, seen: list[rules.Seen]) -> None:
         for one in seen:
             keep_by, label = rules.RULES[rule](one)
             results.append(Result(one.episode, keep_by, one.episode.right(label)))
-        for kept, words in ((0.0, "best bar"), (KEPT, "best bar that keeps 95 %")):
-            print(line(f"{rule}, {words}", results, _at(best_bar(results, kept))))
+        for kept, words in ((0.0, "best threshold"), (KEPT, "best threshold that keeps 95 %")):
+            print(line(f"{rule}, {words}", results, _at(best_threshold(results, kept))))
         if rule == "ours":
-            print(line("ours, the starter's bar", results, _at(threshold)))
+            print(line("ours, the starter's threshold", results, _at(threshold)))
 
 
-def _at(bar: float) -> Callable[[Result], float]:
-    return lambda _: bar
+def _at(threshold: float) -> Callable[[Result], float]:
+    return lambda _: threshold
 
 
 def towers(

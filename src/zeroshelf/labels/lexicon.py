@@ -63,7 +63,7 @@ def shows(label: Label, labels: LabelSet, meant: Synset | None) -> tuple[str, ..
     found = [own.shows] if own else []
     if meant is not None and labels.language == "en":
         above = wordnet().above(meant.row) | {meant.row}
-        rules = lexicon.every if own else (*lexicon.every, *lexicon.kinds)
+        rules = lexicon.every if own else (*lexicon.every, *lexicon.of_kind)
         found += [words for row, words in rules if row in above]
     return tuple(dict.fromkeys(word for words in found for word in words))
 
@@ -83,7 +83,7 @@ def _names(label: Label, words: Sequence[str], labels: LabelSet) -> set[str]:
 
 
 def _names_another(text: str, row: int, taken: Mapping[str, set[int]]) -> bool:
-    """Whether the text holds a word, or two or three, of another label and not of label `row`."""
+    """Whether the text has a word, or two or three, of another label and not of label `row`."""
     words = re.findall(r"[\w'-]+", text.lower())
     runs = (" ".join(words[at : at + n]) for n in (1, 2, 3) for at in range(len(words) - n + 1))
     return any(taken.get(run, {row}).isdisjoint({row}) for run in runs)
@@ -95,14 +95,14 @@ _Rules = tuple[tuple[int, tuple[str, ...]], ...]  # a WordNet row, what all belo
 @dataclass(frozen=True, slots=True)
 class _Lexicon:
     entries: dict[str, Entry]
-    kinds: _Rules  # what labels without an entry show
+    of_kind: _Rules  # what labels without an entry show
     every: _Rules  # what all labels show
 
 
 @cache
 def _lexicon() -> _Lexicon:
     data = tomllib.loads((FOLDER / "everyday.toml").read_text(encoding="utf-8"))
-    shared, kinds, every = (data.pop(name) for name in ("shared", "kinds", "every"))
+    shared, of_kind, every = (data.pop(name) for name in ("shared", "of_kind", "every"))
 
     def whole(words: Sequence[str]) -> tuple[str, ...]:
         """With the lists that "@..." stands for, which may name others."""
@@ -119,4 +119,4 @@ def _lexicon() -> _Lexicon:
     def rules(table: Mapping[str, Sequence[str]]) -> _Rules:
         return tuple((visible_senses(word)[0].row, whole(words)) for word, words in table.items())
 
-    return _Lexicon(entries, rules(kinds), rules(every))
+    return _Lexicon(entries, rules(of_kind), rules(every))
