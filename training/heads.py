@@ -38,7 +38,7 @@ def train(
     """A word head and its logit scale. `leave_out`: labels whose pictures are not shown. `teacher`
     (N, D), unit: what an earlier model says of each picture.
 
-    A batch holds up to `labels` labels of every set with one picture each, and `captions` pictures
+    A batch has up to `labels` labels of every set with one picture each, and `captions` pictures
     with one caption each. Labels compete only with those of their own set: another set may have
     "dog" where this one has "beagle". And each picture is drawn towards what its neighbours say,
     and as much towards what the earlier model says.

@@ -1,10 +1,10 @@
 """What the rules do on episodes: python -m benchmarks.accuracy [--episodes 300] [--cells]
 
-Every rule is shown with the best threshold that one number for all episodes can be, and with the best of
-those that keep 95 % of a clean folder. Ours ships with constants, made from the
-development sets; so that the figures say what unseen pictures may expect, each of these sets'
-episodes is judged by the constants that the other sets give (--shipped takes the model's own).
-Pictures of yours (--pictures) are judged by the model's own.
+Every rule is shown with the best single threshold for all episodes, and with the best of those that
+keep 95 % of a clean folder. Ours ships with constants, made from the development sets; so that the
+figures say what unseen pictures may expect, each of these sets' episodes is judged by the constants
+that the other sets give (--shipped takes the model's own). Pictures of yours (--pictures) are
+judged by the model's own.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def thresholds(results: list[Result]) -> np.ndarray:
 
 
 def best_threshold(results: list[Result], kept: float = 0.0) -> float:
-    """The one threshold with the best mean harmonic mean over the episodes with OOD images, of those that
-    keep a share of the episodes without."""
+    """The one threshold with the best mean harmonic mean over the episodes with OOD images, of
+    those that keep a share of the episodes without."""
     mixed = [one for one in results if one.episode.share]
     clean = [one for one in results if not one.episode.share]
     able = [

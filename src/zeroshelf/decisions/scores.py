@@ -122,46 +122,72 @@ def score_vectors(
         candidates = nearest_candidates(vectors, texts, model.logit_scale)
     else:
         candidates = before.candidates
-    groups = [group for one in resolved for group in (*one.prompts, *one.other_ways)]
-    words, ways = mean_vectors(groups, texts), Ways(resolved)
-    kept = negative_filter.remaining_negatives(resolved, texts)
-    both = normalise(np.concatenate((words, kept.vectors)), kept.vectors, model.logit_scale)
-    asked = both[: len(words)]
-    own = len(resolved.labels.negatives)
-    scorer = NegativeScorer(both[len(words) :], kept.rows, own, kept.implied)
-    count = len(vectors)
-    logits = np.empty((count, len(resolved)), np.float32)
-    negative, mean_logit = np.empty(count, np.float32), np.empty(count, np.float32)
-    nearest, has_rival = np.empty((count, NAMED_NEGATIVES), np.int32), np.zeros(count, bool)
-    rivals = Rivals(resolved, kept.rows)
-    for rows in _blocks(count):
-        cosines = vectors[rows] @ asked.vectors.T
-        logits[rows] = ways.logits(model.logit_scale * cosines)
-        best = ways.logits(cosines * asked.factors - asked.offsets).max(axis=1)
+    scorer = ImageScorer(resolved, texts, model.logit_scale)
+    parts = []
+    for rows in _blocks(len(vectors)):
         found = NegativeCandidates(candidates.rows[rows], candidates.cosines[rows])
-        top = logits[rows].argmax(axis=1)
-        score, nearest[rows] = scorer.nearest(vectors[rows], found, top)
-        negative[rows] = score - best + logits[rows].max(axis=1)
-        close = scorer.candidate_logits(found) >= best[:, None] - RIVAL_MARGIN
-        has_rival[rows] = rivals.among(top, found.rows, close)
-        mean_logit[rows] = scorer.mean_logits(vectors[rows])
+        parts.append(scorer.score(vectors[rows], found))
         if progress:
-            progress("scoring", rows.stop, count)
-    names = tuple(one.name for one in kept.negatives)
-    _penalise_low_quality(notes, names, negative, nearest)
+            progress("scoring", rows.stop, len(vectors))
+    logits, negative, nearest, mean_logit, has_rival = (
+        (np.concatenate(part) for part in zip(*parts, strict=True))
+        if parts
+        else scorer.score(vectors, candidates)
+    )
+    _penalise_low_quality(notes, scorer.names, negative, nearest)
     return Scores(
         pictures=(),
         resolved=resolved,
         logits=logits,
         negative_score=negative,
         nearest_negatives=nearest,
-        negative_names=names,
+        negative_names=scorer.names,
         model=model,
         mean_negative_logit=mean_logit,
         smoothing=smoothing_of(vectors) if before is None else before.smoothing,
         candidates=candidates,
         has_rival=has_rival,
     )
+
+
+class ImageScorer:
+    """Scores images under K labels.
+
+    resolved: the K labels.
+    texts: embeds texts with the model that made the images' vectors.
+    scale: that model's logit scale.
+    """
+
+    def __init__(self, resolved: ResolvedLabels, texts: Texts, scale: float) -> None:
+        groups = [group for one in resolved for group in (*one.prompts, *one.other_ways)]
+        words = mean_vectors(groups, texts)
+        kept = negative_filter.remaining_negatives(resolved, texts)
+        both = normalise(np.concatenate((words, kept.vectors)), kept.vectors, scale)
+        own = len(resolved.labels.negatives)
+        self.names = tuple(one.name for one in kept.negatives)
+        self._words, self._ways, self._scale = both[: len(words)], Ways(resolved), scale
+        self._negatives = NegativeScorer(both[len(words) :], kept.rows, own, kept.implied)
+        self._rivals = Rivals(resolved, kept.rows)
+
+    def score(
+        self, images: Images, candidates: NegativeCandidates
+    ) -> tuple[Floats, Floats, Rows, Floats, npt.NDArray[np.bool_]]:
+        """(N, D) images and their candidates -> (N, K) logits, (N,) negative scores, (N, 3) rows
+        of the nearest negatives, (N,) mean logits over all negatives, and (N,) whether a rival of
+        the best label fits about as well."""
+        cosines = images @ self._words.vectors.T
+        logits = self._ways.logits(self._scale * cosines)
+        normalised = self._ways.logits(cosines * self._words.factors - self._words.offsets)
+        best, top = normalised.max(axis=1), logits.argmax(axis=1)
+        score, nearest = self._negatives.nearest(images, candidates, top)
+        close = self._negatives.candidate_logits(candidates) >= best[:, None] - RIVAL_MARGIN
+        return (
+            logits,
+            score - best + logits.max(axis=1),
+            nearest,
+            self._negatives.mean_logits(images),
+            self._rivals.among(top, candidates.rows, close),
+        )
 
 
 class Ways:
