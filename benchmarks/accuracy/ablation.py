@@ -1,0 +1,112 @@
+"""What each rule is worth: python -m benchmarks.accuracy.ablation [--episodes 90]
+
+Every row leaves one rule out. Top label: every label of a set at once, as one folder. The other
+columns: episodes of each set, judged by a calibration that was made from the other sets under the
+same rules.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.accuracy import episodes, sets
+from benchmarks.accuracy.calibrate import SEED
+from benchmarks.accuracy.episodes import Episode
+from zeroshelf.decisions import calibrate, decide
+from zeroshelf.decisions.scores import score_vectors
+from zeroshelf.labels.parse import parse
+from zeroshelf.labels.prompts import PLAIN
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.records import ResolvedLabel, Scores
+
+Change = Callable[[ResolvedLabel], ResolvedLabel]
+
+LABELS: dict[str, Change] = {
+    "all rules": lambda one: one,
+    "no definition, kind or commoner word": lambda one: replace(one, prompts=one.own_prompts),
+    "no other ways to ask": lambda one: replace(one, other_ways=()),
+    "other ways count in full": lambda one: replace(
+        one, prompts=(*one.prompts, *one.other_ways), other_ways=()
+    ),
+    "what is shown as well counts against a label": lambda one: replace(one, also_shown=()),
+}
+SCORES: dict[str, Callable[[Scores], Scores]] = {
+    "no smoothing": lambda one: replace(one, smoothing=None),
+    "beside a rival still sure": lambda one: replace(one, has_rival=None),
+}
+
+
+def scored(pool: sets.Pool, episode: Episode, change: Change) -> Scores:
+    found = resolve(parse(episode.labels), pool.texts)
+    changed = replace(found, each=tuple(change(one) for one in found.each))
+    return score_vectors(pool.vectors[episode.rows], pool.model, changed, pool.texts)
+
+
+def row(
+    name: str, folders: list[tuple[Episode, Scores]], wholes: list[tuple[Episode, Scores]]
+) -> str:
+    top = []
+    for episode, scores in wholes:
+        logits = decide.ood_scores(scores, None)[1]
+        top.append(100 * episode.right(logits.argmax(axis=1))[episode.inside].mean())
+    means, kept, sure = [], [], []
+    for left_out in sorted({episode.set for episode, _ in folders}):
+        rest = [(s, e.truth(s.logits)) for e, s in folders if e.set != left_out]
+        calibration = calibrate.calibrate(calibrate.episodes(rest), "")
+        right_when_sure: list[bool] = []
+        for episode, scores in folders:
+            if episode.set != left_out:
+                continue
+            decided = decide.decide(scores, calibration)
+            on, right = decided.chosen < len(episode.labels), episode.right(decided.chosen)
+            inside = episode.inside
+            words = [decide.confidence_of(decided, at) for at in range(len(decided))]
+            right_when_sure += right[np.array(words) == "sure"].tolist()
+            if inside.all():
+                kept.append(on.mean())
+            else:
+                pair = float(right[inside].mean()), float((~on)[~inside].mean())
+                means.append(calibrate.harmonic_mean(*pair))
+        sure.append(float(np.mean(right_when_sure)))
+    figures = (*top, 100 * np.mean(means), 100 * np.mean(kept), 100 * min(sure))
+    return f"| {name} | " + " | ".join(f"{figure:.1f}" for figure in figures) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", help="a model's id or folder; the starter without")
+    parser.add_argument("--episodes", type=int, default=90)
+    given = parser.parse_args()
+    pool = sets.load(given.model, None)
+    drawn = episodes.draw(pool, given.episodes, SEED)
+    names = sorted({episode.set for episode in drawn})
+    whole = [episodes.whole(pool, name) for name in names]
+    print(f"| left out | {' | '.join(names)} | harmonic mean | kept, clean folders | worst sure |")
+    print("|---" * (len(names) + 4) + "|")
+    plain = []
+    for episode in whole:
+        labels = pool.texts([PLAIN.format(name) for name in episode.labels])
+        best = (pool.vectors[episode.rows].astype(np.float32) @ labels.T).argmax(axis=1)
+        plain.append(f"{100 * episode.right(best)[episode.inside].mean():.1f}")
+    print(f"| all: one plain prompt | {' | '.join(plain)} | | | |", flush=True)
+    for name, change in LABELS.items():
+        folders = [(one, scored(pool, one, change)) for one in drawn]
+        wholes = [(one, scored(pool, one, change)) for one in whole]
+        print(row(name, folders, wholes), flush=True)
+        for later, after in SCORES.items() if name == "all rules" else ():
+            print(
+                row(
+                    later,
+                    [(one, after(scores)) for one, scores in folders],
+                    [(one, after(scores)) for one, scores in wholes],
+                ),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
