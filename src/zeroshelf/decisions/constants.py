@@ -59,3 +59,8 @@ TRANSFER_MOST_IMAGES = 300  # images used at most
 TRANSFER_LABEL_SETS = 12  # made-up label sets on which the two models are compared
 TRANSFER_LABELS = (2, 20)  # labels in such a set, log-uniformly distributed
 SCALE_RATIO_FLOOR = 0.01  # least ratio of two models' spreads of scores
+
+# --- search -------------------------------------------------------------------------------------
+
+REFERENCE_WORDS = 300  # negative labels whose best pictures tell what a word gets that nothing fits
+REFERENCE_FENCE = 1.5  # interquartile ranges above their upper quartile: the threshold of a search

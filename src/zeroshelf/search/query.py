@@ -1,0 +1,134 @@
+"""A search as the user writes it -> `Query`: terms with weights, words or pictures each.
+
+"red car"     what the pictures are to show
+"+snow"       with that too; the "+" may be left out
+"-people"     without that
+"2:cat"       twice the weight of a term without a number; also "+0.5:snow" and "-2:people"
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import TypeAlias
+
+from zeroshelf import checks
+from zeroshelf.errors import ArgumentError
+
+Words: TypeAlias = str | Sequence[str] | Mapping[str, float]
+Pictures: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+# A sign, and a weight before a colon. No digit may follow: "16:9 screenshot" and "10:30" are words.
+_TERM = re.compile(r"\s*([+-]?)\s*(?:(\d+(?:\.\d+)?|\.\d+):(?!\d))?\s*(.*?)\s*", re.DOTALL)
+MOST_TERMS = 100
+_HEAVIEST = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a query."""
+
+    text: str  # words, or the path of a picture
+    weight: float = 1.0  # below 0: pictures without it are wanted
+    is_picture: bool = False
+
+    def __str__(self) -> str:
+        sign = "-" if self.weight < 0 else "+"
+        number = "" if abs(self.weight) == 1 else f"{abs(self.weight):g}:"
+        return f"{sign}{number}{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched for. Each term counts by its weight."""
+
+    terms: tuple[Term, ...]
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.terms)).removeprefix("+")
+
+    @property
+    def words(self) -> tuple[Term, ...]:
+        """The terms that are words."""
+        return tuple(term for term in self.terms if not term.is_picture)
+
+    @property
+    def pictures(self) -> tuple[Term, ...]:
+        """The terms that are pictures; their texts are paths."""
+        return tuple(term for term in self.terms if term.is_picture)
+
+
+def parse(words: Words | None = None, image: Pictures | None = None) -> Query:
+    """The query for words, pictures, or both.
+
+    words: one text, several, or a mapping of texts to weights. A text may begin with a sign and a
+        weight, see above; a mapping's keys are taken as they are.
+    image: the path of a picture, or several, with signs and weights as in `words`.
+
+    Raises `ArgumentError` where there is nothing to search for, or a term is empty or has a weight
+    of 0 or of more than 1,000.
+    """
+    terms = [*_words(words), *_pictures(image)]
+    if not terms:
+        raise ArgumentError('nothing to search for: give words, "red car", or a picture')
+    if len(terms) > MOST_TERMS:
+        raise ArgumentError(f"a search has up to {MOST_TERMS} terms, not {len(terms)}")
+    return Query(tuple(terms))
+
+
+def _words(words: object) -> list[Term]:
+    if words is None:
+        return []
+    if isinstance(words, str):
+        return [_term(words)]
+    if isinstance(words, Mapping):
+        return [Term(_named(text), _weight(weight)) for text, weight in words.items()]
+    return [_term(text) for text in checks.texts(words, "words")]
+
+
+def _pictures(image: object) -> list[Term]:
+    if image is None:
+        return []
+    if isinstance(image, (str, os.PathLike)):
+        paths = [checks.path(image, "image")]
+    else:
+        paths = checks.paths(image, "image")
+    return [_picture(path) for path in paths]
+
+
+def _picture(path: str) -> Term:
+    """A path that exists is taken as it is, whatever it begins with."""
+    if os.path.exists(path):
+        return Term(path, is_picture=True)
+    term = _term(path)
+    return Term(os.path.expanduser(term.text), term.weight, is_picture=True)
+
+
+def _term(written: str) -> Term:
+    found = _TERM.fullmatch(written)
+    assert found is not None  # its last group takes anything
+    sign, number, text = found.groups()
+    weight = _weight(float(number)) if number else 1.0
+    return Term(_named(text), -weight if sign == "-" else weight)
+
+
+def _named(text: object) -> str:
+    words = " ".join(checks.text(text, "each of words").split())
+    if not words:
+        raise ArgumentError('a search term is empty: give words, "red car", or a picture')
+    return words
+
+
+def _weight(weight: object) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, Real):
+        raise checks.refuse("a weight", "a number", weight)
+    try:
+        number = float(weight)
+    except OverflowError:  # an int of hundreds of digits
+        number = float("inf")
+    if not 0 < abs(number) <= _HEAVIEST:  # nor a NaN
+        raise checks.refuse("a weight", f"a number up to {_HEAVIEST:g} and not 0", number)
+    return number
