@@ -36,7 +36,7 @@ from zeroshelf.records import (
 from zeroshelf.review.app import make
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.session import Session
-from zeroshelf.run import Run, _Sources, classify
+from zeroshelf.run import Run, Sources, classify
 from zeroshelf.runs import registry
 from zeroshelf.runs.saved import Saved
 
@@ -103,7 +103,7 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
         decided,
         decided,
         (),
-        _Sources(ColourEncoder(), store, NearDuplicates(embedded, store.hashes, ())),
+        Sources(ColourEncoder(), store, NearDuplicates(embedded, store.hashes, ())),
         _records=[Saved(*registry.new(planned))],
     )
 

@@ -20,7 +20,7 @@ from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.records import ActionKind, PlanRequest
-from zeroshelf.runs import registry
+from zeroshelf.runs import earlier, registry
 from zeroshelf.system import file_io, file_names, renaming
 
 KINDS: list[ActionKind] = ["copy", "move", "symlink", "relative-symlink", "hardlink"]
@@ -183,10 +183,10 @@ def test_own_output_is_known_to_the_next_scan(tmp_path: Path) -> None:
     source = photos(tmp_path / "photos", 3)
     apply(planned(source, source / "sorted", "copy"))
     apply(planned(source / "one", source / "one", "tag", ["cat"]))
-    assert registry.destinations(str(tmp_path)) == {str(source / "sorted")}
+    assert earlier.destinations(str(tmp_path)) == {str(source / "sorted")}
     undo(registry.newest_applied().record)
     undo(registry.newest_applied().record)
-    assert registry.destinations(str(tmp_path)) == set()
+    assert earlier.destinations(str(tmp_path)) == set()
 
 
 def test_move_is_undone_newest_run_first(tmp_path: Path) -> None:

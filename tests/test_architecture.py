@@ -22,7 +22,7 @@ def test_the_drawing_has_every_stage_and_its_arrows_follow_their_order() -> None
 
 
 def test_every_record_on_an_arrow_is_one() -> None:
-    records = _names(SOURCE / "records.py")
+    records = {name for file in (SOURCE / "records").glob("*.py") for name in _names(file)}
     named = re.findall(r"\|([^|]+)\| \w+$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert named and {name for line in named for name in line.split(", ")} <= records
 

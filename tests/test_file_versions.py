@@ -61,7 +61,7 @@ FILES: dict[FileFormat, tuple[str, Callable[[str], object], Callable[[str], obje
     file_versions.RUN: (
         "run.json",
         lambda record: registry.keep(record, PLAN),
-        lambda _: list(registry.all()),
+        lambda record: registry.find(os.path.basename(record)),
     ),
     file_versions.REQUEST: (
         "request.json",

@@ -21,7 +21,7 @@ from zeroshelf.actions.undo import undo
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.records import ActionKind, PlanRequest
-from zeroshelf.runs import registry
+from zeroshelf.runs import earlier, registry
 from zeroshelf.system import folder_identity
 
 # --- undone in any order -----------------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_a_record_that_goes_while_a_run_works_stops_it(
 
 def tried(source: Path, to: Path) -> tuple[int, int]:
     """How many pictures a sort of `source` finds, and how many actions it plans."""
-    found = scan.scan(str(source), leave_out={str(to), *registry.destinations(str(source))})
+    found = scan.scan(str(source), leave_out={str(to), *earlier.destinations(str(source))})
     record = registry.new(
         plan.make(
             PlanRequest(found.root, str(to), "copy"), [(p, "cat", None) for p in found.pictures]
@@ -431,7 +431,7 @@ def test_a_network_drive_that_is_away_is_not_asked(
 
     monkeypatch.setattr(os, "stat", watched(stat))
     monkeypatch.setattr(os, "lstat", watched(lstat))
-    assert registry.destinations(str(source)) == set()
+    assert earlier.destinations(str(source)) == set()
     record = planned(photos(tmp_path / "others", 3), tmp_path / "to", kind)
     apply(record)
     (tmp_path / "to" / "cat" / "mine").touch()

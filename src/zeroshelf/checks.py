@@ -7,6 +7,7 @@ import contextlib
 import numbers
 import operator
 import os
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -81,6 +82,11 @@ def probability(value: object, what: str) -> float:
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= real <= 1:
         return float(value)  # not a NaN, of which no comparison is true
     raise refuse(what, "a number from 0 to 1", value)
+
+
+def threshold(value: object) -> float | None:
+    """The least probability of a label; None: the model's own decision."""
+    return None if value is None else probability(value, "threshold")
 
 
 def count(value: object, what: str) -> int:
@@ -199,6 +205,5 @@ def _is_record(value: object, kind: Any) -> bool:
 def _said(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"one of {', '.join(get_args(hint))}"
-    return str(hint.__name__ if isinstance(hint, type) and not get_args(hint) else hint).replace(
-        "zeroshelf.records.", ""
-    )
+    said = str(hint.__name__ if isinstance(hint, type) and not get_args(hint) else hint)
+    return re.sub(r"\bzeroshelf\.records\.\w+\.", "", said)

@@ -36,7 +36,7 @@ def by_decisions(
     """The plan for `request` that puts every picture onto the shelf of its label.
 
     by_hand: rows of pictures that the user placed: they go there, however ambiguous they are.
-    earlier: what other runs made of the same pictures (`runs.registry.earlier`): it is removed
+    earlier: what other runs made of the same pictures (`runs.earlier.made`): it is removed
         where it lies on another shelf now, if the request says so.
     Raises `UserError` where the destination can't take a shelf.
     """

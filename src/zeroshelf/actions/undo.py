@@ -15,6 +15,7 @@ from zeroshelf.actions.tags import tagging
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.records import Outcome, Progress
+from zeroshelf.system import file_versions
 
 BATCH = 256
 
@@ -56,6 +57,8 @@ def _undo(record: str, book: Journal, progress: Progress | None) -> list[Outcome
                 gone = book.is_undone_elsewhere(entry)
                 status, reason = ALREADY if gone else revert(entry, lead)
                 outcomes.append(Outcome(entry.action, status, reason))
+            except file_versions.NewerFile as newer:  # the journal of the run that made it
+                outcomes.append(Outcome(entry.action, "refused", str(newer)))
             except OSError as error:
                 outcomes.append(Outcome(entry.action, "failed", error.strerror or str(error)))
             if outcomes[-1].status in ("done", "already"):

@@ -138,7 +138,10 @@ def originals(run: str | None, drop: bool, yes: bool, screen: Screen) -> int:
 
     if drop and run is None:
         raise UserError("say whose originals are to go: zeroshelf originals RUN --drop")
-    chosen = [registry.find(run)] if run else list(registry.all())
+    every = [registry.find(run)] if run else list(registry.all())
+    chosen = [one for one in every if isinstance(one, registry.RunRecord)]
+    if newer := len(every) - len(chosen):
+        screen.warn(f"{counted(newer, 'run')} of a newer zeroshelf left out: update to see them")
     found = [(one, files) for one in chosen if (files := originals.of(one.record))]
     screen.data(
         {

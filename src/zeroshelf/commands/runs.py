@@ -12,7 +12,7 @@ from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted, megabytes
 
 if TYPE_CHECKING:
-    from zeroshelf.runs.registry import RunRecord
+    from zeroshelf.runs.registry import NewerRun, RunRecord
 
 
 @click.group(invoke_without_command=True)
@@ -102,22 +102,36 @@ def prune(
     return 1 if left else 0
 
 
-def _facts(run: RunRecord) -> dict[str, object]:
+def _facts(run: RunRecord | NewerRun) -> dict[str, object]:
+    from zeroshelf.runs.registry import NewerRun
+
+    known = None if isinstance(run, NewerRun) else run
     return {
         "run": run.id,
         "when": run.when.isoformat(),
-        "state": run.state,
-        "kind": run.kind,
-        "pictures": run.pictures,
+        "state": known.state if known else "newer",
+        "kind": known.kind if known else None,
+        "pictures": known.pictures if known else None,
         "folder": run.folder,
         "destination": run.destination,
         "record": run.record,
     }
 
 
-def _table(screen: Screen, found: Sequence[RunRecord]) -> None:
+def _table(screen: Screen, found: Sequence[RunRecord | NewerRun]) -> None:
+    """One row a run; a line below for each that a newer version made."""
+    from zeroshelf.runs.registry import NewerRun
+
+    newer = [run for run in found if isinstance(run, NewerRun)]
     screen.table(
         ("run", "state", "as", "pictures", "from", "to"),
-        [(r.id, r.state, r.kind, r.pictures, r.folder, r.destination) for r in found],
+        [
+            (run.id, "newer", "?", "?", run.folder or "?", run.destination or "?")
+            if isinstance(run, NewerRun)
+            else (run.id, run.state, run.kind, run.pictures, run.folder, run.destination)
+            for run in found
+        ],
         whole=("run", "from", "to"),
     )
+    for run in newer:
+        screen.warn(f"{run.id}: made by a newer version of zeroshelf: update to open it")

@@ -31,7 +31,7 @@ from zeroshelf.records import (
     Progress,
 )
 from zeroshelf.review import label_edits
-from zeroshelf.runs import edit_log, registry
+from zeroshelf.runs import earlier, edit_log, registry
 from zeroshelf.system import path_spelling
 
 if TYPE_CHECKING:
@@ -200,9 +200,9 @@ class Session:
         with self.lock:
             wanted = replace(self.planned.request, action=kind or self.planned.kind)
             by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
-            earlier = registry.earlier(wanted, self.edited.labels, own=self.run.id)
+            made = earlier.made(wanted, self.edited.labels, own=self.run.id)
             decided = self.shown().decisions
-            return plan.by_decisions(wanted, self.run.embeddings, decided, by_hand, earlier)
+            return plan.by_decisions(wanted, self.run.embeddings, decided, by_hand, made)
 
     def shown(self) -> Run:
         """The run with every picture on the shelf that the page shows."""

@@ -8,24 +8,19 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zeroshelf import checks
-from zeroshelf.actions import journal, kinds, plan_file
-from zeroshelf.actions.earlier_runs import Made
+from zeroshelf.actions import journal, plan_file
 from zeroshelf.actions.journal import State
 from zeroshelf.errors import UserError
-from zeroshelf.records import ActionKind, LabelSet, Plan, PlanRequest
-from zeroshelf.runs import request
+from zeroshelf.records import ActionKind, Plan
 from zeroshelf.system import (
     app_folders,
     file_io,
-    file_names,
     file_versions,
-    folder_identity,
-    mounts,
 )
 
 IN_PLACE = ("applied", "partly")  # states in which an undo has something to put back
@@ -34,15 +29,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS = 65_536  # a second's, in the last part of an id
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    id: str  # "20261124-103501-ab3f": in UTC; sorts in the order in which runs were made
-    record: str  # its folder
-    folder: str
-    destination: str
-    kind: ActionKind
-    pictures: int  # in the plan
-    state: State
+class _Listed:
+    """What the two records of a run in the list have in common."""
+
+    __slots__ = ()
+    id: str
+    record: str
 
     @property
     def when(self) -> datetime:
@@ -52,6 +44,55 @@ class RunRecord:
             return begun.astimezone()
         except ValueError:  # no such date
             return datetime.fromtimestamp(os.stat(self.record).st_mtime).astimezone()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord(_Listed):
+    """A run in the list."""
+
+    id: str  # "20261124-103501-ab3f": in UTC; sorts in the order in which runs were made
+    record: str  # its folder
+    folder: str
+    destination: str
+    kind: ActionKind
+    pictures: int  # in the plan
+    state: State
+
+    @property
+    def may_be_in_place(self) -> bool:
+        """Whether an undo has something to put back."""
+        return self.state in IN_PLACE
+
+
+@dataclass(frozen=True, slots=True)
+class NewerRun(_Listed):
+    """A run whose record a newer version of zeroshelf wrote, and what this version can tell of it.
+
+    It is listed, and whatever would open or change it is refused. Of the rest only that is refused
+    which could go wrong for not knowing this run:
+
+    - Without a run's name, `find` and `newest_applied` refuse if it may be the one that is meant.
+      By its name an older run can be undone: undo looks at each file, and leaves alone what has
+      changed since, whatever changed it.
+    - A folder is sorted as ever, without the destination of this run. If that is unknown, its
+      shelves may be in any folder, and sorting is refused (`earlier.destinations`).
+    - A plan for the same destination, or of tags for the same pictures, would leave what this run
+      made beside what the plan makes; it is refused unless what earlier runs made is to stay
+      anyway (`earlier.made`).
+    - Its record is never removed, because it may be needed for an undo.
+    """
+
+    id: str
+    record: str  # its folder
+    why: str  # the error: which file is of which version
+    folder: str | None  # None: unknown, like the next two
+    destination: str | None
+    state: State | None
+
+    @property
+    def may_be_in_place(self) -> bool:
+        """Whether an undo may have something to put back: also if that is unknown."""
+        return self.state is None or self.state in IN_PLACE
 
 
 def root() -> str:
@@ -126,9 +167,8 @@ def _ticks(name: str) -> int | None:
     return ticks if name < "9999" and ticks >= 0 else None
 
 
-def all() -> Iterator[RunRecord]:
-    """Newest first. What is no run's record, or a broken one, is passed over. Raises `UserError`
-    for a newer zeroshelf's record: without it, undo and sort would choose other runs than meant."""
+def all() -> Iterator[RunRecord | NewerRun]:
+    """Newest first. What is no run's record, or a broken one, is passed over."""
     try:
         found = sorted(filter(_ID.fullmatch, os.listdir(root())), reverse=True)
     except OSError:
@@ -140,126 +180,47 @@ def all() -> Iterator[RunRecord]:
 
 
 def find(name: str | None = None) -> RunRecord:
-    """The newest run, or the one whose id is or begins with `name`. Raises `UserError`; an empty
-    name, such as a script's unset variable, names no run."""
+    """The newest run, or the one whose id is or begins with `name`. Raises `UserError`, also if a
+    newer version made it; an empty name, such as a script's unset variable, names no run."""
     if name is None:
         newest = next(all(), None)
         if newest is None:
             raise UserError("no run yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes one")
-        return newest
+        return _opened(newest, "the newest run")
     beginning = checks.text(name, "the run's id")
     found = [run for run in all() if run.id.startswith(beginning)]
     if not name or len(found) != 1:
         how = "no run" if not found else "more than one run"
         raise UserError(f'{how} is called "{name}": `zeroshelf runs` lists them')
+    if isinstance(found[0], NewerRun):
+        raise file_versions.NewerFile(found[0].why)
     return found[0]
 
 
 def newest_applied() -> RunRecord:
-    """The newest run that did something that is not undone yet. Raises `UserError`."""
-    run = next((run for run in all() if run.state in ("applied", "partly")), None)
+    """The newest run that did something that is not undone yet. Raises `UserError`, also if that
+    may be one that a newer version made."""
+    run = next((run for run in all() if run.may_be_in_place), None)
     if run is None:
         raise UserError("no run has done anything that isn't undone: `zeroshelf runs` lists them")
+    return _opened(run, "the newest run that may be in place")
+
+
+def _opened(run: RunRecord | NewerRun, what: str) -> RunRecord:
+    if isinstance(run, NewerRun):
+        raise file_versions.NewerFile(
+            f"{what}, {run.id}, was made by a newer version of zeroshelf: update zeroshelf, or "
+            "name another run"
+        )
     return run
 
 
-def destinations(folder: str) -> set[str]:
-    """Where earlier runs put pictures, as far as that may be inside `folder`, whatever path leads
-    there: not to be sorted again. The scan leaves out those that it meets."""
-    folder = os.path.abspath(folder)
-    real = os.path.realpath(folder)
-    return {
-        run.destination
-        for run in all()
-        if run.state in ("applied", "partly")
-        and _may_be_inside(run.destination, folder, real)
-        # tagged, or sorted in place: the pictures themselves
-        and not folder_identity.same(run.destination, run.folder)
-        and not folder_identity.same(run.destination, folder)
-    }
-
-
-def earlier(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
-    """What runs that are not undone made of the files that `wanted` is about: a source's path ->
-    what was made of it, newest first.
-
-    Only of runs of the same kind (tags or shelves), into the same destination and with at least one
-    label of `labels` among theirs: folders sorted once by subject and once by mood keep both.
-    `own` is the id of a run whose own work doesn't count.
-    """
-    found: dict[str, list[Made]] = {}
-    kind_wanted, destination = kinds.of(wanted.action), wanted.destination or wanted.folder
-    if kind_wanted.family is None:
-        return found
-    for run in all():
-        if run.id == own or run.state not in ("applied", "partly"):
-            continue
-        made_as = kinds.KINDS.get(run.kind)
-        if made_as is None or made_as.family != kind_wanted.family:
-            continue
-        if kind_wanted.needs_destination and not _are_one(run.destination, destination):
-            continue
-        try:
-            asked = request.load(run.record)
-        except UserError:
-            continue
-        if not {*asked.labels.names} & {*labels.names}:
-            continue
-        folder = wanted.folder if _are_one(run.folder, wanted.folder) else run.folder
-        for entry in journal.read(run.record).entries.values():
-            kind = kinds.KINDS.get(entry.action.kind)
-            if entry.step == "done" and kind is not None and kind.plannable:
-                source = _below(entry.action.source, run.folder, folder)
-                target = _below(entry.action.target, run.destination, destination)
-                action = replace(entry.action, source=source, target=target)
-                found.setdefault(source, []).append(Made(run.id, action, kind))
-    return found
-
-
-def has_sorted(folder: str) -> bool:
-    """Whether a run that isn't undone sorted `folder`, a folder above it, or one inside it."""
-    folder = os.path.abspath(folder)
-    return any(
-        run.folder == folder
-        or (
-            not mounts.is_elsewhere(run.folder, folder)
-            and folder_identity.overlap(run.folder, folder)
-        )
-        for run in all()
-        if run.state in IN_PLACE
-    )
-
-
-def _are_one(one: str, other: str) -> bool:
-    """True for two paths of one folder; a network drive that may be away is not asked."""
-    return one == other or (
-        not mounts.is_elsewhere(one, other) and folder_identity.same(one, other)
-    )
-
-
-def _below(path: str, before: str, after: str) -> str:
-    """A path below `before` by the path `after` of the same folder: one of the two leads through a
-    link, and paths are to be compared."""
-    if before == after or not file_names.inside(path, before):
-        return path
-    return os.path.join(after, os.path.relpath(path, before))
-
-
-def _may_be_inside(destination: str, folder: str, real: str) -> bool:
-    """False for what is surely elsewhere, and not asked of a network drive that may be away."""
-    if file_names.inside(destination, folder) or file_names.inside(destination, real):
-        return True
-    return not mounts.is_elsewhere(destination, real) and folder_identity.contains(
-        folder, destination
-    )
-
-
-def _read(name: str) -> RunRecord | None:
+def _read(name: str) -> RunRecord | NewerRun | None:
     record = os.path.join(root(), name)
-    facts = _facts(record)
-    if facts is None:
-        return None
     try:
+        facts = _facts(record)
+        if facts is None:
+            return None
         return RunRecord(
             id=name,
             record=record,
@@ -269,8 +230,32 @@ def _read(name: str) -> RunRecord | None:
             pictures=int(facts["pictures"]),
             state=journal.state(record),
         )
+    except file_versions.NewerFile as newer:
+        return _of_newer(name, record, str(newer))
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _of_newer(name: str, record: str, why: str) -> NewerRun:
+    """The journal is believed if this version can read it. A record without one tells no state: the
+    newer version may have put it elsewhere."""
+    state: State | None = None
+    places: tuple[object, object] | None = None
+    with contextlib.suppress(UserError):
+        if os.path.exists(os.path.join(record, journal.NAME)):
+            state = journal.state(record)
+        places = journal.folders(record)
+    if places is None:
+        try:
+            with open(os.path.join(record, "run.json"), encoding="utf-8") as file:
+                said = json.load(file)
+            places = said.get("folder"), said.get("destination")
+        except (OSError, ValueError, AttributeError):
+            places = None, None
+    folder, destination = (
+        one if isinstance(one, str) and os.path.isabs(one) else None for one in places
+    )
+    return NewerRun(name, record, why, folder, destination, state)
 
 
 def _facts(record: str) -> dict[str, Any] | None:

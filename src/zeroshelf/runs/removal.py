@@ -27,7 +27,9 @@ def removable(days: float, *, keep: int = 0, applied: bool = False) -> list[RunR
     return [
         run
         for run in list(registry.all())[keep:]
-        if run.when <= before and (applied or run.state not in registry.IN_PLACE)
+        if isinstance(run, RunRecord)  # one of a newer version may be needed for an undo
+        and run.when <= before
+        and (applied or run.state not in registry.IN_PLACE)
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.images import ignored, scan
 from zeroshelf.records import Folder
-from zeroshelf.runs import registry
+from zeroshelf.runs import earlier
 
 
 def find(
@@ -22,13 +22,13 @@ def find(
     exclude, leave_out: as for `scan.scan`. warn: told of each of the scan's warnings.
     Raises `NothingToSort` if earlier runs sorted every picture, `UserError` if there are none.
     """
-    found = scan.scan(root, exclude=exclude, leave_out={*leave_out, *registry.destinations(root)})
+    found = scan.scan(root, exclude=exclude, leave_out={*leave_out, *earlier.destinations(root)})
     for warning in found.warnings:
         warn(warning)
     if found.pictures or found.skipped:
         return found
     passed_by = ignored.lines(found.ignored)
     left_out = "".join(f"; {line[0].lower()}{line[1:]}" for line in passed_by)
-    if registry.has_sorted(root):
+    if earlier.has_sorted(root):
         raise NothingToSort(f"nothing new to sort in {root}: earlier runs sorted it{left_out}")
     raise UserError(f"no pictures in {root}: give a folder that contains some{left_out}")

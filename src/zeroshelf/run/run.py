@@ -1,15 +1,11 @@
-"""The public object: `classify` and `reopen` make a `Run`, which is corrected, planned and applied.
-
-The command line, the notebook and other programs use these same functions.
-"""
+"""`Run`: the decisions for a folder, which are looked at, corrected, planned, saved and applied."""
 
 from __future__ import annotations
 
 import os
 import re
 import time
-import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,7 +13,7 @@ import numpy as np
 
 from zeroshelf import checks
 from zeroshelf.actions import apply, kinds, plan, plan_request, undo
-from zeroshelf.corrections import classification, stored
+from zeroshelf.corrections import classification, given, stored
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Store
@@ -25,14 +21,11 @@ from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
-from zeroshelf.models import select
 from zeroshelf.output import contact_sheet, notes, run_files
 from zeroshelf.output.run_files import Written
 from zeroshelf.records import (
-    OTHER,
     ActionKind,
     Calibration,
-    Correction,
     Corrections,
     Decision,
     Embeddings,
@@ -45,116 +38,14 @@ from zeroshelf.records import (
     Request,
     Vectors,
 )
-from zeroshelf.runs import registry, request, saved, unsorted
-from zeroshelf.runs.reopen import load
+from zeroshelf.runs import earlier, registry, saved
 from zeroshelf.runs.saved import Saved
-from zeroshelf.system import path_spelling
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
 
 
-def classify(
-    folder: str | os.PathLike[str],
-    labels: Labels,
-    *,
-    model: str | None = None,
-    exclude: str | Sequence[str] = (),
-    leave_out: Collection[str] = (),
-    threshold: float | None = None,
-    corrections: bool = True,
-    device: str | None = None,
-    encoder: Encoder | None = None,
-    store: Store | None = None,
-    progress: Progress | None = None,
-    warn: Callable[[str], None] | None = None,
-) -> Run:
-    """Decide for every picture below `folder` which label fits it. Nothing is moved. Only the cache
-    is written and, once for a model without measured constants, its calibration.
-
-    folder: the folder to sort.
-    labels: words or phrases, a mapping of a label to its synonyms, or a `LabelSet`.
-    model: a model's id or folder; None: the best that is installed.
-    exclude: a glob pattern or several; matching paths are left out.
-    leave_out: absolute paths of folders that are left out.
-    threshold: the least probability of a label, 0 to 1; None: the model's own decision.
-    corrections: follow the corrections stored for these labels and this model, of any folder.
-    device: where the model runs, "cpu" or "cuda", ...; None: automatic.
-    encoder, store: used in place of the model and the cache, in tests and in other programs.
-    progress: called with a stage, how much of it is done, and the total (0 if unknown).
-    warn: called with each warning, such as a pattern that matches nothing or a device that fails
-        while another takes over; None: a Python warning.
-
-    Raises `UserError` if the folder, a label or the model can't be used, and its subclass
-    `errors.NothingToSort` if earlier runs have sorted every picture of the folder.
-    """
-    start = time.monotonic()
-    wanted, threshold, root = parse.parse(labels), _threshold(threshold), scan.root_of(folder)
-    model = None if model is None else checks.path(model, "model")
-    device = None if device is None else checks.text(device, "device")
-    exclude = checks.texts(exclude, "exclude")
-    leave_out = checks.paths(leave_out, "leave_out")
-    checks.flag(corrections, "corrections")
-    _check_helpers(encoder, store, progress, warn)
-    given, encoder = encoder, encoder or select.load(select.find(model), device, warn=warn)
-    if progress:
-        progress("looking", 0, 0)
-    found = unsorted.find(root, exclude=exclude, leave_out=leave_out, warn=warn or warnings.warn)
-    store = store or Store.open()
-    embedded = compute.embed(found, encoder, store, progress=progress)
-    may_transfer = given is None
-    return _run(
-        Request(root, wanted, encoder.model.id, threshold),
-        embedded,
-        _calibration(embedded, encoder, store, progress, may_transfer),
-        Corrections(stored.load_for(wanted, encoder.model) if corrections else {}),
-        _Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
-        start=start,
-        progress=progress,
-    )
-
-
-def reopen(
-    run: str | None = None,
-    *,
-    edited: bool = True,
-    encoder: Encoder | None = None,
-    store: Store | None = None,
-    progress: Progress | None = None,
-) -> Run:
-    """Open a run from its record, wherever its pictures are by now. No picture is read.
-
-    run: the run's id or the beginning of it; None: the newest run.
-    edited: with the edits that were made on the run's review page since; False: as it was saved.
-    encoder, store, progress: as for `classify`.
-
-    Raises `UserError` if there is no such run, if its record can't be used, or if the cache no
-    longer has its embeddings.
-    """
-    start = time.monotonic()
-    _check_helpers(encoder, store, progress)
-    checks.flag(edited, "edited")
-    if progress:
-        progress("opening", 0, 0)
-    found = registry.find(run)
-    first = request.load(found.record)
-    encoder = encoder or select.load(select.find(first.model))
-    store = store or Store.open()
-    opened = load(found.record, first, encoder.model, store, edited=edited)
-    duplicates = NearDuplicates(opened.embeddings, store.hashes, opened.near_duplicates)
-    return _run(
-        opened.request,
-        opened.embeddings,
-        select.calibration(encoder.model),
-        opened.corrections,
-        _Sources(encoder, store, duplicates),
-        start=start,
-        progress=progress,
-        record=Saved(found.id, found.record),
-    )
-
-
 @dataclass(frozen=True, slots=True)
-class _Sources:
+class Sources:
     """What a run computes more from, besides its records."""
 
     encoder: Encoder
@@ -171,7 +62,7 @@ class Run(Classification):
     shows a run as pictures under their labels.
     """
 
-    _sources: _Sources
+    _sources: Sources
     seconds: float = 0.0  # from the folder to the decisions
     when: datetime = field(default_factory=lambda: datetime.now().astimezone())
     _records: list[Saved] = field(default_factory=list)  # one for each `save`, the newest last
@@ -223,7 +114,7 @@ class Run(Classification):
         labels, threshold: as for `classify`. Corrections to a label that is not among `labels` are
         followed again as soon as it is.
         """
-        threshold = _threshold(threshold)
+        threshold = checks.threshold(threshold)
         request = replace(self.request, labels=parse.parse(labels), threshold=threshold)
         return self.derive(request, self.corrections)
 
@@ -236,30 +127,7 @@ class Run(Classification):
 
         Raises `UserError` for a path or a label that the run does not have.
         """
-        names = (*self.labels.names, OTHER)
-        what = "corrections"
-        corrections = checks.mapping(corrections, what, 'a mapping, {"a.jpg": "cat"}')
-        for label in corrections.values():
-            if checks.text(label, "a label") not in names:
-                raise UserError(f"no label {label!r} in this run; there are {', '.join(names)}")
-        here = self.embeddings
-        given = {
-            here.digests[row].hex(): Correction(label, here.vectors[row])
-            for row, label in zip(self._rows_of(corrections), corrections.values(), strict=True)
-        }
-        # the last word counts: it replaces what the review page said of the same content
-        replaced = {
-            picture.path
-            for picture, digest in zip(here.pictures, here.digests, strict=True)
-            if digest.hex() in given
-        }
-        before = self.corrections
-        known = replace(
-            before,
-            given={**before.given, **given},
-            reviewed={p: name for p, name in before.reviewed.items() if p not in replaced},
-            accepted={p: name for p, name in before.accepted.items() if p not in replaced},
-        )
+        known = given.added(self.corrections, corrections, self.request, self.embeddings)
         return self.derive(self.request, known, record=self.saved)
 
     def derive(
@@ -271,7 +139,7 @@ class Run(Classification):
         checks.instance(corrections, Corrections, "corrections")
         if record is not None:
             checks.instance(record, Saved, "record")
-        return _run(
+        return make_run(
             request,
             self.embeddings,
             self.decisions.calibration,
@@ -298,16 +166,6 @@ class Run(Classification):
         vectors = self.embeddings.vectors
         rows = active_learning.choose(vectors, decided.probabilities, corrected, count)
         return [decided[row] for row in rows]
-
-    def _rows_of(self, paths: Iterable[str]) -> list[int]:
-        place = {picture.path: row for row, picture in enumerate(self.embeddings.pictures)}
-        try:
-            return [
-                place[path_spelling.below(self.request.folder, checks.path(path, "a picture"))]
-                for path in paths
-            ]
-        except KeyError as missing:
-            raise UserError(f"{missing.args[0]} is no picture of this run") from None
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """N texts -> (N, D), rows of length 1, comparable with `embeddings.vectors`."""
@@ -355,8 +213,8 @@ class Run(Classification):
             in_files,
         )
         wanted = plan_request.checked(plan_request.without_unused(wanted), self.labels)
-        earlier = registry.earlier(wanted, self.labels) if replace_earlier else None
-        return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=earlier)
+        made = earlier.made(wanted, self.labels) if replace_earlier else None
+        return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=made)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Make the run's record: its plan, report, contact sheet and results in one folder, which
@@ -432,41 +290,12 @@ class Run(Classification):
         return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
 
 
-def _calibration(
-    embedded: Embeddings,
-    encoder: Encoder,
-    store: Store,
-    progress: Progress | None,
-    may_transfer: bool,
-) -> Calibration:
-    """The model's calibration; for one without, transferred from the starter's decisions about
-    these embeddings, if that may be done and can be."""
-    own = select.calibration(encoder.model)
-    if not may_transfer or own.origin != "default":
-        return own
-    from zeroshelf.decisions import calibration_transfer
-
-    return calibration_transfer.calibrate_once(embedded, encoder, store, progress) or own
-
-
-def _threshold(given: object) -> float | None:
-    return None if given is None else checks.probability(given, "threshold")
-
-
-def _check_helpers(encoder: object, store: object, *functions: object) -> None:
-    checks.encoder(encoder)
-    if store is not None and not isinstance(store, Store):
-        raise checks.refuse("store", "a Store (zeroshelf.embeddings.cache) or None", store)
-    for one in functions:
-        checks.function(one, "progress or warn")
-
-
-def _run(
+def make_run(
     request: Request,
     embedded: Embeddings,
     calibration: Calibration,
     corrections: Corrections,
-    sources: _Sources,
+    sources: Sources,
     *,
     start: float | None = None,
     before: Run | None = None,

@@ -1,0 +1,146 @@
+"""What earlier runs did to a folder: their destinations in it, and what they made of its files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from zeroshelf.actions import journal, kinds
+from zeroshelf.actions.earlier_runs import Made
+from zeroshelf.errors import UserError
+from zeroshelf.records import LabelSet, PlanRequest
+from zeroshelf.runs import registry, request
+from zeroshelf.runs.registry import NewerRun
+from zeroshelf.system import file_names, file_versions, folder_identity, mounts
+
+
+def destinations(folder: str) -> set[str]:
+    """Where earlier runs put pictures, as far as that may be inside `folder`, whatever path leads
+    there: not to be sorted again. The scan leaves out those that it meets.
+
+    Raises `NewerFile` if a newer version made a run whose destination this version can't tell: its
+    shelves may be in `folder`.
+    """
+    folder = os.path.abspath(folder)
+    real = os.path.realpath(folder)
+    found = set()
+    for run in registry.all():
+        if not run.may_be_in_place:
+            continue
+        if run.destination is None:
+            assert isinstance(run, NewerRun)
+            raise file_versions.NewerFile(
+                f"run {run.id} was made by a newer version of zeroshelf, and its shelves may be in "
+                f"{folder}: update zeroshelf"
+            )
+        if (
+            _may_be_inside(run.destination, folder, real)
+            # tagged, or sorted in place: the pictures themselves
+            and not (run.folder and folder_identity.same(run.destination, run.folder))
+            and not folder_identity.same(run.destination, folder)
+        ):
+            found.add(run.destination)
+    return found
+
+
+def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
+    """What runs that are not undone made of the files that `wanted` is about: a source's path ->
+    what was made of it, newest first.
+
+    Only of runs of the same kind (tags or shelves), into the same destination and with at least one
+    label of `labels` among theirs: folders sorted once by subject and once by mood keep both.
+    `own` is the id of a run whose own work doesn't count.
+
+    Raises `NewerFile` if one of these runs may be one that a newer version made.
+    """
+    found: dict[str, list[Made]] = {}
+    kind_wanted, destination = kinds.of(wanted.action), wanted.destination or wanted.folder
+    if kind_wanted.family is None:
+        return found
+    for run in registry.all():
+        if run.id == own or not run.may_be_in_place:
+            continue
+        if isinstance(run, NewerRun):
+            _check_apart(run, wanted)
+            continue
+        made_as = kinds.KINDS.get(run.kind)
+        if made_as is None or made_as.family != kind_wanted.family:
+            continue
+        if kind_wanted.needs_destination and not _are_one(run.destination, destination):
+            continue
+        try:
+            asked = request.load(run.record)
+        except file_versions.NewerFile:
+            raise _unknown(run.id) from None
+        except UserError:
+            continue
+        if not {*asked.labels.names} & {*labels.names}:
+            continue
+        folder = wanted.folder if _are_one(run.folder, wanted.folder) else run.folder
+        for entry in journal.read(run.record).entries.values():
+            kind = kinds.KINDS.get(entry.action.kind)
+            if entry.step == "done" and kind is not None and kind.plannable:
+                source = _below(entry.action.source, run.folder, folder)
+                target = _below(entry.action.target, run.destination, destination)
+                action = replace(entry.action, source=source, target=target)
+                found.setdefault(source, []).append(Made(run.id, action, kind))
+    return found
+
+
+def _check_apart(run: NewerRun, wanted: PlanRequest) -> None:
+    """Raises `NewerFile` if `run` may have made what a plan for `wanted` would have to remove."""
+    if wanted.destination is None:  # tags: beside the pictures, or in them
+        theirs, own = run.folder, wanted.folder
+    else:
+        theirs, own = run.destination, wanted.destination
+    if theirs is None or _overlap(theirs, own):
+        raise _unknown(run.id)
+
+
+def _unknown(run: str) -> file_versions.NewerFile:
+    return file_versions.NewerFile(
+        f"run {run} was made by a newer version of zeroshelf, so what it made of these pictures "
+        "can't be removed: update zeroshelf, or add --keep-earlier (Python: replace_earlier=False)"
+    )
+
+
+def has_sorted(folder: str) -> bool:
+    """Whether a run that isn't undone sorted `folder`, a folder above it, or one inside it."""
+    folder = os.path.abspath(folder)
+    return any(
+        run.folder is not None and _overlap(run.folder, folder)
+        for run in registry.all()
+        if run.may_be_in_place
+    )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """True if one folder is the other or is inside it; a network drive that may be away is not
+    asked."""
+    return one == other or (
+        not mounts.is_elsewhere(one, other) and folder_identity.overlap(one, other)
+    )
+
+
+def _are_one(one: str, other: str) -> bool:
+    """True for two paths of one folder; a network drive that may be away is not asked."""
+    return one == other or (
+        not mounts.is_elsewhere(one, other) and folder_identity.same(one, other)
+    )
+
+
+def _below(path: str, before: str, after: str) -> str:
+    """A path below `before` by the path `after` of the same folder: one of the two leads through a
+    link, and paths are to be compared."""
+    if before == after or not file_names.inside(path, before):
+        return path
+    return os.path.join(after, os.path.relpath(path, before))
+
+
+def _may_be_inside(destination: str, folder: str, real: str) -> bool:
+    """False for what is surely elsewhere, and not asked of a network drive that may be away."""
+    if file_names.inside(destination, folder) or file_names.inside(destination, real):
+        return True
+    return not mounts.is_elsewhere(destination, real) and folder_identity.contains(
+        folder, destination
+    )
