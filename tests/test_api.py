@@ -119,7 +119,7 @@ def methods() -> Iterator[tuple[str, str]]:
 def functions() -> Iterator[tuple[str, str]]:
     """Every parameter of every public function."""
     for name in zeroshelf.__all__:
-        if inspect.isfunction(function := getattr(zeroshelf, name)):
+        if callable(function := getattr(zeroshelf, name)) and not isinstance(function, type):
             for parameter in inspect.signature(function).parameters:
                 yield name, parameter
 
@@ -139,7 +139,9 @@ def one_line_each(parameter: str, call: Callable[[dict[str, Any]], object]) -> N
 
 
 def test_every_public_function_is_here() -> None:
-    assert {name for name, _ in functions()} == {"classify", "reopen", "demo_pictures"}
+    assert {name for name, _ in functions()} == {
+        "classify", "demo_pictures", "embed_batch", "index", "load_model", "read_labels", "reopen",
+    }  # fmt: skip
     assert {"correct", "relabel", "plan", "apply", "embed_texts"} <= {name for name, _ in methods()}
 
 
@@ -154,6 +156,7 @@ def test_methods_of_a_run(name: str, parameter: str, run: Run, place: Path) -> N
         "to": place / "to",
         "digests": [],
         "request": run.request,
+        "truth": {"a.png": "red"},
     }
     needed = {
         key: good[key]
@@ -170,6 +173,14 @@ def test_functions(name: str, parameter: str, place: Path, encoder: ColourEncode
     needed: dict[str, Any] = {"to": place / "to"}
     if name == "classify":
         needed = {"folder": place / "P", "labels": ["red"], "encoder": encoder}
+    if name == "index":
+        needed = {"folder": place / "P", "encoder": encoder}
+    if name == "embed_batch":
+        needed = {"files": [place / "P" / "a.png"], "encoder": encoder}
+    if name == "load_model":
+        needed = {}
+    if name == "read_labels":
+        needed = {"file": place / "labels.txt"}
     if name == "reopen":
         needed = {"encoder": encoder}
         run = classify(place / "P", ["red"], encoder=encoder)

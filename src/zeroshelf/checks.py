@@ -77,6 +77,14 @@ def paths(value: object, what: str) -> list[str]:
     return each(value, what, path)
 
 
+def digest(value: object, what: str) -> bytes:
+    """A digest in hex, as bytes."""
+    written = text(value, what)
+    if not re.fullmatch("([0-9a-fA-F]{2})*", written):
+        raise refuse(what, "in hex", value)
+    return bytes.fromhex(written)
+
+
 def probability(value: object, what: str) -> float:
     real: Any = value
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= real <= 1:
@@ -98,6 +106,16 @@ def count(value: object, what: str) -> int:
     if found < 0:
         raise refuse(what, "a whole number from 0 on", value)
     return found
+
+
+def whole(value: object, what: str) -> int:
+    """A whole number, also below 0."""
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    raise refuse(what, "a whole number", value)
 
 
 def flag(value: object, what: str) -> bool:

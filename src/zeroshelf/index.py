@@ -6,41 +6,47 @@ from vectors in memory. This module can be called: `zeroshelf.index("Photos")`.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf import checks, run
+from zeroshelf import checks
+from zeroshelf.corrections import stored
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import ArgumentError, NothingToSort, UserError
 from zeroshelf.images import ignored, scan
 from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.images.scan_files import scan_files
-from zeroshelf.labels import suggest
+from zeroshelf.labels import parse, suggest
 from zeroshelf.labels.suggest import Shelf
 from zeroshelf.models import select
 from zeroshelf.output import contact_sheet
+from zeroshelf.output.results import Thumbnails
 from zeroshelf.records import (
     Calibration,
+    Corrections,
     Embeddings,
     Encoder,
     Folder,
-    LabelSet,
     Model,
     Progress,
+    Request,
     Skipped,
     Vectors,
 )
-from zeroshelf.run import Labels, Run
-from zeroshelf.runs import registry
+from zeroshelf.run.run import Labels, Run, Sources, make_run
+from zeroshelf.run.start import calibration_of, check_helpers
+from zeroshelf.runs import earlier
 from zeroshelf.search import outliers, query
 from zeroshelf.search.find import Hit, Searcher
 from zeroshelf.search.outliers import Outlier
@@ -84,7 +90,7 @@ def index(
     device = None if device is None else checks.text(device, "device")
     exclude = checks.texts(exclude, "exclude")
     leave_out = checks.paths(leave_out, "leave_out")
-    _check(encoder, store, progress, warn)
+    check_helpers(encoder, store, progress, warn)
     found = _folder(folder, exclude, leave_out, progress)
     for warning in found.warnings:
         (warn or warnings.warn)(warning)
@@ -94,12 +100,12 @@ def index(
     given, encoder = encoder, encoder or select.load(select.find(model), device, warn=warn)
     store = store or EmbeddingCache.open()
     embedded = compute.embed(found, encoder, store, progress=progress)
-    calibration = run.calibration_of(embedded, encoder, store, progress, given is None)
+    calibration = calibration_of(embedded, encoder, store, progress, given is None)
     return Index(
         found.root,
         embedded,
         calibration,
-        run.Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
+        Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
     )
 
 
@@ -110,7 +116,7 @@ class Index:
     folder: str  # that all pictures lie in, an absolute path
     embeddings: Embeddings
     calibration: Calibration
-    _sources: run.Sources
+    _sources: Sources
 
     def __repr__(self) -> str:
         return (
@@ -141,3 +147,198 @@ class Index:
     def skipped(self) -> tuple[Skipped, ...]:
         """The files that could not be used, each with the reason."""
         return self.embeddings.skipped
+
+    # --- search -----------------------------------------------------------------------------
+
+    def search(
+        self,
+        words: Words | None = None,
+        *,
+        image: Pictures | None = None,
+        top: int | None = 20,
+        least: float | None = None,
+        fold: bool = True,
+    ) -> Hits:
+        """The pictures that look most like some words, some pictures, or both.
+
+        words: "red car"; several, ["dog", "+snow", "-people"], where "-" asks for pictures without
+            it and "2:snow" counts twice; or a mapping of texts to weights, {"dog": 1, "snow": -2}.
+        image: the path of a picture, or several, with signs and weights as in `words`.
+        top: how many hits at most; None: all.
+        least: the least probability that a hit fits the words, 0 to 1; None: any. With 0.5, a word
+            that nothing in the folder fits brings nothing as a rule (docs/decision.md).
+        fold: near-duplicates of a better hit are listed in it, and are no hits of their own.
+
+        Returns: hits, best first. The score is the cosine with the query, in which each term is
+        weighted by its weight over the spread of its cosines in this folder. The probability is
+        that of the term that fits the picture worst; it is None if the query has no words.
+
+        Raises `ArgumentError` for a query that can't be understood, `UserError` for a picture that
+        can't be read and for `least` without words.
+        """
+        asked = query.parse(words, image)
+        top = None if top is None else checks.count(top, "top")
+        least = None if least is None else checks.probability(least, "least")
+        checks.flag(fold, "fold")
+        found = self._searcher.search(asked, top=top, least=least, fold=fold)
+        return Hits(asked, tuple(found), self.thumbnails)
+
+    @cached_property
+    def _searcher(self) -> Searcher:
+        sources = self._sources
+        return Searcher(InMemory(self.embeddings), sources.encoder, sources.store, self.calibration)
+
+    # --- the folder as a whole --------------------------------------------------------------
+
+    def near_duplicates(self, progress: Progress | None = None) -> tuple[tuple[int, ...], ...]:
+        """Groups of rows whose pictures are nearly the same: one file twice, a copy in another
+        size, a burst. Two rows or more a group; what is in no group has no near-duplicate.
+
+        progress: called with the stages "comparing" and "grouping"; the first call takes a minute
+            and more if there are many pictures.
+        """
+        checks.function(progress, "progress")
+        return self._sources.near_duplicates.groups(progress)
+
+    def suggest_labels(self, count: int | None = None) -> tuple[Shelf, ...]:
+        """Labels for a folder that has none: groups of pictures that look alike, each with a name,
+        the fullest first. `classify([shelf.name for shelf in ...])` sorts by them.
+
+        count: how many groups are made, 1 or more; None: the best number.
+
+        Returns: one `Shelf` a name, with its rows, the most typical first. The name "mixed" is for
+        a group that no name fits. () for fewer than three pictures.
+        """
+        count = None if count is None else checks.count(count, "count")
+        if count == 0:
+            raise checks.refuse("count", "a whole number from 1 on, or None", count)
+        texts = compute.text_embedder(self._sources.encoder, self._sources.store)
+        return suggest.suggest(self.embeddings, texts, count=count, once=self.near_duplicates())
+
+    def outliers(self, count: int = 20) -> list[Outlier]:
+        """The pictures that are like no other of the folder, the oddest first: those with the
+        least mean cosine with their five nearest neighbours, around the folder's mean.
+
+        count: how many at most.
+        """
+        return outliers.outliers(self.embeddings, checks.count(count, "count"))
+
+    def classify(
+        self,
+        labels: Labels,
+        *,
+        threshold: float | None = None,
+        corrections: bool = True,
+        progress: Progress | None = None,
+    ) -> Run:
+        """Decide for every picture which label fits it, as `zeroshelf.classify` does. No picture is
+        read. Pictures on the shelves of earlier runs inside the folder are left out.
+
+        labels, threshold, corrections, progress: as for `zeroshelf.classify`.
+
+        Raises `UserError` if a label can't be used, and `NothingToSort` if earlier runs have sorted
+        every picture.
+        """
+        wanted, threshold = parse.parse(labels), checks.threshold(threshold)
+        checks.flag(corrections, "corrections")
+        checks.function(progress, "progress")
+        embedded, sources = self.embeddings, self._sources
+        shelves = earlier.destinations(self.folder)
+        kept = [row for row, path in enumerate(self.paths) if not _inside_any(path, shelves)]
+        if embedded.pictures and not kept:
+            raise NothingToSort(f"nothing new to sort in {self.folder}: earlier runs sorted it")
+        if len(kept) < len(embedded):
+            embedded = embedded.some(kept)
+            duplicates = NearDuplicates(embedded, sources.store.hashes)
+            sources = Sources(sources.encoder, sources.store, duplicates)
+        known = stored.load_for(wanted, self.model) if corrections else {}
+        return make_run(
+            Request(self.folder, wanted, self.model.id, threshold),
+            embedded,
+            self.calibration,
+            Corrections(known),
+            sources,
+            progress=progress,
+        )
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """N texts -> (N, D), rows of length 1, comparable with `vectors`."""
+        given = checks.texts(texts, "texts")
+        if not given:
+            return np.empty((0, self.model.dim), np.float32)
+        return compute.text_embedder(self._sources.encoder, self._sources.store)(given)
+
+    def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
+        """Digests in hex -> small JPEGs; a digest without a thumbnail is left out."""
+        given = [checks.digest(one, "each of digests") for one in checks.texts(digests, "digests")]
+        found = self._sources.store.thumbnails(given)
+        return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Hits(Sequence[Hit]):
+    """The hits of a search, best first. A notebook shows them as pictures."""
+
+    query: Query
+    hits: tuple[Hit, ...]
+    _thumbnails: Thumbnails
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} hits for {str(self.query)!r}>"
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[index]
+
+    @property
+    def paths(self) -> list[str]:
+        """The path of each hit."""
+        return [hit.path for hit in self.hits]
+
+    def show(self, count: int = SHOWN) -> str:
+        """The first `count` hits as HTML, each with its probability, or its score where it has
+        none."""
+        shown = self.hits[: checks.count(count, "count")]
+        likely = tuple(
+            (hit.digest.hex(), max(hit.score, 0.0) if hit.probability is None else hit.probability)
+            for hit in shown
+        )
+        group = contact_sheet.Group(str(self.query), len(self), likely)
+        return contact_sheet.html([group], self._thumbnails)
+
+    def _repr_html_(self) -> str:
+        return self.show()
+
+
+def _folder(
+    given: object, exclude: Sequence[str], leave_out: Collection[str], progress: Progress | None
+) -> Folder:
+    """The pictures of a folder, or those of a list of files."""
+    if progress:
+        progress("looking", 0, 0)
+    if isinstance(given, (str, bytes, os.PathLike)) or not hasattr(given, "__iter__"):
+        folder: Any = given  # what is no path is refused there
+        return scan.scan(scan.root_of(folder), exclude=exclude, leave_out=leave_out)
+    if exclude or leave_out:
+        raise ArgumentError("exclude and leave_out are for a folder: leave them out of a list")
+    return scan_files(checks.paths(given, "folder"))
+
+
+def _inside_any(path: str, folders: Collection[str]) -> bool:
+    return any(file_names.inside(path, folder) for folder in folders)
+
+
+class _Callable(ModuleType):
+    """`zeroshelf.index` is this module and the function, whatever was imported first."""
+
+    __call__ = staticmethod(index)
+
+
+sys.modules[__name__].__class__ = _Callable
+__signature__ = inspect.signature(index)  # of the module as a function, for `help`

@@ -91,7 +91,9 @@ def _contained(
     keys: npt.NDArray[np.uint64], asked: npt.NDArray[np.uint64]
 ) -> npt.NDArray[np.bool_]:
     at = np.searchsorted(keys, asked)
-    found = keys[np.minimum(at, len(keys) - 1)] == asked if len(keys) else np.zeros(len(asked), bool)
+    found = (
+        keys[np.minimum(at, len(keys) - 1)] == asked if len(keys) else np.zeros(len(asked), bool)
+    )
     return np.asarray(found, np.bool_)
 
 

@@ -49,9 +49,9 @@ def embed_batch(files: Iterable[File], encoder: Encoder) -> list[EmbeddedFile | 
     at: list[int] = []  # of each readable file in `answers`
     read: list[tuple[str, decode.Content]] = []
     digests: list[bytes] = []
-    for name, content in checks.each(files, "files", _file):
+    for name, given in checks.each(files, "files", _file):
         try:
-            content = decode.read(name) if content is None else content
+            content = decode.read(name) if given is None else given
             digests.append(decode.digest(content))
         except Unreadable as trouble:
             answers.append(trouble)

@@ -1,7 +1,8 @@
-"""The models that zeroshelf knows, for programs: `zeroshelf.models()` and `zeroshelf.load_model`."""
+"""Models, for programs: `zeroshelf.models()` and `zeroshelf.load_model`."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,11 +81,9 @@ def reopen(id: str, folder: str, digest: str, device: str | None, threads: int) 
     Raises `UserError` where the model's files are missing or differ: vectors of the two would not
     be comparable.
     """
-    for there in (lambda: select.find(id), lambda: select.describe(id, Path(folder))):
-        try:
-            model = there()
-        except UserError:
-            continue
-        if model.digest == digest:
-            return select.load(model, device, threads)
+    for of_id in (True, False):
+        with contextlib.suppress(UserError):
+            model = select.find(id) if of_id else select.describe(id, Path(folder))
+            if model.digest == digest:
+                return select.load(model, device, threads)
     raise UserError(f"the model {id} of the pickled encoder is not here, nor in {folder}")

@@ -57,8 +57,7 @@ def to_arrow(source: Source, *, embeddings: bool = True) -> pyarrow.Table:
         "list": arrow.list_(arrow.string()),
     }
     made = {
-        name: arrow.array(values, types[COLUMNS[name]])
-        for name, values in _columns(source).items()
+        name: arrow.array(values, types[COLUMNS[name]]) for name, values in _columns(source).items()
     }
     made["probabilities"] = _fixed(arrow, source.run.decisions.probabilities)
     if embeddings:

@@ -10,13 +10,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zeroshelf.runs.registry import RunRecord
+    from zeroshelf.runs.registry import NewerRun, RunRecord
 
 
 class _Callable(ModuleType):
     """`zeroshelf.runs` is this package and a public function, whatever was imported first."""
 
-    def __call__(self) -> list[RunRecord]:
+    def __call__(self) -> list[RunRecord | NewerRun]:
         """The saved runs, newest first; see `zeroshelf.runs.listing.runs`."""
         from zeroshelf.runs import listing
 

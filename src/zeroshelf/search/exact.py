@@ -69,9 +69,10 @@ def combined(values: Floats, queries: Floats, weights: Iterable[float]) -> Float
         equally far from all pictures and pictures are not, and an unscaled sum of both would follow
         the picture alone.
     """
-    spread = values.std(axis=0, dtype=np.float64) if len(values) > 1 else np.ones(values.shape[1])
-    shares = np.array([*weights]) / np.where(spread > 1e-6, spread, 1.0)
-    length = np.linalg.norm(shares @ queries.astype(np.float64))
+    spread: npt.NDArray[np.float64] = values.std(axis=0, dtype=np.float64)
+    spread[spread < 1e-6] = 1.0  # of one picture, or of copies of one
+    shares = np.array([*weights], np.float64) / spread
+    length = float(np.linalg.norm(shares @ queries.astype(np.float64)))
     return np.asarray(values @ (shares / max(length, 1e-12)), np.float32)
 
 

@@ -6,10 +6,11 @@ chosen for the folder, while a search may be for something that no picture of it
 of N pictures fits any word the better, the more there are. So the threshold depends on the folder:
 
     m(v)   = greatest OOD score of a picture under the reference word v, for 300 reference words
-    fence  = Q3 + 1.5 * (Q3 - Q1) over all m(v)     (Tukey's upper fence, for outliers)
+    fence  = Q3 + (Q3 - Q1) over all m(v), and what more prompts than one add to m (12 words)
     p      = sigmoid((OOD score - max(fence, calibrated threshold)) / calibrated temperature)
 
-The reference words are negative labels, of which nearly all are about nothing in the folder.
+The reference words are negative labels, of which nearly all are about nothing in the folder; a
+fence above the quartiles is how Tukey tells outliers ("Exploratory Data Analysis", 1977).
 docs/decision.md has what this costs and brings.
 """
 
@@ -26,16 +27,26 @@ from zeroshelf.decisions.constants import (
     MEAN_LOGIT_SHARE,
     NEAREST_NEGATIVES,
     REFERENCE_FENCE,
+    REFERENCE_PROMPTED,
     REFERENCE_WORDS,
 )
 from zeroshelf.decisions.smoothing import smooth_by_neighbours, smooth_low_rank
 from zeroshelf.labels.negative_labels import negative_labels
-from zeroshelf.labels.prompts import Texts
+from zeroshelf.labels.prompts import Texts, mean_vectors
 from zeroshelf.labels.resolve import resolve
-from zeroshelf.records import Calibration, Embeddings, Label, LabelSet, ResolvedLabels, Scores
-from zeroshelf.search.exact import Floats
+from zeroshelf.records import (
+    Calibration,
+    Embeddings,
+    Label,
+    LabelSet,
+    NegativeCandidates,
+    ResolvedLabels,
+    Scores,
+)
+from zeroshelf.search.exact import Floats, Rows
 
 _PART = 8  # the maxima of every eighth picture say how they grow with the number of pictures
+_STEP = REFERENCE_WORDS // REFERENCE_PROMPTED
 
 
 def resolved(words: str, texts: Texts) -> ResolvedLabels:
@@ -84,49 +95,76 @@ class Judge:
         return decide.sigmoid(np.asarray(distance, np.float32))
 
     def _fence(self, known: Scores) -> float:
-        """The OOD score above which the best picture of a folder is unusual for a word."""
-        values = self._reference_scores(known)[list(self._drawn)]
-        if not len(values):
+        """The OOD score from which the best picture of a folder is unusual for a word."""
+        plain, full = self._references(known)
+        plain, full = plain[list(self._drawn)], full[list(self._drawn)]
+        if not len(plain):
             return -math.inf
-        fence = _upper_fence(values.max(axis=0))
-        if self._total > len(values) >= _PART:
-            growth = fence - _upper_fence(values[::_PART].max(axis=0))
-            fence += max(growth, 0.0) * math.log(self._total / len(values)) / math.log(_PART)
-        return fence
+        best = plain.max(axis=0)
+        fence = _upper_fence(best)
+        if self._total > len(plain) >= _PART:
+            growth = fence - _upper_fence(plain[::_PART].max(axis=0))
+            fence += max(growth, 0.0) * math.log(self._total / len(plain)) / math.log(_PART)
+        return fence + float(np.median(full.max(axis=0) - best[::_STEP]))
 
-    def _reference_scores(self, known: Scores) -> Floats:
-        """(M, R): the OOD score of each picture under each of R reference words."""
+    def _references(self, known: Scores) -> tuple[Floats, Floats]:
+        """The OOD score of each picture under each reference word: (M, R) asked by one prompt, and
+        (M, R / `_STEP`) of every `_STEP`-th word asked by all prompts that a label has."""
         candidates = known.candidates
         assert candidates is not None and known.smoothing is not None  # `score` made them
+        rows = _reference_rows()
         texts = self._texts([one.prompt for one in negative_labels()])
         negatives = scores.normalise(texts, texts, known.model.logit_scale)
-        rows = candidates.rows
-        values = candidates.cosines * negatives.factors[rows] - negatives.offsets[rows]
-        nearest = np.argsort(-values, axis=1)[:, : NEAREST_NEGATIVES + 1]
-        values = np.take_along_axis(values, nearest, axis=1)  # one more than are averaged
-        nearest = np.take_along_axis(rows, nearest, axis=1)
         column = np.full(len(texts), -1)
-        column[_references()] = np.arange(len(_references()))
-        reference = scores.NormalisedTexts(
-            texts[_references()],
-            negatives.factors[_references()],
-            negatives.offsets[_references()],
+        column[rows] = np.arange(len(rows))
+        negative = _negative_scores(candidates, negatives, column) - self._excess(known)[:, None]
+        vectors = self._embeddings.vectors
+        asked = scores.NormalisedTexts(
+            negatives.vectors[rows], negatives.factors[rows], negatives.offsets[rows]
         )
-        found = reference.logits(self._embeddings.vectors) - values[:, :NEAREST_NEGATIVES].mean(axis=1)[:, None]
-        # a word is no negative of its own: the next one takes its place in the mean
-        at, place = np.nonzero(column[nearest[:, :NEAREST_NEGATIVES]] >= 0)
-        instead = (values[at, place] - values[at, -1]) / NEAREST_NEGATIVES
-        found[at, column[nearest[at, place]]] += instead
+        names = [negative_labels()[row].name for row in rows[::_STEP]]
+        words = [resolved(name, self._texts).each[0].prompts for name in names]
+        groups = mean_vectors([group for prompts in words for group in prompts], self._texts)
+        starts = np.cumsum([0, *(len(prompts) for prompts in words)])[:-1]
+        both = scores.normalise(np.concatenate((groups, texts)), texts, known.model.logit_scale)
+        full = scores.label_logits(vectors, both[: len(groups)], starts)
+
+        def smoothed(values: Floats) -> Floats:
+            assert known.smoothing is not None
+            return smooth_low_rank(smooth_by_neighbours(values, known.smoothing), known.smoothing)
+
+        return smoothed(asked.logits(vectors) - negative), smoothed(full - negative[:, ::_STEP])
+
+    def _excess(self, known: Scores) -> Floats:
+        """(M,): what is taken off a picture's negative score, as `decide` does it."""
         mean_logit, typical = known.mean_negative_logit, self._calibration.typical_logit
-        assert mean_logit is not None  # `score` made it too
+        assert mean_logit is not None  # `score` made it
         excess = mean_logit - np.float32(np.median(mean_logit) if typical is None else typical)
-        found += (np.float32(MEAN_LOGIT_SHARE) * np.maximum(excess, 0))[:, None]
-        smoothed = smooth_by_neighbours(found, known.smoothing)
-        return smooth_low_rank(smoothed, known.smoothing)
+        return np.asarray(np.float32(MEAN_LOGIT_SHARE) * np.maximum(excess, 0))
+
+
+def _negative_scores(
+    candidates: NegativeCandidates, negatives: scores.NormalisedTexts, column: Rows
+) -> Floats:
+    """(M, R): the negative score of each picture beside each of R reference words: the mean logit
+    of the nearest negatives, of which the word itself is none.
+
+    column: of each negative label its place among the reference words; -1 if it is none.
+    """
+    values = candidates.cosines * negatives.factors[candidates.rows]
+    values -= negatives.offsets[candidates.rows]
+    order = np.argsort(-values, axis=1)[:, : NEAREST_NEGATIVES + 1]  # one more than are averaged
+    values = np.take_along_axis(values, order, axis=1)
+    words = column[np.take_along_axis(candidates.rows, order, axis=1)[:, :NEAREST_NEGATIVES]]
+    mean = values[:, :NEAREST_NEGATIVES].mean(axis=1)
+    found = np.repeat(mean[:, None], column.max() + 1, axis=1)
+    at, place = np.nonzero(words >= 0)
+    found[at, words[at, place]] -= (values[at, place] - values[at, -1]) / NEAREST_NEGATIVES
+    return np.asarray(found, np.float32)
 
 
 @cache
-def _references() -> list[int]:
+def _reference_rows() -> list[int]:
     """The rows of `negative_labels()` that are reference words: nouns, evenly spaced."""
     nouns = [row for row, one in enumerate(negative_labels()) if one.kind == "noun"]
     picked = np.linspace(0, len(nouns) - 1, min(REFERENCE_WORDS, len(nouns))).astype(int)
@@ -134,6 +172,7 @@ def _references() -> list[int]:
 
 
 def _upper_fence(values: Floats) -> float:
-    """Tukey's upper fence of (R,) values."""
+    """Tukey's fence of (R,) values: `REFERENCE_FENCE` interquartile ranges above the third
+    quartile."""
     lower, upper = np.quantile(values, (0.25, 0.75))
     return float(upper + REFERENCE_FENCE * (upper - lower))
