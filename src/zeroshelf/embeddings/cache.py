@@ -77,6 +77,7 @@ class EmbeddingCache:
         self.close()
 
     def close(self) -> None:
+        """Close the file; the cache can't be used any more."""
         self._file.close()
 
     # --- pictures ---------------------------------------------------------------------------
