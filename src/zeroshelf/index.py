@@ -6,6 +6,7 @@ from vectors in memory. This module can be called: `zeroshelf.index("Photos")`.
 
 from __future__ import annotations
 
+import html
 import inspect
 import os
 import sys
@@ -31,7 +32,6 @@ from zeroshelf.labels import parse, suggest
 from zeroshelf.labels.suggest import Shelf
 from zeroshelf.models import select
 from zeroshelf.output import contact_sheet
-from zeroshelf.output.results import Thumbnails
 from zeroshelf.records import (
     Calibration,
     Corrections,
@@ -152,7 +152,7 @@ class Index:
 
     def search(
         self,
-        words: Words | None = None,
+        words: Words | Query | None = None,
         *,
         image: Pictures | None = None,
         top: int | None = 20,
@@ -162,7 +162,8 @@ class Index:
         """The pictures that look most like some words, some pictures, or both.
 
         words: "red car"; several, ["dog", "+snow", "-people"], where "-" asks for pictures without
-            it and "2:snow" counts twice; or a mapping of texts to weights, {"dog": 1, "snow": -2}.
+            it and "2:snow" counts twice; a mapping of texts to weights, {"dog": 1, "snow": -2}; or
+            the `query` of earlier hits.
         image: the path of a picture, or several, with signs and weights as in `words`.
         top: how many hits at most; None: all.
         least: the least probability that a hit fits the words, 0 to 1; None: any. With 0.5, a word
@@ -181,7 +182,7 @@ class Index:
         least = None if least is None else checks.probability(least, "least")
         checks.flag(fold, "fold")
         found = self._searcher.search(asked, top=top, least=least, fold=fold)
-        return Hits(asked, tuple(found), self.thumbnails)
+        return Hits(asked, tuple(found), self._sources.store)
 
     @cached_property
     def _searcher(self) -> Searcher:
@@ -270,9 +271,7 @@ class Index:
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Digests in hex -> small JPEGs; a digest without a thumbnail is left out."""
-        given = [checks.digest(one, "each of digests") for one in checks.texts(digests, "digests")]
-        found = self._sources.store.thumbnails(given)
-        return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
+        return _thumbnails(self._sources.store, digests)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -281,7 +280,7 @@ class Hits(Sequence[Hit]):
 
     query: Query
     hits: tuple[Hit, ...]
-    _thumbnails: Thumbnails
+    _store: EmbeddingCache  # that has the thumbnails
 
     def __repr__(self) -> str:
         return f"<{len(self)} hits for {str(self.query)!r}>"
@@ -312,6 +311,20 @@ class Hits(Sequence[Hit]):
         group = contact_sheet.Group(str(self.query), len(self), likely)
         return contact_sheet.html([group], self._thumbnails)
 
+    def page(self) -> str:
+        """All hits as a whole HTML page, which loads nothing."""
+        title = html.escape(str(self.query).encode("utf-8", "replace").decode("utf-8"))
+        policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+        return (
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+            '<meta name="color-scheme" content="light dark"></head>'
+            f"<body>{self.show(len(self))}</body></html>\n"
+        )
+
+    def _thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
+        return _thumbnails(self._store, digests)
+
     def _repr_html_(self) -> str:
         return self.show()
 
@@ -328,6 +341,11 @@ def _folder(
     if exclude or leave_out:
         raise ArgumentError("exclude and leave_out are for a folder: leave them out of a list")
     return scan_files(checks.paths(given, "folder"))
+
+
+def _thumbnails(store: EmbeddingCache, digests: Sequence[str]) -> Mapping[str, bytes]:
+    given = [checks.digest(one, "each of digests") for one in checks.texts(digests, "digests")]
+    return {digest.hex(): small for digest, small in store.thumbnails(given).items()}
 
 
 def _inside_any(path: str, folders: Collection[str]) -> bool:

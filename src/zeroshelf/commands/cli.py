@@ -32,6 +32,7 @@ COMMANDS = {  # in the order of the help page: module and function, and the line
     "review": ("review:command", "Look through a run in the browser, and correct it."),
     "teach": ("teach:command", "Correct some pictures, and let the others follow."),
     "labels": ("labels:group", "Check labels before a run."),
+    "search": ("search:command", "Find pictures by words or by a picture."),
     "suggest": ("suggest:command", "Propose labels for a folder."),
     "models": ("models:group", "List, download, show, verify and remove models."),
     "cache": ("cache:group", "Show and prune the embedding cache."),

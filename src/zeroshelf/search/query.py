@@ -51,6 +51,17 @@ class Query:
         return " ".join(map(str, self.terms)).removeprefix("+")
 
     @property
+    def name(self) -> str:
+        """A name for a folder of hits: no path, and no folder in a folder."""
+        parts = [
+            f"{'-' if term.weight < 0 else ''}{os.path.basename(term.text)}"
+            if term.is_picture
+            else str(term).removeprefix("+")
+            for term in self.terms
+        ]
+        return " ".join(parts).replace("/", " ").replace("\\", " ").strip()
+
+    @property
     def words(self) -> tuple[Term, ...]:
         """The terms that are words."""
         return tuple(term for term in self.terms if not term.is_picture)
@@ -61,11 +72,11 @@ class Query:
         return tuple(term for term in self.terms if term.is_picture)
 
 
-def parse(words: Words | None = None, image: Pictures | None = None) -> Query:
+def parse(words: Words | Query | None = None, image: Pictures | None = None) -> Query:
     """The query for words, pictures, or both.
 
     words: one text, several, or a mapping of texts to weights. A text may begin with a sign and a
-        weight, see above; a mapping's keys are taken as they are.
+        weight, see above; a mapping's keys are taken as they are. A query is taken as it is.
     image: the path of a picture, or several, with signs and weights as in `words`.
 
     Raises `ArgumentError` where there is nothing to search for, or a term is empty or has a weight
@@ -82,6 +93,8 @@ def parse(words: Words | None = None, image: Pictures | None = None) -> Query:
 def _words(words: object) -> list[Term]:
     if words is None:
         return []
+    if isinstance(words, Query):
+        return [*words.terms]
     if isinstance(words, str):
         return [_term(words)]
     if isinstance(words, Mapping):
