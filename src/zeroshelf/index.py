@@ -100,6 +100,8 @@ def index(
     given, encoder = encoder, encoder or select.load(select.find(model), device, warn=warn)
     store = store or EmbeddingCache.open()
     embedded = compute.embed(found, encoder, store, progress=progress)
+    if store.trouble:
+        (warn or warnings.warn)(store.trouble)
     calibration = calibration_of(embedded, encoder, store, progress, given is None)
     return Index(
         found.root,

@@ -69,6 +69,8 @@ def combined(values: Floats, queries: Floats, weights: Iterable[float]) -> Float
         equally far from all pictures and pictures are not, and an unscaled sum of both would follow
         the picture alone.
     """
+    if not len(values):
+        return np.empty(0, np.float32)
     spread: npt.NDArray[np.float64] = values.std(axis=0, dtype=np.float64)
     spread[spread < 1e-6] = 1.0  # of one picture, or of copies of one
     shares = np.array([*weights], np.float64) / spread

@@ -92,6 +92,8 @@ class Searcher:
             raise UserError("a picture alone has no probability: add words, or ask for none")
         labels = [fits.resolved(term.text, self._texts) for term in query.words]
         scores = self._scores(query, labels)
+        if not len(scores):
+            return []
         count = max(NEAREST, FOLDED * (top or 0))
         while True:
             found = self._judged(query.words, labels, scores, count)
