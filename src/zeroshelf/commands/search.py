@@ -163,12 +163,12 @@ def _query(given: dict[str, Any]) -> Query:
 
 def _request(query: Query, given: dict[str, Any], yes: bool, screen: Screen) -> PlanRequest | None:
     """What --to and --as ask for, checked before any picture is read; None without --to."""
+    if given["to"] is None:
+        return None
     from zeroshelf.actions import plan_request
     from zeroshelf.images.scan import root_of
     from zeroshelf.records import Label, LabelSet, PlanRequest
 
-    if given["to"] is None:
-        return None
     options.check_confirmable(yes)
     options.check_homes(screen)
     wanted = PlanRequest(root_of(given["folder"]), given["to"], given["kind"], replace=False)

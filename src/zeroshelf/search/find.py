@@ -23,7 +23,8 @@ from zeroshelf.search.exact import Floats, Rows
 from zeroshelf.search.query import Query, Term
 from zeroshelf.search.sources import Source
 
-NEAREST = 1024  # pictures nearest to the query that are judged, beside as many that are drawn
+NEAREST = 256  # pictures nearest to the query that are judged, at least
+DRAWN = 512  # pictures of the folder beside which they are judged, evenly spaced
 FOLDED = 4  # times as many hits as are wanted are compared with each other, so that enough are left
 
 
@@ -143,9 +144,9 @@ class Searcher:
     ) -> _Judged:
         """Judge the `count` nearest of N pictures, beside those that are drawn from all."""
         total = len(scores)
-        whole = total <= max(2 * NEAREST, count)
+        whole = total <= max(NEAREST + DRAWN, count)
         nearest = exact.best(scores, total if whole else count)
-        drawn = np.linspace(0, total - 1, 0 if whole else NEAREST).astype(np.int64)
+        drawn = np.linspace(0, total - 1, 0 if whole else DRAWN).astype(np.int64)
         embedded, rows = self._source.embeddings(np.union1d(nearest, drawn).tolist())
         chances: Floats | None = None
         if words and len(rows):

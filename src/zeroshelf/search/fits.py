@@ -126,7 +126,8 @@ class Judge:
         words = [resolved(name, self._texts).each[0].prompts for name in names]
         groups = mean_vectors([group for prompts in words for group in prompts], self._texts)
         starts = np.cumsum([0, *(len(prompts) for prompts in words)])[:-1]
-        both = scores.normalise(np.concatenate((groups, texts)), texts, known.model.logit_scale)
+        some = texts[::_PART]  # as good a cohort as all of them
+        both = scores.normalise(np.concatenate((groups, some)), some, known.model.logit_scale)
         full = scores.label_logits(vectors, both[: len(groups)], starts)
 
         def smoothed(values: Floats) -> Floats:
