@@ -30,10 +30,11 @@ if TYPE_CHECKING:
         ZeroshelfError,
     )
     from zeroshelf.images.demo import demo_pictures
-    from zeroshelf.index import Hits, Index, index
+    from zeroshelf.index import Index, index
     from zeroshelf.labels.labels_file import read_labels
     from zeroshelf.labels.suggest import Shelf
     from zeroshelf.models.listing import ModelInfo, load_model, models
+    from zeroshelf.output.hits import Hits
     from zeroshelf.records import (
         Action,
         Correction,
@@ -73,7 +74,7 @@ _HOMES = {  # public name -> its module; imported when it is first used
     "Encoder": "records",
     "Evaluation": "decisions.evaluate",
     "Hit": "search.find",
-    "Hits": "index",
+    "Hits": "output.hits",
     "Index": "index",
     "Label": "records",
     "LabelResult": "decisions.evaluate",

@@ -6,7 +6,6 @@ from vectors in memory. This module can be called: `zeroshelf.index("Photos")`.
 
 from __future__ import annotations
 
-import html
 import inspect
 import os
 import sys
@@ -15,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +30,7 @@ from zeroshelf.images.scan_files import scan_files
 from zeroshelf.labels import parse, suggest
 from zeroshelf.labels.suggest import Shelf
 from zeroshelf.models import select
-from zeroshelf.output import contact_sheet
+from zeroshelf.output.hits import Hits, thumbnails
 from zeroshelf.records import (
     Calibration,
     Corrections,
@@ -48,13 +47,11 @@ from zeroshelf.run.run import Labels, Run, Sources, make_run
 from zeroshelf.run.start import calibration_of, check_helpers
 from zeroshelf.runs import earlier
 from zeroshelf.search import outliers, query
-from zeroshelf.search.find import Hit, Searcher
+from zeroshelf.search.find import Searcher
 from zeroshelf.search.outliers import Outlier
 from zeroshelf.search.query import Pictures, Query, Words
 from zeroshelf.search.sources import InMemory
 from zeroshelf.system import file_names
-
-SHOWN = 48  # hits that a notebook shows
 
 Place = str | os.PathLike[str]
 
@@ -273,62 +270,7 @@ class Index:
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Digests in hex -> small JPEGs; a digest without a thumbnail is left out."""
-        return _thumbnails(self._sources.store, digests)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Hits(Sequence[Hit]):
-    """The hits of a search, best first. A notebook shows them as pictures."""
-
-    query: Query
-    hits: tuple[Hit, ...]
-    _store: EmbeddingCache  # that has the thumbnails
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} hits for {str(self.query)!r}>"
-
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    @overload
-    def __getitem__(self, index: int) -> Hit: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
-    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
-        return self.hits[index]
-
-    @property
-    def paths(self) -> list[str]:
-        """The path of each hit."""
-        return [hit.path for hit in self.hits]
-
-    def show(self, count: int = SHOWN) -> str:
-        """The first `count` hits as HTML, each with its probability, or its score where it has
-        none."""
-        shown = self.hits[: checks.count(count, "count")]
-        likely = tuple(
-            (hit.digest.hex(), max(hit.score, 0.0) if hit.probability is None else hit.probability)
-            for hit in shown
-        )
-        group = contact_sheet.Group(str(self.query), len(self), likely)
-        return contact_sheet.html([group], self._thumbnails)
-
-    def page(self) -> str:
-        """All hits as a whole HTML page, which loads nothing."""
-        title = html.escape(str(self.query).encode("utf-8", "replace").decode("utf-8"))
-        policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-        return (
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-            '<meta name="color-scheme" content="light dark"></head>'
-            f"<body>{self.show(len(self))}</body></html>\n"
-        )
-
-    def _thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
-        return _thumbnails(self._store, digests)
-
-    def _repr_html_(self) -> str:
-        return self.show()
+        return thumbnails(self._sources.store, digests)
 
 
 def _folder(
@@ -343,11 +285,6 @@ def _folder(
     if exclude or leave_out:
         raise ArgumentError("exclude and leave_out are for a folder: leave them out of a list")
     return scan_files(checks.paths(given, "folder"))
-
-
-def _thumbnails(store: EmbeddingCache, digests: Sequence[str]) -> Mapping[str, bytes]:
-    given = [checks.digest(one, "each of digests") for one in checks.texts(digests, "digests")]
-    return {digest.hex(): small for digest, small in store.thumbnails(given).items()}
 
 
 def _inside_any(path: str, folders: Collection[str]) -> bool:

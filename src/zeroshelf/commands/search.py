@@ -275,7 +275,7 @@ def _open(query: Query, found: _Found, screen: Screen) -> None:
     from pathlib import Path
 
     from zeroshelf.embeddings.cache import EmbeddingCache
-    from zeroshelf.index import Hits
+    from zeroshelf.output.hits import Hits
 
     with EmbeddingCache.open() as store:
         page = Hits(query, tuple(found.hits), store).page()
