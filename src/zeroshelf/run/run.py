@@ -40,6 +40,8 @@ from zeroshelf.records import (
 )
 from zeroshelf.runs import earlier, registry, saved
 from zeroshelf.runs.saved import Saved
+from zeroshelf.search.find import Searcher
+from zeroshelf.search.sources import InMemory
 
 if TYPE_CHECKING:
     import pandas
@@ -264,6 +266,12 @@ class Run(Classification):
             progress("writing", 0, 0)
         with registry.writing(folder):
             return run_files.write(self._source(), planned, folder)
+
+    def searcher(self) -> Searcher:
+        """What searches the pictures of this run, as `Index.search` does."""
+        encoder, store = self._sources.encoder, self._sources.store
+        source, known = InMemory(self.embeddings), self.decisions
+        return Searcher(source, encoder, store, known.calibration, before=known.scores)
 
     def to_pandas(self) -> pandas.DataFrame:
         """A data frame with a row a picture, in the order of the run: the columns are named in

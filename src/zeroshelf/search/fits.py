@@ -82,6 +82,8 @@ class Judge:
         self._total = len(embeddings) if total is None else total
         self._drawn = range(len(embeddings)) if drawn is None else drawn
         self._scores = before
+        if before is not None and (before.candidates is None or before.smoothing is None):
+            self._scores = None
         self._threshold: float | None = None
 
     def probabilities(self, label: ResolvedLabels) -> Floats:

@@ -90,6 +90,12 @@ def parse(words: Words | Query | None = None, image: Pictures | None = None) -> 
     return Query(tuple(terms))
 
 
+def split(line: str) -> list[str]:
+    """The terms of one line as a user types it: "red car +snow -people" has three. A sign begins a
+    term where a space is before it and none behind it: "T-shirt" and "salt + pepper" are words."""
+    return [part for part in re.split(r"\s+(?=[+-][^\s+-])", line.strip()) if part]
+
+
 def _words(words: object) -> list[Term]:
     if words is None:
         return []
