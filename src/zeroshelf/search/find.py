@@ -95,21 +95,31 @@ class Searcher:
         scores = self._scores(query, labels)
         if not len(scores):
             return []
-        count = max(NEAREST, FOLDED * (top or 0))
+        total = len(scores)
+        count = total if top is None and least is None else max(NEAREST, FOLDED * (top or 0))
         while True:
             found = self._judged(query.words, labels, scores, count)
             fit = found.order
             if found.probabilities is not None and least is not None:
                 fit = fit[found.probabilities[fit] >= least]
-            # the furthest that were judged fit too: there may be more
-            more = len(np.intersect1d(fit, found.order[-count // 10 :])) > count // 50
-            if top is not None or count >= len(scores) or not more or not query.words:
-                break
-            count *= 4
-        if top is not None:
-            fit = fit[: FOLDED * top] if fold else fit[:top]
-        groups = self._groups(found.embeddings, fit) if fold else ((at,) for at in fit.tolist())
-        return [_hit(found, group) for group in groups][:top]
+            hits = self._hits(found, fit, top, fold)
+            # where the furthest that were judged fit too, there may be more
+            last = found.order[-(count // 10) :]
+            more = least is None or len(np.intersect1d(fit, last)) > len(last) // 5
+            if count >= total or not more or (top is not None and len(hits) >= top):
+                return hits
+            count *= FOLDED
+
+    def _hits(self, found: _Judged, fit: Rows, top: int | None, fold: bool) -> list[Hit]:
+        """Up to `top` hits of the places `fit`, best first."""
+        if not fold:
+            return [_hit(found, (at,)) for at in fit[:top].tolist()]
+        taken = len(fit) if top is None else FOLDED * top
+        while True:
+            groups = list(self._groups(found.embeddings, fit[:taken]))
+            if taken >= len(fit) or (top is not None and len(groups) >= top):
+                return [_hit(found, group) for group in groups[:top]]
+            taken *= FOLDED
 
     def _scores(self, query: Query, labels: Sequence[ResolvedLabels]) -> Floats:
         """(N,): the cosine of each picture of the source with the query."""
