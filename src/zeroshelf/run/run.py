@@ -21,7 +21,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
-from zeroshelf.output import contact_sheet, notes, run_files, tables
+from zeroshelf.output import contact_sheet, export, notes, run_files, tables
 from zeroshelf.output.run_files import Written
 from zeroshelf.records import (
     ActionKind,
@@ -283,6 +283,11 @@ class Run(Classification):
         `MissingPackage` without pyarrow."""
         checks.flag(embeddings, "embeddings")
         return tables.to_arrow(self._source(), embeddings=embeddings)
+
+    def export(self, format: str, to: str | os.PathLike[str]) -> str:
+        """Write the decisions for another program, as `zeroshelf export` does: `to` is a new file
+        or folder. Returns a line about what was written."""
+        return export.export(self._source(), self.record, format, scan.root_of(to))
 
     def show(self, each: int = 12) -> str:
         """The contact sheet as HTML: up to `each` pictures a label, the most probable first."""
