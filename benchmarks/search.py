@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,7 @@ def make(path: Path, count: int, dim: int) -> None:
     rng = np.random.default_rng(0)
     centres = normal(rng, CLUSTERS, dim)
     with EmbeddingCache.open(str(path)) as store:
+        store._file.read(_hurry, None)
         for start in range(0, count, BATCH):
             size = min(BATCH, count - start)
             which = rng.integers(CLUSTERS, size=size)
@@ -78,6 +80,12 @@ def make(path: Path, count: int, dim: int) -> None:
                 digest = hashlib.blake2b(str(at).encode(), digest_size=32).digest()
                 rows.append((picture, digest, Embedded(vector)))
             store.add("invented", rows)
+
+
+def _hurry(db: sqlite3.Connection) -> None:
+    """Write the synthetic cache without waiting for the disk."""
+    for setting in ("synchronous = OFF", "cache_size = -1000000", "wal_autocheckpoint = 100000"):
+        db.execute(f"PRAGMA {setting}").fetchall()
 
 
 def child(what: str, path: Path, dim: int) -> None:

@@ -108,9 +108,9 @@ def run(place: Path, encoder: ColourEncoder) -> Run:
     return classify(place / "P", ["red", "blue"], encoder=encoder)
 
 
-def methods() -> Iterator[tuple[str, str]]:
-    """Every parameter of every public method of a run."""
-    for name, method in inspect.getmembers(Run, inspect.isfunction):
+def methods(of: type = Run) -> Iterator[tuple[str, str]]:
+    """Every parameter of every public method of a run, or of another class."""
+    for name, method in inspect.getmembers(of, inspect.isfunction):
         if not name.startswith("_"):
             for parameter in list(inspect.signature(method).parameters)[1:]:
                 yield name, parameter
@@ -157,6 +157,7 @@ def test_methods_of_a_run(name: str, parameter: str, run: Run, place: Path) -> N
         "digests": [],
         "request": run.request,
         "truth": {"a.png": "red"},
+        "format": "csv",
     }
     needed = {
         key: good[key]
@@ -166,6 +167,22 @@ def test_methods_of_a_run(name: str, parameter: str, run: Run, place: Path) -> N
     before = tree(place / "P")
     one_line_each(parameter, lambda wrong: getattr(run, name)(**needed | wrong))
     assert tree(place / "P") == before
+
+
+@pytest.mark.parametrize(("name", "parameter"), list(methods(zeroshelf.Index)))
+def test_methods_of_an_index(
+    name: str, parameter: str, place: Path, encoder: ColourEncoder
+) -> None:
+    index = zeroshelf.index(place / "P", encoder=encoder)
+    good: dict[str, Any] = {"labels": ["red"], "texts": ["red"], "digests": []}
+    needed = {
+        key: good[key]
+        for key, one in inspect.signature(getattr(index, name)).parameters.items()
+        if one.default is inspect.Parameter.empty
+    }
+    if name == "search" and parameter not in ("words", "image"):
+        needed["words"] = "red"
+    one_line_each(parameter, lambda wrong: getattr(index, name)(**needed | wrong))
 
 
 @pytest.mark.parametrize(("name", "parameter"), list(functions()))

@@ -131,8 +131,11 @@ def test_label_studio_validates_them(run: zs.Run, to: Path) -> None:
     said = run.export("label-studio", to / "tasks.json")
     interface = sdk.LabelInterface(said.partition("labelling interface: ")[2])
     for task in tasks(to / "tasks.json"):
-        assert interface.validate_task(task, validate_regions_only=False) is not False
-        assert all(map(interface.validate_prediction, task["predictions"]))
+        assert interface.validate_task({"data": task["data"]})
+        for prediction in task["predictions"]:
+            assert interface.validate_prediction(prediction, return_errors=True) == []
+            prediction["result"][0]["value"]["choices"] = ["no label of the run"]
+            assert not interface.validate_prediction(prediction)
 
 
 def metadata(folder: Path) -> dict[str, str]:

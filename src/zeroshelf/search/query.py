@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from zeroshelf import checks
 from zeroshelf.errors import ArgumentError
+from zeroshelf.labels.parse import clean_text
 
 Words: TypeAlias = str | Sequence[str] | Mapping[str, float]
 Pictures: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -122,22 +123,34 @@ def _picture(path: str) -> Term:
     """A path that exists is taken as it is, whatever it begins with."""
     if os.path.exists(path):
         return Term(path, is_picture=True)
-    term = _term(path)
-    return Term(os.path.expanduser(term.text), term.weight, is_picture=True)
+    sign, number, name = _parts(path)
+    return Term(os.path.expanduser(name), _signed(sign, number), is_picture=True)
 
 
 def _term(written: str) -> Term:
+    sign, number, text = _parts(written)
+    return Term(_named(text), _signed(sign, number))
+
+
+def _parts(written: str) -> tuple[str, str | None, str]:
+    """Sign, weight and text of a term as it is written."""
     found = _TERM.fullmatch(written)
     assert found is not None  # its last group takes anything
     sign, number, text = found.groups()
+    return sign, number, text
+
+
+def _signed(sign: str, number: str | None) -> float:
     weight = _weight(float(number)) if number else 1.0
-    return Term(_named(text), -weight if sign == "-" else weight)
+    return -weight if sign == "-" else weight
 
 
 def _named(text: object) -> str:
-    words = " ".join(checks.text(text, "each of words").split())
-    if not words:
+    if not checks.text(text, "each of words").split():
         raise ArgumentError('a search term is empty: give words, "red car", or a picture')
+    words = clean_text(text)
+    if not words.isprintable():
+        raise ArgumentError(f"the words {words!r} contain characters that can't be seen")
     return words
 
 
