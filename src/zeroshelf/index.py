@@ -180,11 +180,12 @@ class Index:
         top = None if top is None else checks.count(top, "top")
         least = None if least is None else checks.probability(least, "least")
         checks.flag(fold, "fold")
-        found = self._searcher.search(asked, top=top, least=least, fold=fold)
+        found = self.searcher.search(asked, top=top, least=least, fold=fold)
         return Hits(asked, tuple(found), self._sources.store)
 
     @cached_property
-    def _searcher(self) -> Searcher:
+    def searcher(self) -> Searcher:
+        """What `search` calls; it keeps what does not depend on the words."""
         sources = self._sources
         return Searcher(InMemory(self.embeddings), sources.encoder, sources.store, self.calibration)
 

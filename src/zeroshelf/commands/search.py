@@ -181,6 +181,7 @@ def _search(
     from zeroshelf.index import index
 
     limits = {"top": given["top"], "least": given["least"], "fold": not given["every"]}
+    limits["judge"] = not (given["paths"] or given["null"])  # paths alone tell no probability
     if given["no_scan"]:
         return _search_cache(query, limits, given, screen)
     leave_out = [] if wanted is None else [wanted.destination or ""]
@@ -194,7 +195,7 @@ def _search(
             progress=progress,
             warn=screen.warn,
         )
-        hits = made.search(query, **limits)
+        hits = made.searcher.search(query, **limits)
     pictures = [made.embeddings.pictures[hit.row] for hit in hits]
     return _Found(made.folder, made.model.id, hits, pictures, made.skipped)
 

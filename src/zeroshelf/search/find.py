@@ -78,13 +78,21 @@ class Searcher:
         self._whole: fits.Judge | None = None  # of all pictures, where all are judged
 
     def search(
-        self, query: Query, *, top: int | None = None, least: float | None = None, fold: bool = True
+        self,
+        query: Query,
+        *,
+        top: int | None = None,
+        least: float | None = None,
+        fold: bool = True,
+        judge: bool = True,
     ) -> list[Hit]:
         """The hits, best first.
 
         top: how many at most; None: all, and in a large folder as many as fit.
         least: the least probability of a hit; None: any.
         fold: a near-duplicate of a better hit is listed in that hit, and is none of its own.
+        judge: False for hits without probabilities, which are there at once: the probabilities need
+            the vectors of all negative labels, and a large model takes minutes for these once.
 
         Raises `UserError` where a picture of the query can't be read, or where `least` is given for
         a query without words.
@@ -96,9 +104,10 @@ class Searcher:
         if not len(scores):
             return []
         total = len(scores)
+        words = query.words if judge or least is not None else ()
         count = total if top is None and least is None else max(NEAREST, FOLDED * (top or 0))
         while True:
-            found = self._judged(query.words, labels, scores, count)
+            found = self._judged(words, labels, scores, count)
             fit = found.order
             if found.probabilities is not None and least is not None:
                 fit = fit[found.probabilities[fit] >= least]
