@@ -108,9 +108,9 @@ def run(place: Path, encoder: ColourEncoder) -> Run:
     return classify(place / "P", ["red", "blue"], encoder=encoder)
 
 
-def methods() -> Iterator[tuple[str, str]]:
-    """Every parameter of every public method of a run."""
-    for name, method in inspect.getmembers(Run, inspect.isfunction):
+def methods(of: type = Run) -> Iterator[tuple[str, str]]:
+    """Every parameter of every public method of a run, or of another class."""
+    for name, method in inspect.getmembers(of, inspect.isfunction):
         if not name.startswith("_"):
             for parameter in list(inspect.signature(method).parameters)[1:]:
                 yield name, parameter
@@ -119,7 +119,7 @@ def methods() -> Iterator[tuple[str, str]]:
 def functions() -> Iterator[tuple[str, str]]:
     """Every parameter of every public function."""
     for name in zeroshelf.__all__:
-        if inspect.isfunction(function := getattr(zeroshelf, name)):
+        if callable(function := getattr(zeroshelf, name)) and not isinstance(function, type):
             for parameter in inspect.signature(function).parameters:
                 yield name, parameter
 
@@ -139,7 +139,9 @@ def one_line_each(parameter: str, call: Callable[[dict[str, Any]], object]) -> N
 
 
 def test_every_public_function_is_here() -> None:
-    assert {name for name, _ in functions()} == {"classify", "reopen", "demo_pictures"}
+    assert {name for name, _ in functions()} == {
+        "classify", "demo_pictures", "embed_batch", "index", "load_model", "read_labels", "reopen",
+    }  # fmt: skip
     assert {"correct", "relabel", "plan", "apply", "embed_texts"} <= {name for name, _ in methods()}
 
 
@@ -154,6 +156,8 @@ def test_methods_of_a_run(name: str, parameter: str, run: Run, place: Path) -> N
         "to": place / "to",
         "digests": [],
         "request": run.request,
+        "truth": {"a.png": "red"},
+        "format": "csv",
     }
     needed = {
         key: good[key]
@@ -165,11 +169,35 @@ def test_methods_of_a_run(name: str, parameter: str, run: Run, place: Path) -> N
     assert tree(place / "P") == before
 
 
+@pytest.mark.parametrize(("name", "parameter"), list(methods(zeroshelf.Index)))
+def test_methods_of_an_index(
+    name: str, parameter: str, place: Path, encoder: ColourEncoder
+) -> None:
+    index = zeroshelf.index(place / "P", encoder=encoder)
+    good: dict[str, Any] = {"labels": ["red"], "texts": ["red"], "digests": []}
+    needed = {
+        key: good[key]
+        for key, one in inspect.signature(getattr(index, name)).parameters.items()
+        if one.default is inspect.Parameter.empty
+    }
+    if name == "search" and parameter not in ("words", "image"):
+        needed["words"] = "red"
+    one_line_each(parameter, lambda wrong: getattr(index, name)(**needed | wrong))
+
+
 @pytest.mark.parametrize(("name", "parameter"), list(functions()))
 def test_functions(name: str, parameter: str, place: Path, encoder: ColourEncoder) -> None:
     needed: dict[str, Any] = {"to": place / "to"}
     if name == "classify":
         needed = {"folder": place / "P", "labels": ["red"], "encoder": encoder}
+    if name == "index":
+        needed = {"folder": place / "P", "encoder": encoder}
+    if name == "embed_batch":
+        needed = {"files": [place / "P" / "a.png"], "encoder": encoder}
+    if name == "load_model":
+        needed = {}
+    if name == "read_labels":
+        needed = {"file": place / "labels.txt"}
     if name == "reopen":
         needed = {"encoder": encoder}
         run = classify(place / "P", ["red"], encoder=encoder)

@@ -8,18 +8,28 @@ from pathlib import Path
 
 import pytest
 
+import zeroshelf
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_commands_are_documented_as_they_are() -> None:
-    script = ROOT / "docs" / "make_commands.py"
-    spec = importlib.util.spec_from_file_location("make_commands", script)
+@pytest.mark.parametrize("name", ["commands", "api"])
+def test_what_is_made_from_the_code_is_up_to_date(name: str) -> None:
+    """The commands' help, and the docstrings of the public names."""
+    script = ROOT / "docs" / f"make_{name}.py"
+    spec = importlib.util.spec_from_file_location(f"make_{name}", script)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert written == module.page(), "run `python docs/make_commands.py`"
+    written = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert written == module.page(), f"run `python docs/make_{name}.py`"
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    headed = re.findall(r"^### (\w+)$", text, re.MULTILINE)
+    assert sorted(headed) == sorted(zeroshelf.__all__)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

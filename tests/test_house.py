@@ -32,7 +32,8 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
 # from earlier ones. What is not listed joins them (`__init__`, `__main__`).
 STAGES = [
     "errors", "records", "counting", "checks", "system", "images", "models", "embeddings", "labels",
-    "decisions", "corrections", "actions", "output", "runs", "run", "review", "commands",
+    "decisions", "search", "corrections", "actions", "output", "runs", "run", "index", "review",
+    "commands",
 ]  # fmt: skip
 
 

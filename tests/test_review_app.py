@@ -242,7 +242,9 @@ def test_an_older_page_is_told_what_changed(served: tuple[Session, Client]) -> N
 def test_words_find_pictures(served: tuple[Session, Client]) -> None:
     session, client = served
     rows = client.get("search?words=green")["rows"]
-    assert all(session.paths[row].startswith("green") for row in rows[:4])
+    assert sorted(session.paths[row] for row in rows) == [f"green-{at:02}.png" for at in range(4)]
+    assert client.get("search?words=violin")["rows"] == []
+    assert client.get("search?words=green%20-green")["rows"] == []
 
 
 def test_the_slider_says_what_would_change_before_it_does(

@@ -1,5 +1,5 @@
 """Checks of the arguments of public functions. Each takes a value and its name for messages, and
-returns the value as a plain type or raises `UserError` with a message of one line."""
+returns the value as a plain type or raises `ArgumentError` with a message of one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from zeroshelf.errors import UserError
+from zeroshelf.errors import ArgumentError
 from zeroshelf.records import Plan
 
 _SHOWN = 60  # characters of a wrong value in a message
@@ -22,9 +22,9 @@ Record = TypeVar("Record")
 Item = TypeVar("Item")
 
 
-def refuse(what: str, wanted: str, value: object) -> UserError:
+def refuse(what: str, wanted: str, value: object) -> ArgumentError:
     """The error for a value that is not what is wanted, on one line whatever the value is."""
-    return UserError(f"{what} must be {wanted}, not {described(value)}")
+    return ArgumentError(f"{what} must be {wanted}, not {described(value)}")
 
 
 def described(value: object) -> str:
@@ -51,7 +51,7 @@ def path(value: object, what: str) -> str:
     if not isinstance(found, str):
         raise refuse(what, "a path (str or os.PathLike)", value)
     if "\0" in found:
-        raise UserError(f"{what} {described(found)} is no path: it contains a NUL character")
+        raise ArgumentError(f"{what} {described(found)} is no path: it contains a NUL character")
     return found
 
 
@@ -59,7 +59,7 @@ def each(value: object, what: str, one: Callable[[object, str], Item]) -> list[I
     """The items of any collection, each checked by `one`. A bare text is no collection: its letters
     are never meant."""
     if isinstance(value, (str, bytes, os.PathLike)):
-        raise UserError(f"{what}: give a list, not one text: [{described(value)}]")
+        raise ArgumentError(f"{what}: give a list, not one text: [{described(value)}]")
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise refuse(what, "a list of texts", value)
     try:
@@ -75,6 +75,14 @@ def texts(value: object, what: str) -> list[str]:
 
 def paths(value: object, what: str) -> list[str]:
     return each(value, what, path)
+
+
+def digest(value: object, what: str) -> bytes:
+    """A digest in hex, as bytes."""
+    written = text(value, what)
+    if not re.fullmatch("([0-9a-fA-F]{2})*", written):
+        raise refuse(what, "in hex", value)
+    return bytes.fromhex(written)
 
 
 def probability(value: object, what: str) -> float:
@@ -100,6 +108,16 @@ def count(value: object, what: str) -> int:
     return found
 
 
+def whole(value: object, what: str) -> int:
+    """A whole number, also below 0."""
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    raise refuse(what, "a whole number", value)
+
+
 def flag(value: object, what: str) -> bool:
     if not isinstance(value, bool):
         raise refuse(what, "True or False", value)
@@ -114,7 +132,7 @@ def function(value: object, what: str) -> None:
 
 def choice(value: object, what: str, allowed: Sequence[str]) -> None:
     if not isinstance(value, str) or value not in allowed:
-        raise UserError(f"{what}: {described(value)} is none of {', '.join(allowed)}")
+        raise ArgumentError(f"{what}: {described(value)} is none of {', '.join(allowed)}")
 
 
 def plan(value: object) -> Plan:
@@ -125,7 +143,7 @@ def plan(value: object) -> Plan:
         every += (action.source, action.target)
     for one in every:
         if not os.path.isabs(path(one, "a path of the plan")):
-            raise UserError(f"the plan: the path {described(one)} is not absolute")
+            raise ArgumentError(f"the plan: the path {described(one)} is not absolute")
     return found
 
 

@@ -6,6 +6,7 @@ Data goes to stdout; all else, and with --json everything but the JSON, goes to 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from zeroshelf.system.streams import encodable
+from zeroshelf.system.streams import Stream, encodable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,6 +67,19 @@ class Screen:
         """One JSON object on stdout; a path that is no valid UTF-8 keeps its escapes."""
         if self.as_json:
             print(json.dumps(record), file=sys.stdout)
+
+    def paths(self, paths: Sequence[str], *, null: bool) -> None:
+        """Paths on stdout and nothing else there, for other programs: the bytes of each, and a line
+        feed or with `null` a NUL behind it. A terminal gets them in printable characters."""
+        if sys.stdout.isatty() and not null:
+            for path in paths:
+                print(printable(path))
+            return
+        data = b"".join(os.fsencode(path) + (b"\0" if null else b"\n") for path in paths)
+        if isinstance(sys.stdout, Stream):
+            sys.stdout.write_bytes(data)
+        else:
+            print(os.fsdecode(data), end="")
 
     def table(
         self,

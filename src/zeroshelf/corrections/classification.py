@@ -7,15 +7,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 
 from zeroshelf import checks
 from zeroshelf.corrections import follow
+from zeroshelf.corrections.given import rows_of
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
+from zeroshelf.decisions.evaluate import Evaluation, Truth, evaluate
 from zeroshelf.decisions.scores import score
 from zeroshelf.errors import UserError
 from zeroshelf.labels.advice import Advice
@@ -48,6 +53,48 @@ class Classification:
     decisions: Decisions  # N
     uncorrected: Decisions  # N, what the model decides without any correction
     advice: tuple[Advice, ...]  # what is seriously wrong with the labels
+
+    def __len__(self) -> int:
+        """N, the number of pictures."""
+        return len(self.decisions)
+
+    def __iter__(self) -> Iterator[Decision]:
+        """The decisions, in the order of `embeddings.pictures`."""
+        return iter(self.decisions)
+
+    @overload
+    def __getitem__(self, key: int) -> Decision: ...
+    @overload
+    def __getitem__(self, key: str | slice) -> list[Decision]: ...
+    def __getitem__(self, key: int | str | slice) -> Decision | list[Decision]:
+        """run["cat"]: the decisions for a label or for "other", as `shelf` gives them; run[3]: that
+        of row 3; run[:3]: those of the first three rows. Raises `IndexError` for a row that is not
+        there, and `UserError` for a label that is not there or a key of another type."""
+        if isinstance(key, str):
+            return self.shelf(key)
+        if not isinstance(key, slice):
+            key = checks.whole(key, "a row of a run")
+        return self.decisions[key]
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """(N, K + 1): P(label) of each picture in the order of `labels`, then P(other); each row
+        sums to 1."""
+        return self.decisions.probabilities
+
+    def evaluate(self, truth: Truth) -> Evaluation:
+        """Compare the decisions with the truth.
+
+        truth: a picture's path (absolute, or below the run's folder) -> its label, or all labels
+            that are true of it. A name that is no label of this run means "other". Pictures
+            without a truth are not looked at.
+
+        Returns: accuracies, precision and recall of each label, and which decisions are wrong.
+        Raises `UserError` for a path that is no picture of the run.
+        """
+        given = checks.mapping(truth, "truth", 'a mapping, {"a.jpg": "cat"}')
+        rows = rows_of(self.request, self.embeddings, given)
+        return evaluate(self.decisions, dict(zip(rows, given.values(), strict=True)))
 
     @property
     def labels(self) -> LabelSet:

@@ -64,3 +64,9 @@ TRANSFER_MOST_IMAGES = 300  # images used at most
 TRANSFER_LABEL_SETS = 12  # made-up label sets on which the two models are compared
 TRANSFER_LABELS = (2, 20)  # labels in such a set, log-uniformly distributed
 SCALE_RATIO_FLOOR = 0.01  # least ratio of two models' spreads of scores
+
+# --- search -------------------------------------------------------------------------------------
+
+REFERENCE_WORDS = 300  # negative labels whose best pictures tell what an absent word gets
+REFERENCE_PROMPTED = 12  # of them, asked by all prompts of a label and not by one alone
+REFERENCE_FENCE = 1.0  # interquartile ranges above the third quartile: the threshold of a search

@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.embeddings import cache_derived, cache_vectors
+from zeroshelf.embeddings import cache_derived, cache_scan, cache_vectors
 from zeroshelf.embeddings.cache_db import CacheFile, wanted
 from zeroshelf.embeddings.cache_derived import FileState
 from zeroshelf.embeddings.cache_vectors import Half
@@ -79,6 +79,7 @@ class EmbeddingCache:
         self.close()
 
     def close(self) -> None:
+        """Close the file; the cache can't be used any more."""
         self._file.close()
 
     # --- pictures ---------------------------------------------------------------------------
@@ -113,6 +114,16 @@ class EmbeddingCache:
             vectors[rows] = part
             known[rows] = True
         return known, vectors
+
+    def visit(self, model_digest: str, folder: str, look: cache_scan.Visit) -> None:
+        """Call `look` with the vectors of all files below `folder` that the cache knows, a block
+        after the other; see `cache_scan.visit`."""
+        self._file.read(lambda db: cache_scan.visit(db, model_digest, folder, look), None)
+
+    def files(self, folder: str, digests: Collection[bytes]) -> list[cache_scan.File]:
+        """The files below `folder` that had one of these contents when they were last read."""
+        nothing: list[cache_scan.File] = []
+        return self._file.read(lambda db: cache_scan.files(db, folder, digests), nothing)
 
     def known(self, model_digest: str, digests: Sequence[bytes]) -> dict[bytes, Half | str]:
         """Digest -> its vector (D,), or the reason why the content can't be decoded."""

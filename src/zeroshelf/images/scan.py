@@ -35,7 +35,7 @@ _IN_THE_CLOUD = "only a placeholder: the picture itself is in the cloud"
 
 
 @dataclass(slots=True)
-class _Found:
+class Found:
     pictures: list[Picture] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     not_pictures: Counter[str] = field(default_factory=Counter)  # by kind
@@ -70,10 +70,10 @@ def scan(
     """
     root = os.path.abspath(root)
     warnings = _warn_of_library(root)
-    found = _Found()
+    found = Found()
     excluded = _Excluder((exclude,) if isinstance(exclude, str) else exclude)
     for files in _walk(root, excluded, leave_out, follow, found):
-        _look_at(files, root, follow, found)
+        look_at(files, root, follow, found)
     return Folder(
         root=root,
         pictures=tuple(sorted(found.pictures, key=lambda p: os.fsencode(p.path))),
@@ -101,7 +101,7 @@ def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
     """Every XMP sidecar below `root`, also where its picture is gone, and the folders that can't be
     read. Hidden ones and libraries are left alone as in `scan`, the output of runs is not."""
     root = os.path.abspath(root)
-    found = _Found()
+    found = Found()
     paths = [
         entry.path
         for files in _walk(root, _Excluder(()), (), False, found)
@@ -112,7 +112,7 @@ def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
 
 
 def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
-    root: str, excluded: _Excluder, leave_out: Collection[str], follow: bool, found: _Found
+    root: str, excluded: _Excluder, leave_out: Collection[str], follow: bool, found: Found
 ) -> Iterator[list[os.DirEntry[str]]]:
     """The files of one folder after the other."""
     if not os.path.isdir(root):
@@ -224,7 +224,7 @@ def _is_of_path(pattern: str) -> bool:
     return "/" in path_spelling.slashed(pattern).strip("/")
 
 
-def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Found) -> None:
+def look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: Found) -> None:
     """The files of one folder. Companions lie beside their picture, so a folder is the unit."""
     pictures: list[Picture] = []
     rest: dict[str, int] = {}  # path -> bytes of all that is no picture
@@ -262,7 +262,7 @@ def _look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: _Fou
         _sort_in(picture, found)
 
 
-def _sort_in(picture: Picture, found: _Found) -> None:
+def _sort_in(picture: Picture, found: Found) -> None:
     """A picture that can be read, one that could be, or a video with what belongs to it."""
     if optional.has(picture.format):
         found.pictures.append(picture)
@@ -303,7 +303,7 @@ def _why_not(head: bytes, at: os.stat_result, suffix: str) -> str | None:
     return "has a picture's suffix, but its content is not a picture"
 
 
-def _look_at_link(path: str, suffix: str, root: str, found: _Found) -> None:
+def _look_at_link(path: str, suffix: str, root: str, found: Found) -> None:
     if suffix not in formats.PICTURE_SUFFIXES:
         found.left_out[left_out.LINK] += 1
         return
@@ -316,7 +316,7 @@ def _look_at_link(path: str, suffix: str, root: str, found: _Found) -> None:
         found.skipped.append(Skipped(path, "a link that leads out of the folder: not followed"))
 
 
-def _count_special(path: str, suffix: str, link: bool, found: _Found) -> None:
+def _count_special(path: str, suffix: str, link: bool, found: Found) -> None:
     if suffix in formats.PICTURE_SUFFIXES:
         reason = "a link that leads nowhere" if link else "not a regular file: never opened"
         found.skipped.append(Skipped(path, reason))

@@ -5,12 +5,14 @@ format is documented in docs/labels.md.
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.labels.parse import add, checked, clean_text, parse, shelf_name, split
 from zeroshelf.records import Label, LabelSet
@@ -41,6 +43,16 @@ def read(path: str | Path) -> LabelSet:
     if Path(path).suffix.lower() == ".toml" or _LABELS_KEY.search(text):
         return _File(str(path), text).label_set()
     return _plain_file(str(path), text)
+
+
+def read_labels(file: str | os.PathLike[str]) -> LabelSet:
+    """The label set in a labels file, for `classify` and `Index.classify`.
+
+    file: its path; TOML, or plain text with a label a line (docs/labels.md).
+
+    Raises `UserError` where the file can't be read or used, and names the line and in TOML the key.
+    """
+    return read(checks.path(file, "file"))
 
 
 def write(labels: LabelSet) -> str:

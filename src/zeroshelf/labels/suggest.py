@@ -48,6 +48,7 @@ class Shelf:
 
     @property
     def examples(self) -> tuple[int, ...]:
+        """The rows of the most typical pictures."""
         return self.rows[:EXAMPLES]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.models import ort
 from zeroshelf.models.families import Layout
@@ -44,6 +45,14 @@ class TwoTower:
         self._visual: _Visual | None = None
         self._textual: _Textual | None = None
 
+    def __reduce__(self) -> tuple[Callable[..., TwoTower], tuple[object, ...]]:
+        """Pickled by the model's id: the other process opens the model's files anew."""
+        from zeroshelf.models import listing
+
+        model = self.model
+        parts = (model.id, str(model.folder), model.digest, self._device, self._threads)
+        return listing.reopen, parts
+
     @property
     def batch_size(self) -> int:
         """How many pictures a worker gives at once: few on a CPU, many on an accelerator."""
@@ -60,12 +69,17 @@ class TwoTower:
 
     def embed_pictures(self, pixels: Pixels) -> Vectors:
         """(N, 3, size, size) -> (N, dim), rows of length 1. Called from several threads at once."""
+        if not isinstance(pixels, np.ndarray) or pixels.ndim != 4:
+            raise checks.refuse("pixels", "an array (N, 3, size, size)", pixels)
         if self._textual is not None:
             self.release_texts()  # the picture pass is long, and a vocabulary of 256,000 is large
         return self._open_visual()(pixels)
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """N texts -> (N, dim), rows of length 1."""
+        texts = checks.texts(texts, "texts")
+        if not texts:
+            return np.empty((0, self.model.dim), np.float32)
         with self._lock:
             if self._textual is None or (len(texts) > MANY_TEXTS and not self._textual.for_many):
                 self._textual = self._open_textual(many=len(texts) > MANY_TEXTS)

@@ -59,7 +59,7 @@ def write(source: Source, planned: Plan | None, folder: str) -> Written:
     os.makedirs(folder, exist_ok=True)
     names = ("report.html", "results.jsonl", "results.csv", "contact-sheet.png")
     paths = Written(*(os.path.join(folder, name) for name in names))
-    targets = _targets(source.run, planned)
+    targets = targets_of(source.run, planned)
     results.write_jsonl(source.rows(targets), paths.results)
     results.write_csv(source.rows(targets), paths.table)
     report.write(source.rows(targets), source.thumbnails, paths.report, _facts(source, planned))
@@ -67,7 +67,7 @@ def write(source: Source, planned: Plan | None, folder: str) -> Written:
     return paths
 
 
-def _targets(run: Classification, planned: Plan | None) -> dict[str, str]:
+def targets_of(run: Classification, planned: Plan | None) -> dict[str, str]:
     """A picture's path -> its target; of several targets, that on the shelf of its best label."""
     pictures = (picture.path for picture in run.embeddings.pictures)
     best = dict(zip(pictures, run.decisions.labels, strict=True))

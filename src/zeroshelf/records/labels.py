@@ -20,6 +20,8 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
+    """The labels of a run, and how they are asked for."""
+
     labels: tuple[Label, ...]
     kind: str | None = None  # "bird" in "a photo of a jay, a type of bird."
     templates: tuple[str, ...] = ()  # the user's own prompt templates, each with one "{}"
@@ -34,6 +36,7 @@ class LabelSet:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The label of each shelf, in their order."""
         return tuple(label.name for label in self.labels)
 
 

@@ -62,7 +62,9 @@ class Encoder(Protocol):
     """Both towers together, so that they can't come from two models."""
 
     @property
-    def model(self) -> Model: ...
+    def model(self) -> Model:
+        """What is known about the model."""
+        ...
 
     @property
     def device(self) -> str | None:

@@ -22,11 +22,11 @@ from zeroshelf.actions import kinds, plan_file
 from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import decode, ignored, thumbnails
-from zeroshelf.labels.prompts import PLAIN
 from zeroshelf.review import suggestions
 from zeroshelf.review.access import AccessCheck
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.session import USER, Session
+from zeroshelf.search import query
 
 _SCRIPTS = ("review", "state", "words", "grid", "shelves", "detail", "panels")
 FILES = {  # everything of the page; no address is ever made into a path
@@ -36,7 +36,7 @@ FILES = {  # everything of the page; no address is ever made into a path
     **{f"{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS},
 }
 LARGE = 1600  # pixels of the longer side in the large view
-FOUND = 300  # pictures that a search by words brings
+FITS = 0.25  # least probability of a picture that a search by words brings
 _KEEP = {"Cache-Control": "private, max-age=86400, immutable"}  # the token makes addresses new
 
 
@@ -50,6 +50,7 @@ class _Page:
         self.jobs = jobs
         self.suggested = suggestions.Suggestions(0, 0, ())
         self.known = self._known()
+        self._searcher = session.run, session.run.searcher()
 
     def app(self) -> Starlette:
         def get(path: str, answer: Callable[..., Any]) -> Route:
@@ -184,17 +185,17 @@ class _Page:
     # --- search, suggestions ----------------------------------------------------------------
 
     def search(self, request: Request) -> Response:
-        """The pictures that look most like some words, the nearest first."""
-        words = request.query_params["words"].strip()
+        """The pictures that may show some words, the nearest first: "dog +snow -people"."""
+        words = query.split(request.query_params["words"])
         if not words:
             raise UserError("type some words to look for")
-        query = self.session.run.embed_texts([PLAIN.format(words), words]).mean(axis=0)
-        vectors = self.session.run.embeddings.vectors
-        blocks = (vectors[i : i + 8192].astype(np.float32) for i in range(0, len(vectors), 8192))
-        similar = np.concatenate([block @ query for block in blocks])
-        count = min(FOUND, len(similar))
-        best = np.argpartition(-similar, count - 1)[:count]
-        return _ascii({"rows": best[np.argsort(-similar[best], kind="stable")].tolist()})
+        run = self.session.run
+        searched, searcher = self._searcher
+        if searched is not run:
+            searcher = run.searcher()
+            self._searcher = run, searcher
+        hits = searcher.search(query.parse(words), least=FITS, fold=False)
+        return _ascii({"rows": [hit.row for hit in hits]})
 
     def offset(self, request: Request) -> Response:
         return _ascii(suggestions.preview_offset(self.session, float(request.query_params["by"])))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
-from zeroshelf.output import contact_sheet, notes, run_files
+from zeroshelf.output import contact_sheet, export, notes, run_files, tables
 from zeroshelf.output.run_files import Written
 from zeroshelf.records import (
     ActionKind,
@@ -40,6 +40,12 @@ from zeroshelf.records import (
 )
 from zeroshelf.runs import earlier, registry, saved
 from zeroshelf.runs.saved import Saved
+from zeroshelf.search.find import Searcher
+from zeroshelf.search.sources import InMemory
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -263,6 +269,28 @@ class Run(Classification):
         with registry.writing(folder):
             return run_files.write(self._source(), planned, folder)
 
+    def searcher(self) -> Searcher:
+        """What searches the pictures of this run, as `Index.search` does."""
+        encoder, store = self._sources.encoder, self._sources.store
+        source, known = InMemory(self.embeddings), self.decisions
+        return Searcher(source, encoder, store, known.calibration, before=known.scores)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A data frame with a row a picture, in the order of the run: the columns are named in
+        docs/python.md. Raises `MissingPackage` without pandas."""
+        return tables.to_pandas(self._source())
+
+    def to_arrow(self, *, embeddings: bool = True) -> pyarrow.Table:
+        """An Arrow table with a row a picture; with `embeddings`, its vector too. Raises
+        `MissingPackage` without pyarrow."""
+        checks.flag(embeddings, "embeddings")
+        return tables.to_arrow(self._source(), embeddings=embeddings)
+
+    def export(self, format: str, to: str | os.PathLike[str]) -> str:
+        """Write the decisions for another program, as `zeroshelf export` does: `to` is a new file
+        or folder. Returns a line about what was written."""
+        return export.export(self._source(), self.record, format, scan.root_of(to))
+
     def show(self, each: int = 12) -> str:
         """The contact sheet as HTML: up to `each` pictures a label, the most probable first."""
         groups = self._source().groups(checks.count(each, "each"))
@@ -285,10 +313,8 @@ class Run(Classification):
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Digests in hex -> small JPEGs; a digest without a thumbnail is left out."""
-        for digest in (digests := checks.texts(digests, "digests")):
-            if not re.fullmatch("([0-9a-fA-F]{2})*", digest):
-                raise checks.refuse("each of digests", "in hex", digest)
-        found = self._sources.store.thumbnails([bytes.fromhex(digest) for digest in digests])
+        given = [checks.digest(one, "each of digests") for one in checks.texts(digests, "digests")]
+        found = self._sources.store.thumbnails(given)
         return {digest.hex(): thumbnail for digest, thumbnail in found.items()}
 
 

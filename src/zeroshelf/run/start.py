@@ -63,7 +63,7 @@ def classify(
     exclude = checks.texts(exclude, "exclude")
     leave_out = checks.paths(leave_out, "leave_out")
     checks.flag(corrections, "corrections")
-    _check_helpers(encoder, store, progress, warn)
+    check_helpers(encoder, store, progress, warn)
     given, encoder = encoder, encoder or select.load(select.find(model), device, warn=warn)
     if progress:
         progress("looking", 0, 0)
@@ -74,7 +74,7 @@ def classify(
     return make_run(
         Request(root, wanted, encoder.model.id, threshold),
         embedded,
-        _calibration(embedded, encoder, store, progress, may_transfer),
+        calibration_of(embedded, encoder, store, progress, may_transfer),
         Corrections(stored.load_for(wanted, encoder.model) if corrections else {}),
         Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
         start=start,
@@ -100,7 +100,7 @@ def reopen(
     longer has its embeddings.
     """
     start = time.monotonic()
-    _check_helpers(encoder, store, progress)
+    check_helpers(encoder, store, progress)
     checks.flag(edited, "edited")
     if progress:
         progress("opening", 0, 0)
@@ -122,7 +122,7 @@ def reopen(
     )
 
 
-def _calibration(
+def calibration_of(
     embedded: Embeddings,
     encoder: Encoder,
     store: EmbeddingCache,
@@ -139,7 +139,8 @@ def _calibration(
     return calibration_transfer.calibrate_once(embedded, encoder, store, progress) or own
 
 
-def _check_helpers(encoder: object, store: object, *functions: object) -> None:
+def check_helpers(encoder: object, store: object, *functions: object) -> None:
+    """Check the arguments that `classify`, `reopen` and `index` share."""
     checks.encoder(encoder)
     if store is not None and not isinstance(store, EmbeddingCache):
         raise checks.refuse(

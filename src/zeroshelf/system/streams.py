@@ -66,6 +66,18 @@ class Stream(io.TextIOBase):
                 self.trouble = trouble
         return len(text)
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes as they are, such as a path that no encoding has."""
+        if self._stream is None or self.trouble is not None:
+            return
+        try:
+            self._stream.flush()
+            self._stream.buffer.write(data)
+        except AttributeError:  # a stream of text alone, in the place of stdout
+            self.write(os.fsdecode(data))
+        except (OSError, ValueError) as trouble:
+            self.trouble = trouble
+
     def flush(self) -> None:
         if self._stream is not None and self.trouble is None:
             try:

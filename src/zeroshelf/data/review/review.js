@@ -94,7 +94,7 @@ function tell() {
   $("shown").textContent = `${plural(shown, "picture")}${shown && !view.found && grid.piles.size ? " and stacks" : ""}: ${where}`;
   $("grid").setAttribute("aria-label", `Pictures: ${where}${view.found ? "" : ", unsure first"}`);
   $("nothing").hidden = shown > 0;
-  $("nothing").textContent = view.text && !view.found ? "No picture matches." : view.look === UNSURE ? "Nothing is unsure." : "No picture here.";
+  $("nothing").textContent = view.found ? view.nothing : view.text ? "No picture matches." : view.look === UNSURE ? "Nothing is unsure." : "No picture here.";
   $("select-all").replaceChildren(`Select all ${number(shown)} that match `, make("kbd", "", "A"));
   $("select-shown").hidden = $("select-all").hidden = shown === 0;
   const count = grid.selected.size;
@@ -115,10 +115,10 @@ function look(where) {
   if (scrollY > $("layout").offsetTop) scrollTo(0, $("layout").offsetTop);
 }
 
-async function search(address, title) {
+async function search(address, title, nothing = "No picture here.") {
   const mine = (searches += 1), given = await request(address);
   if (!given || mine !== searches) return;
-  Object.assign(view, { found: given.rows, title, text: "" });
+  Object.assign(view, { found: given.rows, title, text: "", nothing });
   cells.start();
   grid.selected.clear();
   refresh();
@@ -209,7 +209,7 @@ function spreadOut(row) {
 function find() {
   const text = $("text").value.trim();
   if ($("find-by").value === "look" && text) {
-    search(`search?words=${encodeURIComponent(text)}`, `most like \u201c${visible(text)}\u201d, the nearest first`);
+    search(`search?words=${encodeURIComponent(text)}`, `most like \u201c${visible(text)}\u201d, the nearest first`, "Nothing looks like that.");
     return;
   }
   searches += 1;

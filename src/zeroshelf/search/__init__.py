@@ -1,0 +1,1 @@
+"""Words and pictures -> the pictures of a folder that fit them best, with scores and decisions."""
