@@ -19,7 +19,7 @@ Everything here is computed from vectors and texts; `texts` is the only access t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -48,6 +48,7 @@ from zeroshelf.records import (
     Model,
     NegativeCandidates,
     Progress,
+    ResolvedLabel,
     ResolvedLabels,
     Scores,
     Vectors,
@@ -159,8 +160,7 @@ class ImageScorer:
     """
 
     def __init__(self, resolved: ResolvedLabels, texts: Texts, scale: float) -> None:
-        groups = [group for one in resolved for group in (*one.prompts, *one.other_ways)]
-        words = mean_vectors(groups, texts)
+        words = mean_vectors(groups_of(resolved), texts)
         kept = negative_filter.remaining_negatives(resolved, texts)
         both = normalise(np.concatenate((words, kept.vectors)), kept.vectors, scale)
         own = len(resolved.labels.negatives)
@@ -190,14 +190,17 @@ class ImageScorer:
         )
 
 
+def groups_of(resolved: Iterable[ResolvedLabel]) -> list[tuple[str, ...]]:
+    """The prompt groups of labels: each label's own, then its other ways."""
+    return [group for one in resolved for group in (*one.prompts, *one.other_ways)]
+
+
 class Ways:
-    """Joins the logits of a label's prompt groups to one logit.
+    """Joins the logits of the prompt groups of K labels, in the order of `groups_of`, to one logit
+    a label."""
 
-    resolved: the K labels; the groups are those of the first label's `prompts`, then of its
-        `other_ways`, then of the next label's.
-    """
-
-    def __init__(self, resolved: ResolvedLabels) -> None:
+    def __init__(self, resolved: Iterable[ResolvedLabel]) -> None:
+        resolved = list(resolved)
         own = np.array([len(one.prompts) for one in resolved])
         every = own + np.array([len(one.other_ways) for one in resolved])
         self._starts = np.cumsum([0, *every])[:-1]

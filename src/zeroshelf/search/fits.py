@@ -125,12 +125,11 @@ class Judge:
             negatives.vectors[rows], negatives.factors[rows], negatives.offsets[rows]
         )
         names = [negative_labels()[row].name for row in rows[::_STEP]]
-        words = [resolved(name, self._texts).each[0].prompts for name in names]
-        groups = mean_vectors([group for prompts in words for group in prompts], self._texts)
-        starts = np.cumsum([0, *(len(prompts) for prompts in words)])[:-1]
+        words = [resolved(name, self._texts).each[0] for name in names]
+        groups = mean_vectors(scores.groups_of(words), self._texts)
         some = texts[::_PART]  # as good a cohort as all of them
         both = scores.normalise(np.concatenate((groups, some)), some, known.model.logit_scale)
-        full = scores.label_logits(vectors, both[: len(groups)], starts)
+        full = scores.Ways(words).logits(both[: len(groups)].logits(vectors))
 
         def smoothed(values: Floats) -> Floats:
             assert known.smoothing is not None
