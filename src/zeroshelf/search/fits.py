@@ -6,7 +6,7 @@ chosen for the folder, while a search may be for something that no picture of it
 of N pictures fits any word the better, the more there are. So the threshold depends on the folder:
 
     m(v)   = greatest OOD score of a picture under the reference word v, for 300 reference words
-    fence  = Q3 + (Q3 - Q1) over all m(v), and what more prompts than one add to m (12 words)
+    fence  = Q3 + 1.25 * (Q3 - Q1) over all m(v), and what more prompts than one add to m (12 words)
     p      = sigmoid((OOD score - max(fence, calibrated threshold)) / calibrated temperature)
 
 The reference words are negative labels, of which nearly all are about nothing in the folder; a
