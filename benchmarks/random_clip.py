@@ -122,7 +122,7 @@ def vocabulary(path: Path) -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     merges = [f"{one} {two}" for one in letters for two in letters]
     with gzip.open(path, "wt", encoding="utf-8") as file:
-        file.write("\n".join(("#version: 0.2", *merges)) + "\n")
+        file.write("\n".join(("#version: 0.2", *merges)))
 
 
 def make(folder: Path) -> Path:

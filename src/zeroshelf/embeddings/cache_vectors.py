@@ -91,15 +91,22 @@ def add(db: sqlite3.Connection, model_digest: str, vectors: Mapping[bytes, Half]
     new = [digest for digest in vectors if digest not in known]
     if not new:
         return
-    blob = np.stack([vectors[digest] for digest in new]).astype(np.float16).tobytes()
-    chunk = db.execute(
-        "INSERT INTO chunk(model, rows, used, version, checksum, vectors) VALUES (?,?,?,?,?,?)",
-        (model, len(new), today(), VERSION, content_hash.of_bytes(blob), blob),
-    ).lastrowid
+    chunk = insert_chunk(db, model, np.stack([vectors[digest] for digest in new]))
     db.executemany(
         "INSERT OR REPLACE INTO embedding VALUES (?,?,?,?)",
         ((model, digest, chunk, row) for row, digest in enumerate(new)),
     )
+
+
+def insert_chunk(db: sqlite3.Connection, model: int, vectors: Half) -> int:
+    """(N, D) vectors as one chunk; its id."""
+    blob = vectors.astype(np.float16).tobytes()
+    chunk = db.execute(
+        "INSERT INTO chunk(model, rows, used, version, checksum, vectors) VALUES (?,?,?,?,?,?)",
+        (model, len(vectors), today(), VERSION, content_hash.of_bytes(blob), blob),
+    ).lastrowid
+    assert chunk is not None
+    return chunk
 
 
 def prune(db: sqlite3.Connection, unused_days: int) -> None:

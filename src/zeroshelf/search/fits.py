@@ -6,8 +6,10 @@ chosen for the folder, while a search may be for something that no picture of it
 of N pictures fits any word the better, the more there are. So the threshold depends on the folder:
 
     m(v)   = greatest OOD score of a picture under the reference word v, for 300 reference words
-    fence  = Q3 + (Q3 - Q1) over all m(v), and what more prompts than one add to m (12 words)
-    p      = sigmoid((OOD score - max(fence, calibrated threshold)) / calibrated temperature)
+    fence  = Q3 + 1.25 * (Q3 - Q1) over all m(v), and what more prompts than one add to m (12 words)
+    t      = the fence, but no lower than the calibrated threshold, nor by more than 4 calibrated
+             temperatures higher
+    p      = sigmoid((OOD score - t) / calibrated temperature)
 
 The reference words are negative labels, of which nearly all are about nothing in the folder; a
 fence above the quartiles is how Tukey tells outliers ("Exploratory Data Analysis", 1977).
@@ -26,6 +28,7 @@ from zeroshelf.decisions import decide, scores
 from zeroshelf.decisions.constants import (
     MEAN_LOGIT_SHARE,
     NEAREST_NEGATIVES,
+    REFERENCE_CAP,
     REFERENCE_FENCE,
     REFERENCE_PROMPTED,
     REFERENCE_WORDS,
@@ -91,8 +94,9 @@ class Judge:
         self._scores = scores.score(self._embeddings, label, self._texts, self._scores)
         found, _ = decide.ood_scores(self._scores, self._calibration.typical_logit)
         if self._threshold is None:
-            fence = self._fence(self._scores)
-            self._threshold = max(fence, self._calibration.ood_threshold)
+            least = self._calibration.ood_threshold
+            most = least + REFERENCE_CAP * self._calibration.ood_temperature
+            self._threshold = min(max(self._fence(self._scores), least), most)
         distance = (found - np.float32(self._threshold)) / self._calibration.ood_temperature
         return decide.sigmoid(np.asarray(distance, np.float32))
 
