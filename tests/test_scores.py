@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS, ColourEncoder
-from zeroshelf.decisions import scores
+from zeroshelf.decisions import negative_scores, scores
 from zeroshelf.decisions.constants import LOW_QUALITY_PENALTY
 from zeroshelf.decisions.scores import score
 from zeroshelf.labels import negative_filter
@@ -54,7 +54,7 @@ def test_the_mean_negative_logit_is_the_mean_over_all_negative_labels() -> None:
     texts = ColourEncoder().embed_texts
     labels = parse(["red", "!green"])
     negatives = negative_filter.remaining_negatives(resolve(labels, texts), texts).vectors
-    normalised = scores.normalise(negatives, negatives, COLOURS.logit_scale)
+    normalised = negative_scores.normalise(negatives, negatives, COLOURS.logit_scale)
     logits = normalised.logits(embeddings(*colours).vectors)
     assert found.mean_negative_logit == pytest.approx(logits.mean(axis=1), abs=1e-3)
 
@@ -100,7 +100,7 @@ def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
     negatives /= np.linalg.norm(negatives, axis=1, keepdims=True)
     near, far = np.eye(8, dtype=np.float32)[:2]
     vectors = np.concatenate((np.stack((near, far)), negatives))
-    texts = scores.normalise(vectors, negatives, 10.0)[:2]
+    texts = negative_scores.normalise(vectors, negatives, 10.0)[:2]
     logits = 0.5 * texts.factors - texts.offsets
     assert logits[1] > logits[0]
 

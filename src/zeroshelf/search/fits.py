@@ -24,7 +24,7 @@ from functools import cache
 
 import numpy as np
 
-from zeroshelf.decisions import decide, scores
+from zeroshelf.decisions import decide, negative_scores, scores
 from zeroshelf.decisions.constants import (
     MEAN_LOGIT_SHARE,
     NEAREST_NEGATIVES,
@@ -120,19 +120,21 @@ class Judge:
         assert candidates is not None and known.smoothing is not None  # `score` made them
         rows = _reference_rows()
         texts = self._texts([one.prompt for one in negative_labels()])
-        negatives = scores.normalise(texts, texts, known.model.logit_scale)
+        negatives = negative_scores.normalise(texts, texts, known.model.logit_scale)
         column = np.full(len(texts), -1)
         column[rows] = np.arange(len(rows))
         negative = _negative_scores(candidates, negatives, column) - self._excess(known)[:, None]
         vectors = self._embeddings.vectors
-        asked = scores.NormalisedTexts(
+        asked = negative_scores.NormalisedTexts(
             negatives.vectors[rows], negatives.factors[rows], negatives.offsets[rows]
         )
         names = [negative_labels()[row].name for row in rows[::_STEP]]
         words = [resolved(name, self._texts).each[0] for name in names]
         groups = mean_vectors(scores.groups_of(words), self._texts)
         some = texts[::_PART]  # as good a cohort as all of them
-        both = scores.normalise(np.concatenate((groups, some)), some, known.model.logit_scale)
+        both = negative_scores.normalise(
+            np.concatenate((groups, some)), some, known.model.logit_scale
+        )
         full = scores.Ways(words).logits(both[: len(groups)].logits(vectors))
 
         def smoothed(values: Floats) -> Floats:
@@ -150,7 +152,7 @@ class Judge:
 
 
 def _negative_scores(
-    candidates: NegativeCandidates, negatives: scores.NormalisedTexts, column: Rows
+    candidates: NegativeCandidates, negatives: negative_scores.NormalisedTexts, column: Rows
 ) -> Floats:
     """(M, R): the negative score of each picture beside each of R reference words: the mean logit
     of the nearest negatives, of which the word itself is none.
