@@ -33,16 +33,19 @@ check: .venv/dev
 	$(BIN)/pip install --quiet --editable '.[dev,review]' ./languages
 	touch $@
 
-# The lines of src that the tests run, those in processes that they start included.
+# The lines of src that the tests run, those in processes that they start included. Fails below the
+# floor in pyproject.toml.
 coverage: .venv/dev
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered tests
 
 # The export from PyTorch, against the reference implementations: needs torch, in an environment of
-# its own, so that the other tests run without it (about 2 GB; torch's build for CPUs where pip finds it).
+# its own, so that the other tests run without it (up to 7 GB; TORCH=... names another build). One
+# call of pip for both, so that torchvision, which open_clip needs, is that of the same torch.
 TORCH ?= torch
 .venv-export/done: pyproject.toml
 	$(PYTHON) -m venv .venv-export
-	.venv-export/bin/pip install --quiet '$(TORCH)' --editable '.[dev,review,export]' ./languages
+	.venv-export/bin/pip install --quiet '$(TORCH)' --editable '.[dev,review,export]'
+	.venv-export/bin/python -c 'import open_clip, transformers'  # fails for a torchvision of another build
 	touch $@
 
 test-export: .venv-export/done

@@ -2,7 +2,7 @@
 
     python -m benchmarks.corrections --data ../shared/data [--model ID] [--seeds 20]
 
-`--data` holds index.jsonl and pictures/ (see training/README.md); the development sets with at
+`--data` has index.jsonl and pictures/ (see training/README.md); the development sets with at
 least ten pictures a label are used, each alone and with the junk set as what belongs in "other".
 Two figures each: `label` is right where the best label is right, "other" left out; `shelf` is right
 where the picture is on the right shelf, "other" among them. Corrections are drawn `seeds` times.
@@ -26,7 +26,7 @@ from zeroshelf.corrections import active_learning, few_shot
 from zeroshelf.decisions import decide, scores
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import scan
 from zeroshelf.labels import parse
 from zeroshelf.labels.resolve import resolve
@@ -60,7 +60,7 @@ class Set:
         return few_shot.adapt(self.vectors, self.decided, few_shot.Examples(rows, self.truth[rows]))
 
 
-def load(data: Path, encoder: Encoder, store: Store) -> list[Set]:
+def load(data: Path, encoder: Encoder, store: EmbeddingCache) -> list[Set]:
     sets: dict[str, dict[str, str]] = defaultdict(dict)  # set -> path -> label
     for line in (data / "index.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -77,7 +77,9 @@ def load(data: Path, encoder: Encoder, store: Store) -> list[Set]:
     return made
 
 
-def _set(name: str, truth: dict[str, str], names: list[str], encoder: Encoder, store: Store) -> Set:
+def _set(
+    name: str, truth: dict[str, str], names: list[str], encoder: Encoder, store: EmbeddingCache
+) -> Set:
     with tempfile.TemporaryDirectory() as root:
         real = {}
         for number, path in enumerate(truth):
@@ -261,7 +263,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     given = parser.parse_args()
     encoder = select.load(select.find(given.model))
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         sets = load(given.data, encoder, store)
     print(f"Model {encoder.model.id}, {given.seeds} seeds.")
     corrections_a_label(sets, given.seeds)

@@ -14,7 +14,7 @@ import numpy as np
 
 from zeroshelf.decisions import decide, scores
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.labels import parse
 from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import select
@@ -40,7 +40,7 @@ def main() -> None:
         (),
         encoder.model,
     )
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         texts = compute.text_embedder(encoder, store)
         made = None
         for name, words in (("first", FIRST), ("one more", [*FIRST, "frog"]), ("one less", FIRST)):

@@ -44,7 +44,7 @@ PRESS = """new Promise((done) => {
 })"""
 
 
-def bar(what: str, value: float, unit: str, passed: bool) -> None:
+def report(what: str, value: float, unit: str, passed: bool) -> None:
     print(f"{'passed' if passed else 'FAILED'}  {what}: {value:,.2f} {unit}")
 
 
@@ -62,7 +62,7 @@ def main() -> None:
             browser.open(address)
             browser.wait(READY)
             first = time.perf_counter() - start
-            bar("first picture after the server is up, below 2", first, "s", first < 2)
+            report("first picture after the server is up, below 2", first, "s", first < 2)
             browser.run("document.querySelector('#shelves li[data-look=\"/all\"] .to').click()")
             time.sleep(1)
             for pixels in (40, 400, 4000):
@@ -70,16 +70,16 @@ def main() -> None:
                 rate = float(1000 / np.median(times))
                 slow = float(100 * np.mean(times > 50))
                 where = f"scrolling {pixels:,} pixels a frame"
-                bar(f"{where}, median, 55 or more", rate, "frames a second", rate >= 55)
-                bar(f"{where}, frames over 50 ms, below 1", slow, "%", slow < 1)
+                report(f"{where}, median, 55 or more", rate, "frames a second", rate >= 55)
+                report(f"{where}, frames over 50 ms, below 1", slow, "%", slow < 1)
             browser.run("scrollTo(0, 0)")
             time.sleep(0.5)
             pressed = browser.run(PRESS) / 1000
-            bar("20 pictures placed by keys and kept, below 1", pressed, "s", pressed < 1)
+            report("20 pictures placed by keys and kept, below 1", pressed, "s", pressed < 1)
             held = browser.memory()
-            bar("memory of the page's process, below 300", held, "MB", held < 300)
+            report("memory of the page's process, below 300", held, "MB", held < 300)
             elsewhere = sum(address[:16] not in r for r in browser.requests)
-            bar("requests to anywhere else, none", elsewhere, "", not elsewhere)
+            report("requests to anywhere else, none", elsewhere, "", not elsewhere)
         print(f"1-minute load of the machine at the end: {os.getloadavg()[0]:.1f}")
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import decode as pictures
 from zeroshelf.images import scan
 from zeroshelf.images.preprocess import to_pixels
@@ -76,7 +76,7 @@ def limit(root: Path, rounds: int) -> None:
         return len(items) * each / (time.perf_counter() - start)
 
     def whole() -> float:
-        with tempfile.TemporaryDirectory() as cache, Store.open(f"{cache}/cache") as store:
+        with tempfile.TemporaryDirectory() as cache, EmbeddingCache.open(f"{cache}/cache") as store:
             start = time.perf_counter()
             compute.embed(scan.scan(str(root)), encoder, store)
             return len(paths) / (time.perf_counter() - start)

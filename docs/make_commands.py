@@ -18,17 +18,17 @@ HEAD = """\
 
 Written from the program's own help by `python docs/make_commands.py`.
 
-**Exit codes**: 0 done, or declined with "no" at the question, or nothing new to sort; 1 some
-pictures were skipped or could not be placed, or the output could not be written; 2 a mistake that
-you can mend, told in a line; 3 a bug, whose traceback lies in a file that is named; 130 interrupted
-(Ctrl-C, or the end of the input at a question), with no file partially written. Ctrl-C is how
-`review` ends: 0; 130 where a second one stopped an apply at work.
+**Exit codes**: 0 done, or declined with "no" when asked to confirm, or nothing new to sort; 1 some
+pictures were skipped or could not be placed, or the output could not be written; 2 a mistake
+that you can correct, told in a line; 3 a bug, whose traceback lies in a file that is named; 130
+interrupted (Ctrl-C, or the end of the input at a confirmation), with no file partially written.
+Ctrl-C is how `review` ends: 0; 130 where a second one stopped an apply at work.
 
 There is nothing new to sort (0) where earlier runs have sorted a folder and left no picture in it,
-or every picture is on its shelf already. A folder that holds no pictures and was never sorted is
+or every picture is on its shelf already. A folder that has no pictures and was never sorted is
 a mistake (2). The broken picture of `demo` is broken on purpose and doesn't count.
 
-**Streams**: data goes to stdout, progress and warnings to stderr. With `--json` stdout holds one
+**Streams**: data goes to stdout, progress and warnings to stderr. With `--json` stdout has one
 JSON object in ASCII, with at least `run` (the run's id), `report` and `results` (paths, null where
 none was written), `counts` (by label, and "skipped") and `skipped`. A character that the encoding
 of stdout or stderr lacks is written as an escape (`\\u2615`), and tables get ASCII borders.

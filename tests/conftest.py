@@ -49,6 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     for name in ("CACHE", "RUNS", "MODELS"):
         monkeypatch.setenv(f"ZEROSHELF_{name}", str(home / name.lower()))
     monkeypatch.delenv("ZEROSHELF_MODEL", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))  # the trash of the tests
     return home
 
 
@@ -67,7 +68,7 @@ def known_demo(home: Path, shared: Path) -> None:
 
 @pytest.fixture
 def encoder(home: Path) -> ColourEncoder:
-    known.bank_texts()
+    known.negative_texts()
     return ColourEncoder()
 
 

@@ -22,7 +22,7 @@ class Hub:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.licence = "mit"
-        self.extra_names: list[str] = []  # in the listing, whatever the folder holds
+        self.extra_names: list[str] = []  # in the listing, whatever is in the folder
         self.wrong_sums: set[str] = set()  # files whose sum in the listing is another's
         self.cut: dict[str, int] = {}  # file: the byte at which the connection ends
         self.cuts = 0  # how often, over all requests; 0: for good

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.colours import ColourEncoder
 from tests.waiting import until
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store, default_path
+from zeroshelf.embeddings.cache import EmbeddingCache, default_path
 from zeroshelf.images import scan
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.models import encoder, select
@@ -38,7 +38,7 @@ def pictures(place: Path, root: Path, ids: Sequence[str]) -> None:
     _give(made)
 
 
-def bank_texts() -> None:
+def negative_texts() -> None:
     """Fill the cache with the texts that a `ColourEncoder` is asked for in every run."""
     _give(_colours())
 
@@ -46,13 +46,13 @@ def bank_texts() -> None:
 @cache
 def _colours() -> Path:
     place = Path(tempfile.mkdtemp()) / "embeddings.sqlite"
-    with Store.open(str(place)) as cached:
+    with EmbeddingCache.open(str(place)) as cached:
         compute.text_embedder(ColourEncoder(), cached)([one.prompt for one in negative_labels()])
     return place
 
 
 def _embed(place: Path, root: Path, ids: Sequence[str]) -> None:
-    with Store.open(str(place)) as cached:
+    with EmbeddingCache.open(str(place)) as cached:
         for model in ids:
             compute.embed(scan.scan(str(root)), shipped(model), cached)
 

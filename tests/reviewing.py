@@ -19,7 +19,7 @@ from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
 from tests.waiting import until
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
 from zeroshelf.labels.resolve import resolve
@@ -45,12 +45,14 @@ TOKEN = "a-token-of-the-tests"
 
 def colour_run(root: Path, each: int = 8, kind: str = "copy") -> Run:
     """Red, green and blue pictures in equal numbers, under the labels red and green, saved."""
-    known.bank_texts()
+    known.negative_texts()
     for index in range(each):
         for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
             r, g, b = (max(0, part - 2 * index) for part in colour)
             paint(root / "pictures" / f"{name}-{index:02}.png", (r, g, b), (40, 30 + index))
-    run = classify(root / "pictures", ["red", "green"], encoder=ColourEncoder(), store=Store.open())
+    run = classify(
+        root / "pictures", ["red", "green"], encoder=ColourEncoder(), store=EmbeddingCache.open()
+    )
     run._sources.near_duplicates._found = ()  # though pictures of one colour do look alike
     run.save(run.plan(root / "sorted", kind))
     return run
@@ -94,7 +96,7 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
         model=COLOURS,
     )
     decided: Decisions = decide.decide(scores, Calibration())
-    store = Store.open()
+    store = EmbeddingCache.open()
     planned = Plan(str(root), str(root.parent / "sorted"), "copy", ())
     return DrawnRun(
         Request(str(root), wanted, COLOURS.id),
@@ -177,7 +179,7 @@ def selected(browser: Chromium) -> int:
 
 
 def look_for(browser: Chromium, words: str, by: str) -> None:
-    """As a person would: `/`, the words, Enter."""
+    """By keys, as the user would: `/`, the words, Enter."""
     browser.run(f"document.getElementById('find-by').value = {json.dumps(by)}")
     press(browser, "/")
     browser.run("document.activeElement.select()")

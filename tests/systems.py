@@ -1,4 +1,4 @@
-"""Marks for tests that need what not every system has, and names that every system takes."""
+"""Skip conditions for tests of what not every system has, and names that every system takes."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_the_same_seed_draws_the_same() -> None:
     assert all((a.rows == b.rows).all() for a, b in zip(one, other, strict=True))
 
 
-def test_what_rightly_shows_a_label_is_no_garbage() -> None:
+def test_what_shows_a_label_is_not_out_of_distribution() -> None:
     assert shows("suburb", "house")
     assert shows("polar bear", "bear")
     assert not shows("dog", "cat")
@@ -61,7 +61,7 @@ def test_figures_by_hand() -> None:
         keep_by=np.array([4.0, 3.0, 2.0, 0.0, 2.5, -1.0]),
         right=np.array([True, True, False, True, False, False]),
     )
-    assert result.auroc == pytest.approx(6 / 8)  # of 8 pairs, garbage at 2.5 beats two
+    assert result.auroc == pytest.approx(6 / 8)  # of 8 pairs, the OOD image at 2.5 beats two
     assert result.at(1.0) == (0.5, 0.5)
     assert result.harmonic(1.0) == 0.5
     assert result.kept(1.0) == 0.75

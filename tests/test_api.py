@@ -16,7 +16,7 @@ import zeroshelf
 from tests.colours import BLUE, RED, ColourEncoder, paint
 from tests.making import tree
 from zeroshelf import checks
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, Label, LabelSet, Plan
 from zeroshelf.run import Run, classify, reopen
@@ -262,7 +262,7 @@ def test_what_is_said(call: Callable[[Run], object], says: str, run: Run) -> Non
         ({"model": 3}, "model must be a path"),
         ({"device": 3}, "device must be a text"),
         ({"encoder": "starter"}, "encoder must be an Encoder .* not 'starter'"),
-        ({"store": "cache.db"}, "store must be a Store .* not 'cache.db'"),
+        ({"store": "cache.db"}, "store must be an EmbeddingCache .* not 'cache.db'"),
         ({"warn": "yes"}, "must be a function or None, not 'yes'"),
         ({"threshold": 2}, "threshold must be a number from 0 to 1, not 2"),
     ],
@@ -276,7 +276,7 @@ def test_what_classify_says(
 
 
 def test_what_is_right_stays_right(place: Path, encoder: ColourEncoder, run: Run) -> None:
-    """Generators, sets, arrays of texts, paths of both kinds, and lists in a label set."""
+    """Generators, sets, arrays of texts, paths as str and as Path, and lists in a label set."""
     named = np.array(["red", "blue"])
     for labels in (iter(named.tolist()), tuple(named), named, dict.fromkeys(named.tolist())):
         assert run.relabel(labels).counts == run.counts  # type: ignore[arg-type]
@@ -297,7 +297,7 @@ def test_what_is_right_stays_right(place: Path, encoder: ColourEncoder, run: Run
         leave_out={place / "deep"},  # type: ignore[arg-type]
         threshold=0,
         encoder=encoder,
-        store=Store.open(),
+        store=EmbeddingCache.open(),
     )
     assert again.counts == {"red": 1, "other": 0}
     assert run.apply(run.plan(place / "to"))

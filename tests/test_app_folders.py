@@ -13,7 +13,7 @@ import pytest
 import zeroshelf
 from tests.test_house import MODULES, SOURCE
 from zeroshelf.commands.cli import main
-from zeroshelf.embeddings.cache import Store, default_path
+from zeroshelf.embeddings.cache import EmbeddingCache, default_path
 from zeroshelf.errors import UserError
 from zeroshelf.models import digest, installed
 from zeroshelf.runs import registry
@@ -96,7 +96,7 @@ def test_a_user_without_any_home(homeless: Path, monkeypatch: pytest.MonkeyPatch
     ):
         assert Path(place).is_relative_to(homeless)
     assert app_folders.notice()
-    Store.open().close()
+    EmbeddingCache.open().close()
     assert installed.ids() == ()
     assert [path.name for path in homeless.parent.iterdir() if path.name.startswith("~")] == []
 
@@ -148,7 +148,7 @@ def test_a_temporary_folder_that_others_could_have_made_is_not_used(
         theirs.mkdir()
         theirs.chmod(0o777)
     assert "set ZEROSHELF_RUNS" in refuses(monkeypatch, capsys)
-    with Store.open() as store:  # a cache is no condition
+    with EmbeddingCache.open() as store:  # a cache is no condition
         assert store.trouble and "ZEROSHELF_CACHE names another" in store.trouble
     assert not list(homeless.rglob("runs"))
 
@@ -182,14 +182,14 @@ def test_a_home_is_expanded_in_every_variable(
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows makes a path of any name")
 @pytest.mark.parametrize("name", [*VARIABLES, "ZEROSHELF_MODEL"])
-def test_a_home_that_nobody_has_is_one_line(
+def test_the_home_of_an_unknown_user_is_one_line(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     zeroshelf.demo_pictures(tmp_path / "P")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(name, "~nobody-here/x")
+    monkeypatch.setenv(name, "~no-such-user/x")
     assert main(["sort", "P", "-l", "cat", "--to", "S", "-y"]) == 2
-    assert f"{name}: the home folder in '~nobody-here/x'" in capsys.readouterr().err
+    assert f"{name}: the home folder in '~no-such-user/x'" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["P"]
 
 

@@ -91,7 +91,7 @@ def test_second_sort_of_the_same_plans_nothing(tmp_path: Path, kind: ActionKind)
     again = planned(source, to, kind)
     made = plan_file.load(os.path.join(again, "plan.jsonl"))
     assert not made.actions
-    assert made.notes == ("12 already lie on their shelf: nothing to do for them",)
+    assert made.notes == ("12 are already on their shelf: nothing to do for them",)
 
 
 @links
@@ -201,7 +201,7 @@ def test_move_is_undone_newest_run_first(tmp_path: Path) -> None:
     assert registry.newest_applied().record == first
     assert statuses(undo(first)) == {"done"}
     assert tree(source) == start
-    with pytest.raises(UserError, match="isn't undone"):
+    with pytest.raises(UserError, match="there is no run to undo"):
         registry.newest_applied()
     assert [run.state for run in registry.all()] == ["undone", "undone"]
 

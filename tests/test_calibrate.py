@@ -84,7 +84,7 @@ def test_names_of_several_folders_come_together(tmp_path: Path, sorted_already: 
 
 
 def test_what_it_needs_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="give folders of sorted pictures"):
+    with pytest.raises(UserError, match="name folders of sorted pictures"):
         run("calibrate")
     with pytest.raises(UserError, match="doesn't exist"):
         run("calibrate", tmp_path / "nowhere")

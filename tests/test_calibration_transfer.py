@@ -92,7 +92,7 @@ def test_it_is_done_once_kept_and_said(
     assert any("calibrated by transfer from starter" in note for note in run.notes)
     assert select.calibration(select.find(model)) == calibration
     assert np.isfinite(run.decisions.probabilities).all()  # to this model all pictures are alike
-    monkeypatch.setattr(calibration_transfer, "from_starter", None)  # nobody asks again
+    monkeypatch.setattr(calibration_transfer, "from_starter", None)  # not called again
     again = classify(folder, ["red", "green"], model=model)
     assert again.decisions.calibration == calibration
 

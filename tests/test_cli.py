@@ -1,4 +1,4 @@
-"""The command line as a person meets it: exit codes, streams, one-line mistakes."""
+"""The command line as a user meets it: exit codes, streams, one-line errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_each_picture_is_told_with_how_sure_it_is(
     assert f"{folder / 'b.png'}: blue, sure, 100 % (looks like blue)\n" in capsys.readouterr().out
 
 
-def test_a_foreign_label_is_warned_of_once(
+def test_a_label_in_another_language_is_warned_of_once(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("sort", folder, "-l", "Katze", "-l", "Hündin", "--to", tmp_path / "s", "-n")
@@ -349,7 +349,7 @@ def test_options_that_contradict_each_other(
     assert command(*tagging, "--to", tmp_path / "s") == 2
     assert "leave --to out" in capsys.readouterr().err
     assert command(*tagging, "--prefix", "") == 2  # untag could never tell these tags again
-    assert "without a prefix" in capsys.readouterr().err
+    assert "the prefix is empty" in capsys.readouterr().err
     copying = ("sort", folder, "-l", "blue", "--to", tmp_path / "s", "--yes")
     assert command(*copying, "--prefix", "auto") == 2
     assert "--as tag" in capsys.readouterr().err
@@ -363,13 +363,13 @@ def test_what_untag_cannot_read_is_named(folder: Path, capsys: pytest.CaptureFix
     assert f"left alone: {folder / 'b.xmp'}: " in told and "c.xmp" not in told
 
 
-def test_an_export_of_marks_never_takes_a_files_place(
+def test_an_export_of_corrections_never_takes_a_files_place(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("plan", folder, "-l", "red", "--to", tmp_path / "s")
     before = (folder / "b.png").read_bytes()
     capsys.readouterr()
-    assert command("teach", "--export", folder / "b.png") == 2  # without marks it was removed
+    assert command("teach", "--export", folder / "b.png") == 2  # without corrections it was removed
     assert (folder / "b.png").read_bytes() == before
     assert command("teach", "--export", tmp_path / "m.jsonl", "--json") == 0
     given = json.loads(capsys.readouterr().out)
@@ -381,6 +381,35 @@ def test_an_export_of_marks_never_takes_a_files_place(
     capsys.readouterr()
     assert command("teach", "--forget", "--json") == 0
     assert json.loads(capsys.readouterr().out)["corrections"] == 0
+
+
+def test_teach_names_what_would_help_most(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", folder, "-l", "red", "-l", "blue", "--to", tmp_path / "s")
+    capsys.readouterr()
+    assert command("teach", "--ask", "1", "--json") == 0
+    (first,) = json.loads(capsys.readouterr().out)["ask"]
+    assert command("teach", "--ask", "1") == 0
+    assert first in capsys.readouterr().out.splitlines()
+    assert (folder / first).is_file()
+    assert command("teach", "--correct", "no-such.png", "red") == 2
+    assert "no-such.png is not a picture of this run, which is of" in capsys.readouterr().err
+
+
+def test_corrections_of_one_folder_are_followed_in_another(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ("-l", "red", "-l", "blue")
+    command("plan", folder, *labels, "--to", tmp_path / "s")
+    assert command("teach", "--correct", "b.png", "red", "--export", tmp_path / "m.jsonl") == 0
+    command("teach", "--forget")
+    (tmp_path / "other").mkdir()
+    paint(tmp_path / "other" / "new.png", BLUE, (90, 61))
+    command("plan", tmp_path / "other", *labels, "--to", tmp_path / "t")
+    capsys.readouterr()
+    assert command("teach", "--from", tmp_path / "m.jsonl", "--yes", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["corrections"] == 1
 
 
 def test_what_teach_can_not_do_together_is_refused_before_anything_is_done(
@@ -429,7 +458,7 @@ def test_a_broken_record_is_no_bug(
     plan = (record / "plan.jsonl").read_text()
     (record / "plan.jsonl").write_text(plan.replace('"target": "', '"target": "\\u0000'))
     assert command("apply", "--yes") == 2
-    assert "is no path" in capsys.readouterr().err
+    assert "is not a path" in capsys.readouterr().err
     (record / "plan.jsonl").write_text(plan)
     (record / "results.jsonl").write_text("{\n")
     assert command("teach") == 2
@@ -455,7 +484,7 @@ def test_a_file_on_the_way_to_the_shelves_is_seen_first(
 ) -> None:
     words = ("sort", folder, "-l", "red", "--yes", "--to")
     assert command(*words, folder / "b.png" / "sorted") == 2
-    assert "b.png is no folder" in capsys.readouterr().err
+    assert "b.png is not a folder" in capsys.readouterr().err
     assert command(*words, tmp_path / "s", "--exclude", "*") == 2
     assert "left out" in capsys.readouterr().err
 

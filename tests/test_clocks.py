@@ -107,7 +107,7 @@ def test_what_looks_at_a_clock_is_found(source: str) -> None:
         "child.wait(HANG)",
         "urlopen(address, timeout=HANG)",
         "os.utime(path, ns=(1, 2))",
-        "film(seconds=1)",
+        "video(seconds=1)",
         "found.get(word, 0)",
         "'''Takes 0.1 s by perf_counter.'''",
     ],

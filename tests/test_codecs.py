@@ -1,4 +1,4 @@
-"""JPEG 2000, netpbm, TGA, icons, PSD and the rare kinds of TIFF and JPEG, in their colours."""
+"""JPEG 2000, netpbm, TGA, icons, PSD and rare variants of TIFF and JPEG, in their colours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from tests.making import encoded
-from tests.rarities import icon, imagecodecs, planes, psd, tiff
+from tests.rare_pictures import icon, imagecodecs, planes, psd, tiff
 from tests.test_pictures import BLUE, RED, WHITE, colour, halves, near
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode, formats

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from tests.making import JPEG, put
-from zeroshelf.images import companions, formats, scan, video_length
+from zeroshelf.images import formats, pairs_and_sidecars, scan, video_length
 from zeroshelf.images.codecs import optional
 from zeroshelf.records import Picture
 
-FILM = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
+VIDEO = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
 HEADS = {
     "JPEG": JPEG,
     "HEIF": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
     "PNG": b"\x89PNG\r\n\x1a\n",
     "RAW": b"II*\0",
-    "VIDEO": FILM,
+    "VIDEO": VIDEO,
     "text": b"{}",
 }
-KINDS = {".jpg": "JPEG", ".heic": "HEIF", ".png": "PNG", ".mov": "VIDEO", ".mp4": "VIDEO",
+FORMAT_OF = {".jpg": "JPEG", ".heic": "HEIF", ".png": "PNG", ".mov": "VIDEO", ".mp4": "VIDEO",
          ".lrv": "VIDEO", ".lrf": "VIDEO", ".thm": "JPEG"}  # fmt: skip
 
 
@@ -32,10 +32,10 @@ def content(name: str) -> bytes:
     suffix = os.path.splitext(low)[1]
     if suffix in formats.RAW_SUFFIXES:
         return HEADS["RAW"]
-    if suffix in KINDS:
-        return HEADS[KINDS[suffix]]
+    if suffix in FORMAT_OF:
+        return HEADS[FORMAT_OF[suffix]]
     if low == "mvimg_3" or suffix.startswith(".mp") or (suffix == ".cover" and ".mp" in low):
-        return FILM
+        return VIDEO
     if low.endswith((".jpg_original", ".jpg~", ".jpg.bak", ".jpg.orig")):
         return JPEG
     return HEADS["text"]
@@ -52,7 +52,7 @@ def units(root: Path, names: list[str]) -> dict[str, list[str]]:
 
 @pytest.fixture(autouse=True)
 def every_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optional, "has", lambda kind: kind != formats.FILM)
+    monkeypatch.setattr(optional, "has", lambda kind: kind != formats.UNREAD_VIDEO)
 
 
 UNITS = {
@@ -81,15 +81,15 @@ UNITS = {
     "Pixel's cover": ("PXL_3.MP.COVER.jpg", "PXL_3.MP"),
     "Pixel's cover by its whole name": ("PXL_3.MP.COVER.jpg", "PXL_3.MP.COVER"),
     "Pixel's RAW": ("PXL_4.RAW-01.COVER.jpg", "PXL_4.RAW-02.ORIGINAL.dng"),
-    "Pixel's RAW and film": ("PXL_4.RAW-01.MP.COVER.jpg", "PXL_4.RAW-02.ORIGINAL.dng"),
+    "Pixel's RAW and video": ("PXL_4.RAW-01.MP.COVER.jpg", "PXL_4.RAW-02.ORIGINAL.dng"),
     "Pixel, numbered by Google": ("PXL_1.MP(1).jpg", "PXL_1.MP(1) PXL_1.MP.jpg(1).json"),
     "older Pixel": ("MVIMG_3.jpg", "MVIMG_3"),
     "Google's numbers": ("IMG_1(1).jpg", "IMG_1.jpg(1).json IMG_1(1).mp4"),
     "Google's newer numbers": ("IMG_1(1).jpg", "IMG_1.jpg.supplemental-metadata(1).json"),
     "Google's title without suffix": ("2234.jpg", "2234.supplemental-metadata.json"),
-    "film of a GoPro": ("GX010123.MP4", "GL010123.LRV GX010123.THM"),
-    "film of a Sony": ("C0001.MP4", "C0001M01.XML"),
-    "film of a DJI": ("DJI_1.MP4", "DJI_1.SRT DJI_1.LRF"),
+    "video of a GoPro": ("GX010123.MP4", "GL010123.LRV GX010123.THM"),
+    "video of a Sony": ("C0001.MP4", "C0001M01.XML"),
+    "video of a DJI": ("DJI_1.MP4", "DJI_1.SRT DJI_1.LRF"),
     "a RAW alone": ("A.nef", "A.xmp A.nef.xmp A_01.nef.xmp A.wav A.nef.dop"),
     "other cases": ("img_1.JPG", "IMG_1.xmp IMG_1.JPG.XMP Img_1.Cr2"),
     "accents": ("Café.jpg", "Café.jpg.xmp Café.cr2 Café_01.jpg.xmp"),
@@ -108,7 +108,7 @@ def test_it_is_found_again_under_a_new_name(name: str, tmp_path: Path) -> None:
     picture, along = UNITS[name]
     stem, suffix = os.path.splitext(picture)
     new = f"{stem} (2){suffix}"
-    renamed = [companions.renamed(one, picture, new) for one in along.split()]
+    renamed = [pairs_and_sidecars.renamed(one, picture, new) for one in along.split()]
     assert len({one.lower() for one in renamed}) == len(renamed)
     assert not {one.lower() for one in renamed} & {one.lower() for one in along.split()}
     # the kind of a file stays: what told it is its content
@@ -126,8 +126,8 @@ def test_names_in_the_other_composition_of_unicode(tmp_path: Path) -> None:
     apart, whole = (unicodedata.normalize(form, "Café") for form in ("NFD", "NFC"))
     found = units(tmp_path, [f"{apart}.jpg", f"{whole}.jpg.xmp", f"{whole}.cr2"])
     assert found == {f"{apart}.jpg": [f"{whole}.cr2", f"{whole}.jpg.xmp"]}
-    assert companions.renamed(f"{whole}.cr2", f"{apart}.jpg", "x (2).jpg") == "x (2).cr2"
-    assert companions.renamed(f"{whole}.jpg.xmp", f"{apart}.jpg", "x.jpg") == "x.jpg.xmp"
+    assert pairs_and_sidecars.renamed(f"{whole}.cr2", f"{apart}.jpg", "x (2).jpg") == "x (2).cr2"
+    assert pairs_and_sidecars.renamed(f"{whole}.jpg.xmp", f"{apart}.jpg", "x.jpg") == "x.jpg.xmp"
 
 
 @pytest.mark.parametrize(
@@ -184,19 +184,21 @@ def test_a_raw_whose_content_is_broken_stays_with_its_picture(tmp_path: Path) ->
     assert [os.path.basename(s.path) for s in scanned.skipped] == ["b.cr2"]
 
 
-def test_films_that_nothing_reads_keep_what_is_theirs(
+def test_videos_that_nothing_reads_keep_what_is_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thumbnail that the camera made for a film is no picture to be torn off."""
-    monkeypatch.setattr(optional, "has", lambda kind: kind not in (formats.VIDEO, formats.FILM))
+    """A thumbnail that the camera made for a video is no picture to be torn off."""
+    monkeypatch.setattr(
+        optional, "has", lambda kind: kind not in (formats.VIDEO, formats.UNREAD_VIDEO)
+    )
     for name in ("00001.MTS", "00001.THM", "b.mp4", "b.thm", "b.srt", "lone.thm"):
         put(tmp_path / name, content(name))
     scanned = scan.scan(str(tmp_path))
     assert [os.path.basename(p.path) for p in scanned.pictures] == ["lone.thm"]
-    assert scanned.ignored.not_pictures == {"THM": 2, "MP4 film": 1, "MTS film": 1, "SRT": 1}
+    assert scanned.ignored.not_pictures == {"THM": 2, "MP4 video": 1, "MTS video": 1, "SRT": 1}
 
 
-# --- films ----------------------------------------------------------------------------------------
+# --- videos ---------------------------------------------------------------------------------------
 
 
 def movie(path: Path, seconds: int, **options: str) -> None:
@@ -216,7 +218,7 @@ def movie(path: Path, seconds: int, **options: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".mov", ".mp4"])
 @pytest.mark.parametrize("options", [{}, {"movflags": "faststart"}])
-def test_how_long_a_film_is(tmp_path: Path, suffix: str, options: dict[str, str]) -> None:
+def test_how_long_a_video_is(tmp_path: Path, suffix: str, options: dict[str, str]) -> None:
     path = tmp_path / f"a{suffix}"
     movie(path, 7, **options)
     assert video_length.seconds(str(path)) == pytest.approx(7, abs=0.3)
@@ -239,7 +241,7 @@ def test_headers_that_say_how_long_or_don_t(tmp_path: Path) -> None:
         "cut": (box(b"moov", box(b"mvhd", short + bytes(80)))[:20], None),
         "wrong size": (b"\0\0\0\2moov" + bytes(40), None),
         "nothing": (b"", None),
-        "text": (b"no film at all, but a text", None),
+        "text": (b"no video at all, but a text", None),
         "only boxes": (box(b"free", b"") * 1000, None),
     }
     for name, (data, wanted) in files.items():
@@ -249,10 +251,10 @@ def test_headers_that_say_how_long_or_don_t(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("with_video", [True, False])
-def test_a_long_film_of_the_same_name_is_no_live_photo(
+def test_a_long_video_of_the_same_name_is_no_live_photo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_video: bool
 ) -> None:
-    unread = (formats.FILM,) if with_video else (formats.FILM, formats.VIDEO)
+    unread = (formats.UNREAD_VIDEO,) if with_video else (formats.UNREAD_VIDEO, formats.VIDEO)
     monkeypatch.setattr(optional, "has", lambda kind: kind not in unread)
     for name in ("a.jpg", "b.heic"):
         put(tmp_path / name, content(name))
@@ -263,16 +265,16 @@ def test_a_long_film_of_the_same_name_is_no_live_photo(
     assert found.pop("a.jpg") == ()
     assert found.pop("b.heic") == (str(tmp_path / "b.mov"),)
     assert list(found) == (["a.mov"] if with_video else [])
-    assert scanned.ignored.not_pictures == ({} if with_video else {"MOV film": 1})
+    assert scanned.ignored.not_pictures == ({} if with_video else {"MOV video": 1})
 
 
-def test_a_large_film_of_unknown_length_is_no_live_photo() -> None:
+def test_a_large_video_of_unknown_length_is_no_live_photo() -> None:
     still = Picture("/x/a.jpg", "JPEG", 10, 0, 0)
     for size, along in ((video_length.LIVE_BYTES, 1), (video_length.LIVE_BYTES + 1, 0)):
-        film = Picture(
+        video = Picture(
             "/x/a.mov", formats.VIDEO, size, 0, 0
         )  # no such file: nothing tells its length
-        kept, _ = companions.gather([still, film], {})
+        kept, _ = pairs_and_sidecars.gather([still, video], {})
         assert len(kept[0].companions) == along and len(kept) == 2 - along
 
 
@@ -289,7 +291,7 @@ def test_the_same_units_in_whatever_order_the_files_come() -> None:
                 pictures.append(Picture(f"/x/{name}", kind, 9, 0, 0))
             else:
                 rest[f"/x/{name}"] = 9
-        kept, _ = companions.gather(pictures, rest, lambda path, size: True)
+        kept, _ = pairs_and_sidecars.gather(pictures, rest, lambda path, size: True)
         return [(picture.path, picture.companions) for picture in kept]
 
     assert gathered(names) == gathered(names[::-1])

@@ -69,7 +69,7 @@ def test_one_of_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         ["runs"],
         ["cache"],
         ["teach", "--correct", "deep/a.png", "blue"],
-        ["teach", "--export", str(tmp_path / "marks.jsonl")],
+        ["teach", "--export", str(tmp_path / "exported.jsonl")],
         ["undo", "-y"],
         ["sort", str(tmp_path / "P"), *labels, *to, "-y"],  # follows what was said
         ["sort", str(tmp_path / "P"), *labels, "--to", str(tmp_path / "T"), "-y", "--several"],
@@ -94,7 +94,7 @@ def test_one_of_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         said = capsys.readouterr()
         assert not wrong(said.out + said.err), words
         if words is first:
-            assert "1 file copied" in said.out or "1 already lies" in said.err
+            assert "1 file copied" in said.out or "1 is already on its shelf" in said.err
 
 
 def test_the_notes_of_one_picture(tmp_path: Path, encoder: ColourEncoder) -> None:

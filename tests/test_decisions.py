@@ -91,8 +91,8 @@ def test_the_best_of_many_labels_must_be_better() -> None:
 
 
 def test_what_is_near_to_every_text_is_not_held_against_a_picture() -> None:
-    """Two pictures of one d, the second near to the whole bank: it stays, as far as its model says
-    what is typical; else as far as its folder does, which may lie anywhere."""
+    """Two pictures of one OOD score, the second near to all negative labels: it stays, as far
+    as its model says what is typical; else as far as its folder does, which may lie anywhere."""
     scores = replace(
         said([[3.5, 0]] * 2, [5.0] * 2), mean_negative_logit=np.array([0, 4], np.float32)
     )

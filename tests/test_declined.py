@@ -36,7 +36,7 @@ def place(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> Pat
     return tmp_path
 
 
-QUESTIONS = {
+CONFIRMATIONS = {
     "sort": ["sort", "Q", "-l", "red", "--to", "N"],
     "sort json": ["sort", "Q", "-l", "red", "--to", "N", "--json"],
     "apply": ["apply"],
@@ -50,7 +50,7 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("words", QUESTIONS.values(), ids=QUESTIONS)
+@pytest.mark.parametrize("words", CONFIRMATIONS.values(), ids=CONFIRMATIONS)
 def test_no_is_zero_and_changes_nothing(
     words: list[str],
     place: Path,
@@ -61,8 +61,8 @@ def test_no_is_zero_and_changes_nothing(
     monkeypatch.chdir(place)
     asked: list[str] = []
 
-    def no(question: str, **_: object) -> bool:
-        asked.append(question)
+    def no(text: str, **_: object) -> bool:
+        asked.append(text)
         return False
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
@@ -79,8 +79,8 @@ def test_no_is_zero_and_changes_nothing(
         assert "Nothing was changed." in said.out
 
 
-@pytest.mark.parametrize("words", QUESTIONS.values(), ids=QUESTIONS)
-def test_ctrl_c_at_the_question_is_130(
+@pytest.mark.parametrize("words", CONFIRMATIONS.values(), ids=CONFIRMATIONS)
+def test_ctrl_c_at_a_confirmation_is_130(
     words: list[str],
     place: Path,
     home: Path,
@@ -100,8 +100,8 @@ def test_ctrl_c_at_the_question_is_130(
         assert "run the same command again to resume" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", QUESTIONS.values(), ids=QUESTIONS)
-def test_where_nobody_can_answer_yes_is_asked_for(
+@pytest.mark.parametrize("words", CONFIRMATIONS.values(), ids=CONFIRMATIONS)
+def test_where_no_user_can_answer_yes_is_asked_for(
     words: list[str],
     place: Path,
     home: Path,
@@ -199,7 +199,7 @@ def test_review_takes_the_options_of_plan(
     assert "no labels" in capsys.readouterr().err
     for given in (("--as", "copy"), ("-l", "red"), ("--several",), ("--threshold", "0.5")):
         assert command("review", *given) == 2
-        assert "is an option for a folder of pictures" in capsys.readouterr().err
+        assert "needs a folder of pictures" in capsys.readouterr().err
 
 
 def test_a_device_is_checked_before_any_picture(

@@ -1,4 +1,4 @@
-"""The demo's pictures are free, few and listed, and the starter sorts them as a person would."""
+"""The demo's pictures are free, few and listed, and the starter sorts them correctly."""
 
 import os
 import re

@@ -284,7 +284,7 @@ def test_what_is_outdated_is_told_without_reading_a_thumbnail(tmp_path: Path) ->
     db.close()
 
 
-def test_a_look_up_writes_once_a_day_whatever_else_the_cache_holds(tmp_path: Path) -> None:
+def test_a_look_up_writes_once_a_day_whatever_else_is_in_the_cache(tmp_path: Path) -> None:
     path = tmp_path / "e"
     with EmbeddingCache.open(str(path)) as store:
         store.add(MODEL, rows(0))
@@ -336,6 +336,90 @@ def test_what_can_not_be_made_anew_stays(
     monkeypatch.setattr(decode, "frames", refuse)
     again, after, _ = classified(pictures, tmp_path / "e")
     assert again.pictures == 0 and not after.skipped and sides(after) == {160}
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read, as they are read. Those of this test are known by their
+    times at once, though they are young."""
+    monkeypatch.setattr("zeroshelf.embeddings.cache._RACY_NS", -(10**10))
+    names: list[str] = []
+    honest = decode.read
+
+    def counted(path: str) -> decode.Content:
+        names.append(os.path.basename(path))
+        return honest(path)
+
+    monkeypatch.setattr(decode, "read", counted)
+    return names
+
+
+def test_what_can_not_be_made_anew_is_tried_once_for_each_version_and_file(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, read: list[str]
+) -> None:
+    def refuse(*given: object, **more: object) -> Iterator[None]:
+        raise Unreadable("not now")
+        yield
+
+    def run() -> tuple[list[str], set[int]]:
+        read.clear()
+        again, after, _ = classified(pictures, tmp_path / "e")
+        assert again.pictures == 0 and not after.skipped
+        return sorted(read), sides(after)
+
+    classified(pictures, tmp_path / "e")
+    everything = ["black.png", "blue.png", "red.png"]
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "frames", refuse)
+        monkeypatch.setattr(thumbnails, "VERSION", 2)
+        monkeypatch.setattr(thumbnails, "SIDE", 240)
+        assert run() == (everything, {160})
+        assert run() == ([], {160}), "not again"
+        os.utime(pictures / "red.png", (1_600_000_000, 1_600_000_000))
+        assert run() == (["red.png"], {160}), "another state of one file"
+        assert run() == ([], {160})
+        monkeypatch.setattr(quality, "VERSION", 2)
+        assert run() == (everything, {160}), "another version"
+        assert run() == ([], {160})
+    assert run() == ([], {160}), "nothing says that it would work now"
+    monkeypatch.setattr("zeroshelf.images.codecs.optional.installed", lambda: "one decoder more")
+    assert run() == (everything, {240})
+    assert run() == ([], {240})
+
+
+def test_a_file_that_can_not_be_opened_is_not_opened_at_every_run(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, read: list[str]
+) -> None:
+    classified(pictures, tmp_path / "e")
+    monkeypatch.setattr(thumbnails, "VERSION", 2)
+    honest = decode.read
+
+    def refuse(path: str) -> decode.Content:
+        content = honest(path)
+        if path.endswith("red.png"):
+            raise Unreadable("can't be read: Permission denied")
+        return content
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "read", refuse)
+        for expected in (["black.png", "blue.png", "red.png"], [], []):
+            read.clear()
+            _, after, _ = classified(pictures, tmp_path / "e")
+            assert sorted(read) == expected
+            assert not after.skipped and sides(after) == {160}, "the cached vector stands for it"
+    (pictures / "red.png").touch()  # as a change of its permissions would
+    read.clear()
+    _, after, cache = classified(pictures, tmp_path / "e")
+    assert read == ["red.png"] and cache.outdated(after.embeddings.digests) == set()
+
+
+def test_failures_are_forgotten_with_the_rest(tmp_path: Path) -> None:
+    with EmbeddingCache.open(str(tmp_path / "e")) as store:
+        one = picture(1)
+        store.add_underivable([one])
+        assert store.underivable([one, picture(2)]) == {one.path}
+        store.prune(0)
+        assert store.underivable([one]) == set()
 
 
 def test_vectors_of_another_version_are_made_anew_once(
@@ -396,7 +480,7 @@ def held(path: Path) -> tuple[int, int]:
         db.close()
 
 
-def test_a_cache_of_0_1_0_is_upgraded_with_all_that_it_holds(old_cache: Path) -> None:
+def test_a_cache_of_0_1_0_is_upgraded_with_all_its_rows(old_cache: Path) -> None:
     db = sqlite3.connect(old_cache)
     db.execute("UPDATE thumbnail SET note = 'dark picture' WHERE id = 1")
     db.commit()

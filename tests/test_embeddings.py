@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder
-from zeroshelf.embeddings.cache import Embedded, Store
+from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
 from zeroshelf.embeddings.compute import embed_batch, shipped_texts, text_embedder
 from zeroshelf.errors import Unreadable
 from zeroshelf.images.quality import DARK
@@ -51,7 +51,7 @@ def test_the_pages_of_a_document_speak_together(encoder: ColourEncoder) -> None:
 
 
 def test_a_black_page_among_others_is_no_quality_problem(encoder: ColourEncoder) -> None:
-    """A film that fades in is no dark picture; one that is black throughout is."""
+    """A video that fades in is no dark picture; one that is black throughout is."""
 
     def document(*colours: tuple[int, int, int]) -> tuple[str, bytes]:
         out = io.BytesIO()
@@ -68,7 +68,7 @@ def test_a_black_page_among_others_is_no_quality_problem(encoder: ColourEncoder)
 
 
 def test_a_text_is_embedded_once(encoder: ColourEncoder, tmp_path: Path) -> None:
-    with Store.open(str(tmp_path / "cache")) as store:
+    with EmbeddingCache.open(str(tmp_path / "cache")) as store:
         first = text_embedder(encoder, store)(["red", "blue", "red"])
         again = text_embedder(encoder, store)(["blue", "red", "blue"])
     assert encoder.texts == ["red", "blue"]
@@ -78,7 +78,7 @@ def test_a_text_is_embedded_once(encoder: ColourEncoder, tmp_path: Path) -> None
 def test_many_texts_tell_how_far_they_are_and_are_kept_on_the_way(
     encoder: ColourEncoder, tmp_path: Path
 ) -> None:
-    """A large model takes minutes for the bank: what was done when it is stopped is done."""
+    """The negative labels take a large model minutes: what it did before an interrupt is kept."""
     many = [f"thing {number}" for number in range(600)]
     told = []
 
@@ -87,7 +87,7 @@ def test_many_texts_tell_how_far_they_are_and_are_kept_on_the_way(
         if done == 512:
             raise KeyboardInterrupt
 
-    with Store.open(str(tmp_path / "cache")) as store:
+    with EmbeddingCache.open(str(tmp_path / "cache")) as store:
         with pytest.raises(KeyboardInterrupt):
             text_embedder(encoder, store, stop)(many)
         text_embedder(encoder, store, stop)(many)
@@ -97,7 +97,7 @@ def test_many_texts_tell_how_far_they_are_and_are_kept_on_the_way(
     assert encoder.texts == [*sorted(many, key=len), "red"]  # those of a length together
 
 
-def test_the_starter_brings_the_banks_vectors_along() -> None:
+def test_the_starter_brings_the_vectors_of_the_negative_labels() -> None:
     model = select.find("starter")
     shipped = shipped_texts(model)
     wanted = [negative.prompt for negative in negative_labels()]

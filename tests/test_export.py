@@ -36,7 +36,7 @@ from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.models import golden, select
 from zeroshelf.models.export import check, export
 from zeroshelf.models.export.towers import Towers
-from zeroshelf.models.layout import TextSettings
+from zeroshelf.models.families import TextSettings
 from zeroshelf.models.text import Tokenizer
 from zeroshelf.records import Vectors
 
@@ -94,7 +94,7 @@ def reference(folder: Path) -> tuple[Callable[[Any], Vectors], Callable[[Any], V
         )
         return unit(loaded.get_text_features(input_ids=ids["input_ids"]))
 
-    return see, read, float(loaded.logit_scale.exp())
+    return embed_images, embed_texts, float(loaded.logit_scale.exp())
 
 
 def files() -> dict[str, bytes]:
@@ -135,8 +135,8 @@ def opened(name: str, content: bytes) -> Image.Image:
 
 
 def near(ours: Vectors, theirs: Vectors) -> None:
-    agreement = golden.agreement(ours, theirs)
-    assert agreement.holds, str(agreement)
+    comparison = golden.compare(ours, theirs)
+    assert comparison.within_tolerance, str(comparison)
 
 
 def test_a_family_sees_files_and_reads_texts_as_its_library_does(family: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_family_sees_files_and_reads_texts_as_its_library_does(family: Path) -
     theirs = see([opened(name, content) for name, content in found.items()])
     near(ours, theirs)
     reduced = encoder.embed_pictures(seen(3 * how.size))  # as a run does it
-    assert golden.agreement(reduced, theirs).cosine >= golden.LEAST_COSINE
+    assert golden.compare(reduced, theirs).cosine >= golden.LEAST_COSINE
     one = np.concatenate([encoder.embed_pictures(pixels[i : i + 1]) for i in range(len(pixels))])
     np.testing.assert_allclose(one, ours, atol=1e-4)
     texts, labels = encoder.embed_texts(golden.TEXTS), read(list(golden.TEXTS))
@@ -184,7 +184,7 @@ def test_the_multilingual_text_tower_stands_beside_its_pictures(tmp_path: Path) 
         export(str(tmp_path / "texts"), tmp_path / "model")
     images = str(tmp_path / "clip")
     written = export(str(tmp_path / "texts"), tmp_path / "model", images=images)
-    assert written.pictures.holds and written.texts.holds
+    assert written.pictures.within_tolerance and written.texts.within_tolerance
     library = sentence_transformers.SentenceTransformer(str(tmp_path / "texts"))
     theirs = library.encode(list(golden.TEXTS), normalize_embeddings=True)
     encoder = select.load(select.describe("multilingual", tmp_path / "model"), device="cpu")

@@ -52,6 +52,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     inside = MEMORY if os.access(MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=inside) as name:
         monkeypatch.setenv("ZEROSHELF_RUNS", os.path.join(name, "runs"))
+        monkeypatch.setenv("XDG_DATA_HOME", os.path.join(name, "data"))
         monkeypatch.setattr(application, "BATCH", 3)
         monkeypatch.setattr(undoing, "BATCH", 3)
         # a kill asks nothing of the disk: the calls are counted, and don't wait
@@ -91,7 +92,7 @@ CALLS = ["unlink", "link", "symlink", "mkdir", "rmdir", "utime", "fsync", "copy_
 
 
 def fork() -> int:
-    """os.fork, with a child that collects no garbage. What other tests left, a model with its
+    """os.fork, with a child without garbage collection. What other tests left, a model with its
     threads, would be closed there and wait for threads that no fork takes along, without end."""
     child = os.fork()
     if not child:
@@ -147,9 +148,26 @@ def dies_at(number: int, act: Callable[[], object], torn: bool = False) -> int |
     return int(lived) if lived else None
 
 
+def in_trash(source: Path) -> list[Path]:
+    """The folders of a trash that have files of `source`: of the home's, or of the one on a small
+    disk."""
+    small = [
+        folder for folder in source.parents if folder.name == "small" and os.path.ismount(folder)
+    ]
+    trash = [Path(os.environ["XDG_DATA_HOME"]) / "Trash"]
+    trash += [folder / f".Trash-{os.getuid()}" for folder in small]
+    return [one / "files" for one in trash if (one / "files").is_dir()]
+
+
+def is_trash_empty(source: Path) -> bool:
+    """No file, and no information file that is about none."""
+    trash = (path.parent for path in in_trash(source))
+    return not [path for one in trash for path in one.rglob("*") if not path.is_dir()]
+
+
 def check_nothing_lost(before: list[bytes], source: Path, to: Path, kind: str) -> None:
     """No content is missing anywhere, and none of the visible files is half of one."""
-    now = tree(source, to)
+    now = tree(source, to, *in_trash(source))
     visible = {
         path: node.content
         for path, node in now.items()
@@ -186,6 +204,7 @@ def test_apply_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool
             assert not [path for path in tree(to) if b".zeroshelf-" in path]
         assert statuses(undo(record)) <= {"done", "already"}
         assert tree(source.parent, to.parent) == start
+        assert is_trash_empty(source)
         assert registry.find(os.path.basename(record)).state in ("undone", "planned")
         if lived:
             break
@@ -209,6 +228,7 @@ def test_undo_killed_at_every_boundary(sort: tuple[Path, Path, str], torn: bool)
             assert kind != "move" or contents(source, to) == before, "not moved, but doubled"
         assert statuses(undo(record)) <= {"done", "already"}
         assert tree(source.parent, to.parent) == start
+        assert is_trash_empty(source)
         if lived:
             break
     assert number > 20
@@ -243,7 +263,7 @@ def test_killed_at_random_instants(place: Path, seed: int) -> None:
     apply(record)
     check_nothing_lost(before, source, to, kind)
     assert statuses(undo(record)) <= {"done", "already"}
-    assert tree(source) == start
+    assert tree(source) == start and is_trash_empty(source)
     assert not to.exists()
 
 
@@ -280,13 +300,14 @@ def fill(disk: Path, pages: int = 0, names: int = 0) -> Path:
 
 
 def staged(*roots: Path) -> list[bytes]:
-    """Hidden files of our own that nobody cleared away."""
+    """Hidden files of our own that were not removed."""
     return [path for path in tree(*roots) if b".zeroshelf-" in path]
 
 
 ROOM = {  # pages and names that are left: enough for some of it
     "copy": (6, 40), "move across": (6, 40), "move": (6, 3), "symlink": (6, 9),
     "relative-symlink": (6, 9), "hardlink": (6, 9), "tag": (6, 3), "untag": (6, 1),
+    "trash": (6, 7),
 }  # fmt: skip
 
 
@@ -412,7 +433,7 @@ def test_companions_stay_together_when_one_does_not_fit(
         p: n.content for p, n in start.items()
     }
     assert statuses(undo(record)) <= {"done", "already"}
-    assert tree(source) == start
+    assert tree(source) == start and is_trash_empty(source)
 
 
 @pytest.mark.parametrize("kind", EVERY)
@@ -464,11 +485,12 @@ def ballast_grows(ballast: Path) -> None:
 def test_permission_lost_in_the_middle(
     kind: ActionKind, where: str, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the first batch nobody may write there any more, or not even look, and later again."""
-    if where == "shelves" and kind in ("tag", "untag"):
-        pytest.skip("tags have no shelves")
+    """After the first batch the folders can't be written, or not even listed; later they can."""
+    if where == "shelves" and kind in ("tag", "untag", "trash"):
+        pytest.skip("tags have no shelves, nor has the trash")
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.exists() else None) as name:
         monkeypatch.setenv("ZEROSHELF_RUNS", os.path.join(name, "runs"))
+        monkeypatch.setenv("XDG_DATA_HOME", os.path.join(name, "data"))
         monkeypatch.setattr(application, "BATCH", 3)
         monkeypatch.setattr(undoing, "BATCH", 3)
         place = Path(name)
@@ -477,7 +499,7 @@ def test_permission_lost_in_the_middle(
             for path in [root, *(os.path.join(root, file) for file in files)]:
                 os.chown(path, 65534, 65534) if os.geteuid() == 0 else None
         before, start = contents(source), tree(source)
-        record = as_nobody(lambda: planned(source, to, kind))
+        record = as_unprivileged(lambda: planned(source, to, kind))
         closed = [source / "one" / "two", source / "one"]
         if where == "shelves":
             closed = [to / "a" / "b", to / "cat", to / "frog"]
@@ -492,19 +514,19 @@ def test_permission_lost_in_the_middle(
                 with contextlib.suppress(FileNotFoundError):
                     here.chmod(start[os.fsencode(source)].mode)
 
-        needs = where == "shelves" or mode == 0 or kind in ("move", "tag", "untag")
-        assert as_nobody(lambda: statuses(apply(record, forbid))) >= {"done"}
+        needs = where == "shelves" or mode == 0 or kind in ("move", "tag", "untag", "trash")
+        assert as_unprivileged(lambda: statuses(apply(record, forbid))) >= {"done"}
         for act in (apply, undo):
-            found = as_nobody(partial(carried_out, act, record))
+            found = as_unprivileged(partial(carried_out, act, record))
             assert needs == ("failed" in found)
             allow()
             check_nothing_lost(before, source, to, kind)
             assert not staged(source, to)
-            assert as_nobody(lambda: statuses(apply(record))) <= {"done", "already"}
+            assert as_unprivileged(lambda: statuses(apply(record))) <= {"done", "already"}
             check_nothing_lost(before, source, to, kind)
             forbid("", 0, 0)
         allow()
-        assert as_nobody(lambda: statuses(undo(record))) == {"done"}
+        assert as_unprivileged(lambda: statuses(undo(record))) == {"done"}
         assert tree(source) == start
         assert not to.exists()
 
@@ -513,7 +535,7 @@ def carried_out(act: Callable[[str], list[Outcome]], record: str) -> set[str]:
     return statuses(act(record))
 
 
-def as_nobody(act: Callable[[], Answer]) -> Answer:
+def as_unprivileged(act: Callable[[], Answer]) -> Answer:
     """Root may write everywhere: act in a child that isn't root."""
     if os.geteuid() != 0:
         return act()
@@ -550,7 +572,7 @@ def test_what_changed_since_the_plan_is_refused(place: Path) -> None:
     outcomes = {o.action.source: o for o in apply(record)}
     assert outcomes[str(source / "a.jpg")].reason == "it has changed since the plan was made"
     assert outcomes[str(source / "a.cr2")].reason.startswith("stays with a.jpg: ")
-    assert "something lies at" in outcomes[str(source / "one" / "b c.jpg")].reason
+    assert "there is already something at" in outcomes[str(source / "one" / "b c.jpg")].reason
     assert contents(source, to) == sorted([*now, b"someone else's"])
     assert (to / "cat" / "b c.jpg").read_bytes() == b"someone else's"
     assert statuses(undo(record)) == {"done"}
@@ -558,7 +580,7 @@ def test_what_changed_since_the_plan_is_refused(place: Path) -> None:
     assert contents(to) == [b"someone else's"]
 
 
-@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("kind", [kind for kind in EVERY if kind != "trash"])  # see test_trash.py
 def test_files_of_others_meet_every_kind_of_action(place: Path, kind: ActionKind) -> None:
     """Before apply a source is edited, one is removed, and a target is taken; before undo a target
     is replaced, one is removed, and a file is put beside them."""
@@ -576,7 +598,7 @@ def test_files_of_others_meet_every_kind_of_action(place: Path, kind: ActionKind
     assert said[edited.source].reason == "it has changed since the plan was made"
     assert said[removed.source].reason == "it no longer exists"
     if kind not in ("tag", "untag"):
-        assert said[taken.source].reason == f"something lies at {taken.target} already"
+        assert said[taken.source].reason == f"there is already something at {taken.target}"
         assert Path(taken.target).read_bytes() == b"someone else's"
     assert "done" in {o.status for o in said.values()}
     assert statuses(undo(record)) == {"done"}
@@ -670,7 +692,7 @@ def test_undo_of_a_move_never_overwrites_the_old_place(place: Path) -> None:
     put(Path(second.target), b"retouched")
     left = {o.action.target: o.reason for o in undo(record) if o.status == "refused"}
     assert left == {
-        first.target: f"something lies at {first.source} now",
+        first.target: f"there is something else at {first.source} now",
         second.target: "it has changed since it was moved",
     }
     assert Path(first.source).read_bytes() == b"someone else's"
@@ -721,7 +743,7 @@ def test_second_run_on_a_folder_says_so(place: Path, inner: str) -> None:
     os.read(ready[0], 1)
     try:
         for act in (lambda: apply(second), lambda: undo(first)):
-            with pytest.raises(UserError, match="another run is at work in"):
+            with pytest.raises(UserError, match="another run is working in"):
                 act()
         assert not (place / "elsewhere").exists()
         assert statuses(apply(third)) == {"done"}  # has nothing to do with the first
@@ -777,7 +799,7 @@ def test_two_machines_race_on_one_share(
         codes = {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
         assert codes == {0}
         roots = {to, second}
-        made = [content for root in roots for content in contents(root)]
+        made = [content for root in (*roots, *in_trash(source)) for content in contents(root)]
         if kind not in (*LINKS, "tag", "untag"):
             assert set(before) == set(contents(source)) | set(made), "lost, or half a file"
         assert not staged(source, *roots)

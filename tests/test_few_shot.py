@@ -1,4 +1,4 @@
-"""What is learnt from marks, on vectors that can be seen through."""
+"""Few-shot adaptation and active learning, on small synthetic clusters of vectors."""
 
 from __future__ import annotations
 
@@ -67,67 +67,67 @@ def blobs(
     return vectors, truth, answered(np.column_stack((0.8 * on_shelf, np.full(len(truth), 0.2))))
 
 
-def test_without_marks_nothing_changes() -> None:
+def test_without_corrections_nothing_changes() -> None:
     vectors, _, decided = blobs()
     assert few_shot.adapt(vectors, decided, few_shot.Examples.of({})) is decided
 
 
-def test_a_mark_is_kept_even_against_everything() -> None:
+def test_a_correction_is_followed_whatever_the_model_says() -> None:
     vectors, truth, decided = blobs()
     wrong = int((truth[0] + 1) % 4)
-    taught = few_shot.adapt(vectors, decided, few_shot.Examples.of({0: wrong, 1: 4}))
-    assert taught.labels[0] == f"label {wrong}" and taught.labels[1] == "other"
-    assert taught.probabilities[0, wrong] == 1
-    assert taught[0].reason == f"put on label {wrong} by a correction"  # not what it "looks like"
-    assert taught[1].reason == "put on other by a correction"
-    np.testing.assert_allclose(taught.probabilities.sum(axis=1), 1, rtol=1e-5)
+    adapted = few_shot.adapt(vectors, decided, few_shot.Examples.of({0: wrong, 1: 4}))
+    assert adapted.labels[0] == f"label {wrong}" and adapted.labels[1] == "other"
+    assert adapted.probabilities[0, wrong] == 1
+    assert adapted[0].reason == f"put on label {wrong} by a correction"  # not what it "looks like"
+    assert adapted[1].reason == "put on other by a correction"
+    np.testing.assert_allclose(adapted.probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_marks_on_one_cluster_bring_the_rest_of_it() -> None:
-    """Pictures of one kind that all lie on the wrong shelf follow four marks to the right one."""
+def test_corrections_on_one_cluster_bring_the_rest_of_it() -> None:
+    """A cluster that lies on the wrong shelf follows four corrections to the right one."""
     random = np.random.default_rng(1)
     centres = np.eye(8)[:3]
     truth = np.repeat(np.arange(3), 30)
     vectors = unit(centres[truth] + 0.1 * random.standard_normal((90, 8)))
-    said = np.where(truth == 2, 0, truth)  # all of the third kind are taken for the first
+    said = np.where(truth == 2, 0, truth)  # the third cluster is taken for the first
     probabilities = np.full((90, 4), 0.05)
     probabilities[np.arange(90), said] = 0.85
     decided = answered(probabilities)
-    taught = few_shot.adapt(
+    adapted = few_shot.adapt(
         vectors, decided, few_shot.Examples.of(dict.fromkeys((60, 61, 62, 63), 2))
     )
-    assert (taught.chosen[60:] == 2).all()
-    assert (taught.chosen[:60] == truth[:60]).all()
+    assert (adapted.chosen[60:] == 2).all()
+    assert (adapted.chosen[:60] == truth[:60]).all()
 
 
-def test_the_last_few_of_a_folder_follow_the_many_that_are_marked() -> None:
-    """Where nearly all is marked, what the model is surest of is all that is left: it may move."""
+def test_the_last_few_of_a_folder_follow_the_many_that_are_corrected() -> None:
+    """Where nearly all is corrected, the few others may move, though pseudo-labelled."""
     vectors, truth, _ = blobs(dim=400)  # so many that any answer could be learnt by heart
     wrong = np.full((len(truth), 5), 0.02)
     wrong[np.arange(len(truth)), (truth + 1) % 4] = 0.92  # each cluster on the next one's shelf
     rows = np.flatnonzero(np.arange(len(truth)) % 10 > 0)
-    taught = few_shot.adapt(vectors, answered(wrong), few_shot.Examples(rows, truth[rows]))
-    assert (taught.chosen == truth).mean() > 0.95
+    adapted = few_shot.adapt(vectors, answered(wrong), few_shot.Examples(rows, truth[rows]))
+    assert (adapted.chosen == truth).mean() > 0.95
 
 
-def test_pictures_in_other_follow_marks_on_the_same_picture() -> None:
-    """Copies of a marked picture are no evidence for the shelf that the person took it from."""
+def test_pictures_in_other_follow_corrections_of_the_same_picture() -> None:
+    """Copies of a corrected picture are no evidence for the shelf that the user took it from."""
     vectors = unit(np.vstack((np.tile([1.0, 0, 0], (8, 1)), np.tile([0, 1.0, 0], (8, 1)))))
     probabilities = np.tile([0.1, 0.1, 0.8], (16, 1))
     probabilities[:8] = [0.9, 0.05, 0.05]
-    taught = few_shot.adapt(
+    adapted = few_shot.adapt(
         vectors, answered(probabilities), few_shot.Examples.of({8: 1, 9: 1, 10: 1})
     )
-    assert (taught.chosen[8:] == 1).all() and (taught.chosen[:8] == 0).all()
+    assert (adapted.chosen[8:] == 1).all() and (adapted.chosen[:8] == 0).all()
 
 
-def test_labels_without_marks_do_not_suffer() -> None:
+def test_labels_without_corrections_do_not_suffer() -> None:
     gains = []
     for seed in range(20):
         vectors, truth, decided = blobs(seed)
         rows = np.flatnonzero(truth < 2)[[0, 1, 2, 3, 40, 41, 42, 43]]
-        taught = few_shot.adapt(vectors, decided, few_shot.Examples(rows, truth[rows]))
-        right = [(one.chosen == truth)[truth >= 2].mean() for one in (decided, taught)]
+        adapted = few_shot.adapt(vectors, decided, few_shot.Examples(rows, truth[rows]))
+        right = [(one.chosen == truth)[truth >= 2].mean() for one in (decided, adapted)]
         gains.append(right[1] - right[0])
     assert np.mean(gains) >= -0.01
 
@@ -154,23 +154,23 @@ def test_the_minimum_is_scipys(seed: int) -> None:
     assert loss(ours.ravel()) <= best.fun * (1 + 1e-5)
 
 
-def test_marks_of_another_folder_teach_too() -> None:
+def test_corrections_of_another_folder_are_learnt_from() -> None:
     vectors, truth, decided = blobs(3)
     half = np.arange(len(truth)) % 2 == 0
     there = few_shot.ExternalExamples(vectors[half], decided.probabilities[half], truth[half])
     here = replace(
         decided, probabilities=decided.probabilities[~half], chosen=decided.chosen[~half]
     )
-    taught = few_shot.adapt(vectors[~half], here, few_shot.Examples.of({}), there)
+    adapted = few_shot.adapt(vectors[~half], here, few_shot.Examples.of({}), there)
     before = (here.chosen == truth[~half]).mean()
-    assert before < 0.97 and (taught.chosen == truth[~half]).mean() > before
-    assert len(taught.chosen) == (~half).sum()
+    assert before < 0.97 and (adapted.chosen == truth[~half]).mean() > before
+    assert len(adapted.chosen) == (~half).sum()
 
 
-def test_who_is_asked() -> None:
-    """One of each kind before any kind twice, the doubtful first, and no marked picture again."""
-    kinds = np.repeat(np.eye(6), 10, axis=0) + 0.01 * np.random.default_rng(0).random((60, 6))
-    vectors = unit(kinds)
+def test_which_pictures_are_chosen_for_correction() -> None:
+    """One of each cluster before any twice, the doubtful first, and no corrected picture again."""
+    clusters = np.repeat(np.eye(6), 10, axis=0) + 0.01 * np.random.default_rng(0).random((60, 6))
+    vectors = unit(clusters)
     probabilities = np.tile([0.6, 0.3, 0.1], (60, 1)).astype(np.float32)
     probabilities[30:] = [0.9, 0.05, 0.05]
     rows = active_learning.choose(vectors, probabilities, [], 6)
@@ -181,23 +181,23 @@ def test_who_is_asked() -> None:
     assert len(active_learning.choose(vectors, probabilities, range(58), 20)) == 2
 
 
-def test_one_label_alone_can_be_asked_about() -> None:
+def test_pictures_of_a_single_label_can_be_chosen() -> None:
     vectors = unit(np.random.default_rng(0).standard_normal((5, 4)))
     assert len(active_learning.choose(vectors, np.full((5, 2), 0.5, np.float32), [], 3)) == 3
 
 
-def test_marks_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_corrections_are_read_as_they_were_written(tmp_path: Path) -> None:
     vector = np.array([1, 0, 0, 0], np.float16)
     known = {"aa": Correction("cat", vector), "bb": Correction("gone", vector)}
-    path = str(tmp_path / "marks.jsonl")
+    path = str(tmp_path / "corrections.jsonl")
     stored.save(path, known, COLOURS)
     found = stored.load(path, parse.parse(["cat"]), COLOURS)
     assert list(found) == ["aa"] and found["aa"].label == "cat"
     np.testing.assert_array_equal(found["aa"].vector, vector)
 
 
-def test_marks_of_another_model_are_refused(tmp_path: Path) -> None:
-    path = str(tmp_path / "marks.jsonl")
+def test_corrections_of_another_model_are_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "corrections.jsonl")
     stored.save(path, {"aa": Correction("cat", np.ones(4, np.float16))}, COLOURS)
     with pytest.raises(UserError, match="belong to the model colours"):
         from dataclasses import replace

@@ -16,7 +16,7 @@ from zeroshelf.actions import journal, lock, plan_file
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.images import ignored
-from zeroshelf.models import calibrations, installed
+from zeroshelf.models import calibrations, digest, installed
 from zeroshelf.output import results
 from zeroshelf.records import (
     Calibration,
@@ -200,7 +200,7 @@ def test_the_state_of_a_newer_journal_is_not_guessed(record: str) -> None:
 def test_what_is_no_version_is_no_plan(record: str, version: object) -> None:
     FILES[file_versions.PLAN][1](record)
     set_version(Path(record, "plan.jsonl"), file_versions.PLAN, version)
-    with pytest.raises(UserError, match="is no plan"):
+    with pytest.raises(UserError, match="is not a plan"):
         plan_file.load(os.path.join(record, "plan.jsonl"))
 
 
@@ -214,6 +214,47 @@ def test_the_list_of_a_lock_says_its_version(tmp_path: Path) -> None:
             lock.hold(str(tmp_path / "locks"), "other", str(tmp_path / "P")),
         ):
             pass
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model's file that is large enough for its digest to be remembered."""
+    monkeypatch.setenv("ZEROSHELF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(digest, "LARGE", 4)
+    (tmp_path / "model.onnx").write_bytes(b"weights")
+    return tmp_path / "model.onnx"
+
+
+def test_the_digests_of_models_say_their_version_and_are_used(large: Path) -> None:
+    before = digest.of([large], "")
+    memory = large.parent / "cache" / digest.FILE
+    found = json.loads(memory.read_text())
+    assert found.pop("zeroshelf_digests") == 1
+    (key,) = found
+    memory.write_text(json.dumps({"zeroshelf_digests": 1, key: "ab" * 32}))
+    assert digest.of([large], "") != before, "the remembered one is taken"
+    os.utime(large, (1, 1))
+    assert digest.of([large], "") == before, "of another state of the file it is not"
+
+
+def test_newer_digests_of_models_are_neither_used_nor_overwritten(large: Path) -> None:
+    before = digest.of([large], "")
+    memory = large.parent / "cache" / digest.FILE
+    newer = memory.read_text().replace('"zeroshelf_digests": 1', '"zeroshelf_digests": 2')
+    memory.write_text(newer)
+    os.utime(large, (1, 1))
+    assert digest.of([large], "") == before
+    assert memory.read_text() == newer
+
+
+@pytest.mark.parametrize("broken", ["", "[]", "no JSON", '{"zeroshelf_digests": "x"}'])
+def test_broken_digests_of_models_are_made_anew(large: Path, broken: str) -> None:
+    before = digest.of([large], "")
+    memory = large.parent / "cache" / digest.FILE
+    whole = memory.read_text()
+    memory.write_text(broken)
+    assert digest.of([large], "") == before
+    assert memory.read_text() == whole
 
 
 def test_a_journal_whose_first_line_was_torn_gets_its_header(record: str) -> None:

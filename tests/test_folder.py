@@ -12,7 +12,7 @@ import pytest
 from tests.making import JPEG, put
 from tests.systems import linux_names, posix
 from zeroshelf.errors import UserError
-from zeroshelf.images import companions, formats, scan
+from zeroshelf.images import formats, pairs_and_sidecars, scan
 from zeroshelf.images.codecs import optional
 from zeroshelf.system import file_attributes
 
@@ -79,8 +79,8 @@ def test_named_like_a_picture_but_none(tmp_path: Path) -> None:
     assert scanned.not_pictures == 1
     assert reasons(tmp_path) == {
         "empty.jpg": "empty file",
-        "hole.jpg": "holds no data: a hole or a placeholder",
-        "text.PNG": "named like a picture, but its content is none",
+        "hole.jpg": "no data: the file is a hole or a placeholder",
+        "text.PNG": "has a picture's suffix, but its content is not a picture",
     }
 
 
@@ -88,7 +88,7 @@ def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = b"in the cloud"
-    for name in ("alone.heic", "film.mov", "notes.txt", "a.cr2", "b.mov"):
+    for name in ("alone.heic", "video.mov", "notes.txt", "a.cr2", "b.mov"):
         put(tmp_path / name, away)
     for name in ("a.jpg", "b.jpg"):
         put(tmp_path / name, JPEG)
@@ -97,7 +97,7 @@ def test_what_is_in_a_cloud_is_named_and_goes_where_its_picture_goes(
     monkeypatch.setattr(file_attributes, "is_placeholder", lambda at: at.st_size == len(away))
     scanned = scan.scan(str(tmp_path))
     assert reasons(tmp_path) == dict.fromkeys(
-        (".c.heic.icloud", "alone.heic", "d.jpg.nextcloud", "film.mov"),
+        (".c.heic.icloud", "alone.heic", "d.jpg.nextcloud", "video.mov"),
         "only a placeholder: the picture itself is in the cloud",
     )
     assert [[os.path.basename(c) for c in p.companions] for p in scanned.pictures] == [
@@ -240,8 +240,8 @@ def test_companions_stay_with_their_picture(
     }
     assert seen == units
     monkeypatch.setattr(optional, "has", lambda kind: True)
-    with_films = {os.path.basename(p.path) for p in scan.scan(str(tmp_path)).pictures}
-    assert with_films >= set(units)
+    with_videos = {os.path.basename(p.path) for p in scan.scan(str(tmp_path)).pictures}
+    assert with_videos >= set(units)
 
 
 def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
@@ -257,6 +257,6 @@ def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
 
 
 def test_companion_follows_into_the_new_name() -> None:
-    assert companions.renamed("IMG_O1.AAE", "IMG_1.JPG", "IMG_1.JPG") == "IMG_O1.AAE"
-    assert companions.renamed("A.xmp", "a.jpg", "a (2).jpg") == "a (2).xmp"
-    assert companions.renamed("a.CR2.xmp", "a.jpg", "a (3).jpg") == "a (3).CR2.xmp"
+    assert pairs_and_sidecars.renamed("IMG_O1.AAE", "IMG_1.JPG", "IMG_1.JPG") == "IMG_O1.AAE"
+    assert pairs_and_sidecars.renamed("A.xmp", "a.jpg", "a (2).jpg") == "a (2).xmp"
+    assert pairs_and_sidecars.renamed("a.CR2.xmp", "a.jpg", "a (3).jpg") == "a (3).CR2.xmp"

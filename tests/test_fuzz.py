@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 from tests.making import encoded
-from tests.rarities import imagecodecs, planes, psd, tiff
-from tests.test_foreign import dng, film, heic, jxl
+from tests.rare_pictures import imagecodecs, planes, psd, tiff
+from tests.test_optional_codecs import dng, heic, jxl, video
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode
 
@@ -94,7 +94,7 @@ SEEDS: dict[str, Callable[[], bytes]] = {
     "packed float tiff": lambda: tiff(
         np.asarray(scene(), np.float32) / 255, photometric="rgb", compression="lzw", predictor=3
     ),
-    "video": lambda: film((200, 30, 30), (30, 30, 200), codec="mpeg4", seconds=1),
+    "video": lambda: video((200, 30, 30), (30, 30, 200), codec="mpeg4", seconds=1),
 }
 
 

@@ -25,6 +25,7 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
     "starlette": {"review/", "commands/review.py"},
     "uvicorn": {"review/", "commands/review.py"},
     "ftfy": {"models/text.py"},
+    "send2trash": {"system/trash.py"},
     "tokenizers": {"models/text.py", "models/clip_bpe.py", "models/export/"},
 }
 # The stages in the order in which data walks through them: a module imports from its own stage and

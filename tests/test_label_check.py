@@ -14,7 +14,7 @@ from tests import known, test_negative_filter
 from tests.colours import COLOURS
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.diagnose import diagnose, shelves_to_add
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.embeddings.compute import text_embedder
 from zeroshelf.labels import check as label_check
 from zeroshelf.labels.advice import Advice
@@ -78,12 +78,12 @@ def test_a_label_and_what_is_not_one_need_only_the_label() -> None:
 def test_a_list_in_one_label() -> None:
     (told,) = check(parse(["cat, red car"]), COLOURS, texts)
     assert str(told) == (
-        'cat, red car: is asked as one label; give each its own: -l cat -l "red car"'
+        'cat, red car: is one label, not several; give each its own: -l cat -l "red car"'
     )
     assert serious(parse(["cat, red car"]), COLOURS, texts) == (told,)
 
 
-def test_a_name_that_no_prompt_holds_may_say_anything() -> None:
+def test_a_name_that_is_in_no_prompt_may_say_anything() -> None:
     empty = LabelSet((Label("no people", prompts=("a photo of an empty street.",)),))
     assert check(empty, COLOURS, texts) == ()
     for name in ("Rex", "happiness", "crane"):
@@ -148,9 +148,9 @@ def test_a_sense_that_nearly_all_mean_stands_alone(monkeypatch: pytest.MonkeyPat
     assert problems("horse") == {}  # not a chessman, which is meant once in a hundred times
 
 
-def test_the_starter_does_not_settle_what_nobody_said() -> None:
+def test_a_sense_that_the_words_leave_open_is_not_chosen_by_the_starter() -> None:
     encoder = known.shipped()
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         told = check(
             parse(["crane", "seal", "horse"]), encoder.model, text_embedder(encoder, store)
         )
@@ -170,7 +170,7 @@ def test_a_label_that_is_a_kind_of_another(label: str, other: str) -> None:
     assert not [one for one in problems(other, f"{other}/{label}").values() if "kind of" in one]
 
 
-def test_siblings_and_what_goes_together_are_no_kinds() -> None:
+def test_siblings_and_what_goes_together_are_not_narrower_labels() -> None:
     assert problems("dog", "leash", "kennel", "cup", "saucer", "ship", "harbor", "sailor") == {}
 
 
@@ -179,13 +179,13 @@ def test_two_labels_that_are_one() -> None:
 
 
 def test_two_wordings_of_one_label() -> None:
-    assert problems("dog", "dogs") == {("dog", "dogs"): "ask for the same"}
+    assert problems("dog", "dogs") == {("dog", "dogs"): "mean the same"}
 
 
 def test_one_word_on_two_shelves_is_asked_in_two_senses() -> None:
     found = problems("animals/crane", "machines/crane")
     assert "tell them apart" in found[("animals/crane", "machines/crane")]
-    assert problems("2023/dog", "2024/dog") == {("2023/dog", "2024/dog"): "ask for the same"}
+    assert problems("2023/dog", "2024/dog") == {("2023/dog", "2024/dog"): "mean the same"}
 
 
 def test_what_is_serious_is_told_without_more_texts() -> None:
@@ -228,7 +228,7 @@ def scores(chosen: list[int]) -> Scores:
 
 def test_after_a_run_labels_that_drew_nothing_or_everything() -> None:
     found = {one.labels[0]: one.problem for one in diagnose(decide(scores([0] * 30), CALIBRATION))}
-    assert found == {"dog": "drew no picture", "cat": "drew 30 of 30 pictures"}
+    assert found == {"dog": "got no picture", "cat": "got 30 of 30 pictures"}
     assert diagnose(decide(scores([0, 1] * 15), CALIBRATION)) == ()
 
 
@@ -238,7 +238,7 @@ def test_many_labels_that_drew_nothing_are_one_line() -> None:
         many = replace(scores([0]), resolved=wanted, logits=np.full((1, len(wanted)), -20.0))
         return [str(one) for one in diagnose(decide(many, CALIBRATION))]
 
-    said = 'drew no picture; other words may help: car = ["word"]'
+    said = 'got no picture; other words may help: car = ["word"]'
     assert drawn("car") == [f"car: {said}"]
     assert drawn("car", "bus") == [f"car and bus: {said}"]
     more = ("bus", "boat", "ship", "train", "bicycle", "tractor")
@@ -275,6 +275,6 @@ def test_a_label_that_drew_nothing_is_told_why() -> None:
         wanted = replace(two, resolved=resolve(parse(labels), texts), model=english)
         return [str(one) for one in diagnose(decide(wanted, CALIBRATION))]
 
-    assert drawn("cat", "cats")[0] == "cat and cats: ask for the same; make them one label"
+    assert drawn("cat", "cats")[0] == "cat and cats: mean the same; make them one label"
     assert "not among WordNet's English nouns" in drawn("cat", "Hund")[0]
-    assert "drew no picture" in drawn("cat", "red car")[0]
+    assert "got no picture" in drawn("cat", "red car")[0]

@@ -155,7 +155,7 @@ def test_a_list_in_a_file_says_what_it_would_on_the_command_line(tmp_path: Path)
 
 def test_a_file_of_lists_in_lists_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "deep.toml").write_text(f"labels = {'[' * 9000}{']' * 9000}\n")
-    with pytest.raises(UserError, match=r"deep\.toml: lists in lists"):
+    with pytest.raises(UserError, match=r"deep\.toml: its lists are nested"):
         read(tmp_path / "deep.toml")
 
 
@@ -180,7 +180,7 @@ READ = LabelSet(
 @pytest.mark.parametrize("name", ["labels.txt", "labels", "labels.lst"])
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_a_plain_file_holds_a_label_per_line(
+def test_a_plain_file_has_a_label_per_line(
     tmp_path: Path, name: str, ends: str, encoding: str
 ) -> None:
     path = tmp_path / name
@@ -191,7 +191,7 @@ def test_a_plain_file_holds_a_label_per_line(
     assert read(toml) == READ
 
 
-def test_big_endian_text_is_read_by_its_mark(tmp_path: Path) -> None:
+def test_big_endian_text_is_read_by_its_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes(b"\xfe\xff" + "Kätzchen\n猫".encode("utf-16-be"))
     assert read(path).names == ("Kätzchen", "猫")

@@ -16,7 +16,7 @@ from tests.making import JPEG, contents, put, xmp
 from zeroshelf.actions import plan, plan_file
 from zeroshelf.actions.alike_names import Kin
 from zeroshelf.commands import cli
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import scan
 from zeroshelf.models import select
 from zeroshelf.records import ActionKind, Plan, PlanRequest
@@ -207,7 +207,7 @@ def test_what_was_refused_by_older_decoders_is_tried_again(
     paint(tmp_path / "p" / "a.jpg", RED)
     (tmp_path / "p" / "b.jpg").write_bytes((tmp_path / "p" / "a.jpg").read_bytes()[:200])
     path = str(tmp_path / "cache" / "embeddings.sqlite")
-    with Store.open(path) as store:
+    with EmbeddingCache.open(path) as store:
         run = classify(tmp_path / "p", ["red"], encoder=encoder, store=store)
         (skipped,) = run.skipped
         digests = [

@@ -26,7 +26,7 @@ HOLD = (
 
 @contextmanager
 def holder(locks: Path, *folders: Path, before: str = "") -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds `folders` until it is killed, or its standard input closed."""
+    """Another process that locks `folders` until it is killed, or its standard input closed."""
     command = [sys.executable, "-W", "error", "-c", before + HOLD, str(locks), *map(str, folders)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -40,7 +40,7 @@ def holder(locks: Path, *folders: Path, before: str = "") -> Iterator[subprocess
 
 
 def refused(locks: Path, folder: Path) -> None:
-    with pytest.raises(UserError, match="another run is at work"):  # noqa: SIM117
+    with pytest.raises(UserError, match="another run is working in"):  # noqa: SIM117
         with lock.hold(str(locks), "mine", str(folder)):
             raise AssertionError
 
@@ -65,7 +65,10 @@ def test_a_folder_above_below_and_the_same_are_held(
             "    with lock.hold(sys.argv[1], 'mine', sys.argv[2]): print('got it')\n"
             "except UserError as error: print(error)\n"
         )
-        for folder, expected in ((mine, "another run is at work"), (tmp_path / "else", "got it")):
+        for folder, expected in (
+            (mine, "another run is working in"),
+            (tmp_path / "else", "got it"),
+        ):
             if theirs == "." and folder != mine:
                 continue  # everything is below that one
             done = subprocess.run(
@@ -84,7 +87,7 @@ def test_nothing_is_left_of_a_lock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", ["", WITHOUT_FCNTL], ids=["as is", "no fcntl"])
-def test_a_killed_run_holds_nothing(tmp_path: Path, before: str) -> None:
+def test_a_killed_run_leaves_no_lock(tmp_path: Path, before: str) -> None:
     locks = tmp_path / "locks"
     with holder(locks, tmp_path, before=before) as process:
         process.kill()
@@ -118,7 +121,10 @@ def test_a_gate_that_is_never_free_is_told(tmp_path: Path, monkeypatch: pytest.M
     locks = tmp_path / "locks"
     locks.mkdir()
     held = lock.hold(str(locks), "mine", str(tmp_path))
-    with lock._gate(str(locks / lock._GATE)), pytest.raises(UserError, match="remove that file"):
+    with (
+        lock._gate(str(locks / lock._GATE)),
+        pytest.raises(UserError, match="remove the file if there is no such process"),
+    ):
         held.__enter__()
 
 
@@ -150,8 +156,8 @@ def test_a_run_of_0_1_0_at_work_is_respected(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_of_which_nobody_knows_the_folders_is_for_all(tmp_path: Path) -> None:
-    """As on Windows, should its list be lost: nobody can read a locked file there."""
+def test_a_lock_whose_folders_are_unknown_is_for_all(tmp_path: Path) -> None:
+    """As on Windows, should its list be lost: a locked file can't be read there."""
     locks = tmp_path / "locks"
     with holder(locks, tmp_path / "a"):
         (the_list,) = locks.glob("*.json")

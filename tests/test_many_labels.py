@@ -23,7 +23,7 @@ from zeroshelf.decisions import constants, diagnose, smoothing
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.labels import check, negative_filter, overlap
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.normalise import dictionary_form, phrase
@@ -49,7 +49,7 @@ def nouns(count: int, skip: int = 0) -> list[str]:
     return list(itertools.islice(unlike, skip, skip + count))
 
 
-def of_many_kinds(count: int) -> LabelSet:
+def varied_labels(count: int) -> LabelSet:
     """Labels with shelves above, synonyms, thresholds and the user's own negatives among them."""
     words = nouns(count)
     written = [
@@ -87,7 +87,7 @@ def test_each_word_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
         looked[word] += 1
         return whole(net, word)
 
-    labels = of_many_kinds(150)
+    labels = varied_labels(150)
     resolve(labels, texts)
     monkeypatch.setattr(type(net), "_found", found)
     net._words.clear()
@@ -107,7 +107,7 @@ def test_the_model_is_asked_in_few_calls(tmp_path: Path) -> None:
             return texts(wanted)
 
     encoder = Counting()
-    with Store.open(str(tmp_path / "cache.sqlite")) as store:
+    with EmbeddingCache.open(str(tmp_path / "cache.sqlite")) as store:
         wanted = compute.text_embedder(encoder, store)
         labels = resolve(parse(nouns(300)), wanted)
         score(two_pictures(), labels, wanted)
@@ -183,7 +183,7 @@ def plain_sense(word: str, label: Label, labels: LabelSet) -> Synset | None:
 
 
 def test_senses_are_those_of_the_plain_formula() -> None:
-    labels = of_many_kinds(120)
+    labels = varied_labels(120)
     pairs = [(word, label) for label in labels for word in dictionary_words(label, labels)]
     assert senses_of(labels) == [plain_sense(word, label, labels) for word, label in pairs]
     assert sum(len(visible_senses(word)) > 2 for word, _ in pairs) > 30
@@ -219,7 +219,7 @@ def test_labels_that_ask_for_the_same_are_found_as_by_comparing_each_with_each()
     assert any(plain)
 
 
-def test_kinds_of_another_label_are_found_as_by_comparing_each_with_each() -> None:
+def test_narrower_labels_are_found_as_by_comparing_each_with_each() -> None:
     labels = parse(["dog", "animal", "kitten", "cat", "poodle", "dog/puppy", "church", "building",
                     "lion", "vehicle", "car", "sports car", *nouns(40)])  # fmt: skip
     resolved = resolve(labels, texts)
@@ -238,7 +238,7 @@ def test_kinds_of_another_label_are_found_as_by_comparing_each_with_each() -> No
             if theirs.row in wordnet().above(mine.row) or named:
                 plain[at] = (label.name, other.name)
                 break
-    found = overlap.kinds_of_others(resolved)
+    found = overlap.narrower_labels(resolved)
     assert {at: one.labels for at, one in found.items()} == plain
     assert len(plain) > 5
 
@@ -286,7 +286,7 @@ def test_neighbours_are_weighed_in_blocks_as_at_once(monkeypatch: pytest.MonkeyP
 
 def test_a_resolved_label_is_asked_as_it_is_by_itself() -> None:
     """The first group of prompts is that of the name, and each word of the user's has one."""
-    labels = of_many_kinds(60)
+    labels = varied_labels(60)
     for one in resolve(labels, texts):
         words = dictionary_words(one.label, labels)
         assert [word.text for word in one.words] == words

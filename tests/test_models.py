@@ -26,7 +26,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images.decode import Decoded
 from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.models import encoder as towers
-from zeroshelf.models import golden, layout, ort, select
+from zeroshelf.models import families, golden, ort, select
 from zeroshelf.models.text import CLEANING, Tokenizer
 from zeroshelf.records import Label, LabelSet, Model, Vectors
 
@@ -236,7 +236,8 @@ def test_which_model_is_used(tmp_path: Path, home: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("ZEROSHELF_MODEL", "clip-b-32")
     assert select.find().id == "clip-b-32"
     assert select.find("starter").id == "starter"
-    assert select.find(str(home / "models" / "clip-b-32")).folder == folder.parent / "clip-b-32"
+    there = home / "models" / "clip-b-32"
+    assert select.find(str(there)).folder == there
     with pytest.raises(UserError, match="models get clip-l-14"):
         select.find("clip-l-14")
 
@@ -248,7 +249,7 @@ def test_a_wrong_name_in_the_environment_is_told_as_such(
     with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .*models get clip-l-14` brings it"):
         select.find()
     monkeypatch.setenv("ZEROSHELF_MODEL", str(tmp_path))  # a folder without a model
-    with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .* holds no model"):
+    with pytest.raises(UserError, match=r"^ZEROSHELF_MODEL: .* has no model"):
         select.find()
     with pytest.raises(UserError, match=r"^there is no model 'nonsense'"):  # typed: --model
         select.find("nonsense")
@@ -276,8 +277,8 @@ def test_the_starter_says_how_to_get_better_and_what_it_cannot_read() -> None:
     (better,) = notes(starter)
     assert "zeroshelf models get" in better
     german = LabelSet((Label("Katze"),), language="de")
-    foreign = notes(starter, german)[1]
-    assert "(de)" in foreign and "siglip2-b-16" in foreign
+    of_language = notes(starter, german)[1]
+    assert "(de)" in of_language and "siglip2-b-16" in of_language
     assert notes(starter, LabelSet((Label("cat"), Label("caf\xe9")))) == (better,)
     chinese = LabelSet((Label("cat"), Label("dog", words=("\u72d7",))))
     assert "(zh)" in notes(starter, chinese)[1]
@@ -333,7 +334,7 @@ def test_the_text_tower_is_opened_again_for_many_texts_and_not_for_more(
 def test_texts_are_padded_as_the_tokenizer_pads_them(
     side: Literal["left", "right"], length: int | None
 ) -> None:
-    settings = layout.read(select.find().folder).text
+    settings = families.read(select.find().folder).text
     ours = Tokenizer(replace(settings, padding_side=side), length is not None)
     theirs = FastTokenizer.from_file(str(settings.tokenizer))
     theirs.enable_truncation(settings.context_length)

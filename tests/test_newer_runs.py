@@ -15,7 +15,7 @@ from tests.making import statuses, tree
 from tests.program import command
 from zeroshelf.actions import journal
 from zeroshelf.actions.undo import undo
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.run import Run, classify, reopen
 from zeroshelf.runs import earlier, registry, removal
@@ -26,7 +26,7 @@ Made = Callable[[str], str]
 
 
 def sorted_run(folder: Path, to: Path, kind: str = "copy") -> Run:
-    run = classify(folder, ["red", "green"], encoder=ColourEncoder(), store=Store.open())
+    run = classify(folder, ["red", "green"], encoder=ColourEncoder(), store=EmbeddingCache.open())
     assert statuses(run.apply(run.plan(to, kind))) == {"done"}
     return run
 
@@ -119,9 +119,9 @@ def test_its_shelves_are_not_sorted_again(folder: Path, tmp_path: Path) -> None:
     of_newer(run.record)
     assert earlier.destinations(str(folder)) == {str(folder / "S")}
     with pytest.raises(NothingToSort):
-        classify(folder, ["red"], encoder=ColourEncoder(), store=Store.open())
+        classify(folder, ["red"], encoder=ColourEncoder(), store=EmbeddingCache.open())
     paint(folder / "more.png", RED, (50, 50))
-    more = classify(folder, ["red"], encoder=ColourEncoder(), store=Store.open())
+    more = classify(folder, ["red"], encoder=ColourEncoder(), store=EmbeddingCache.open())
     assert [d.picture.path for d in more.decisions] == [str(folder / "more.png")]
 
 
@@ -136,13 +136,13 @@ def test_where_its_shelves_are_unknown_nothing_is_sorted(
     assert next(registry.all()).destination is None
     before = tree(tmp_path / "A")
     with pytest.raises(UserError, match=rf"{run.id} was made by a newer version.*update"):
-        classify(folder, ["red"], encoder=ColourEncoder(), store=Store.open())
+        classify(folder, ["red"], encoder=ColourEncoder(), store=EmbeddingCache.open())
     assert tree(tmp_path / "A") == before
 
 
 def test_a_plan_for_the_same_shelves_says_what_to_do(folder: Path, tmp_path: Path) -> None:
     of_newer(sorted_run(folder, tmp_path / "A").record)
-    again = classify(folder, ["red", "green"], encoder=ColourEncoder(), store=Store.open())
+    again = classify(folder, ["red", "green"], encoder=ColourEncoder(), store=EmbeddingCache.open())
     for to in ("A", "A/inside"):
         with pytest.raises(UserError, match=r"newer version.*--keep-earlier.*replace_earlier"):
             again.plan(tmp_path / to, "copy")
@@ -151,13 +151,15 @@ def test_a_plan_for_the_same_shelves_says_what_to_do(folder: Path, tmp_path: Pat
 
 
 def test_tags_of_a_newer_run_on_the_same_pictures(folder: Path, tmp_path: Path) -> None:
-    run = classify(folder, ["red", "green"], encoder=ColourEncoder(), store=Store.open())
+    run = classify(folder, ["red", "green"], encoder=ColourEncoder(), store=EmbeddingCache.open())
     run.apply(run.plan(None, "tag"))
     of_newer(run.record)
     with pytest.raises(UserError, match=r"newer version of zeroshelf.*--keep-earlier"):
         run.plan(None, "tag")
     shutil.copytree(folder, tmp_path / "other")
-    other = classify(tmp_path / "other", ["red"], encoder=ColourEncoder(), store=Store.open())
+    other = classify(
+        tmp_path / "other", ["red"], encoder=ColourEncoder(), store=EmbeddingCache.open()
+    )
     other.plan(None, "tag")
 
 
@@ -172,7 +174,7 @@ def test_labels_of_a_newer_version_are_not_taken_for_others(folder: Path, tmp_pa
 def test_undo_leaves_what_a_newer_version_may_have_undone(folder: Path, tmp_path: Path) -> None:
     """The second run removed a copy of the first, whose journal is a newer version's since."""
     first = sorted_run(folder, tmp_path / "A")
-    again = classify(folder, ["red", "green"], encoder=ColourEncoder(), store=Store.open())
+    again = classify(folder, ["red", "green"], encoder=ColourEncoder(), store=EmbeddingCache.open())
     second = again.correct({"red.png": "green"})
     second.apply(second.plan(tmp_path / "A", "copy"))
     of_newer(first.record, *JOURNAL)

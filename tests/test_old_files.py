@@ -20,7 +20,7 @@ from zeroshelf.actions import plan_file
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
 from zeroshelf.corrections.stored import load_for
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.output import results
 from zeroshelf.review.session import Session
 from zeroshelf.run import classify, reopen
@@ -92,18 +92,20 @@ def test_its_plan_is_carried_out(root: Path) -> None:
 
 def test_its_run_opens_with_its_edits_and_from_its_cache(root: Path) -> None:
     encoder = ColourEncoder()
-    run = reopen(REVIEWED, encoder=encoder, store=Store.open())
+    run = reopen(REVIEWED, encoder=encoder, store=EmbeddingCache.open())
     assert run.device is None, "no picture was embedded"
     assert run.labels.names == ("warm", "green")
     rows = results.read_jsonl(os.path.join(str(run.record), "results.jsonl"))
     assert [row.label for row in rows] == run.decisions.labels
-    with Session(reopen(REVIEWED, edited=False, encoder=encoder, store=Store.open())) as session:
+    with Session(
+        reopen(REVIEWED, edited=False, encoder=encoder, store=EmbeddingCache.open())
+    ) as session:
         assert session.edit_count == 4 and session.edited.offset == 0.5
         assert session.edited.corrected == {"blue-0.png": "warm", "blue-1.png": "other"}
 
 
 def test_its_stored_corrections_are_followed(root: Path) -> None:
-    run = reopen(REVIEWED, encoder=ColourEncoder(), store=Store.open())
+    run = reopen(REVIEWED, encoder=ColourEncoder(), store=EmbeddingCache.open())
     stored = load_for(run.labels, run.model)
     assert sorted(one.label for one in stored.values()) == ["other", "warm"]
 
@@ -111,7 +113,7 @@ def test_its_stored_corrections_are_followed(root: Path) -> None:
 def test_its_cache_spares_the_embedding(root: Path) -> None:
     undo(registry.find(MOVED).record)
     encoder = ColourEncoder()
-    with Store.open() as cache:
+    with EmbeddingCache.open() as cache:
         run = classify(root / "P", ["warm", "green"], encoder=encoder, store=cache)
         assert cache.trouble is None
         thumbnails = cache.thumbnails(run.embeddings.digests)

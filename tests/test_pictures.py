@@ -1,4 +1,4 @@
-"""Every kind of picture comes out upright, in the colours that a person sees."""
+"""Pictures of every format are decoded upright, in the right colours."""
 
 from __future__ import annotations
 

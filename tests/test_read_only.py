@@ -16,7 +16,7 @@ import pytest
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
 from tests.small_disk import mounted
 from tests.systems import posix
-from tests.test_faults import as_nobody, dies_at, place, staged
+from tests.test_faults import as_unprivileged, dies_at, place, staged
 from tests.test_shares import Share, library, said
 from zeroshelf.actions import kinds, plan, plan_file
 from zeroshelf.actions.apply import apply
@@ -42,7 +42,7 @@ def shelves(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
-    """Shows a folder at a second place, where nobody may write."""
+    """Shows a folder at a second place, where it is read-only."""
     made: list[Path] = []
 
     def bind(folder: Path) -> Path:
@@ -103,23 +103,23 @@ def test_a_folder_that_may_not_be_changed(
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("NOT TESTED: needs a second user")
-    with tempfile.TemporaryDirectory() as name:  # which nobody can reach, other than tmp_path
+    with tempfile.TemporaryDirectory() as name:  # open to every user, unlike tmp_path
         source = photos(Path(name, "photos"))
         for here in (Path(name), source, source / "one", source / "one" / "two"):
             here.chmod(0o1777 if why == "sticky" and here != Path(name) else 0o755)
         for path in [path for path in Path(name).rglob("*") if path.is_file()]:
             path.chmod(0o666)
         monkeypatch.setenv("ZEROSHELF_RUNS", f"{shelves.parent}/runs")
-        record = as_nobody(lambda: planned(source, shelves, "move"))
+        record = as_unprivileged(lambda: planned(source, shelves, "move"))
         start = tree(source)
 
         def act() -> tuple[set[str], bool]:
             outcomes = apply(record)
             return statuses(outcomes), all("not moved" in o.reason for o in outcomes)
 
-        assert as_nobody(act) == ({"failed"}, True)
+        assert as_unprivileged(act) == ({"failed"}, True)
         assert tree(source) == start and not contents(shelves)
-        assert as_nobody(lambda: statuses(undo(record))) <= {"done", "already"}
+        assert as_unprivileged(lambda: statuses(undo(record))) <= {"done", "already"}
         assert not shelves.exists()
 
 
@@ -139,9 +139,9 @@ def test_a_plan_to_move_says_which_folders_may_not_be_changed(
         def notes(kind: ActionKind) -> tuple[str, ...]:
             return plan_file.load(os.path.join(planned(source, shelves, kind), "plan.jsonl")).notes
 
-        said = as_nobody(lambda: notes("move"))
+        said = as_unprivileged(lambda: notes("move"))
         assert any("4 lie in folders that may not be changed" in note for note in said)
-        assert not any("moved" in note for note in as_nobody(lambda: notes("copy")))
+        assert not any("moved" in note for note in as_unprivileged(lambda: notes("copy")))
 
 
 @pytest.mark.parametrize("flag", ["i", "a"])
@@ -299,9 +299,7 @@ def test_undo_removes_the_copy_of_an_original_that_is_read_only(
 
 
 @pytest.mark.parametrize("which", ["original", "copy"])
-def test_an_edit_after_the_kill_is_lost_by_nobody(
-    killed: tuple[str, Path, Path], which: str
-) -> None:
+def test_an_edit_after_the_kill_is_never_lost(killed: tuple[str, Path, Path], which: str) -> None:
     """Neither apply, which would go on and remove the original, nor undo, which would remove the
     copy."""
     record, original, copy = killed

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.making import encoded
-from tests.rarities import chunk, segment
+from tests.rare_pictures import chunk, segment
 from tests.test_codecs import is_red_above_blue
 from tests.test_pictures import BLUE, RED, colour, halves, near
 from zeroshelf.errors import Unreadable
@@ -90,7 +90,7 @@ def test_a_png_that_is_really_broken_is_refused() -> None:
             decode.decode(data, 64)
 
 
-def test_the_limit_holds_for_what_is_repaired() -> None:
+def test_the_limit_applies_to_what_is_repaired() -> None:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
     bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(*PNG_CHUNKS["empty profile"])
     with pytest.raises(Unreadable, match="more than the limit"):
@@ -135,6 +135,7 @@ def test_cmyk_jpeg_keeps_its_colours_without_its_metadata() -> None:
 
 @pytest.mark.parametrize("lossless", [False, True])
 def test_metadata_of_a_webp_that_is_longer_than_the_file(lossless: bool) -> None:
+    whole = b""
     for option in ("icc_profile", "exif"):
         content = exif() if option == "exif" else b"x" * 50
         image = TURNED if option == "exif" else halves()

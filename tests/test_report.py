@@ -389,8 +389,8 @@ def test_the_detail_says_all_and_keys_are_enough(mixed):
     for part in ("2 of 4", "IMG_2.jpg", "unsure, 55 %", "looks like cat, or frog", "44 %",
                  "/sorted/cat/IMG_2.jpg", "2.5 MB"):  # fmt: skip
         assert part in text
-    bars = "[...document.querySelectorAll('#detail-top i')].map((bar) => bar.style.width)"
-    assert mixed.run(bars) == ["55%", "44%"]
+    widths = "[...document.querySelectorAll('#detail-top i')].map((fill) => fill.style.width)"
+    assert mixed.run(widths) == ["55%", "44%"]
     mixed.press("ArrowRight")
     assert mixed.run("document.getElementById('detail-name').innerText") == "IMG_3.jpg"
     mixed.press("Escape")

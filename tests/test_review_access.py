@@ -21,13 +21,13 @@ OPEN = {
     "picture": "document.getElementById('grid').dispatchEvent("
     "new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}))",
     "shelf": "document.querySelector('#shelves .more').click()",
-    "lesson": "document.getElementById('suggestions-open').click()",
+    "suggestions": "document.getElementById('suggestions-open').click()",
     "apply": "document.getElementById('apply-open').click()",
     "keys": "document.getElementById('help-open').click()",
     "nothing": "document.getElementById('text').value = 'no such name';"
     "document.getElementById('find').requestSubmit()",
 }
-# what lies behind an open dialog is inert: nobody reads it, but axe would measure its colours
+# what lies behind an open dialog is inert and is left out: axe would measure its colours
 AXE = """axe.run(document.querySelector("dialog[open]") ?? document).then((result) => ({
   passed: result.passes.length,
   violations: result.violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 200))]),
@@ -104,7 +104,7 @@ def test_nothing_moves_where_motion_is_unwanted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 2560])
-def test_every_width_holds_the_page(tmp_path: Path, width: int) -> None:
+def test_the_page_fits_every_width(tmp_path: Path, width: int) -> None:
     with serving(colour_run(tmp_path)) as (_, address), Chromium(width, 900) as browser:
         opened(browser, address)
         assert browser.run("document.documentElement.scrollWidth <= innerWidth")

@@ -76,6 +76,10 @@ def test_each_kind_is_applied_and_undone_from_the_page(
             assert after.keys() - before.keys() == made.keys()
             for name, label in made.items():
                 assert sidecars.tags((tmp_path / name).read_bytes()) == {f"zeroshelf/{label}"}
+        elif kind == "trash":
+            assert {f"pictures/{name}" for name in shelves}.isdisjoint(after)
+            says = chromium.run("document.getElementById('apply-says').textContent")
+            assert says.startswith("Done, in the system's trash.")
         else:
             stay = {name for name in shelves if f"pictures/{name}" in after}
             assert stay == (set() if kind == "move" else shelves.keys())
@@ -100,7 +104,9 @@ def test_how_is_chosen_beside_apply_and_kept_with_the_plan(
     ways = "[...document.querySelectorAll('#apply-how input')]"
     with serving(run) as (session, address):
         about_to_apply(chromium, address)
-        assert chromium.run(f"{ways}.map((way) => way.value)") == [*kinds.offered()[:-1]]
+        assert chromium.run(f"{ways}.map((way) => way.value)") == [
+            name for name in kinds.offered() if kinds.of(name).needs_destination
+        ]
         assert chromium.run(f"{ways}.find((way) => way.checked).value") == "copy"
         chromium.run(f"{ways}.find((way) => way.value === 'move').click()")
         says = "document.getElementById('apply-says').textContent"
@@ -142,7 +148,7 @@ def test_what_was_left_alone_is_listed_with_its_reason(tmp_path: Path, chromium:
         assert dict(chromium.run(rows)) == {
             str(gone): "it no longer exists",
             str(changed): "it has changed since the plan was made",
-            str(taken): f"something lies at {in_the_way} already",
+            str(taken): f"there is already something at {in_the_way}",
         }
         assert in_the_way.read_bytes() == b"mine" and taken.exists() and changed.exists()
         assert "left alone" in chromium.run("document.getElementById('apply-says').textContent")
@@ -196,7 +202,7 @@ def test_slash_finds_by_name_and_by_what_is_shown(tmp_path: Path, chromium: Chro
         assert sorted(chromium.run(nearest)) == [f"red-{i:02}.png" for i in range(8)]
 
 
-def test_the_list_of_keys_holds_every_key(tmp_path: Path, chromium: Chromium) -> None:
+def test_the_list_of_keys_has_every_key(tmp_path: Path, chromium: Chromium) -> None:
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
         press(chromium, "?")

@@ -88,7 +88,7 @@ def test_the_page_says_what_it_may_load(served: tuple[Session, Client]) -> None:
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.7", ""]
 )
-def test_a_foreign_host_is_refused(served: tuple[Session, Client], host: str) -> None:
+def test_another_host_is_refused(served: tuple[Session, Client], host: str) -> None:
     assert served[1].raw(f"/{TOKEN}/", Host=host)[0] == 400
 
 
@@ -110,7 +110,9 @@ def test_a_tunnel_passes(served: tuple[Session, Client]) -> None:
         {"Sec_Fetch_Site": "same-site"},
     ],
 )
-def test_a_foreign_page_is_refused(served: tuple[Session, Client], header: dict[str, str]) -> None:
+def test_a_page_of_another_site_is_refused(
+    served: tuple[Session, Client], header: dict[str, str]
+) -> None:
     session, client = served
     body = json.dumps({"do": "place", "rows": [0], "shelf": "red"}).encode()
     assert client.raw(f"/{TOKEN}/edit", "POST", body, **header)[0] == 403
@@ -282,7 +284,7 @@ def test_a_review_that_ends_while_it_applies_says_so_and_waits(
     monkeypatch.setattr(jobs, "Jobs", AtWork)
     monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # Ctrl-C at once
     ended = CliRunner().invoke(cli, ["review", "--no-open"])
-    assert "Still applying: this ends when that is done." in ended.output
+    assert "Still applying: the command ends when it is done." in ended.output
     assert run.record and journal.state(run.record) == "applied"
 
 
@@ -295,9 +297,9 @@ def test_how_is_chosen_among_what_the_plan_allows(served: tuple[Session, Client]
         assert status == 409 and "it is a copy" in answer["error"]
     assert plan.read_bytes() == before and journal.state(session.record) == "planned"
     session.planned = replace(session.planned, several=True)
-    assert session.kinds == ("copy", "symlink", "relative-symlink", "hardlink")
+    assert session.possible_actions == ("copy", "symlink", "relative-symlink", "hardlink")
     session.planned = replace(session.planned, kind="tag")
-    assert session.kinds == ("tag",)
+    assert session.possible_actions == ("tag",)
 
 
 def test_what_was_begun_in_one_way_goes_on_in_it(tmp_path: Path) -> None:
@@ -315,7 +317,7 @@ def test_what_was_begun_in_one_way_goes_on_in_it(tmp_path: Path) -> None:
         assert registry.find(run.id).kind == "copy"
 
 
-def test_what_a_person_placed_is_never_moved(served: tuple[Session, Client]) -> None:
+def test_what_the_user_corrected_is_never_moved(served: tuple[Session, Client]) -> None:
     session, client = served
     red = [row for row, path in enumerate(session.paths) if path.startswith("red")]
     client.edit(do="place", rows=red[:1], shelf="green")
@@ -341,7 +343,7 @@ def test_a_reopened_run_has_its_edits_and_its_plan(tmp_path: Path) -> None:
     assert [action.label for action in planned.actions] == names
 
 
-def test_marks_are_followed_in_another_folder(tmp_path: Path) -> None:
+def test_corrections_are_followed_in_another_folder(tmp_path: Path) -> None:
     """In the second folder blue pictures are known to be red, because they were in the first."""
     run = colour_run(tmp_path / "one", each=3)
     with Session(run) as session:
@@ -365,7 +367,7 @@ def test_marks_are_followed_in_another_folder(tmp_path: Path) -> None:
         assert (session.shelves.columns[:5] == session.names.index("warm")).all()
 
 
-def test_kept_marks_can_be_left_out_and_dropped(tmp_path: Path) -> None:
+def test_stored_corrections_can_be_left_out_and_dropped(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=4)
     again = partial(
         classify,
@@ -379,7 +381,7 @@ def test_kept_marks_can_be_left_out_and_dropped(tmp_path: Path) -> None:
     followed = again()
     assert followed.counts == {"green": 4, "red": 8, "other": 0}
     assert again(corrections=False).counts == run.counts
-    assert classify(  # other labels, other marks
+    assert classify(  # other labels, other corrections
         tmp_path / "pictures", ["red"], encoder=run._sources.encoder, store=run._sources.store
     ).counts == {"red": 4, "other": 8}
     assert followed.correct({blue[0]: "green"}).counts == {"green": 5, "red": 7, "other": 0}
@@ -387,7 +389,7 @@ def test_kept_marks_can_be_left_out_and_dropped(tmp_path: Path) -> None:
     assert again().counts == run.counts
 
 
-def test_a_mark_that_is_taken_back_is_not_kept(tmp_path: Path) -> None:
+def test_a_correction_that_is_undone_is_not_stored(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=2)
     with Session(run) as session:
         session.place([0], "red")
@@ -408,8 +410,8 @@ def test_python_has_the_same(tmp_path: Path) -> None:
     asked = run.most_informative(2)
     assert len(asked) == 2
     blue = [path.name for path in (tmp_path / "pictures").glob("blue*")]
-    taught = run.correct(dict.fromkeys(blue[:3], "red"))
-    assert taught.counts == {"red": 8, "green": 4, "other": 0}
+    corrected = run.correct(dict.fromkeys(blue[:3], "red"))
+    assert corrected.counts == {"red": 8, "green": 4, "other": 0}
     assert run.counts == {"red": 4, "green": 4, "other": 4}
     assert (
         classify(

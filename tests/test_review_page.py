@@ -171,7 +171,7 @@ def test_shelves_may_have_the_names_of_what_the_page_shows_beside_them(
 def test_what_was_learnt_is_a_preview_until_it_is_accepted(
     tmp_path: Path, chromium: Chromium
 ) -> None:
-    """Blue pictures lie in "other"; three marks as "red" teach that the others are red too."""
+    """Blue pictures lie in "other"; three corrections to "red" suggest "red" for the others."""
     with serving(colour_run(tmp_path)) as (session, address):
         opened(chromium, address)
         shelf(chromium, "other")
@@ -189,8 +189,8 @@ def test_what_was_learnt_is_a_preview_until_it_is_accepted(
 
 
 def test_a_hundred_thousand_pictures(tmp_path: Path, chromium: Chromium) -> None:
-    """A page that stays small, asks for little and asks nobody else. How long it takes is measured
-    by benchmarks/review.py."""
+    """A page that stays small, asks for little and asks no other server. How long it takes is
+    measured by benchmarks/review.py."""
     with serving(large_run(tmp_path)) as (session, address):
         opened(chromium, address)
         chromium.wait("document.querySelector('#grid img.ready')")
@@ -251,7 +251,7 @@ def test_apply_does_what_the_page_showed_and_undo_restores_the_tree(
 
 def test_one_review_at_a_time(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=1)
-    with Session(run), pytest.raises(Exception, match="under review already"):
+    with Session(run), pytest.raises(Exception, match="already open for review"):
         Session(run)
 
 
@@ -274,8 +274,8 @@ def test_the_slider_says_what_would_change(tmp_path: Path, chromium: Chromium) -
     with serving(colour_run(tmp_path)) as (session, address):
         session.set_offset(-20)  # all is in "other" now
         opened(chromium, address)
-        slide = "{{ const bold = document.getElementById('offset'); bold.value = 8;"
-        slide += "bold.dispatchEvent(new Event('{}')); }}"
+        slide = "{{ const offset = document.getElementById('offset'); offset.value = 8;"
+        slide += "offset.dispatchEvent(new Event('{}')); }}"
         chromium.run(slide.format("input"))
         chromium.wait("document.getElementById('offset-says').textContent.includes('would change')")
         assert session.edit_count == 1

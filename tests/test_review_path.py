@@ -97,10 +97,10 @@ def test_demo_review_correct_accept_apply_undo(tmp_path: Path) -> None:
     asked = _get(address, "most-informative?count=3")["rows"]
     for row, shelf in zip(asked, (shelves[0], shelves[1], "other"), strict=True):
         _edit(address, {"do": "place", "rows": [row], "shelf": shelf})
-    lesson = _get(address, "suggestions")
-    assert lesson["corrections"] == 3
-    moves = list(range(len(lesson["moves"])))
-    _edit(address, {"do": "accept", "version": lesson["version"], "moves": moves})
+    suggestions = _get(address, "suggestions")
+    assert suggestions["corrections"] == 3
+    moves = list(range(len(suggestions["moves"])))
+    _edit(address, {"do": "accept", "version": suggestions["version"], "moves": moves})
     paths = _get(address, "pictures")["paths"]
     shown = {path: shelves[column] for path, column in zip(paths, _columns(address), strict=True)}
     review.send_signal(signal.SIGKILL)  # before it could write the plan
@@ -137,13 +137,15 @@ def test_ctrl_c_ends_the_review_with_what_is_kept_and_0(tmp_path: Path) -> None:
             assert review.wait(HANG) == 0 and review.stdout
         return review.stdout.read().partition("Ctrl-C ends.")[2].strip()
 
-    does = f"`zeroshelf apply {run}` does what the page showed."
+    does = f"`zeroshelf apply {run}` carries out what the page showed."
     assert ended() == "Nothing was edited."
     assert ended("other") == f"1 edit is saved in {record}. {does}"
     assert ended("other") == f"2 edits are saved in {record}. {does}"
     zeroshelf("apply", run, "--yes", where=tmp_path)
     said = ended("other", "other")
-    assert said.startswith(f"4 edits are saved in {record}. This run was carried out before")
+    assert said.startswith(
+        f"4 edits are saved in {record}. This run was applied before the last edit"
+    )
     assert f"`zeroshelf undo {run}`, then `zeroshelf apply {run}`" in said
 
 
@@ -172,7 +174,7 @@ def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
     (tmp_path / "go").unlink(missing_ok=True)
     waits.unlink()
     said, complaint = review.stdout.read(), review.stderr.read()
-    assert "Ctrl-C once more stops it" in said
+    assert "Press Ctrl-C again to stop" in said
     assert complaint.strip().count("\n") == 0 and bool(complaint) == (times == 3)
     done = [path for path in shelves.rglob("*") if path.is_file()]
     assert len(done) == {1: 22, 2: 3, 3: 2}[times]
@@ -186,8 +188,8 @@ def test_ctrl_c_while_an_apply_is_at_work(tmp_path: Path, times: int) -> None:
 def test_edits_after_an_apply_ask_for_an_undo_first(tmp_path: Path) -> None:
     demo = zeroshelf("demo", where=tmp_path)
     picture = next((tmp_path / "zeroshelf-demo" / "pictures").rglob("*.*"))
-    taught = zeroshelf("teach", "--correct", str(picture), "other", "--yes", where=tmp_path)
-    assert taught["corrections"] == 1
+    corrected = zeroshelf("teach", "--correct", str(picture), "other", "--yes", where=tmp_path)
+    assert corrected["corrections"] == 1
     refused = subprocess.run(
         [sys.executable, "-m", "zeroshelf", "apply", "--yes"],
         cwd=tmp_path,

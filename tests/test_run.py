@@ -10,7 +10,7 @@ import pytest
 import zeroshelf
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from tests.small_disk import mounted
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 
 
@@ -194,7 +194,7 @@ def test_a_reopened_run_knows_its_near_duplicates(tmp_path: Path, encoder: Colou
     stages.clear()
     found = again.find_near_duplicates(lambda stage, *_: stages.append(stage))
     assert found == run.near_duplicates == ((0, 2),)
-    assert not stages  # nobody looked again
+    assert not stages  # no second scan
 
 
 def test_a_long_wait_has_a_sign_of_life(folder: Path, encoder: ColourEncoder) -> None:
@@ -228,7 +228,7 @@ def test_dark_pictures_are_told_of_and_named(tmp_path: Path, encoder: ColourEnco
     for number in range(3):
         paint(tmp_path / "pictures" / f"black {number}.png", (number, 0, 0))
     paint(tmp_path / "pictures" / "red.png", RED)
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         run = zeroshelf.classify(tmp_path / "pictures", ["red"], encoder=encoder, store=store)
         run.save(run.plan(tmp_path / "sorted"))
         again = zeroshelf.reopen(run.id, encoder=encoder, store=store)

@@ -146,7 +146,7 @@ def test_nothing_is_removed_while_somebody_works_on_it(
     prune = ("runs", "prune", "--all", "-y")
     with lock.hold(os.path.join(registry.root(), "locks"), "other", str(tmp_path / "P" / "deep")):
         assert command(*prune) == 2
-    assert "another run is at work" in capsys.readouterr().err
+    assert "another run is working in" in capsys.readouterr().err
     with Session(reopen(three["planned"], encoder=encoder)):
         assert command(*prune) == 2
     assert "under review" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def test_a_labels_logit_is_its_best_words() -> None:
     assert either.logits[0, 0] > 1 + said(RED, BLUE, labels=["green", "blue"]).logits[0, 0]
 
 
-def test_the_negative_score_is_high_where_the_bank_fits() -> None:
+def test_the_negative_score_is_high_where_negative_labels_fit() -> None:
     found = said(RED, GREY, labels=["red"])
     assert found.logits[0, 0] > found.negative_score[0] + 1
     assert found.negative_score[1] > found.logits[1, 0] + 1
@@ -48,7 +48,7 @@ def test_the_negative_score_is_high_where_the_bank_fits() -> None:
     assert all(found.negative_names[at] for at in found.nearest_negatives.ravel())
 
 
-def test_what_a_picture_has_in_common_with_the_bank_is_its_mean_logit() -> None:
+def test_the_mean_negative_logit_is_the_mean_over_all_negative_labels() -> None:
     colours = (RED, GREEN, GREY)
     found = said(*colours, labels=["red", "!green"])
     texts = ColourEncoder().embed_texts
@@ -92,15 +92,15 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_text_that_is_near_to_everything_is_no_better_for_it() -> None:
-    """Two texts of one cosine to a picture: the one that is far from the bank says more."""
+    """Two texts of one cosine to a picture: the one far from the negative texts says more."""
     rng = np.random.default_rng(0)
-    bank: Vectors = (
+    negatives: Vectors = (
         rng.normal(size=(500, 8)).astype(np.float32) + np.eye(8, dtype=np.float32)[0] * 3
     )
-    bank /= np.linalg.norm(bank, axis=1, keepdims=True)
+    negatives /= np.linalg.norm(negatives, axis=1, keepdims=True)
     near, far = np.eye(8, dtype=np.float32)[:2]
-    vectors = np.concatenate((np.stack((near, far)), bank))
-    texts = scores.normalise(vectors, bank, 10.0)[:2]
+    vectors = np.concatenate((np.stack((near, far)), negatives))
+    texts = scores.normalise(vectors, negatives, 10.0)[:2]
     logits = 0.5 * texts.factors - texts.offsets
     assert logits[1] > logits[0]
 
@@ -117,8 +117,10 @@ def test_under_other_labels_what_looks_alike_is_as_before() -> None:
     np.testing.assert_array_equal(after.logits, fresh.logits)
 
 
-def test_what_the_guard_takes_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The nearest texts are kept before the guard; where it takes too many, the bank is asked."""
+def test_texts_that_the_negative_filter_removes_are_made_up_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The nearest texts are kept before the filter; where it removes too many, all are used."""
     colours = [(RED, GREEN, BLUE, GREY)[at % 4] for at in range(9)]
     whole = said(*colours, labels=["red", "blue", "!green"])
     monkeypatch.setattr(scores, "CANDIDATE_NEGATIVES", 5)  # the least that is needed

@@ -76,3 +76,27 @@ def test_a_hostile_cell_stays_on_its_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sys.stdout", out)
     Screen().table(("from",), [("a\nb\x1b[2J",)], whole=("from",))
     assert "a\\nb\\x1b[2J" in out.getvalue()
+
+
+def test_progress_shows_each_stage_with_its_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Terminal()
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", out)
+    with Screen().progress() as progress:
+        progress("looking", 0, 0)  # its total is unknown
+        progress("embedding", 3, 12)
+        progress("embedding", 12, 12)
+    said = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", out.getvalue())
+    assert "embedding" in said and "12/12" in said
+    assert "looking" not in said.rsplit("embedding", 1)[1], "what has ended is shown no more"
+
+
+def test_there_is_no_progress_without_a_terminal_or_where_all_is_quiet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for out, level in ((io.StringIO(), 0), (Terminal(), -1)):
+        monkeypatch.setattr("sys.stderr", out)
+        with Screen(level=level).progress() as progress:
+            progress("embedding", 3, 12)
+        assert out.getvalue() == ""

@@ -24,7 +24,7 @@ from zeroshelf.actions import apply as application
 from zeroshelf.actions import journal, kinds, names, plan, plan_file, plan_tags, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
-from zeroshelf.images import companions
+from zeroshelf.images import pairs_and_sidecars
 from zeroshelf.images import scan as folder
 from zeroshelf.records import Action, ActionKind, Outcome, Picture, PlanRequest
 from zeroshelf.runs import registry
@@ -118,7 +118,7 @@ def test_a_share_that_keeps_no_times_and_modes(
     if kind == "copy":
         assert said(share("apply", planned(source, to, kind))) == set()  # nothing is planned twice
     assert said(share("undo", record)) == {"done"}
-    if kind == "move" and with_xattr:  # nothing holds the attribute any more, as was said
+    if kind == "move" and with_xattr:  # the attribute is lost, as was said
         os.setxattr(source / "a.jpg", "user.rating", b"5")
     assert tree(source) == start
     assert not to.exists()
@@ -300,7 +300,7 @@ def test_an_original_that_was_edited_keeps_its_copy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, 5, 1 << 20, (1 << 20) + 1, 5 << 20])
 def test_a_large_companion_is_known_by_samples(tmp_path: Path, size: int) -> None:
-    path = tmp_path / "film.mov"
+    path = tmp_path / "video.mov"
     path.write_bytes(os.urandom(size))
     before = transfer.fingerprint(str(path))
     assert before == transfer.fingerprint(str(path))
@@ -576,7 +576,7 @@ def test_long_names_with_companions(tmp_path: Path, kind: ActionKind, stem: str)
 def test_a_companion_whose_name_does_not_follow_never_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(companions, "renamed", lambda companion, old, new: companion)
+    monkeypatch.setattr(pairs_and_sidecars, "renamed", lambda companion, old, new: companion)
     taken = {"a.jpg", "a.txt", "a (2).txt"}
     found = names.free_for_unit(
         ["a.jpg", "a.txt"], "a.jpg", lambda name: name not in taken, file_names.Rules()

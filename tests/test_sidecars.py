@@ -483,7 +483,7 @@ REFUSED = {
     "</lr:hierarchicalSubject>",
     "two containers": f"<dc:subject {DC}><rdf:Bag/><rdf:Bag/></dc:subject>",
     "numbered items": f"<dc:subject {DC}><rdf:Bag><rdf:_1>x</rdf:_1></rdf:Bag></dc:subject>",
-    "an undeclared prefix": "<nobody:knows/>",
+    "an undeclared prefix": "<undeclared:prefix/>",
 }
 
 
@@ -526,12 +526,12 @@ def test_what_cannot_be_edited_safely_is_refused(data: bytes) -> None:
         sidecars.add(data, "zs/cat")
 
 
-MARKED = xmp().decode().replace('begin=""', 'begin="\ufeff"')
+WITH_BOM = xmp().decode().replace('begin=""', 'begin="\ufeff"')
 FORMS = {
     "a BOM": b"\xef\xbb\xbf" + packet(),
-    "UTF-16, little": codecs.BOM_UTF16_LE + MARKED.encode("utf-16-le"),
-    "UTF-16, big": codecs.BOM_UTF16_BE + MARKED.encode("utf-16-be"),
-    "UTF-16, unmarked": MARKED.encode("utf-16-le"),
+    "UTF-16, little": codecs.BOM_UTF16_LE + WITH_BOM.encode("utf-16-le"),
+    "UTF-16, big": codecs.BOM_UTF16_BE + WITH_BOM.encode("utf-16-be"),
+    "UTF-16, no BOM": WITH_BOM.encode("utf-16-le"),
     "UTF-16, declared": codecs.BOM_UTF16_LE
     + ('<?xml version="1.0" encoding="UTF-16"?>' + packet().decode()).encode("utf-16-le"),
     "Latin-1": b'<?xml version="1.0" encoding="ISO-8859-1"?>'
@@ -626,3 +626,37 @@ def test_adding_and_removing_gives_the_same_bytes(data: st.DataObject) -> None:
         assert found[name.split(":")[1]][: len(items)] == items
     assert sidecars.rewrite(new, [], ["zs/dog", "zs/cat"]) == old
     assert sidecars.remove(new, "zs") == old
+
+
+# Keywords in the forms of other programs: read where they can be, and never a reason to fail.
+ODD_FORMS = {
+    "qualified items": (
+        f'<dc:subject {DC}><rdf:Bag><rdf:li rdf:parseType="Resource"><rdf:value>cat</rdf:value>'
+        "</rdf:li></rdf:Bag></dc:subject>",
+    ),
+    "a value as an attribute": (
+        f'<dc:subject {DC}><rdf:Bag><rdf:li><rdf:Description rdf:value="cat"/></rdf:li></rdf:Bag>'
+        "</dc:subject>",
+    ),
+    "an item that has no text": (
+        f"<dc:subject {DC}><rdf:Bag><rdf:li><rdf:Description/></rdf:li><rdf:li>cat</rdf:li>"
+        "</rdf:Bag></dc:subject>",
+    ),
+    "a mirror that is no list": (
+        bag("dc:subject", DC, "cat")
+        + f"<MicrosoftPhoto:LastKeywordXMP {MS}>dog</MicrosoftPhoto:LastKeywordXMP>",
+    ),
+    "categories that are no XML": (
+        f"<acdsee:categories {ACDSEE}>&lt;Category&gt;dog</acdsee:categories>"
+        + bag("dc:subject", DC, "cat"),
+    ),
+    "categories with a document type": (
+        f"<acdsee:categories {ACDSEE}>&lt;!DOCTYPE a&gt;&lt;a/&gt;</acdsee:categories>"
+        + bag("dc:subject", DC, "cat"),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ODD_FORMS)
+def test_keywords_in_odd_forms(form: str) -> None:
+    assert sidecars.keywords(packet(*ODD_FORMS[form])) == Keywords(("cat",), ())

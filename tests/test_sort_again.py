@@ -16,7 +16,7 @@ from zeroshelf.actions import plan_file, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.tags.sidecars import add, tags
 from zeroshelf.actions.undo import undo
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.records import OTHER, ActionKind, Plan
 from zeroshelf.run import Run, classify
 from zeroshelf.runs import registry
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def answers(folder: Path, labels: list[str] | None = None) -> Run:
-    return classify(folder, labels or LABELS, encoder=ColourEncoder(), store=Store.open())
+    return classify(folder, labels or LABELS, encoder=ColourEncoder(), store=EmbeddingCache.open())
 
 
 def carried_out(run: Run, to: Path | None, kind: ActionKind = "copy", **options: bool) -> str:
@@ -145,7 +145,7 @@ def test_it_can_be_kept(folder: Path, tmp_path: Path) -> None:
     assert (to / "red" / "red-1.png").exists() and (to / "green" / "red-1.png").exists()
 
 
-def test_another_question_into_the_same_folder_takes_nothing_away(
+def test_a_request_with_other_labels_takes_nothing_out_of_the_same_folder(
     folder: Path, tmp_path: Path
 ) -> None:
     to = tmp_path / "S"

@@ -110,7 +110,7 @@ def test_json_is_ascii(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["full", "full later", "terminal gone", "pipe", "pipe later", "closed", "closed since"],
 )
-def test_a_run_goes_on_where_nobody_hears_it(
+def test_a_run_goes_on_where_its_output_is_not_read(
     stream: Callable[[], io.TextIOWrapper | None],
     code: int,
     broken: str,
@@ -136,7 +136,7 @@ def test_a_mistake_stays_a_mistake_on_a_full_disk(monkeypatch: pytest.MonkeyPatc
     assert cli.main(["--help"]) == 1
 
 
-def test_without_stdin_nobody_is_asked(
+def test_without_stdin_no_confirmation_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paint(tmp_path / "P" / "a.png", RED)

@@ -89,7 +89,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
 
 def _environment(root: Path) -> dict[str, str]:
     """A new user's: a home and a folder for temporary files of its own, and no switch is set."""
-    ours = ("ZEROSHELF_", "ORT_", "HF_", "XDG_", "DO_NOT_TRACK", "PYTEST_", "COV_")
+    ours = ("ZEROSHELF_", "ORT_", "HF_", "XDG_", "DO_NOT_TRACK", "PYTEST_", "COV_", "COVERAGE_")
     environment = {name: v for name, v in os.environ.items() if not name.startswith(ours)}
     environment.pop("CI", None)  # where it is set, onnxruntime does not call home
     for name, folder in (("HOME", "home"), ("TMPDIR", "tmp")):

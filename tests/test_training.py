@@ -185,7 +185,7 @@ def test_what_is_also_true_does_not_compete() -> None:
 
 
 @pytest.mark.skipif(not WORDNET.is_dir(), reason="Debian's wordnet-base isn't installed")
-def test_wordnet_knows_kinds() -> None:
+def test_wordnet_knows_hypernyms() -> None:
     wordnet = words.WordNet(WORDNET)
     beagle = wordnet.first("beagle")
     assert beagle is not None

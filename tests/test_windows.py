@@ -113,7 +113,7 @@ def test_a_plan_may_be_edited_with_either_slash(tmp_path: Path, written: str) ->
      "a.jpg:stream", "cat\\a.jpg::$DATA", "\\\\?\\C:\\b.jpg", "."],
 )  # fmt: skip
 def test_no_line_of_a_plan_leads_out_of_its_folder(written: str) -> None:
-    with pytest.raises(UserError, match=r"leads out|is no path"):
+    with pytest.raises(UserError, match=r"leads out|is not a path"):
         plan_file._below("D:\\Sorted", written)
 
 
@@ -134,7 +134,7 @@ def test_two_drives() -> None:
 @pytest.mark.usefixtures("windows")
 def test_a_drive_that_is_not_there_ends_every_walk_up() -> None:
     assert transfer.existing_parent("Z:\\a\\b") == "Z:\\"
-    with pytest.raises(UserError, match="is no folder: give one with --to"):
+    with pytest.raises(UserError, match="is not a folder: name a folder with --to"):
         kinds.of("copy").check(PlanRequest("C:\\P", "Z:\\a\\b", "copy"))
 
 

@@ -22,7 +22,7 @@ _TALKS = re.compile(r"^(connect|sendto|sendmsg|sendmmsg|bind)\(")
 _ADDRESS = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
 _PORT = re.compile(r"sin6?_port=htons\((\d+)\)")
 _MAKES = re.compile(r"^(mkdir|mkdirat|creat|rename|renameat|renameat2|link|linkat)\(")
-DEAD = 9  # the port of a proxy that nobody runs: what a library sends home goes there, not out
+DEAD = 9  # a port without a proxy: what a library sends home goes there, not out
 
 
 @dataclass

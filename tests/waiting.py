@@ -13,7 +13,7 @@ HANG = 300.0  # seconds
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Return as soon as `condition` holds."""
+    """Return as soon as `condition` is true."""
     end = time.monotonic() + HANG
     while not condition():
         if time.monotonic() > end:

@@ -168,6 +168,7 @@ def main() -> None:
     print("| rule | AUROC | FPR95 | right of kept | right of garbage | harmonic mean "
           "| kept, no garbage | regret |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
+    results: list[Result] = []  # of the last rule, ours
     for name, rule in rules.RULES.items():
         results = []
         for one in seen:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import platformdirs
 
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.models import select
 from zeroshelf.records import OTHER, Encoder, Folder, Model, Picture, Vectors
 
@@ -81,7 +81,7 @@ def _pool(
         status = os.stat(path)
         kind = "JPEG"
         pictures.append(Picture(path, kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
-    store = Store.open(platformdirs.user_cache_dir("zeroshelf-benchmarks"))
+    store = EmbeddingCache.open(platformdirs.user_cache_dir("zeroshelf-benchmarks"))
     embedded = compute.embed(Folder(os.sep, tuple(pictures)), encoder, store)
     row = {path: at for at, path in enumerate(paths)}
     kept = [row[picture.path] for picture in embedded.pictures]

@@ -1,4 +1,4 @@
-"""Files on a shelf that would be taken for one picture's, because their names begin alike.
+"""Finds files on a shelf that programs would take for files of one picture, by their names.
 
 `a.jpg` from one folder and `a.cr2` with `a.xmp` from another are three files that a photo program
 shows as one picture with edits, and exiftool would restore an `a.jpg_original` over any `a.jpg`.
@@ -16,7 +16,7 @@ _PLAIN = formats.PICTURE_SUFFIXES - formats.RAW_SUFFIXES
 
 
 class Kin:
-    """The names of one folder, to be asked whether another name would have kin among them."""
+    """The names in one folder, with a lookup of those that would look related to another name."""
 
     def __init__(self) -> None:
         # beginning of a name -> the folders that such files come from, and are they plain pictures

@@ -30,7 +30,7 @@ from zeroshelf.actions.shelf_folders import ShelfFolders
 from zeroshelf.actions.tags import tagging
 from zeroshelf.actions.tags.exiftool import ExifTool
 from zeroshelf.corrections import stored
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.records import Action, Outcome, Plan, Progress
 from zeroshelf.system import file_io, os_errors
@@ -90,7 +90,7 @@ class _Application:
         embedding and the corrections of it hold for the new one."""
         entries = (entry for entry in self.book.past.entries.values() if entry.step == "done")
         if pairs := [pair for entry in entries if (pair := tagging.digests(entry))]:
-            with Store.open() as store:
+            with EmbeddingCache.open() as store:
                 store.same_pixels(pairs)
             stored.moved(pairs)
 
@@ -106,8 +106,8 @@ class _Application:
     # --- one batch --------------------------------------------------------------------------
 
     def _batch(self, batch: Sequence[Sequence[Action]]) -> list[Outcome]:
-        """`batch` holds units: a picture and its companions. What a file system refuses for the
-        sake of its name gets another one, and is tried once more."""
+        """`batch`: units, each a picture and its companions. A unit whose name the file
+        system refuses gets another name and is tried once more."""
         planned = [[action.target for action in unit] for unit in batch]
         batch = [self.naming.by_rules(unit) for unit in batch]
         outcomes = self._attempt(batch, planned)
@@ -256,9 +256,8 @@ class _Application:
             if outcomes[action.target].status != "done":
                 continue
             with contextlib.suppress(OSError):
-                at = os.lstat(action.target)
-                stamp = (at.st_size, at.st_mtime_ns)
-                entry = replace(self.book.past.entries[action.target], step="done", stamp=stamp)
+                entry = self.book.past.entries[action.target]
+                entry = replace(entry, step="done", stamp=_stamp(action.target))
                 if undo.revert(entry)[0] == "done":
                     self.book.note({"reverted": action.target})
                     reason = f"stays with {os.path.basename(bad.action.source)}: {bad.reason}"
@@ -285,23 +284,25 @@ class _Application:
         entry = self.book.past.entries.get(action.target)
         try:
             if entry is not None and entry.step != "reverted":
-                settled = self._settle(entry)
-                if settled is not None:
-                    return settled
+                earlier = self._recover(entry)
+                if earlier is not None:
+                    return earlier
             kind = kinds.of(action.kind)
+            if kind.is_needless(action):
+                return Outcome(action, "already")
             why_not = unchanged.why_not(action, unit, follow=kind.reads_through_links)
             why_not = why_not or kind.why_not(action, self.folders)
         except OSError as error:
             return self._failed(action, error)
         return Outcome(action, "refused", why_not) if why_not else None
 
-    def _settle(self, entry: journal.Entry) -> Outcome | None:
+    def _recover(self, entry: journal.Entry) -> Outcome | None:
         """What an interrupted run left of an action: done, or cleared away to be done anew."""
         action = entry.action
         transfer.discard(transfer.part_of(action.target))
         if entry.step == "revert":
             transfer.discard(transfer.part_of(action.source))
-        if not kinds.of(action.kind).settle(entry):
+        if not kinds.of(action.kind).recover(entry):
             return None
         if entry.step != "done":
             self._note_done(action)
@@ -315,16 +316,13 @@ class _Application:
         return Outcome(action, "done", notes=notes)
 
     def _note_done(self, action: Action) -> None:
-        event: dict[str, object] = {"done": action.target, "stamp": None}
-        with contextlib.suppress(FileNotFoundError):  # a sidecar that went with its tags
-            at = os.lstat(action.target)
-            event["stamp"] = [at.st_size, at.st_mtime_ns]
+        event: dict[str, object] = {"done": action.target, "stamp": _stamp(action.target)}
         event |= kinds.of(action.kind).done_facts(action)
         self.book.note(event)
 
     def _failed(self, action: Action, error: OSError) -> Outcome:
         if isinstance(error, FileExistsError):
-            return Outcome(action, "refused", f"something lies at {action.target} already")
+            return Outcome(action, "refused", f"there is already something at {action.target}")
         if error.errno == errno.ENOSPC:
             self.full = True
         self.errors[action.target] = error.errno or 0
@@ -333,6 +331,16 @@ class _Application:
         if error.errno in kind.unsupported:
             reason = f"{reason}: {kind.unsupported_advice}"
         return Outcome(action, "failed", reason)
+
+
+def _stamp(target: str) -> tuple[int, int] | None:
+    """The size and the time of a target; None where there is none: a sidecar that went with its
+    tags, a picture in the trash."""
+    try:
+        at = os.lstat(target)
+    except FileNotFoundError:
+        return None
+    return at.st_size, at.st_mtime_ns
 
 
 def _drop(part: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether there is room for what will be copied, on every file system that gets some of it."""
+"""Checks that each file system has the free space that a plan or an undo needs on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What earlier runs made of the same pictures, and which of it a new plan removes.
+"""Finds the files that earlier runs made of the same pictures, and those that a plan removes.
 
 A copy or link on another shelf than the new plan's is removed (`kinds/remove.py`), if it is still
 what that run made.

@@ -1,8 +1,8 @@
-"""Other names for files whose own the file system of their shelf refuses: "a:b.jpg" on NTFS.
+"""Replacement names for files whose name the shelf's file system refuses: "a:b.jpg" on NTFS.
 
-The plan gives such names where it is known that they are needed. No call that writes nothing tells
-it of every network share, so `apply` comes here when a name was refused, and remembers for the rest
-of the run what that file system doesn't take.
+The plan uses them where the file system is known to need them. Some network shares refuse a name
+only when it is written, so `apply` calls this module after a refusal, and remembers for the rest of
+the run what that file system refuses.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _longest(unit: Sequence[Action], errors: Collection[int]) -> int:
 
 def _may_have_another_name(action: Action) -> bool:
     kind = kinds.of(action.kind)
-    return kind.names_files or kind.last_of_unit  # what goes with a file that gets another name
+    return kind.names_files or kind.allows_other_names
 
 
 def _device(unit: Sequence[Action]) -> int:

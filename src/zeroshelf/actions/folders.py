@@ -1,4 +1,4 @@
-"""Facts about folders that a plan or an apply asks for again and again, looked up once each."""
+"""Facts about folders that plan and apply need many times; each is looked up once."""
 
 from __future__ import annotations
 

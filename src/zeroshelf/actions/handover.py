@@ -1,9 +1,9 @@
-"""What an undo leaves to other runs: folders that aren't empty yet, and times of before the run.
+"""Hands over what an undo can't finish to other runs: folders to remove, and times to restore.
 
-Two runs that sort into one folder share its shelves. The one that made a shelf can't remove it
-while the other's files lie there, and the other one doesn't know that a run made it. So whoever is
-undone first hands it over: the journal of each run that has done something and isn't undone gets
-the folders to remove when they are empty, and the times to give back.
+Two runs that sort into one folder share its shelves. The run that made a shelf can't remove it
+while files of the other are in it, and the other doesn't know that a run made the shelf. So the run
+that is undone first writes the folders to remove once they are empty, and the times to restore,
+into the journal of each run that is applied and not undone.
 """
 
 from __future__ import annotations

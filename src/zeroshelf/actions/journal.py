@@ -1,8 +1,8 @@
-"""What a run is about to do and has done to files: appended and synced ahead of every action.
+"""The journal of a run: what it is about to do to files, and what it has done.
 
-JSON Lines in ASCII. A line counts if it is whole: what a kill, a power cut or a full disk left of
-one is passed over, also by what is appended after it. Everything that undo needs is in here; the
-plan may be edited or lost.
+It is appended and synced ahead of every action. JSON Lines in ASCII; an incomplete line, left by a
+kill, a power cut or a full disk, is ignored, and the lines after it count. It has everything that
+undo needs: the plan may be edited or lost.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class PictureEdit:
 @dataclass(slots=True)
 class Entry:
     """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
-    also where there is no target then. `fingerprint`: see `transfer`, where the plan knows no
-    digest. `mode`: of the original, where what was moved doesn't have it any more."""
+    also where there is no target then. `fingerprint`: of the content, see `transfer`. `mode`: the
+    original's, where what was moved doesn't have it any more. `trashed`: the path in a trash."""
 
     action: Action
     step: Literal["intent", "done", "revert", "reverted"] = "intent"
@@ -67,6 +67,7 @@ class Entry:
     edit: PictureEdit | None = None
     fingerprint: bytes | None = None
     mode: int | None = None
+    trashed: str | None = None
 
 
 @dataclass(slots=True)
@@ -75,8 +76,7 @@ class Past:
     # that the run made, or took over from a run that was undone before it: to go when empty
     folders: dict[str, None] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)  # mtime_ns of folders before any change
-    instead: dict[str, str] = field(default_factory=dict)  # the plan's target -> one with a name
-    # that the file system takes
+    instead: dict[str, str] = field(default_factory=dict)  # a planned target -> one that is allowed
     state: State = "planned"
 
     def see(self, event: dict[str, Any]) -> None:
@@ -97,6 +97,7 @@ class Past:
                 entry = self.entries[target]
                 entry.fingerprint = None if found is None else bytes.fromhex(found)
                 entry.mode = mode
+                entry.trashed = event.get("trashed")
             case {"done": target, "stamp": stamp}:
                 entry = self._step(target, "done")
                 entry.stamp = None if stamp is None else (stamp[0], stamp[1])
@@ -213,7 +214,7 @@ def working(record: str, folder: str, destination: str) -> Iterator[Journal]:
     except OSError as error:
         raise UserError(
             f"the journal in {record} can't be written: {error.strerror}. "
-            "What is done is safe: make room, then apply or undo again"
+            "No file is partially written: make room, then apply or undo again"
         ) from error
 
 

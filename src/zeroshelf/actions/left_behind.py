@@ -1,7 +1,7 @@
 """What a move leaves behind: files that share a name with a moved picture and don't go along.
 
-Nobody knows whether they belong to it: an `a.html` beside `a.jpg`, a film of ten minutes, settings
-that a program keeps in a folder of its own. So they stay, and are named.
+It is not known whether they belong to it: an `a.html` beside `a.jpg`, a video of ten minutes,
+settings that a program keeps in a folder of its own. So they stay, and are listed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _first(paths: Sequence[str]) -> str:
 
 def _files(folder: str, deep: int = 0) -> Iterator[tuple[str, str]]:
     """(name, path) of the files of a folder, and of the settings in it. A folder that can't be read
-    holds none."""
+    has none."""
     try:
         with os.scandir(folder) as entries:
             listing = list(entries)

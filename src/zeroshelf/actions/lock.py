@@ -25,12 +25,12 @@ _LONGEST = 60  # seconds that a look at the locks may take
 @contextlib.contextmanager
 def hold(locks: str, run: str, *folders: str) -> Iterator[None]:
     """Hold `folders` for the run `run` while the block is at work. Raises `UserError` while another
-    run holds one of them, or a folder above or below it.
+    run has locked one of them, or a folder above or below it.
 
-    Every run holds a lock file of its own in the folder `locks`, and its folders are listed in a
-    file beside that: Windows lets nobody read a file that is locked. The system lets go of a lock
-    when its process ends, however it ends; what a killed run left is removed here. Who looks at the
-    locks of others, or makes one, holds the file "gate" meanwhile.
+    Every run locks a file of its own in the folder `locks`, and lists its folders in a file beside
+    it, because a locked file can't be read on Windows. The system releases a lock when its process
+    ends, however it ends; the files of a killed run are removed here. A process that reads the
+    locks of others, or makes one, locks the file "gate" meanwhile.
     """
     os.makedirs(locks, exist_ok=True)
     mine = [os.path.realpath(folder) for folder in folders]
@@ -41,7 +41,7 @@ def hold(locks: str, run: str, *folders: str) -> Iterator[None]:
             other = os.path.join(locks, name)
             busy = _busy_folder(other, mine) if name.endswith(_LOCK) else None
             if busy:
-                raise UserError(f"another run is at work in {busy}: wait until it is done")
+                raise UserError(f"another run is working in {busy}: wait until it ends")
         with open(_list_of(path), "w", encoding="ascii") as file:
             json.dump(file_versions.LOCK.header | {"folders": mine}, file)
         try:
@@ -63,8 +63,8 @@ def _gate(path: str) -> Iterator[None]:
         gate.acquire(timeout=_LONGEST)
     except Timeout:
         raise UserError(
-            f"another process holds {path}: wait until it is done, or remove that file if there is "
-            "none"
+            f"another process has locked {path}: wait until it ends, or remove the file if there "
+            "is no such process"
         ) from None
     try:
         yield
@@ -83,14 +83,14 @@ def _list_of(path: str) -> str:
 
 
 def _remove(path: str) -> None:
-    """A lock file that nobody holds, and its list."""
+    """A lock file that no process has locked, and its list."""
     for gone in (path, _list_of(path)):
         with contextlib.suppress(OSError):
             os.unlink(gone)
 
 
 def _busy_folder(path: str, mine: list[str]) -> str | None:
-    """The folder of `path`'s lock that overlaps one of `mine`, while somebody holds that lock."""
+    """The folder of `path`'s lock that overlaps one of `mine`; None where it isn't locked."""
     for _ in range(2):
         other = _lock(path)
         try:
@@ -107,7 +107,7 @@ def _busy_folder(path: str, mine: list[str]) -> str | None:
             return next(
                 (t for t in theirs for own in mine if folder_identity.overlap(t, own)), None
             )
-    return os.path.dirname(path)  # held, and nobody says for what: then for all
+    return os.path.dirname(path)  # locked, and its folders are unknown: all
 
 
 def _folders(path: str) -> list[str] | None:

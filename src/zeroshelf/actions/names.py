@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from zeroshelf.images import companions
+from zeroshelf.images import pairs_and_sidecars
 from zeroshelf.system.file_names import Rules, key, numbered, of_folder, portable
 
 
@@ -26,7 +26,7 @@ def of_unit(sources: Sequence[str], name: str, rules: Rules) -> list[str]:
     made = [name]
     taken = {key(name)}
     for source in sources[1:]:
-        wanted = portable(companions.renamed(source, sources[0], name), rules)
+        wanted = portable(pairs_and_sidecars.renamed(source, sources[0], name), rules)
         free = (n for _, n in numbered(wanted, limit=rules.longest) if key(n) not in taken)
         made.append(next(free))
         taken.add(key(made[-1]))

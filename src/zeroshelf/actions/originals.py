@@ -1,4 +1,4 @@
-"""The originals of pictures that got tags in their own files: what a run keeps, and its end."""
+"""The originals that a run keeps of pictures with tags in their own files: listed and removed."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ def drop(record: str) -> tuple[int, list[tuple[str, str]]]:
             if not os.path.lexists(backup):
                 continue
             if not os.path.isfile(entry.action.target):
-                left.append((backup, f"{entry.action.target} is gone: this is all that is left"))
+                left.append(
+                    (backup, f"{entry.action.target} no longer exists: this is the only copy")
+                )
                 continue
             try:
                 renaming.remove(backup)
                 gone += 1
             except OSError as error:
                 left.append((backup, error.strerror or str(error)))
-            with contextlib.suppress(OSError):  # a folder that holds more
+            with contextlib.suppress(OSError):  # the folder is not empty
                 os.rmdir(os.path.dirname(backup))
                 os.rmdir(os.path.dirname(os.path.dirname(backup)))
     return gone, left

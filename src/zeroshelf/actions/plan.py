@@ -21,7 +21,7 @@ from zeroshelf.counting import counted
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.records import ActionKind, Embeddings, Plan, PlanRequest
+from zeroshelf.records import OTHER, ActionKind, Embeddings, Plan, PlanRequest
 
 __all__ = ["by_decisions", "check", "make", "possible"]
 
@@ -44,22 +44,31 @@ def by_decisions(
     unclear[list(by_hand)] = False
     also = decide.also(decided) & request.several
     labels = decided.scores.labels.names
+    only_clear = kinds.of(request.action).only_clear
+    given = {*by_hand, *decided.corrected}
     placements: list[Placement] = []
     for row, (picture, own, digest) in enumerate(
         zip(embeddings.pictures, decided.labels, embeddings.digests, strict=True)
     ):
         best = request.ambiguous if request.ambiguous and unclear[row] else own
+        if only_clear and (unclear[row] or not _is_clear(decided, row, given)):
+            best = OTHER
         for label in dict.fromkeys((best, *(labels[k] for k in np.flatnonzero(also[row])))):
             placements.append((picture, label, digest))
     made = make(request, placements, earlier if request.replace else None)
     notes = list(made.notes)
-    if unclear.any():
+    if unclear.any() and not only_clear:
         go = "fits two labels or more: it goes to", "fit two labels or more: they go to"
         notes.append(f'{counted(int(unclear.sum()), *go)} "{request.ambiguous}"')
     if also.any():
         go = "goes onto further shelves that fit too", "go onto further shelves that fit too"
         notes.append(counted(int(also.any(axis=1).sum()), *go))
     return replace(made, notes=tuple(notes))
+
+
+def _is_clear(decided: Decisions, row: int, given: Collection[int]) -> bool:
+    """Whether a picture surely or likely fits its label, or the user gave it that label."""
+    return row in given or decided[row].confidence != "unsure"
 
 
 def make(

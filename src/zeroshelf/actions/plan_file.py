@@ -51,7 +51,7 @@ def load(path: str) -> Plan:
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path} is no plan: not a text file") from None
+        raise UserError(f"{path} is not a plan: it is not a text file") from None
 
 
 def _line(action: Action, plan: Plan) -> dict[str, object]:
@@ -83,9 +83,9 @@ def _header(path: str, line: str) -> dict[str, Any]:
             raise UserError(f'{path}, line 1: kind "{head["kind"]}" is none of {", ".join(known)}')
         for key in ("folder", "destination"):
             if not os.path.isabs(head[key]):
-                raise UserError(f"{path}, line 1: {key} is no absolute path")
+                raise UserError(f"{path}, line 1: {key} is not an absolute path")
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is no plan: its first line is not a plan's header") from None
+        raise UserError(f"{path} is not a plan: its first line is not a plan's header") from None
     return dict(head)
 
 
@@ -120,7 +120,9 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
             raise UserError(f"{path}, line {number}: {error.args[0]} is missing") from None
         except (ValueError, TypeError, AttributeError):
             raise UserError(f"{path}, line {number}: not an action") from None
-        first = seen.setdefault(file_names.key(action.target), number)
+        in_place = action.target == action.source  # then no name is given to a file
+        key = action.target if in_place else file_names.key(action.target)
+        first = seen.setdefault(key, number)
         if first != number:
             raise UserError(f"{path}, line {number}: the same target as line {first}")
         actions.append(action)
@@ -154,7 +156,7 @@ def _kind(given: object, plans: ActionKind) -> ActionKind:
 
 def _below(base: str, path: str) -> str:
     if "\0" in path or (machine.WINDOWS and ":" in os.path.splitdrive(path)[1]):
-        raise UserError(f"{path!a} is no path")  # "a.jpg:b" would be a stream inside of a.jpg
+        raise UserError(f"{path!a} is not a path")  # "a.jpg:b" would be a stream inside of a.jpg
     full = os.path.normpath(os.path.join(base, path))
     if not file_names.inside(full, base):
         raise UserError(f"{path!a} leads out of {base}")

@@ -31,14 +31,12 @@ def checked(request: PlanRequest, labels: LabelSet) -> PlanRequest:
     destination = request.destination
     if not kind.writes_tags:
         if request.prefix != "zeroshelf":
-            raise UserError(
-                "--prefix is of the tags that --as tag writes: add that, or leave it out"
-            )
+            raise UserError("--prefix needs --as tag: add it, or leave --prefix out")
         if request.in_files:
-            raise UserError("--in-files is of --as tag: add that, or leave it out")
+            raise UserError("--in-files needs --as tag: add it, or leave --in-files out")
     if not kind.needs_destination:
         if destination is not None:
-            raise UserError("tags go beside the pictures: leave --to out")
+            raise UserError(f"{kind.no_destination}: leave --to out")
     elif destination is None:
         raise UserError(f"{kind.name} needs a folder for the shelves: add --to DIR (Python: `to`)")
     else:

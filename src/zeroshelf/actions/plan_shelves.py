@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 _IN_PLACE = (
-    "already lies on its shelf: nothing to do for it",
-    "already lie on their shelf: nothing to do for them",
+    "is already on its shelf: nothing to do for it",
+    "are already on their shelf: nothing to do for them",
 )
 _NUMBERED = (
     "gets a number, because its name is taken on the shelf",
@@ -94,7 +94,7 @@ class _Building:
     def place(self, picture: Picture, label: str, digest: bytes | None) -> None:
         """Plan the picture and its companions onto the shelf of `label`."""
         shelf = self.by_label[label]
-        unit = _unit(picture, label, digest, self.kind.name)
+        unit = unit_of(picture, label, digest, self.kind.name)
         self.units.append((unit, shelf.path))
         folder = os.path.dirname(picture.path)
         if self.folders.same(folder, shelf.path):
@@ -130,7 +130,7 @@ def _notes(tally: Mapping[tuple[str, str], int]) -> tuple[str, ...]:
     return tuple(counted(tally[words], *words) for words in order if tally[words])
 
 
-def _unit(picture: Picture, label: str, digest: bytes | None, kind: str) -> list[Action]:
+def unit_of(picture: Picture, label: str, digest: bytes | None, kind: str) -> list[Action]:
     """The picture and its companions; no target is chosen yet."""
     lead = Action(kind, picture.path, "", label, picture.size, picture.mtime_ns, digest)
     unit = [lead]

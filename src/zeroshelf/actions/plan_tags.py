@@ -148,7 +148,7 @@ def _about_originals(actions: Sequence[Action]) -> list[str]:
 
 def untags(folder: str, prefix: str = "zeroshelf", *, in_files: bool = False) -> Plan:
     """A plan that takes the tags below `prefix` out of every sidecar below `folder`. A sidecar that
-    was made for them and holds nothing else goes with them. With `in_files` they are taken out of
+    was made for them and has nothing else goes with them. With `in_files` they are taken out of
     the pictures' own files too."""
     folder, below = scan.root_of(folder), check_prefix(prefix)
     paths, unread = scan.sidecars(folder)
@@ -171,7 +171,7 @@ def untags(folder: str, prefix: str = "zeroshelf", *, in_files: bool = False) ->
 
 
 def _is_tagged(picture: Picture, prefix: str) -> bool:
-    """True where the picture's own file holds a tag below `prefix`."""
+    """True where the picture's own file has a tag below `prefix`."""
     try:
         found = metadata.read(picture.path, picture.format)
         return not picture_files.untagged(found, prefix).is_in(found)
@@ -205,5 +205,7 @@ def check_prefix(prefix: str) -> str:
     """The path that all tags below `prefix` begin with. Raises `UserError` where there is none."""
     below = sidecars.tag("", prefix)
     if not below:
-        raise UserError("without a prefix no tag can be told from your own: give --prefix")
+        raise UserError(
+            "the prefix is empty, so its tags can't be told from your own: give --prefix"
+        )
     return below

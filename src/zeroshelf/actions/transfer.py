@@ -1,4 +1,4 @@
-"""One file from one place to another: never onto something, never half, nothing of it lost."""
+"""Copies and moves one file: nothing is overwritten, no file is partial, metadata goes along."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def check_may_leave(path: str) -> None:
     if mounts.is_read_only(folder):
         raise OSError(errno.EROFS, f"{os.strerror(errno.EROFS)}: {what}", path)
     if not users.may_write(folder):
-        raise OSError(errno.EACCES, f"its folder may not be changed: {what}", path)
+        raise OSError(errno.EACCES, f"its folder is write-protected: {what}", path)
     at, above = os.lstat(path), os.stat(folder)
     owners = (None, 0, at.st_uid, above.st_uid)  # None: where there are no such owners
     if above.st_mode & stat.S_ISVTX and users.effective_user() not in owners:
-        raise OSError(errno.EPERM, f"only its owner may take it away: {what}", path)
+        raise OSError(errno.EPERM, f"only its owner may remove it: {what}", path)
 
 
 def check_removable(path: str) -> None:
-    """Raises OSError where a file can be copied but not taken away afterwards. What nobody can know
+    """Raises OSError where a file can be copied but not taken away afterwards. What can't be known
     beforehand passes: see `remove_original`."""
     check_may_leave(path)
     if file_attributes.is_immutable(path) or file_attributes.is_immutable(os.path.dirname(path)):
@@ -139,7 +139,7 @@ def stage(source: str, target: str) -> str:
             if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 raise OSError(errno.EBUSY, "changed while it was copied", source)
             if os.stat(part).st_size != before.st_size:
-                raise OSError(errno.EIO, "copy is not as long as the original", source)
+                raise OSError(errno.EIO, "the copy and the original differ in size", source)
         except BaseException:
             with contextlib.suppress(OSError):
                 renaming.remove(part)
@@ -247,6 +247,6 @@ def existing_parent(path: str) -> str:
 
 
 def _attributes(path: str) -> set[str]:
-    """The names of the extended attributes that a person or a program of theirs may have set."""
+    """The names of the extended attributes that the user or a program may have set."""
     found = file_attributes.read(path)
     return {name for name in found if name.startswith(("user.", "system.posix_acl"))}

@@ -1,4 +1,4 @@
-"""Whether a file is still what a plan was made for, or what a run left it as.
+"""Checks whether a file is as it was when the plan was made, or as a run left it.
 
 Times are compared first, and content where times differ: a file system may keep times to two
 seconds, or not at all, or show all of them an hour later in summer (FAT).
@@ -26,7 +26,7 @@ def why_not(action: Action, unit: Sequence[Action], *, follow: bool) -> str | No
     except FileNotFoundError:
         return "it no longer exists"
     if not stat.S_ISREG(at.st_mode):
-        return "no regular file any more"
+        return "no longer a regular file"
     if at.st_size != action.size or not since_plan(action, unit, at.st_mtime_ns):
         return "it has changed since the plan was made"
     return None
@@ -47,6 +47,8 @@ def since_plan(action: Action, unit: Sequence[Action], mtime_ns: int) -> bool:
     if lead is None or lead.digest is None:
         return False
     place = lead.source if transfer.exists(lead.source) else lead.target
+    if not transfer.exists(place):  # in the trash by now
+        return False
     off = os.lstat(place).st_mtime_ns - lead.mtime_ns - by
     return abs(off) <= transfer.SLACK_NS and transfer.digest(place) == lead.digest
 

@@ -27,7 +27,9 @@ def undo(record: str, progress: Progress | None = None) -> list[Outcome]:
     folders = journal.folders(record)
     if folders is None:
         if not os.path.isdir(record):
-            raise UserError(f"the run's record {record} is gone: nothing can be undone without it")
+            raise UserError(
+                f"the run's record {record} no longer exists: without it the run can't be undone"
+            )
         return []  # nothing was ever begun
     with journal.working(record, *folders) as book:
         done = (entry for entry in book.past.entries.values() if entry.step != "reverted")

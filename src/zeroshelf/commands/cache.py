@@ -27,9 +27,9 @@ def group(context: click.Context) -> None:
 @options.showing
 def size(screen: Screen) -> None:
     """Show where the cache is, and how large."""
-    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.embeddings.cache import EmbeddingCache
 
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         now = store.size()
         trouble = store.trouble
     screen.data({"path": now.path, "bytes": now.bytes, "embeddings": now.embeddings,
@@ -50,9 +50,9 @@ def size(screen: Screen) -> None:
 @options.showing
 def prune(screen: Screen, days: int, everything: bool) -> None:
     """Remove what is not used any more, to free the space. No picture is touched."""
-    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.embeddings.cache import EmbeddingCache
 
-    with Store.open() as store:
+    with EmbeddingCache.open() as store:
         before = store.size()
         store.prune(0 if everything else days)
         after = store.size()

@@ -34,13 +34,15 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
 
     An interrupted run is resumed; what is done already is not done again.
     """
-    from zeroshelf.actions import apply
+    from zeroshelf.actions import apply, kinds
     from zeroshelf.commands.review import catch_up
     from zeroshelf.runs import registry
 
     found = registry.find(run)
     catch_up(found.id, screen)
-    if not confirmed(screen, yes, f"Carry out the plan of run {found.id} in {found.destination}?"):
+    found = registry.find(found.id)  # its plan may be of another action by now
+    what = kinds.of(found.kind).apply_question(found.id, found.destination, found.pictures)
+    if not confirmed(screen, yes, what):
         return _declined(screen, found)
     with screen.progress() as progress:
         outcomes = apply.apply(found.record, progress)
@@ -57,7 +59,7 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
 
     What has changed since the run is left as it is and listed.
     """
-    from zeroshelf.actions import undo
+    from zeroshelf.actions import kinds, undo
     from zeroshelf.runs import registry
 
     found = registry.newest_applied() if run is None else registry.find(run)
@@ -65,7 +67,13 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
         return _declined(screen, found)
     with screen.progress() as progress:
         outcomes = undo.undo(found.record, progress)
-    screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
+    told = tally(outcomes)
+    kind = kinds.KINDS.get(found.kind)  # None: only a newer version has it
+    by_hand = kind.by_hand() if kind is not None and told["trouble"] else None
+    if by_hand is not None:
+        screen.complain(by_hand)
+        told["by_hand"] = by_hand
+    screen.data({"run": found.id, "record": found.record, **told})
     return finish(screen, outcomes, done="put back")
 
 
@@ -85,7 +93,7 @@ def untag(
 ) -> int:
     """Take the tags that `sort --as tag` wrote out of the sidecars below FOLDER.
 
-    Only tags below the prefix go. A sidecar that was made for them and holds nothing else goes with
+    Only tags below the prefix go. A sidecar that was made for them and has nothing else goes with
     them. `zeroshelf undo` brings everything back.
     """
     from zeroshelf.actions import apply, plan_tags
@@ -137,7 +145,7 @@ def originals(run: str | None, drop: bool, yes: bool, screen: Screen) -> int:
     from zeroshelf.runs import registry
 
     if drop and run is None:
-        raise UserError("say whose originals are to go: zeroshelf originals RUN --drop")
+        raise UserError("name the run whose originals to remove: zeroshelf originals RUN --drop")
     every = [registry.find(run)] if run else list(registry.all())
     chosen = [one for one in every if isinstance(one, registry.RunRecord)]
     if newer := len(every) - len(chosen):
@@ -189,7 +197,7 @@ def report(run: str | None, show: bool, screen: Screen) -> None:
     found = registry.find(run)
     path = os.path.join(found.record, "report.html")
     if not os.path.exists(path):
-        raise UserError(f"run {found.id} has no report: {path} is gone")
+        raise UserError(f"run {found.id} has no report: {path} no longer exists")
     screen.data({"run": found.id, "report": path})
     if not screen.as_json:
         screen.say(path)

@@ -35,14 +35,14 @@ def check(
     Labels are arguments, or given as for `zeroshelf sort`: with -l, or in a labels file.
     """
     from zeroshelf.embeddings import compute
-    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.embeddings.cache import EmbeddingCache
     from zeroshelf.labels import check
     from zeroshelf.labels.resolve import resolve
     from zeroshelf.models import select
 
     wanted = options.given_labels({"labels": (*words, *labels), "labels_file": labels_file})
     encoder = select.load(select.find(model), device, warn=screen.warn)
-    with Store.open() as store, screen.progress() as progress:
+    with EmbeddingCache.open() as store, screen.progress() as progress:
         texts = compute.text_embedder(encoder, store, progress)
         found = check.check(resolve(wanted, texts), encoder.model, texts)
     screen.data(

@@ -7,7 +7,7 @@ from typing import Any
 
 from zeroshelf.models import calibrations, catalogue, installed, select
 from zeroshelf.models.catalogue import Row
-from zeroshelf.models.layout import read_json
+from zeroshelf.models.families import read_json
 from zeroshelf.records import Model
 
 COLUMNS = ["id", "here", "ImageNet", "MB", "about/s", "speaks", "licence"]

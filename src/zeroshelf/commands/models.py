@@ -142,17 +142,19 @@ def verify(screen: Screen, id: str | None, device: str) -> None:
 
     model = select.find(id)
     with screen.progress() as progress:
-        agreements = installed.verify(model.id, model.folder, device, screen.warn, progress)
-    if agreements is None:
+        comparisons = installed.verify(model.id, model.folder, device, screen.warn, progress)
+    if comparisons is None:
         screen.say(f"{model.id}: files as installed; it has no golden embeddings to compare with")
         screen.data({"id": model.id, "golden": None})
         return
-    pictures, texts = agreements
+    pictures, texts = comparisons
     screen.say(f"{model.id} on {device.upper()}: pictures {pictures}")
     screen.say(f"{model.id} on {device.upper()}: texts {texts}")
     screen.data({"id": model.id, "golden": {"pictures": pictures.cosine, "texts": texts.cosine}})
-    if not (pictures.holds and texts.holds):
-        raise UserError(f"{model.id} no longer gives the embeddings that it gave; get it again")
+    if not (pictures.within_tolerance and texts.within_tolerance):
+        raise UserError(
+            f"{model.id} gives other embeddings than when it was made: remove it and get it again"
+        )
 
 
 @group.command()
@@ -176,12 +178,12 @@ def calibrate(
     """
     from zeroshelf.decisions.calibrate import from_labelled, scan_sorted
     from zeroshelf.embeddings import compute
-    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.embeddings.cache import EmbeddingCache
     from zeroshelf.models import calibrations, select
 
     found = select.find(model)
     if bool(folders) == forget:
-        raise UserError("give folders of sorted pictures to measure, or --forget to undo that")
+        raise UserError("name folders of sorted pictures to calibrate with, or pass --forget")
     if forget:
         calibrations.store(found, None)
         own = select.calibration(found)
@@ -190,7 +192,7 @@ def calibrate(
         return 0
     pictures, names = scan_sorted(folders)
     encoder = select.load(found, device, warn=screen.warn)
-    with Store.open() as store, screen.progress() as progress:
+    with EmbeddingCache.open() as store, screen.progress() as progress:
         embedded = compute.embed(pictures, encoder, store, progress=progress)
         measured = from_labelled(
             embedded,

@@ -224,8 +224,8 @@ def check_confirmable(yes: bool, instead: str = "") -> None:
         raise UserError(f"not running in a terminal: pass --yes to confirm{instead}")
 
 
-def confirmed(screen: Screen, yes: bool, question: str) -> bool:
+def confirmed(screen: Screen, yes: bool, text: str) -> bool:
     """Whether to go on: with --yes, or because the user agrees. Where not, the command says that
     nothing was changed and ends with 0. Raises `UserError` where no user can be asked."""
     check_confirmable(yes)
-    return yes or screen.confirm(question)
+    return yes or screen.confirm(text)

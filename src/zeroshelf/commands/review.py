@@ -93,8 +93,8 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
 def _finish(jobs: Jobs, screen: Screen) -> bool:
     """Wait for an apply or undo that is at work. False where another Ctrl-C stopped it."""
     if jobs.busy:
-        screen.say(f"Still {jobs.progress.state}: this ends when that is done.")
-        screen.say("Ctrl-C once more stops it after the files at work.")
+        screen.say(f"Still {jobs.progress.state}: the command ends when it is done.")
+        screen.say("Press Ctrl-C again to stop after the current files.")
         try:
             with screen.progress() as progress:
                 jobs.wait(progress)
@@ -147,10 +147,10 @@ def _part(session: Session, screen: Screen) -> None:
     with screen.progress() as progress:
         updated = save_edits(session, progress)
     if updated:
-        screen.say(f"{saved} `zeroshelf apply {name}` does what the page showed.")
+        screen.say(f"{saved} `zeroshelf apply {name}` carries out what the page showed.")
     else:
-        screen.say(f"{saved} This run was carried out before the last:")
-        screen.say(f"`zeroshelf undo {name}`, then `zeroshelf apply {name}`, does what it showed.")
+        screen.say(f"{saved} This run was applied before the last edit:")
+        screen.say(f"run `zeroshelf undo {name}`, then `zeroshelf apply {name}`.")
 
 
 def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
@@ -168,8 +168,8 @@ def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
             run.save(planned, progress)
         return run
     if given := _given(sorting):
-        found = "no folder is named" if what is None else f"{what} is no folder"
-        raise UserError(f"{given} is an option for a folder of pictures, and {found}")
+        found = "no folder is named" if what is None else f"{what} is not a folder"
+        raise UserError(f"{given} needs a folder of pictures, but {found}")
     if what is not None and what.endswith(".jsonl"):
         what = os.path.basename(os.path.dirname(os.path.abspath(what)))
     with screen.progress() as progress:

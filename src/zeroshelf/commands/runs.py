@@ -120,15 +120,29 @@ def _facts(run: RunRecord | NewerRun) -> dict[str, object]:
 
 def _table(screen: Screen, found: Sequence[RunRecord | NewerRun]) -> None:
     """One row a run; a line below for each that a newer version made."""
+    from zeroshelf.actions import kinds
     from zeroshelf.runs.registry import NewerRun
 
+    # elsewhere than in a folder of the run's: "the system's trash"
+    elsewhere = {
+        kind.name: kind.place.removeprefix("in ")
+        for kind in kinds.KINDS.values()
+        if "{to}" not in kind.place
+    }
     newer = [run for run in found if isinstance(run, NewerRun)]
     screen.table(
         ("run", "state", "as", "pictures", "from", "to"),
         [
             (run.id, "newer", "?", "?", run.folder or "?", run.destination or "?")
             if isinstance(run, NewerRun)
-            else (run.id, run.state, run.kind, run.pictures, run.folder, run.destination)
+            else (
+                run.id,
+                run.state,
+                run.kind,
+                run.pictures,
+                run.folder,
+                elsewhere.get(run.kind, run.destination),
+            )
             for run in found
         ],
         whole=("run", "from", "to"),

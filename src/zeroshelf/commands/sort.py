@@ -1,4 +1,4 @@
-"""`zeroshelf sort` and `zeroshelf plan`: from a folder to a plan, and with a yes to the shelves."""
+"""`zeroshelf sort` and `zeroshelf plan`: plan a folder, and apply the plan once it is confirmed."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def sort_folder(
         outcomes = run.apply(planned, progress)
     code = finish(screen, outcomes, done=kind.report(planned))
     screen.say(f"The run's record: {run.record}")
-    screen.say(f"`zeroshelf undo {run.id}` puts everything back.")
+    screen.say(f"`zeroshelf undo {run.id}` {kind.undo_hint()}.")
     screen.data(_summary(run, planned, written.report, written.results))
     return trouble or code
 
@@ -210,7 +210,7 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         screen.say(line)
     for name, count in diagnose.shelves_to_add(decisions)[:3]:
         found = counted(count, "picture that looks", "pictures that look")
-        screen.say(f'"other" holds {found} like "{name}": make it a label?')
+        screen.say(f'On "other": {found} like "{name}". Add a label for them?')
     warned = {(name, one.problem) for one in run.advice for name in one.labels}  # in the notes
     for advice in diagnose.diagnose(decisions):
         if not warned.issuperset((name, advice.problem) for name in advice.labels):

@@ -80,19 +80,19 @@ class _Proposed:
 def _check_writable(to: str | None) -> None:
     """Raises `UserError` if a labels file at `to` exists or can't be written."""
     if to and os.path.lexists(to):
-        raise UserError(f"{to} is there already; name another file")
+        raise UserError(f"{to} already exists; name another file")
     if to and not os.access(os.path.dirname(os.path.abspath(to)), os.W_OK):
-        raise UserError(f"{to} can't be written: name a file in a folder of yours")
+        raise UserError(f"{to} can't be written: name a file in a folder that you can write to")
 
 
 def _propose(found: Folder, encoder: Encoder, count: int | None, screen: Screen) -> _Proposed:
     """Embed the pictures of `found` and group them. Raises `UserError` if there are none."""
     from zeroshelf.embeddings import compute
-    from zeroshelf.embeddings.cache import Store
+    from zeroshelf.embeddings.cache import EmbeddingCache
     from zeroshelf.images import ignored, near_duplicates
     from zeroshelf.labels import suggest
 
-    with Store.open() as store, screen.progress() as progress:
+    with EmbeddingCache.open() as store, screen.progress() as progress:
         embedded = compute.embed(found, encoder, store, progress=progress)
         if not len(embedded):
             passed_by = "; ".join(("give a folder with pictures", *ignored.lines(found.ignored)))
@@ -127,7 +127,7 @@ def _write(proposed: _Proposed, to: str | None, screen: Screen) -> str | None:
 
     labels = suggest.label_set(proposed.groups)
     if not len(labels):
-        screen.say("No groups can be told apart in so few pictures: name labels yourself.")
+        screen.say("There are too few pictures to find groups in them: name labels yourself.")
         return None
     if to:
         with open(to, "x", encoding="utf-8") as file:

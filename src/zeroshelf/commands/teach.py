@@ -76,11 +76,11 @@ def command(
     alone = {"--forget": forget, "--export": export, "--ask": asked}
     several = [name for name, given in alone.items() if given]
     if len(several) > 1:
-        raise UserError(f"give {' and '.join(several)} in calls of their own")
+        raise UserError(f"{' and '.join(several)} can't be combined: run them one after the other")
     if forget and (corrected or source):
         raise UserError("--forget deletes all stored corrections: leave --correct and --from out")
     if export and os.path.lexists(export):
-        raise UserError(f"{export} is there already; name another file")
+        raise UserError(f"{export} already exists; name another file")
     with screen.progress() as progress:
         opened = reopen(run, edited=False, progress=progress)
     with Session(opened) as session:
@@ -147,7 +147,7 @@ def _suggest(screen: Screen, session: Session, yes: bool) -> None:
     if not updated:
         screen.say(f"This run was applied already: `zeroshelf undo {name}`, then apply it again.")
     elif session.edit_count:
-        screen.say(f"`zeroshelf apply {name}` does what was decided.")
+        screen.say(f"`zeroshelf apply {name}` carries out the new plan.")
 
 
 def _offer(screen: Screen, session: Session, suggested: Suggestions, yes: bool) -> None:
@@ -155,7 +155,7 @@ def _offer(screen: Screen, session: Session, suggested: Suggestions, yes: bool) 
     from zeroshelf.review import suggestions
 
     if not yes and not interactive():
-        screen.warn("not running in a terminal, so this is not accepted: pass --yes to accept")
+        screen.warn("not running in a terminal: pass --yes to accept the suggestions")
     elif yes or screen.confirm("Accept?"):
         moved = suggestions.accept(session, suggested, range(len(suggested.moves)))
         screen.say(f"{counted(moved, 'picture')} moved to another shelf of the plan.")
@@ -171,7 +171,7 @@ def _row(session: Session, picture: str) -> int:
     for path in map(path_spelling.slashed, (picture, os.path.normpath(picture), from_here)):
         if path in session.row_of:
             return session.row_of[path]
-    raise UserError(f"{picture} is no picture of this run, which is of {session.root}")
+    raise UserError(f"{picture} is not a picture of this run, which is of {session.root}")
 
 
 def _show(screen: Screen, session: Session, suggested: Suggestions) -> None:

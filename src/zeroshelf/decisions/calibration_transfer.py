@@ -4,7 +4,7 @@ Logits differ in level and spread between models, so a threshold of one model is
 another. Both models score the same images under the same made-up label sets. The new threshold
 keeps as many images on shelves as the starter does; the temperatures are scaled by the ratio of
 the models' spreads of scores. No image needs a label. benchmarks/accuracy/calibration_transfer.py
-measures what this is worth.
+measures the effect.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from zeroshelf.decisions.constants import (
 from zeroshelf.decisions.decide import ood_scores
 from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.parse import parse
@@ -42,7 +42,7 @@ ScoresAndLogits = tuple[Floats, Floats]  # (N,) OOD scores, (N, K) logits
 
 
 def calibrate_once(
-    embedded: Embeddings, encoder: Encoder, store: Store, progress: Progress | None = None
+    embedded: Embeddings, encoder: Encoder, store: EmbeddingCache, progress: Progress | None = None
 ) -> Calibration | None:
     """Transfer a calibration and store it, so that later runs find it. None where that is not
     possible (`from_starter`). If it can't be stored, later runs transfer it again."""
@@ -54,13 +54,13 @@ def calibrate_once(
 
 
 def from_starter(
-    embedded: Embeddings, encoder: Encoder, store: Store, progress: Progress | None = None
+    embedded: Embeddings, encoder: Encoder, store: EmbeddingCache, progress: Progress | None = None
 ) -> Calibration | None:
     """A calibration for the encoder's model, transferred from the starter on up to
     `TRANSFER_MOST_IMAGES` of the images that it embedded.
 
     embedded: images embedded by `encoder`.
-    store: the cache; holds the starter's embeddings of these images afterwards.
+    store: the cache; the starter's embeddings of these images are added to it.
     progress: called with the stage "calibrating".
     None if there are too few images, or if the model knows no English (the label sets are
     English).

@@ -27,7 +27,9 @@ def diagnose(decisions: Decisions) -> tuple[Advice, ...]:
     for name, count in zip(names, counts, strict=True):
         if len(names) > 1 and kept >= DOMINANT_LEAST_IMAGES and count > DOMINANT_SHARE * kept:
             found.append(
-                Advice((name,), f"drew {count:,} of {kept:,} pictures", "split it into kinds")
+                Advice(
+                    (name,), f"got {count:,} of {kept:,} pictures", "split it into narrower labels"
+                )
             )
     return merged(found)
 

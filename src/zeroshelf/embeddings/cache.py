@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from zeroshelf.embeddings import cache_derived, cache_scan, cache_vectors
 from zeroshelf.embeddings.cache_db import CacheFile, wanted
+from zeroshelf.embeddings.cache_derived import FileState
 from zeroshelf.embeddings.cache_vectors import Half
 from zeroshelf.embeddings.derived import Derived
 from zeroshelf.images.codecs import optional
@@ -36,6 +37,7 @@ class Embedded:
 
     vector: Half  # (D,), of length 1
     derived: Derived | None = None  # None where the cache has it already
+    underivable: bool = False  # the cache has an outdated one, and making it anew failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,23 @@ class EmbeddingCache:
     def outdated(self, digests: Iterable[bytes]) -> set[bytes]:
         """Pictures whose thumbnail, quality note or hash has to be made anew."""
         return self._file.read(lambda db: cache_derived.outdated(db, digests), set())
+
+    def underivable(self, pictures: Iterable[Picture]) -> set[str]:
+        """The paths of those whose thumbnail, quality note or hash could not be made anew: by this
+        version, with the decoders installed, of the file as it is."""
+        rows = [_file(picture) for picture in pictures]
+        if not rows:
+            return set()
+        nothing: set[bytes] = set()
+        by = _by_decoders("")
+        found = self._file.read(lambda db: cache_derived.failed(db, rows, by), nothing)
+        return {os.fsdecode(path) for path in found}
+
+    def add_underivable(self, pictures: Sequence[Picture]) -> None:
+        """Remember that theirs can't be made anew, until one of these things is another."""
+        rows = [_file(picture) for picture in pictures]
+        if rows:
+            self._file.write(lambda db: cache_derived.add_failed(db, rows, _by_decoders("")))
 
     def thumbnails(self, digests: Iterable[bytes]) -> dict[bytes, bytes]:
         """Digest -> a small JPEG."""
@@ -287,15 +306,12 @@ class EmbeddingCache:
         self._file.shrink()
 
 
-Store = EmbeddingCache  # its name in zeroshelf 0.1.0
-
-
 def _by_decoders(reason: str) -> str:
     """A reason as it is stored: with the version of the decoders and the libraries installed."""
     return f"{reason}\n{_DECODERS} {optional.installed()}"
 
 
-def _file(picture: Picture) -> tuple[bytes, int | bytes, int | bytes, int | bytes]:
+def _file(picture: Picture) -> FileState:
     """Path, size and times as SQLite takes them: numbers of more than 64 bits as text. A share may
     say that a file is of the year 30828."""
     numbers = (picture.size, picture.mtime_ns, picture.ctime_ns)

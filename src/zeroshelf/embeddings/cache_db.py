@@ -60,6 +60,13 @@ PRAGMA user_version = {VERSION};
 }
 
 
+# Made where it is missing. A version that doesn't know it loses nothing, so it has no version.
+_UNDERIVABLE = """
+CREATE TABLE IF NOT EXISTS underivable(path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER,
+    ctime INTEGER, made_by TEXT NOT NULL) WITHOUT ROWID
+"""
+
+
 class NewerCache(Exception):
     """The file was written by a later version of zeroshelf; it is left as it is."""
 
@@ -167,6 +174,7 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
         script = _UPGRADE.get(version, "") if tables else _SCHEMA
         for statement in script.split(";"):
             db.execute(statement)
+        db.execute(_UNDERIVABLE)
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -15,6 +15,8 @@ from zeroshelf.embeddings.cache_db import wanted
 from zeroshelf.embeddings.derived import Derived
 from zeroshelf.images import near_duplicates, quality, thumbnails
 
+# Path, size, mtime and ctime, as in the table `file`.
+FileState = tuple[bytes, int | bytes, int | bytes, int | bytes]
 TABLES = ("thumbnail", "thumbnail_version", "quality", "hash")
 # The hash of version 1 is computed from the very JPEG that is the thumbnail of version 1. Caches of
 # zeroshelf 0.1.0 hold the thumbnails alone: their hashes are computed when they are needed.
@@ -105,8 +107,33 @@ def add_hashes(db: sqlite3.Connection, hashes: Mapping[bytes, int]) -> None:
     )
 
 
+def failed(db: sqlite3.Connection, files: Iterable[FileState], decoders: str) -> set[bytes]:
+    """The paths of those files that `add_failed` noted for the same versions and decoders."""
+    with wanted(db, "path BLOB PRIMARY KEY, size, mtime, ctime", files):
+        found = db.execute(
+            "SELECT u.path FROM wanted w JOIN underivable u ON u.path = w.path "
+            "AND u.size = w.size AND u.mtime = w.mtime AND u.ctime = w.ctime WHERE u.made_by = ?",
+            (_made_by(decoders),),
+        )
+        return {path for (path,) in found}
+
+
+def add_failed(db: sqlite3.Connection, files: Iterable[FileState], decoders: str) -> None:
+    """Remember that nothing could be derived of these files, as they are."""
+    db.executemany(
+        "INSERT OR REPLACE INTO underivable VALUES (?,?,?,?,?)",
+        ((*file, _made_by(decoders)) for file in files),
+    )
+
+
+def _made_by(decoders: str) -> str:
+    versions = (thumbnails.VERSION, quality.VERSION, near_duplicates.VERSION)
+    return f"{'.'.join(map(str, versions))} {decoders}"
+
+
 def prune(db: sqlite3.Connection) -> None:
-    """Delete what belongs to no embedding any more."""
+    """Delete what belongs to no embedding any more, and every failure: it is found out again."""
+    db.execute("DELETE FROM underivable")
     for table in TABLES:
         db.execute(f"DELETE FROM {table} WHERE digest NOT IN (SELECT digest FROM embedding)")
 

@@ -36,7 +36,7 @@ class Found:
 
 
 def find(db: sqlite3.Connection, model_digest: str, digests: Sequence[bytes]) -> Found:
-    """For each chunk that holds some of `digests`: their indices (M,) and vectors (M, D)."""
+    """For each chunk with some of `digests`: their indices (M,) and vectors (M, D)."""
     with wanted(db, "i INTEGER PRIMARY KEY, digest BLOB", enumerate(digests)):
         places = db.execute(
             "SELECT e.chunk, e.row, w.i FROM wanted w JOIN embedding e ON e.digest = w.digest "

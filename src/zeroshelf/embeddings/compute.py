@@ -85,8 +85,10 @@ def embed(
     """The vectors of every picture of `folder` that can be read.
 
     A picture that the cache `store` knows is not read again, unless its thumbnail, quality note or
-    hash is of another version: these are then made anew, and its vector is kept. `workers`: number
-    of threads; None: one per core. `progress` is called with ("embedding", done, total).
+    hash is of another version: these are then made anew, and its vector is kept. Where that fails,
+    the old ones stay too, and it isn't tried again until the file, the version or the set of
+    decoders is another. `workers`: number of threads; None: one per core. `progress` is called with
+    ("embedding", done, total).
     """
     model = encoder.model
     by_path = store.digests(folder.pictures)
@@ -100,7 +102,11 @@ def embed(
     done = found.copy()
     done[list(reasons)] = True
     stale = store.outdated(digests[row] for row in np.flatnonzero(found).tolist())
-    todo = [row for row, digest in enumerate(digests) if not done[row] or digest in stale]
+    old = [row for row, digest in enumerate(digests) if done[row] and digest in stale]
+    hopeless = store.underivable(folder.pictures[row] for row in old)
+    done[[row for row in old if folder.pictures[row].path not in hopeless]] = False
+    todo = np.flatnonzero(~done).tolist()
+    failed: list[Picture] = []  # what could not be derived again
     fresh: list[tuple[Picture, bytes, Embedded | str]] = []
     for count, (row, digest, answer) in enumerate(_work(folder, todo, encoder, store, workers), 1):
         if digest:
@@ -108,14 +114,19 @@ def embed(
             fresh.append((folder.pictures[row], digest, answer))
         if isinstance(answer, Embedded):
             vectors[row] = answer.vector
-        elif digest or not found[row]:  # else the cached vector stands for it
+            if answer.underivable:
+                failed.append(folder.pictures[row])
+        elif digest or not found[row]:
             reasons[row] = answer
+        else:  # can't be read: the cached vector stands for it
+            failed.append(folder.pictures[row])
         if len(fresh) >= FLUSH_EVERY:
             store.add(model.digest, fresh)
             fresh = []
         if progress:
             progress("embedding", count, len(todo))
     store.add(model.digest, fresh)
+    store.add_underivable(failed)
     return _embeddings(folder, digests, vectors, reasons, model, store)
 
 
@@ -253,7 +264,8 @@ def _embed_files(
         elif cached is not None:
             size = encoder.model.preprocessing.size
             derived = _derive_again(file, size) if digest in stale else None
-            answers.append((row, digest, Embedded(cached, derived)))
+            failed = digest in stale and derived is None
+            answers.append((row, digest, Embedded(cached, derived, failed)))
     return answers
 
 

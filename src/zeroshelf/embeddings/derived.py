@@ -1,4 +1,4 @@
-"""What is kept of a picture besides its vector: thumbnail, quality note and near-duplicate hash.
+"""What the cache keeps of a picture beside its vector: thumbnail, quality note and dHash.
 
 All three are computed from the decoded picture without a model. Each has a version of its own
 (thumbnails.VERSION, quality.VERSION, near_duplicates.VERSION) and a table of its own in the cache.

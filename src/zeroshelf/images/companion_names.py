@@ -1,4 +1,4 @@
-"""What a companion is called once its picture goes by another name."""
+"""The new name of a companion when its picture is renamed."""
 
 from __future__ import annotations
 

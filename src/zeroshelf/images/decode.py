@@ -54,9 +54,9 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
-    """A video's content, left in its file: a few GB that nobody should hold. It stands for the
-    bytes that were there: once the file has changed it can't be opened."""
+class VideoFile:
+    """A video's content, left in its file: a few GB that memory should not hold. It stands for
+    the bytes that were there: once the file has changed it can't be opened."""
 
     path: str
     size: int
@@ -70,7 +70,7 @@ class Film:
         return file
 
 
-Content: TypeAlias = bytes | Film
+Content: TypeAlias = bytes | VideoFile
 
 
 def read(path: str) -> Content:
@@ -82,9 +82,9 @@ def read(path: str) -> Content:
             if formats.of(head, os.path.splitext(path)[1].lower()) == formats.VIDEO:
                 if (
                     0 < (file_attributes.allocated(at) or 0) < at.st_size // 2
-                ):  # films don't compress
-                    raise Unreadable("most of it is a hole: it was never written to the end")
-                return Film(path, at.st_size, at.st_mtime_ns)
+                ):  # videos don't compress
+                    raise Unreadable("mostly a hole: the file was never completely written")
+                return VideoFile(path, at.st_size, at.st_mtime_ns)
             if at.st_size > MAX_BYTES:
                 raise Unreadable(f"larger than {MAX_BYTES >> 20} MB")
             file.seek(0)
@@ -94,7 +94,7 @@ def read(path: str) -> Content:
 
 
 def digest(content: Content) -> bytes:
-    """BLAKE3, of a film in bounded memory. Raises `Unreadable` where its file fails or changes."""
+    """BLAKE3, of a video in bounded memory. Raises `Unreadable` where its file fails or changes."""
     if isinstance(content, bytes):
         return content_hash.of_bytes(content)
     try:
@@ -132,10 +132,14 @@ def frames(data: Content, short_side: int, *, suffix: str = "") -> Iterator[Deco
 
 
 def _pictures(data: Content, short_side: int, suffix: str) -> Iterator[Decoded]:
-    kind = formats.VIDEO if isinstance(data, Film) else formats.of(data[: formats.HEAD], suffix)
+    kind = (
+        formats.VIDEO if isinstance(data, VideoFile) else formats.of(data[: formats.HEAD], suffix)
+    )
     if kind is None:
-        raise Unreadable("empty file" if not data else "no picture that zeroshelf knows")
-    trouble = Unreadable(f"broken {kind} file: nothing of it can be shown")
+        raise Unreadable(
+            "empty file" if not data else "not in a picture format that zeroshelf reads"
+        )
+    trouble = Unreadable(f"broken {kind} file: no pixel can be decoded")
     found = False
     try:
         for opened in _open_all(data, kind):
@@ -152,13 +156,13 @@ def _pictures(data: Content, short_side: int, suffix: str) -> Iterator[Decoded]:
     except Exception as error:
         trouble = Unreadable(f"broken {kind} file: {_one_line(error)}")
     if not found:
-        if isinstance(data, Film):
+        if isinstance(data, VideoFile):
             raise trouble
         yield _second_try(data, kind, short_side, trouble)
 
 
 def _second_try(data: bytes, kind: str, short_side: int, trouble: Unreadable) -> Decoded:
-    """A picture that Pillow refused: without its metadata, or by a decoder for rare kinds. Raises
+    """A picture that Pillow refused: without its metadata, or by another decoder. Raises
     `trouble` where both refuse it too."""
     tried = {data}
     try:
@@ -186,7 +190,7 @@ def _second_try(data: bytes, kind: str, short_side: int, trouble: Unreadable) ->
 
 
 def _open_all(data: Content, kind: str) -> Iterator[Opened]:
-    if isinstance(data, Film):
+    if isinstance(data, VideoFile):
         return heif_raw_jxl_video.video(data.open, _limit)
     return openers.open_all(data, kind, _limit)
 
@@ -245,7 +249,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _rescue(image: ImageFile.ImageFile, data: bytes, short_side: int) -> tuple[Image.Image, str]:
-    """What a truncated file still holds, if that is most of it. Works on the decoder's own buffer:
+    """What a truncated file still has, if that is most of it. Works on the decoder's own buffer:
     Pillow's switch for this is process-wide."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         # with an end marker libjpeg finishes the picture and leaves what is missing grey
@@ -257,7 +261,7 @@ def _rescue(image: ImageFile.ImageFile, data: bytes, short_side: int) -> tuple[I
     try:
         rows = np.asarray(image)
     except Exception:
-        raise CutShort("broken or cut short: nothing of it can be shown") from None
+        raise CutShort("broken or cut short: no pixel can be decoded") from None
     return image, note_on_rows(rows)
 
 

@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes; by its name only where they leave it open."""
+"""A file's format, by its first bytes; by its suffix only where they are ambiguous."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ JXL = "JXL"
 JXR = "JXR"
 RAW = "RAW"
 VIDEO = "VIDEO"
-FILM = "FILM"  # by its name alone: of a kind that nothing here reads, MTS or WMV
+UNREAD_VIDEO = "UNREAD_VIDEO"  # by its suffix alone: a format without a decoder here, MTS or WMV
 
 _STARTS = (
     (b"\xff\xd8\xff", "JPEG"),

@@ -45,7 +45,7 @@ _OF_THE_ORIGINAL = 20  # and it is an edited copy of that picture
 
 @dataclass(frozen=True, slots=True)
 class _Media:
-    """A picture or film: its name in the parts that Google handles one by one."""
+    """A picture or video: its name in the parts that Google handles one by one."""
 
     name: str
     stem: str  # without number and suffix
@@ -58,7 +58,7 @@ class _Media:
 
 
 def matches(documents: Iterable[str], media: Iterable[str]) -> dict[str, str]:
-    """JSON name -> the name of the one picture or film that it fits best, where it fits any. Of
+    """JSON name -> the name of the one picture or video that it fits best, where it fits any. Of
     those that it fits alike, one that has none yet, the first in the order of `media`."""
     order = {name: at for at, name in enumerate(media)}
     names = _Names(order)
@@ -102,7 +102,7 @@ def _parts(name: str) -> _Media:
 
 
 class _Names:
-    """The pictures and films of a folder, to be looked up by what a JSON's name keeps of theirs."""
+    """The pictures and videos of a folder, looked up by the part of a name that its JSON keeps."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)

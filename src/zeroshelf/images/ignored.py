@@ -1,4 +1,4 @@
-"""What a scan passed by, as `ignored.json` in a run's record, and in lines for people."""
+"""The files that a scan ignored: `ignored.json` in a run's record, and lines for the user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FILE = "ignored.json"
 
 
 def lines(ignored: Ignored) -> tuple[str, ...]:
-    """A line on files of other kinds and one on what was left out; none where there are none."""
+    """A line on files that are no pictures and one on what was left out; only those with files."""
     told = other_files.line(ignored.not_pictures), other_files.left_out_line(ignored.left_out)
     return tuple(line for line in told if line is not None)
 

@@ -1,4 +1,4 @@
-"""What a scan leaves out by its name: trash, snapshots, catalogues, half-written files.
+"""What a scan leaves out by name: trash, snapshots, catalogues, unfinished downloads.
 
 To sort them would break what another program keeps there, or bring deleted pictures back. Names
 are compared without case.

@@ -1,4 +1,4 @@
-"""How a picture becomes pixels, exactly as the model's makers did it, in one pass.
+"""Picture -> pixels for a model, equal to the original preprocessing, in one pass.
 
 The makers resize the whole picture and then cut out the middle. Here the same box is cut while it
 is resized: Pillow's `resize(box=...)` computes the very same samples (its filter reaches beyond the

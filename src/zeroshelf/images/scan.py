@@ -1,7 +1,7 @@
-"""Looks at a folder: which files are pictures, which only should be, and what belongs together.
+"""Scans a folder: pictures with their companions, skipped files, and all others by type.
 
 Reads the first bytes of regular files and nothing else; a FIFO, socket or device is never opened.
-Links are not followed unless asked: a tree that holds a link to `/` stays a tree.
+Links are not followed unless asked: a tree with a link to `/` stays a tree.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from zeroshelf import checks
 from zeroshelf.errors import UserError
-from zeroshelf.images import companions, formats, left_out, other_files
+from zeroshelf.images import formats, left_out, other_files, pairs_and_sidecars
 from zeroshelf.images.codecs import optional
 from zeroshelf.records import Folder, Ignored, Picture, Skipped
 from zeroshelf.system import (
@@ -43,8 +43,8 @@ class Found:
 
 
 def root_of(folder: str | os.PathLike[str]) -> str:
-    """The absolute path of a folder as a person names it. Raises `UserError` for an empty name,
-    which would be the current folder: a script's variable that nobody set."""
+    """The absolute path of a folder as the user names it. Raises `UserError` for an empty name,
+    which would be the current folder: a script's variable that was never set."""
     path = checks.path(folder, "the folder")
     if not path:
         raise UserError("the folder's name is empty: give its path, or . for this one")
@@ -94,7 +94,7 @@ def _warn_of_library(root: str) -> tuple[str, ...]:
             f"{root} is the library of a photo program, and belongs to it: export the pictures "
             "into a folder, or give the folder of originals inside and copy from there"
         )
-    return (f"{root} lies in {library}, which belongs to a photo program: copy, never move",)
+    return (f"{root} is in {library}, which a photo program manages: use --as copy, not --as move",)
 
 
 def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
@@ -188,7 +188,7 @@ def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:
 
 
 class _Excluder:
-    """Holds paths below the root against glob patterns, and knows which patterns never matched."""
+    """Matches paths below the root with glob patterns, and remembers which never matched."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = {pattern: _regex(pattern) for pattern in patterns}
@@ -249,13 +249,13 @@ def look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: Found
             word = kind_of[entry.path] = other_files.kind_of(entry.name, head)
             if reason := _why_not(head, at, suffix):
                 named[entry.path] = reason
-            elif other_files.is_film(word) and suffix not in companions.LIVE_SUFFIXES:
-                kind = formats.FILM
+            elif other_files.is_video(word) and suffix not in pairs_and_sidecars.LIVE_SUFFIXES:
+                kind = formats.UNREAD_VIDEO
         if kind is None:
             rest[entry.path] = at.st_size
         else:
             pictures.append(Picture(entry.path, kind, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
-    kept, along = companions.gather(pictures, rest)
+    kept, along = pairs_and_sidecars.gather(pictures, rest)
     found.skipped += [Skipped(path, named[path]) for path in named.keys() - along]
     found.not_pictures.update(kind_of[path] for path in rest.keys() - along - named.keys())
     for picture in kept:
@@ -263,10 +263,10 @@ def look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: Found
 
 
 def _sort_in(picture: Picture, found: Found) -> None:
-    """A picture that can be read, one that could be, or a film with what belongs to it."""
+    """A picture that can be read, one that could be, or a video with what belongs to it."""
     if optional.has(picture.format):
         found.pictures.append(picture)
-    elif picture.format in (formats.VIDEO, formats.FILM):
+    elif picture.format in (formats.VIDEO, formats.UNREAD_VIDEO):
         unit = (picture.path, *picture.companions)
         found.not_pictures.update(other_files.kind_of(path) for path in unit)
     else:
@@ -295,8 +295,12 @@ def _why_not(head: bytes, at: os.stat_result, suffix: str) -> str | None:
         return "empty file"
     if not any(head):
         hole = file_attributes.allocated(at) == 0
-        return "holds no data: a hole or a placeholder" if hole else "begins with zeros only"
-    return "named like a picture, but its content is none"
+        return (
+            "no data: the file is a hole or a placeholder"
+            if hole
+            else "no data: the file starts with zeros"
+        )
+    return "has a picture's suffix, but its content is not a picture"
 
 
 def _look_at_link(path: str, suffix: str, root: str, found: Found) -> None:

@@ -1,4 +1,4 @@
-"""How long a film is, from the header of its MOV or MP4 file. No decoder is needed for that."""
+"""How long a video is, from the header of its MOV or MP4 file. No decoder is needed for that."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_BOXES = 64  # at each level: a file of nothing but headers ends some time
 
 
 def is_live(path: str, size: int) -> bool:
-    """True for a film that may be the moving part of a photo: a short one. `size` in bytes."""
+    """True for a video that may be the moving part of a photo: a short one. `size` in bytes."""
     length = seconds(path)
     return size <= LIVE_BYTES if length is None else length <= LIVE_SECONDS
 
@@ -36,7 +36,7 @@ def seconds(path: str) -> float | None:
             )  # version 1 counts in 64 bits
     except (OSError, struct.error, IndexError):
         return None
-    unknown = length in (0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)  # as in films that are streamed
+    unknown = length in (0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)  # as in videos that are streamed
     return None if unknown or not scale else length / scale
 
 

@@ -16,7 +16,7 @@ SHOWN = 3  # pieces of advice that a run shows; `zeroshelf labels check` shows a
 @dataclass(frozen=True, slots=True)
 class Advice:
     labels: tuple[str, ...]  # names of the labels that it is about, one at least
-    problem: str  # predicate of a sentence about the labels: "drew no picture"
+    problem: str  # predicate of a sentence about the labels: "got no picture"
     suggestion: str  # what the user can do, in the imperative
 
     @property

@@ -19,7 +19,7 @@ from zeroshelf.labels.overlap import (
     earlier_equals,
     equal_labels,
     indistinct_pairs,
-    kinds_of_others,
+    narrower_labels,
 )
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.senses import sense_fits, visible
@@ -41,7 +41,7 @@ def check(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advice,
     labels, then the pairs that the model can hardly tell apart."""
     found: list[Advice] = []
     names, earlier = _names(resolved), earlier_equals(resolved)
-    unclear, kinds = _unclear_senses(resolved, texts), kinds_of_others(resolved)
+    unclear, narrower = _unclear_senses(resolved, texts), narrower_labels(resolved)
     for row, one in enumerate(resolved):
         advice = (
             _negation(one, names)
@@ -50,7 +50,7 @@ def check(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advice,
             or _language(one, resolved.labels.language, model)
             or _abstract(one, resolved.labels.language)
             or unclear.get(row)
-            or kinds.get(row)
+            or narrower.get(row)
         )
         if advice:
             found.append(advice)
@@ -74,11 +74,11 @@ def serious(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advic
 def for_empty_shelves(
     resolved: ResolvedLabels, empty: Collection[int], model: Model
 ) -> list[Advice]:
-    """Advice after a run, for the labels at the rows `empty`, which drew no picture."""
+    """Advice after a run, for the labels at the rows `empty`, which got no picture."""
     return [
         _language(one, resolved.labels.language, model)
         or equal_labels(one.label, earlier)
-        or Advice((one.name,), "drew no picture", f"other words may help: {file_line(one.label)}")
+        or Advice((one.name,), "got no picture", f"other words may help: {file_line(one.label)}")
         for row, (one, earlier) in enumerate(zip(resolved, earlier_equals(resolved), strict=True))
         if row in empty
     ]
@@ -110,7 +110,7 @@ def _list(one: ResolvedLabel) -> Advice | None:
     if one.label.prompts or len(several) < 2:
         return None
     each = " ".join(f'-l "{part}"' if " " in part else f"-l {part}" for part in several)
-    return Advice((one.name,), "is asked as one label", f"give each its own: {each}")
+    return Advice((one.name,), "is one label, not several", f"give each its own: {each}")
 
 
 def _language(one: ResolvedLabel, language: str, model: Model) -> Advice | None:

@@ -23,7 +23,7 @@ _LABELS_KEY = re.compile(  # [labels], labels = [...], labels.cat = ...
     r"""^[ \t]*(\[[ \t]*["']?labels["']?[ \t]*[\].]|["']?labels["']?[ \t]*[.=])""", re.MULTILINE
 )
 _COMMENT = re.compile(r"(^|\s)#.*")  # not the "#" of "C# book"
-_ENCODINGS = {  # by byte order mark; UTF-32 before UTF-16, whose marks begin its own
+_ENCODINGS = {  # by byte order mark; UTF-32 before UTF-16, which begins with the same bytes
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
@@ -90,7 +90,7 @@ def _content(path: str | Path) -> str:
     except (OSError, ValueError) as trouble:  # ValueError: a NUL in the name
         reason = getattr(trouble, "strerror", None) or trouble
         raise UserError(f"{path}: can't be read ({reason})") from None
-    encoding = next((_ENCODINGS[mark] for mark in _ENCODINGS if content.startswith(mark)), "UTF-8")
+    encoding = next((_ENCODINGS[bom] for bom in _ENCODINGS if content.startswith(bom)), "UTF-8")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as trouble:
@@ -153,13 +153,13 @@ class _File:
         except tomllib.TOMLDecodeError as trouble:
             raise UserError(f"{self.path}: {_explained(str(trouble))}") from None
         except RecursionError:
-            raise UserError(f"{self.path}: lists in lists, nested too deep for labels") from None
+            raise UserError(f"{self.path}: its lists are nested too deeply") from None
         for key in data:
             if key not in _SET_KEYS:
                 self._refuse((key,), f"unknown key; known are {', '.join(_SET_KEYS)}")
         if "labels" not in data:
             raise UserError(
-                f'{self.path}: no [labels] table, which names the shelves: cat = ["kitten"]'
+                f'{self.path}: no [labels] table; it names the shelves: cat = ["kitten"]'
             )
         negatives = self._texts(data, "negatives", ())
         if isinstance(data["labels"], list):

@@ -1,4 +1,4 @@
-"""Labels that compete with each other for the same pictures: labels that ask for the same, a label
+"""Labels that compete with each other for the same pictures: labels that mean the same, a label
 that is a kind of another, and two that the model can hardly tell apart."""
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def equal_labels(label: Label, earlier: Label | None) -> Advice | None:
     never draws a picture."""
     if earlier is None:
         return None
-    return Advice((earlier.name, label.name), "ask for the same", "make them one label")
+    return Advice((earlier.name, label.name), "mean the same", "make them one label")
 
 
-def kinds_of_others(resolved: ResolvedLabels) -> dict[int, Advice]:
+def narrower_labels(resolved: ResolvedLabels) -> dict[int, Advice]:
     """Row of a label -> advice, where it is a kind of another label: "kitten" beside "cat", but not
     "cat/kitten"."""
     if resolved.labels.language != "en":
@@ -68,7 +68,7 @@ def kinds_of_others(resolved: ResolvedLabels) -> dict[int, Advice]:
 
 def indistinct_pairs(resolved: ResolvedLabels, texts: Texts) -> list[Advice]:
     """Advice on each pair of labels whose prompts lie so close together that the model can hardly
-    tell them apart. Pairs that ask for the same are left out (`equal_labels`)."""
+    tell them apart. Pairs that mean the same are left out (`equal_labels`)."""
     if len(resolved) < 2:
         return []
     prompts = [[prompt for group in one.own_prompts for prompt in group] for one in resolved]

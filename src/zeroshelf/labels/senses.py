@@ -1,4 +1,4 @@
-"""Which sense of an ambiguous word is meant: "crane" beside "heron" is the bird.
+"""Chooses the sense of an ambiguous word: "crane" beside "heron" is the bird.
 
 The choice weighs the shelf above the label, the categories of the other labels, how common each
 sense is, and how near the model puts its definition to the word.

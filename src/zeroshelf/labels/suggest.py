@@ -3,7 +3,7 @@
 The vectors are centred, projected by PCA, and clustered by k-means for several k, of which the best
 by silhouette is taken (Rousseeuw 1987). A group is named by the negative label whose mean cosine in
 the group exceeds its mean in the folder by most standard deviations, everyday words a little
-preferred; by one of the best five of which the other four are kinds; and "mixed" where no name
+preferred; by one of the best five that is a hypernym of the other four; and "mixed" where no name
 stands out.
 """
 
@@ -136,7 +136,7 @@ def _count(word: str) -> int:
 
 
 def _covering(words: Sequence[str]) -> str | None:
-    """The word of which all others are kinds: "dog" among "sled dog", "toy dog", "dog"; None where
+    """The word that is a hypernym of all others: "dog" of "sled dog", "toy dog", "dog". None where
     there is none."""
     net = wordnet()
     senses = [found[0].row for word in words if (found := visible_senses(word))]

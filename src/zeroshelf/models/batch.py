@@ -2,8 +2,8 @@
 
 Exporters write the batch of 1 into a graph: into its input, into the shapes that Reshape is given,
 into a class token of one row. Here the batch is followed from the input through every node, and
-each shape in which it was written down is written anew. Nobody can tell [50 * 1, 768] from
-[50, 1 * 768], so what comes out is a good guess: the caller proves it. The only importer of onnx
+each shape in which it was written down is written anew. [50 * 1, 768] looks like
+[50, 1 * 768], so the result may be wrong: the caller verifies it. The only importer of onnx
 beside the export; it comes with the accelerators, for a CPU gains nothing by this.
 """
 
@@ -164,7 +164,7 @@ def _repeated(
 
 
 def _shapes(path: Path, model: Any) -> dict[str, list[int]]:
-    """Of every tensor, for one picture: told by the graph itself, which is run once."""
+    """The shape of every tensor for one picture, measured by running the graph once."""
     from onnx import ModelProto, TensorProto, helper
 
     told = ModelProto()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zeroshelf.errors import UserError
 from zeroshelf.models import installed
-from zeroshelf.models.layout import Json, number, one_of, read_json, section
+from zeroshelf.models.families import Json, number, one_of, read_json, section
 from zeroshelf.records import Calibration, Model
 from zeroshelf.system.file_versions import CALIBRATION
 

@@ -1,4 +1,4 @@
-"""The models that people ask for, as rows of data (catalogue.toml), and which one to recommend."""
+"""The catalogue of models (catalogue.toml), and which one to recommend on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VIT_EFFICIENCY = 0.6  # of a plain matrix product's speed, that ONNX Runtime rea
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model of the catalogue. What the fields mean stands at the head of catalogue.toml."""
+    """One model of the catalogue. The head of catalogue.toml explains the fields."""
 
     id: str
     name: str
@@ -81,7 +81,7 @@ def pictures_per_second(row: Row, gflops: float) -> float:
 
 
 def memory_mb(row: Row) -> int:
-    """About what a run holds: the larger tower in float32, and what decoding needs."""
+    """About what a run needs: the larger tower in float32, and what decoding takes."""
     return int(row.params * 4 * 0.75) + 400
 
 

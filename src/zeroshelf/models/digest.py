@@ -32,17 +32,23 @@ def of(files: Iterable[Path], settings: str) -> str:
 
 
 class _Memory:
-    """What the last runs hashed. A memory that can't be read or written only costs time."""
+    """What the last runs hashed. A memory that can't be read or written only costs time; one that a
+    newer zeroshelf wrote is neither used nor overwritten."""
 
     def __init__(self) -> None:
         self._file = Path(app_folders.cache(), FILE)
         self._new = False
+        self._is_newer = False
         self._known: dict[str, str] = {}
-        with contextlib.suppress(OSError, ValueError, AttributeError, NewerFile):
+        try:
             known = json.loads(self._file.read_text(encoding="utf-8"))
             MODEL_DIGESTS.check(str(self._file), known)
             known.pop(MODEL_DIGESTS.key, None)
             self._known = dict(known)
+        except NewerFile:
+            self._is_newer = True
+        except (OSError, ValueError, AttributeError):
+            pass  # it is made anew
 
     def digest(self, file: Path) -> str:
         at = file.stat()
@@ -57,7 +63,7 @@ class _Memory:
         return known
 
     def keep(self) -> None:
-        if not self._new:
+        if not self._new or self._is_newer:
             return
         partial = self._file.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ import numpy as np
 from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.models import ort
-from zeroshelf.models.layout import Layout
+from zeroshelf.models.families import Layout
 from zeroshelf.models.ort import Array, Graph, Port, Warn
 from zeroshelf.models.text import Tokenizer
 from zeroshelf.records import Model, Pixels, Vectors
@@ -143,7 +143,7 @@ class _Visual:
         except ort.OutOfMemoryError as error:
             if len(pixels) == 1:
                 raise UserError(
-                    f"one picture is too much for this device's memory: {error}"
+                    f"one picture is too large for this device's memory: {error}"
                 ) from error
             self._limit = (len(pixels) + 1) // 2
             return self(pixels)
@@ -160,8 +160,8 @@ class _Visual:
 
 def at_once(one: _Visual, model: Model) -> _Visual:
     """The image tower that takes one picture at a time, for any number; the same tower again where
-    that can't be made or, on pictures of noise, proved. An accelerator is several times as fast
-    with a batch; a CPU isn't (docs/models.md), so nobody waits for this there."""
+    that can't be made or fails a comparison on pictures of noise. An accelerator is several times
+    as fast with a batch; a CPU isn't (docs/models.md), so this is not called for one."""
     from zeroshelf.models import batch  # for accelerators only
 
     path, device = one.graph.path, one.graph.device
@@ -257,7 +257,7 @@ def _role(graph: Graph, port: Port) -> str:
         "token_type_ids": "types",
     }
     if port.name not in roles:
-        raise UserError(f"{graph.path}: nothing is known of its input {port.name!r}")
+        raise UserError(f"{graph.path}: its input {port.name!r} is unknown")
     return roles[port.name]
 
 

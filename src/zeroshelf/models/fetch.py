@@ -115,8 +115,8 @@ def _bring(remote: Remote, file: RemoteFile, target: Path) -> None:
 def checkpoint(repo: str, revision: str | None = None) -> Path:
     """A checkpoint of torch for the export, without its pickles, in the cache."""
     remote = look(repo, revision)
-    kinds = (".json", ".txt", ".safetensors", ".model", ".jinja")
-    files = [file for file in remote.files if file.path.endswith(kinds)]
+    suffixes = (".json", ".txt", ".safetensors", ".model", ".jinja")
+    files = [file for file in remote.files if file.path.endswith(suffixes)]
     if not any(file.path.endswith(".safetensors") for file in files):
         pickles = [file.path for file in remote.files if file.path.endswith(PICKLES)]
         found = f"only {pickles[0]}, which is pickled" if pickles else "no weights"
@@ -155,13 +155,13 @@ def _endpoint() -> str | None:
 
 @contextmanager
 def _plainly(repo: str) -> Iterator[None]:
-    """The hub's troubles in one line that says what to do."""
+    """Turns the hub's errors into a `UserError` of one line that says what to do."""
     errors = huggingface_hub("errors")
     hub = _endpoint() or "https://huggingface.co"
     try:
         yield
     except errors.GatedRepoError as error:
-        raise UserError(f"{repo} wants its terms accepted on {hub}, then HF_TOKEN set") from error
+        raise UserError(f"{repo} is gated: accept its terms on {hub}, then set HF_TOKEN") from error
     except errors.RepositoryNotFoundError as error:
         raise UserError(f"{hub} has no {repo}, or it is private (then set HF_TOKEN)") from error
     except (errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
@@ -169,9 +169,9 @@ def _plainly(repo: str) -> Iterator[None]:
             raise UserError(_offline(hub, repo)) from error
         raise UserError(f"{repo}: {str(error).splitlines()[0]}") from error
     except errors.HFValidationError as error:
-        raise UserError(f"{repo!r} is no name of a model on a hub") from error
+        raise UserError(f"{repo!r} is not a valid name of a model on a hub") from error
     except errors.OfflineModeIsEnabled as error:
-        raise UserError(f"HF_HUB_OFFLINE is set, so {hub} is not asked for {repo}") from error
+        raise UserError(f"HF_HUB_OFFLINE is set: unset it to get {repo} from {hub}") from error
     except ConnectionError as error:
         raise UserError(_offline(hub, repo)) from error
     except errors.HfHubHTTPError as error:

@@ -1,4 +1,4 @@
-"""A dozen odd pictures and a dozen odd texts, and how near two models are on them."""
+"""Golden embeddings: a dozen test pictures and texts, and a comparison of two models on them."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ LARGEST_DIFFERENCE, LEAST_COSINE = 1e-3, 0.9999
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class Comparison:
     """How near two sets of unit vectors are, row by row."""
 
     difference: float  # the largest between two numbers
     cosine: float  # the least between two rows
 
     @property
-    def holds(self) -> bool:
+    def within_tolerance(self) -> bool:
         return self.difference <= LARGEST_DIFFERENCE and self.cosine >= LEAST_COSINE
 
     def __str__(self) -> str:
         return f"cosine >= {self.cosine:.6f}, numbers within {self.difference:.1e}"
 
 
-def agreement(ours: Vectors, theirs: Vectors) -> Agreement:
-    return Agreement(
+def compare(ours: Vectors, theirs: Vectors) -> Comparison:
+    return Comparison(
         difference=float(np.abs(ours - theirs).max()),
         cosine=float((ours.astype(np.float64) * theirs).sum(1).min()),
     )
@@ -78,7 +78,7 @@ def save(folder: Path, pictures: Vectors, texts: Vectors) -> None:
     np.savez_compressed(folder / FILE, pictures=pictures, texts=texts)
 
 
-def compare(encoder: Encoder, folder: Path) -> tuple[Agreement, Agreement]:
+def compare_to_saved(encoder: Encoder, folder: Path) -> tuple[Comparison, Comparison]:
     """Pictures and texts now, against those kept in `folder`."""
     try:
         with np.load(folder / FILE, allow_pickle=False) as kept:
@@ -86,7 +86,7 @@ def compare(encoder: Encoder, folder: Path) -> tuple[Agreement, Agreement]:
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:  # as numpy has it
         raise UserError(f"{folder / FILE} is damaged; remove the model and get it again") from error
     now = embed(encoder)
-    return agreement(now[0], theirs[0]), agreement(now[1], theirs[1])
+    return compare(now[0], theirs[0]), compare(now[1], theirs[1])
 
 
 def _pixels(pictures: Sequence[Image.Image], preprocessing: Preprocessing) -> Pixels:

@@ -25,7 +25,7 @@ TENSOR_EXTERNAL = 13
 def external_files(path: Path) -> tuple[str, ...]:
     """The files beside the graph in which it keeps weights, as the graph names them.
 
-    Raises `UserError` where `path` is no ONNX file: a pickle by another name, a page of a proxy.
+    Raises `UserError` where `path` is not an ONNX file: a renamed pickle, an error page of a proxy.
     """
     found: set[str] = set()
     graphs = 0
@@ -36,9 +36,9 @@ def external_files(path: Path) -> tuple[str, ...]:
                     graphs += 1
                     found |= set(_locations(data, start, end))
     except ValueError as error:
-        raise UserError(f"{path} is no ONNX file: {error}") from error
+        raise UserError(f"{path} is not a whole ONNX file: {error}") from error
     if graphs != 1:
-        raise UserError(f"{path} is no ONNX file")
+        raise UserError(f"{path} is not an ONNX file")
     return tuple(sorted(found))
 
 
@@ -80,9 +80,9 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[Field]:
             length, first = _varint(data, at)
             at = first + length
         else:
-            raise ValueError("not an ONNX file")
+            raise ValueError("no protobuf data")
         if at > end:
-            raise ValueError("the ONNX file is cut short")
+            raise ValueError("it is cut short")
         yield key >> 3, first, at
 
 
@@ -90,7 +90,7 @@ def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
-            raise ValueError("not an ONNX file")
+            raise ValueError("no protobuf data")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at += 1

@@ -16,9 +16,9 @@ from typing import Any
 
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, fetch, golden, graph
+from zeroshelf.models.families import TRANSFORMERS_GRAPHS, read_json
 from zeroshelf.models.fetch import Remote, RemoteFile
-from zeroshelf.models.golden import Agreement
-from zeroshelf.models.layout import TRANSFORMERS_GRAPHS, read_json
+from zeroshelf.models.golden import Comparison
 from zeroshelf.models.ort import Warn
 from zeroshelf.records import Progress
 from zeroshelf.system import app_folders
@@ -51,7 +51,7 @@ def home() -> Path:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """What the disk refuses, in one line that says what to do."""
+    """Turns errors of the disk into a `UserError` of one line that says what to do."""
     try:
         yield
     except OSError as error:
@@ -219,7 +219,7 @@ def verify(
     device: str | None = "cpu",
     warn: Warn | None = None,
     progress: Progress = lambda stage, done, total: None,
-) -> tuple[Agreement, Agreement] | None:
+) -> tuple[Comparison, Comparison] | None:
     """Check sums and golden embeddings. None: it has none to compare with.
 
     Raises `UserError` naming the first file that isn't what was installed.
@@ -234,7 +234,9 @@ def verify(
     from zeroshelf.models import select
 
     progress("checking", len(sums), len(sums) + 1)
-    return golden.compare(select.load(select.describe(id, folder), device, warn=warn), folder)
+    return golden.compare_to_saved(
+        select.load(select.describe(id, folder), device, warn=warn), folder
+    )
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -277,7 +279,7 @@ def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:
         pickles = [path for path in files if path.endswith(fetch.PICKLES)]
         found = f"but {pickles[0]}, a pickle, which zeroshelf never opens" if pickles else ""
         raise UserError(
-            f"{remote.repo} holds no pair of ONNX towers {found or 'that is known here'}; "
+            f"{remote.repo} has no pair of ONNX towers {found or 'in a known layout'}; "
             "`zeroshelf models export` converts checkpoints in .safetensors"
         )
     homes = {str(PurePosixPath(path).parent) for path in graphs} | {".", "tokenizer"}
@@ -301,5 +303,7 @@ def _beside(offer: Offer, folder: Path) -> Iterator[RemoteFile]:
         for name in graph.external_files(folder / file.path):
             path = str(PurePosixPath(file.path).parent / name)
             if not fetch.is_inside(name) or path not in files:
-                raise UserError(f"{offer.id}: {file.path} wants weights from {name!r}; refused")
+                raise UserError(
+                    f"{offer.id}: {file.path} refers to weights in {name!r}, no file of it"
+                )
             yield files[path]

@@ -120,7 +120,7 @@ def open_graph(
             # ONNX Runtime itself fell back, without a word
             failure = "its libraries or its driver are missing"
         if name != "cpu":
-            warn(f"the device {name} can't be used: {failure}; this runs on the next best, slower")
+            warn(f"the device {name} can't be used: {failure}; a slower device is used")
     raise UserError(f"{path} can't be opened as an ONNX model: {failure}")
 
 
@@ -140,16 +140,16 @@ def check_device(device: str) -> None:
 
 
 def hidden_package() -> str | None:
-    """What to do where onnxruntime lies over another build of itself; None where all is well.
+    """The command to run where onnxruntime has overwritten another build; None where it hasn't.
 
-    The builds share one folder, and pip can't say "instead of": whichever came last is in it.
+    The builds share one folder, and pip can't replace one by the other: the last one stays.
     """
     for package, name in (("onnxruntime-gpu", "cuda"), ("onnxruntime-directml", "directml")):
         with contextlib.suppress(metadata.PackageNotFoundError):
             metadata.version(package)
             if name not in devices():
                 return (
-                    f"{package} is installed, but onnxruntime lies over it: "
+                    f"{package} is installed, but overwritten by onnxruntime: "
                     f"pip install --force-reinstall --no-deps {package}"
                 )
     return None

@@ -1,7 +1,7 @@
 """Which model, and from its folder to an `Encoder`.
 
-A folder's own files say how its pictures and texts are read (layout.py); what they leave out is in
-the record of its installation or in the catalogue.
+A folder's own files say how its pictures and texts are read (families.py); what they leave out is
+in the record of its installation or in the catalogue.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 
 from zeroshelf.errors import UserError
-from zeroshelf.models import calibrations, catalogue, digest, graph, installed, layout, ort
+from zeroshelf.models import calibrations, catalogue, digest, families, graph, installed, ort
 from zeroshelf.models.encoder import TwoTower
-from zeroshelf.models.layout import Layout
+from zeroshelf.models.families import Layout
 from zeroshelf.models.ort import Warn
 from zeroshelf.records import Calibration, LabelSet, Model
 from zeroshelf.system import app_folders, machine
@@ -48,7 +48,7 @@ def find(name: str | None = None) -> Model:
     if not name and (chosen := app_folders.variable("ZEROSHELF_MODEL")):
         try:
             return find(chosen)
-        except UserError as trouble:  # nobody typed that name just now
+        except UserError as trouble:  # the name is from the environment
             raise UserError(f"ZEROSHELF_MODEL: {trouble}") from trouble
     name = name or best_installed() or "starter"
     if name in (shipped := starters()):
@@ -83,14 +83,14 @@ def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
     `coming` are graphs that are still to be brought: what can't be used is refused without them,
     and what can has no digest yet.
     """
-    found_layout = layout.read(folder, coming)
+    found_layout = families.read(folder, coming)
     said = {key: value for key, value in found_layout.settings.items() if value is not None}
     known = installed.settings(folder) | said
     scale = known.get("logit_scale")
     file = folder / "config.json"
-    layout.check_logits(known, file)
+    families.check_logits(known, file)
     if scale is None and found_layout.family == "clip":
-        scale = layout.CLIP_LOGIT_SCALE
+        scale = families.CLIP_LOGIT_SCALE
     if scale is None:
         raise UserError(
             f"{file}: logit_scale is missing, and no rule gives it for this "
@@ -105,8 +105,8 @@ def describe(id: str, folder: Path, coming: Collection[Path] = ()) -> Model:
         dim=found_layout.dim,
         preprocessing=found_layout.preprocessing,
         context_length=found_layout.text.context_length,
-        logit_scale=layout.number(scale, file, "logit_scale"),
-        languages=layout.languages(known, file),
+        logit_scale=families.number(scale, file, "logit_scale"),
+        languages=families.languages(known, file),
         licence=str(known.get("licence", "not stated")),
     )
 
@@ -117,7 +117,7 @@ def calibration(model: Model) -> Calibration:
     stored = calibrations.of(model)
     if stored is not None or not model.folder.is_dir():  # an encoder of a caller has no folder
         return stored or Calibration()
-    own = layout.read(model.folder).settings
+    own = families.read(model.folder).settings
     said = {key: value for key, value in own.items() if value is not None}
     known = installed.settings(model.folder) | said
     return calibrations.parse(known, model.folder / "config.json")
@@ -134,12 +134,14 @@ def load(
     Raises `UserError` where the installed ONNX Runtime has no such `device`.
 
     `threads` are the text tower's; None: as many as this process may use. `warn` hears of a device
-    that does not work; None: a Python warning, so that nobody waits for a CPU unawares.
+    that does not work; None: a Python warning, so that a slow CPU is never a surprise.
     """
     if device is not None:
         ort.check_device(device)
     warn = warn or partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
-    return TwoTower(model, layout.read(model.folder), device, threads or machine.processors(), warn)
+    return TwoTower(
+        model, families.read(model.folder), device, threads or machine.processors(), warn
+    )
 
 
 def notes(model: Model, calibration: Calibration, labels: LabelSet) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Texts become token ids, as the model's makers did it."""
+"""Texts -> token ids, with the model's own tokenizer and settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from zeroshelf.errors import UserError
 from zeroshelf.models import clip_bpe
-from zeroshelf.models.layout import TextSettings
+from zeroshelf.models.families import TextSettings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer

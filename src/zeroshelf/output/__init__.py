@@ -1,1 +1,1 @@
-"""What leaves a run: results, report and contact sheet."""
+"""The output of a run: results, report and contact sheet."""

@@ -6,17 +6,15 @@ import base64
 import heapq
 import html as markup
 import io
-import os
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
+from zeroshelf.output import lettering
 from zeroshelf.output.results import Row, Thumbnails
 from zeroshelf.records import OTHER
-from zeroshelf.system import machine
 
 CELL, GAP, MARGIN = 136, 14, 40
 HEADING, CAPTION = 46, 40  # heights above and below the pictures of a group
@@ -82,7 +80,7 @@ def draw(groups: Sequence[Group], thumbnails: Thumbnails) -> Image.Image:
             _draw_heading(pen, group, (left, top), width * (CELL + GAP) - GAP)
             _draw_pictures(sheet, pen, group, (left, top + HEADING), thumbnails)
     if more:
-        _write(pen, (MARGIN, sheet.height - MARGIN), more, 14, QUIET)
+        lettering.write(pen, (MARGIN, sheet.height - MARGIN), more, 14, QUIET)
     return sheet
 
 
@@ -93,8 +91,10 @@ def _draw_heading(
     left, top = place
     pen.line((left, top, left + room, top), LINE, 1)
     count = f"{group.count:,}"
-    end = _write(pen, (left, top + 30), group.label, 19, INK, room=room - 10 - _width(count, 15))
-    _write(pen, (end + 10, top + 30), count, 15, QUIET)
+    end = lettering.write(
+        pen, (left, top + 30), group.label, 19, INK, room=room - 10 - lettering.width(count, 15)
+    )
+    lettering.write(pen, (end + 10, top + 30), count, 15, QUIET)
 
 
 def _draw_pictures(
@@ -107,12 +107,12 @@ def _draw_pictures(
     """The group's pictures side by side with their percent, from `place` on."""
     left, top = place
     if not group.pictures:
-        _write(pen, (left, top + 22), "no picture", 14, QUIET)
+        lettering.write(pen, (left, top + 22), "no picture", 14, QUIET)
     small = _small(group, thumbnails)
     for index, (digest, probability) in enumerate(group.pictures):
         x = left + index * (CELL + GAP)
         sheet.paste(_square(small.get(digest)), (x, top), _corners())
-        _write(pen, (x + 1, top + CELL + 19), percent(probability), 14, QUIET)
+        lettering.write(pen, (x + 1, top + CELL + 19), percent(probability), 14, QUIET)
 
 
 def _shown(groups: Sequence[Group]) -> tuple[Sequence[Group], str]:
@@ -136,7 +136,7 @@ def _lines(
     lines: list[list[tuple[Group, int, int]]] = []
     free = 0
     for group in groups:
-        heading = _width(group.label, 19) + _width(f"{group.count:,}", 15) + 20
+        heading = lettering.width(group.label, 19) + lettering.width(f"{group.count:,}", 15) + 20
         width = max(len(group.pictures), min(4, columns, -int(-heading // (CELL + GAP))))
         if width > free:
             lines.append([])
@@ -167,111 +167,6 @@ def percent(probability: float) -> str:
     if 0.99 < probability < 1:
         return "> 99 %"
     return f"{100 * probability:.0f} %"
-
-
-# --- letters of any script ----------------------------------------------------------------------
-# Pillow brings a font for the Latin script, so the sheet looks the same everywhere. For other
-# letters the fonts of the system are asked; a letter that no font has becomes a question mark.
-
-_CJK = ("notosanscjk", "sourcehan", "pingfang", "hiragino", "msyh", "msgothic", "malgun", "wqy")
-_FIRST = {
-    **dict.fromkeys(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "FULLWIDTH", "IDEOGRAPHIC"), _CJK),
-    "ANY": ("notosans-", "dejavusans.", "arialunicode", "arial.", "segoeui.", "freesans."),
-}
-
-
-def _write(
-    pen: ImageDraw.ImageDraw,
-    place: tuple[float, float],  # left end of the base line
-    text: str,
-    size: int,
-    colour: str,
-    *,
-    room: float | None = None,
-) -> float:
-    """Draws one line, cut with an ellipsis where it needs more than `room`. Returns its end."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    if room is not None and _width(text, size) > room:
-        while text and _width(text + "…", size) > room:
-            text = text[:-1]
-        text = text.rstrip() + "…"
-    x, y = place
-    for run, font in _runs(text, size):
-        pen.text((x, y), run, colour, font, anchor="ls")
-        x += font.getlength(run)
-    return x
-
-
-def _width(text: str, size: int) -> float:
-    return sum(font.getlength(run) for run, font in _runs(text, size))
-
-
-def _runs(text: str, size: int) -> Iterator[tuple[str, ImageFont.FreeTypeFont]]:
-    run, of = "", _base(size)
-    for character in text:
-        font = of if _joins(character) else _font(character, size)
-        letter, font = (character, font) if font else ("?", _base(size))
-        if run and font is not of:
-            yield run, of
-            run = ""
-        run, of = run + letter, font
-    if run:
-        yield run, of
-
-
-def _joins(character: str) -> bool:
-    return character.isspace() or unicodedata.category(character) in ("Mn", "Me", "Mc", "Cf")
-
-
-@lru_cache(maxsize=2048)
-def _font(character: str, size: int) -> ImageFont.FreeTypeFont | None:
-    if _has(_base(size), character):
-        return _base(size)
-    script = unicodedata.name(character, "ANY").split(" ")[0].split("-")[0]
-    first = (*_FIRST.get(script, (f"notosans{script.lower()}",)), *_FIRST["ANY"])
-    installed = _installed()
-    for beginning in first:
-        for name in sorted(n for n in installed if n.startswith(beginning)):
-            font = _open(installed[name], size)
-            if font and _has(font, character):
-                return font
-    return None
-
-
-def _has(font: ImageFont.FreeTypeFont, character: str) -> bool:
-    missing = font.getmask("\U0010ffff")  # no character: the font's empty box
-    drawn = font.getmask(character)
-    return (drawn.size, bytes(drawn)) != (missing.size, bytes(missing))
-
-
-@lru_cache(maxsize=32)
-def _base(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)  # as in every wheel of Pillow
-    return font
-
-
-@lru_cache(maxsize=64)
-def _open(path: str, size: int) -> ImageFont.FreeTypeFont | None:
-    try:
-        return ImageFont.truetype(path, size)
-    except OSError:
-        return None
-
-
-@lru_cache(maxsize=1)
-def _installed() -> Mapping[str, str]:
-    """Upright fonts of regular weight, by file name in small letters."""
-    found: dict[str, str] = {}
-    for folder in machine.font_folders():
-        for place, _, names in os.walk(folder):
-            for name in names:
-                low = name.lower()
-                if low.endswith((".ttf", ".ttc", ".otf")) and not any(
-                    weight in low for weight in ("bold", "italic", "oblique", "light", "black")
-                ):
-                    found.setdefault(low, os.path.join(place, name))
-    return found
 
 
 # --- HTML ---------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """One row a picture, as it leaves a run: results.jsonl, results.csv, and what the report shows.
 
-A path that is no valid UTF-8 holds lone surrogates (see records). It survives both files: JSON
+A path that is no valid UTF-8 contains lone surrogates (see records). It survives both files: JSON
 writes them as \\udcXX, CSV as the bytes that they stand for.
 """
 
@@ -54,7 +54,7 @@ def rows(
     also: Sequence[tuple[str, ...]] | None = None,
 ) -> Iterator[Row]:
     """Pictures in the order of `decisions`, then the skipped. `digests[i]` and `also[i]` are those
-    of picture i, and a group of near-duplicates holds such i."""
+    of picture i, and a group of near-duplicates lists such i."""
     group = {i: number for number, rows in enumerate(near_duplicates, 1) for i in rows}
     for i, (decision, digest) in enumerate(zip(decisions, digests, strict=True)):
         yield Row(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from zeroshelf.actions import kinds
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.images import ignored
 from zeroshelf.output import contact_sheet, report, results
@@ -73,7 +74,7 @@ def targets_of(run: Classification, planned: Plan | None) -> dict[str, str]:
     targets: dict[str, str] = {}
     for action in planned.actions if planned else ():
         if action.source not in targets or action.label == best.get(action.source):
-            targets[action.source] = action.target
+            targets[action.source] = kinds.of(action.kind).goes_to(action)
     return targets
 
 

@@ -2,7 +2,7 @@
 
 folder -> pictures -> embeddings -> scores -> decisions -> plan -> apply -> report
 
-Every path is an absolute `str` as `os.fsdecode` gives it: a name that is no valid UTF-8 holds lone
+Every path is an absolute `str` as `os.fsdecode` gives it: a name that is no valid UTF-8 has lone
 surrogates and goes back to the same bytes through `os.fsencode`. A record never changes once it is
 made, and identity travels with its row: `scores.pictures[i]` is row i of every array in `scores`.
 """

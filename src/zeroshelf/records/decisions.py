@@ -107,7 +107,7 @@ class Decision:
     probability: float  # of `label`, P(label) or P(other)
     margin: float  # between the best label's probability and the next best answer's
     confidence: Confidence
-    reason: str  # one line that a person understands
+    reason: str  # one line, for the user
     top: tuple[tuple[str, float], ...]  # the five best labels with P(label)
     looks_like: str | None  # the nearest negative, where `label` is OTHER
 

@@ -24,14 +24,16 @@ class Skipped:
     """A file that should have been a picture and could not be used. Never a gap in an array."""
 
     path: str
-    reason: str  # one line that a person understands
+    reason: str  # one line, for the user
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
     """What a scan passed by, counted: the most frequent first."""
 
-    not_pictures: Mapping[str, int] = field(default_factory=dict)  # kind -> files: "MTS film": 3
+    not_pictures: Mapping[str, int] = field(
+        default_factory=dict
+    )  # file type -> files: "MTS video": 3
     left_out: Mapping[str, int] = field(default_factory=dict)  # reason -> files and folders
 
 
@@ -47,7 +49,7 @@ class Folder:
 
     @property
     def not_pictures(self) -> int:
-        """How many files are of other kinds, and left where they are."""
+        """How many files are no pictures, by file type, and left where they are."""
         return sum(self.ignored.not_pictures.values())
 
     @property

@@ -58,7 +58,7 @@ class ResolvedWord:
 
     text: str  # its dictionary form: without frame and article, in English in the singular
     sense: Synset | None  # the sense that is meant; None where WordNet has none that fits
-    in_wordnet: bool  # whether WordNet has it as a noun, be it only a person's or a place's name
+    in_wordnet: bool  # whether WordNet has it as a noun, if only as a proper name
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,7 +260,7 @@ class _Page:
         return row
 
     def _place(self, row: int) -> str:
-        """Where the picture lies by now: at its old place, or where the plan put it."""
+        """The picture's path now: its old one, or the one that the plan gave it."""
         path = self.session.run.embeddings.pictures[row].path
         if os.path.exists(path) or not kinds.of(self.session.planned.kind).takes_away:
             return path
@@ -273,7 +273,7 @@ class _Page:
             "run": run.id,
             "folder": run.request.folder,
             "destination": self.session.planned.destination,
-            "actions": [_words(name) for name in self.session.kinds],
+            "actions": [_words(name) for name in self.session.possible_actions],
             "model": run.model.id,
             "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
@@ -285,7 +285,13 @@ class _Page:
 def _words(name: str) -> dict[str, str]:
     """An action as the page offers it."""
     kind = kinds.of(name)
-    return {"name": name, "choice": kind.choice, "meaning": kind.meaning}
+    return {
+        "name": name,
+        "choice": kind.choice,
+        "meaning": kind.meaning,
+        "place": kind.place,
+        "undo": kind.undo_hint(),
+    }
 
 
 def _stacks(session: Session) -> list[int]:
@@ -307,7 +313,7 @@ def _placement(given: Any) -> tuple[list[int], str]:
 def _numbers(given: list[Any]) -> list[int]:
     """Rows, or the numbers of moves: JSON's whole numbers. int() would take true and 0.5 too."""
     if any(type(number) is not int for number in given):
-        raise ValueError("a list of whole numbers holds something else")
+        raise ValueError("a list of whole numbers contains something else")
     return given
 
 

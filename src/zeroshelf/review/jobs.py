@@ -44,7 +44,7 @@ class Jobs:
         """Start to carry out the plan, by another action if `kind` is given. Raises `UserError`."""
         self._check_idle()
         planned = self._session.planned.kind
-        if kind not in (None, planned, *self._session.kinds):
+        if kind not in (None, planned, *self._session.possible_actions):
             raise UserError(f"this plan can't be carried out as {kind}: it is a {planned}")
         goes_on = self.progress.state == "partly" and kind in (None, planned)
         if not self._session.update_plan(kind) and not goes_on:
@@ -63,21 +63,21 @@ class Jobs:
         return at_work and self._thread is not None and self._thread.is_alive()
 
     def wait(self, tell: records.Progress = lambda *_: None) -> None:
-        """Return when nothing is at work; `tell` is called with the progress meanwhile."""
+        """Return when neither apply nor undo runs; `tell` is called with the progress meanwhile."""
         while self.busy:
             now = self.progress
             tell(now.state, now.done, now.total)
             time.sleep(0.1)
 
     def stop(self) -> bool:
-        """Stop after the files at work; apply or undo can resume. False if it was done already."""
+        """Stop after the current files; apply or undo can resume. False if it was done already."""
         self._stopping = True
         self.wait()
         return self.progress.state == "partly"
 
     def _check_idle(self) -> None:
         if self.busy:
-            raise UserError("apply or undo is at work: wait until it is done")
+            raise UserError("apply or undo is running: wait until it ends")
 
     def _begin(
         self, state: Literal["applying", "undoing"], work: Callable[[], Sequence[Outcome]]

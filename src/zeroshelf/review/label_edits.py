@@ -49,7 +49,7 @@ def _find(labels: LabelSet, name: str) -> Label:
     for one in labels:
         if one.name == name:
             return one
-    raise UserError(f"there is no label {name!r} any more")
+    raise UserError(f"the label {name!r} no longer exists")
 
 
 def _with(labels: LabelSet, changed: Sequence[Label]) -> LabelSet:

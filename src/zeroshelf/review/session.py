@@ -72,7 +72,7 @@ class Session:
             locks = os.path.join(os.path.dirname(self.record), "reviews")
             self._open.enter_context(lock.hold(locks, os.path.basename(self.record), self.record))
         except UserError:
-            raise UserError("this run is under review already: close that one first") from None
+            raise UserError("this run is already open for review: close that page first") from None
         self._log = edit_log.Log(self.record)
         self._open.callback(self._log.close)
         self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=MOST_CHANGES)
@@ -191,8 +191,8 @@ class Session:
     # --- to the plan ------------------------------------------------------------------------
 
     @property
-    def kinds(self) -> tuple[ActionKind, ...]:
-        """What may be done with the pictures."""
+    def possible_actions(self) -> tuple[ActionKind, ...]:
+        """The actions by which the plan can be carried out."""
         return plan.possible(self.planned)
 
     def plan(self, kind: ActionKind | None = None) -> Plan:
@@ -331,7 +331,7 @@ class Session:
 def check_offset(by: float) -> None:
     """Raise `UserError` for an offset that the slider can't be set to, nan included."""
     if not -20 <= by <= 20:
-        raise UserError("the slider goes from -20 to 20")
+        raise UserError("the threshold offset must be from -20 to 20")
 
 
 def _relative(path: str, root: str) -> str:

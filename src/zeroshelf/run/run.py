@@ -16,7 +16,7 @@ from zeroshelf.actions import apply, kinds, plan, plan_request, undo
 from zeroshelf.corrections import classification, given, stored
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.images.near_duplicates import NearDuplicates
@@ -55,7 +55,7 @@ class Sources:
     """What a run computes more from, besides its records."""
 
     encoder: Encoder
-    store: Store
+    store: EmbeddingCache
     near_duplicates: NearDuplicates
 
 
@@ -196,10 +196,12 @@ class Run(Classification):
         `ambiguous` names a shelf for the pictures that two labels or more fit; with `several` a
         picture goes on every shelf that it fits, not only on the best. The action "tag"
         needs no `to`: the tags go beside the pictures, below `prefix`; "untag" takes all tags below
-        `prefix` away again, whatever their labels were. With `in_files` the tags are written into
-        JPEG, PNG and TIFF files themselves, through exiftool. With `replace_earlier`, the copies,
-        links and tags by which earlier runs with the same labels put a picture on another shelf go
-        from there, unless they have changed since; a run's undo brings them back.
+        `prefix` away again, whatever their labels were. "trash" needs no `to` either: only pictures
+        that surely or likely fit their label, or that were corrected, go to the trash. With
+        `in_files` the tags are written into JPEG, PNG and TIFF files themselves, through exiftool.
+        With `replace_earlier`, the copies, links and tags by which earlier runs with the same
+        labels put a picture on another shelf go from there, unless they have changed since; a run's
+        undo brings them back.
         """
         checks.choice(action, "action", kinds.plannable())
         for flag, what in (

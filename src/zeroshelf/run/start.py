@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from zeroshelf import checks
 from zeroshelf.corrections import stored
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import scan
 from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
@@ -33,7 +33,7 @@ def classify(
     corrections: bool = True,
     device: str | None = None,
     encoder: Encoder | None = None,
-    store: Store | None = None,
+    store: EmbeddingCache | None = None,
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Run:
@@ -68,7 +68,7 @@ def classify(
     if progress:
         progress("looking", 0, 0)
     found = unsorted.find(root, exclude=exclude, leave_out=leave_out, warn=warn or warnings.warn)
-    store = store or Store.open()
+    store = store or EmbeddingCache.open()
     embedded = compute.embed(found, encoder, store, progress=progress)
     may_transfer = given is None
     return make_run(
@@ -87,7 +87,7 @@ def reopen(
     *,
     edited: bool = True,
     encoder: Encoder | None = None,
-    store: Store | None = None,
+    store: EmbeddingCache | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Open a run from its record, wherever its pictures are by now. No picture is read.
@@ -107,7 +107,7 @@ def reopen(
     found = registry.find(run)
     first = request.load(found.record)
     encoder = encoder or select.load(select.find(first.model))
-    store = store or Store.open()
+    store = store or EmbeddingCache.open()
     opened = load(found.record, first, encoder.model, store, edited=edited)
     duplicates = NearDuplicates(opened.embeddings, store.hashes, opened.near_duplicates)
     return make_run(
@@ -125,7 +125,7 @@ def reopen(
 def calibration_of(
     embedded: Embeddings,
     encoder: Encoder,
-    store: Store,
+    store: EmbeddingCache,
     progress: Progress | None,
     may_transfer: bool,
 ) -> Calibration:
@@ -142,7 +142,9 @@ def calibration_of(
 def check_helpers(encoder: object, store: object, *functions: object) -> None:
     """Check the arguments that `classify`, `reopen` and `index` share."""
     checks.encoder(encoder)
-    if store is not None and not isinstance(store, Store):
-        raise checks.refuse("store", "a Store (zeroshelf.embeddings.cache) or None", store)
+    if store is not None and not isinstance(store, EmbeddingCache):
+        raise checks.refuse(
+            "store", "an EmbeddingCache (zeroshelf.embeddings.cache) or None", store
+        )
     for one in functions:
         checks.function(one, "progress or warn")

@@ -1,4 +1,4 @@
-"""The runs of this user: each a folder that holds its plan, journal, report and results."""
+"""The runs of this user: each a folder with its plan, journal, report and results."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def root() -> str:
 
 
 def new(plan: Plan) -> tuple[str, str]:
-    """A run's record that holds `plan`: its id and its folder. Raises `UserError` where it can't
+    """A run's record with the plan `plan`: its id and its folder. Raises `UserError` where it can't
     be written."""
     with writing(root()):
         name, record = _claim()
@@ -191,7 +191,7 @@ def find(name: str | None = None) -> RunRecord:
     found = [run for run in all() if run.id.startswith(beginning)]
     if not name or len(found) != 1:
         how = "no run" if not found else "more than one run"
-        raise UserError(f'{how} is called "{name}": `zeroshelf runs` lists them')
+        raise UserError(f'{how} has an id that begins with "{name}": `zeroshelf runs` lists them')
     if isinstance(found[0], NewerRun):
         raise file_versions.NewerFile(found[0].why)
     return found[0]
@@ -202,7 +202,7 @@ def newest_applied() -> RunRecord:
     may be one that a newer version made."""
     run = next((run for run in all() if run.may_be_in_place), None)
     if run is None:
-        raise UserError("no run has done anything that isn't undone: `zeroshelf runs` lists them")
+        raise UserError("there is no run to undo: `zeroshelf runs` lists all runs")
     return _opened(run, "the newest run that may be in place")
 
 

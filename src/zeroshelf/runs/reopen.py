@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from zeroshelf.actions import kinds, plan_file
 from zeroshelf.corrections import stored
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Store
+from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.images import ignored, scan
 from zeroshelf.output import results
@@ -29,7 +29,9 @@ class Reopened:
     near_duplicates: tuple[tuple[int, ...], ...]  # rows of the embeddings, two or more a group
 
 
-def load(record: str, request: Request, model: Model, store: Store, *, edited: bool) -> Reopened:
+def load(
+    record: str, request: Request, model: Model, store: EmbeddingCache, *, edited: bool
+) -> Reopened:
     """The run in the folder `record`, as it was saved; with `edited`, after all edits on its review
     page since.
 
@@ -48,7 +50,9 @@ def load(record: str, request: Request, model: Model, store: Store, *, edited: b
     return Reopened(request, embeddings, corrections, _near_duplicates(rows))
 
 
-def _embeddings(rows: Sequence[Row], planned: Plan, model: Model, store: Store) -> Embeddings:
+def _embeddings(
+    rows: Sequence[Row], planned: Plan, model: Model, store: EmbeddingCache
+) -> Embeddings:
     """The results name the pictures, the cache has their (N, D) vectors. Raises `UserError` if it
     no longer has them all."""
     actions = {action.source: action for action in planned.actions}

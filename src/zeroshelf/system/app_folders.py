@@ -47,8 +47,7 @@ def runs() -> str:
         substitute = _substitute()
         if substitute is None:
             raise UserError(
-                "there is no folder that can be written for the records of runs: set "
-                "ZEROSHELF_RUNS to one"
+                "no writable folder was found for the records of runs: set ZEROSHELF_RUNS to one"
             )
         found = os.path.join(substitute, "runs")
     return found
@@ -114,8 +113,8 @@ def notice() -> str | None:
     if not moved:
         return None
     return (
-        "there is no home folder that can be written, so this is kept in a temporary folder, where "
-        f"`zeroshelf undo` finds it only until that is emptied: {', '.join(moved.values())}; set "
+        "no writable home folder was found, so this is kept in a temporary folder, where "
+        f"`zeroshelf undo` finds it until the folder is emptied: {', '.join(moved.values())}; set "
         f"{' and '.join(moved)} to folders that stay"
     )
 
@@ -150,7 +149,7 @@ def _usual(place: Callable[[], str]) -> str | None:
 
 
 def _can_be_written(folder: str) -> bool:
-    """As far as can be told without making `folder`: where it is missing, it can be made."""
+    """Whether `folder` can be written, or made where it is missing; nothing is made to find out."""
     above = folder
     while not os.path.lexists(above) and os.path.dirname(above) != above:
         above = os.path.dirname(above)

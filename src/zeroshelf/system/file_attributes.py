@@ -24,7 +24,7 @@ _LOCKED = (
 
 def is_placeholder(at: os.stat_result) -> bool:
     """True where reading would fetch the file from a cloud (flags of macOS: dataless; of
-    Windows: offline, recall on open, recall on data access)."""
+    Windows: FILE_ATTRIBUTE_OFFLINE, _RECALL_ON_OPEN and _RECALL_ON_DATA_ACCESS)."""
     if getattr(at, "st_flags", 0) & 0x40000000:
         return True
     return bool(getattr(at, "st_file_attributes", 0) & (0x1000 | 0x40000 | 0x400000))

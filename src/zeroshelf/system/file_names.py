@@ -20,7 +20,7 @@ _MAX_LABEL = 120  # of one folder's name: leaves room in paths that Windows cuts
 
 _CHARACTERS = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\]')
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
-# zero width, direction and line marks: they make one name look like another
+# zero-width, direction and line separator characters: they make one name look like another
 _INVISIBLE = re.compile(
     "[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )

@@ -29,6 +29,21 @@ def mount(folder: str) -> Mount:
     return os.stat(folder).st_dev, _number(folder)
 
 
+def point(folder: str) -> str | None:
+    """The top of the mount on which `folder` lies; None where that can't be told, or lies on
+    another file system: a subvolume, a mount that another one covers."""
+    number = _number(folder)
+    found = next((place for row, _, place, _ in _table() if row == number), None)
+    if number is None:
+        found = os.path.realpath(folder)
+        while not os.path.ismount(found):
+            found = os.path.dirname(found)
+    try:
+        return found if found is not None and mount(found) == mount(folder) else None
+    except OSError:
+        return None
+
+
 def kind(folder: str) -> str | None:
     """The type of the file system, "vfat"; None where it isn't known."""
     number = _number(folder)

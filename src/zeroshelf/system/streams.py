@@ -1,8 +1,8 @@
 """stdin, stdout and stderr as they may be: closed, full, or in an encoding that lacks a character.
 
 A command that is at work on files never stops because a line could not be written. `tolerant` puts
-a `Stream` before stdout and stderr while a command runs, so that this holds for every printer: our
-own, click's, rich's and Python's warnings.
+a `Stream` before stdout and stderr while a command runs, so that this is true of every printer:
+our own, click's, rich's and Python's warnings.
 """
 
 from __future__ import annotations

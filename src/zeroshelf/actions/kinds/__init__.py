@@ -12,15 +12,16 @@ from zeroshelf.actions.kinds.links import HardLink, RelativeSymlink, Symlink
 from zeroshelf.actions.kinds.move import Move
 from zeroshelf.actions.kinds.remove import Remove
 from zeroshelf.actions.kinds.tags import Tag, Untag
+from zeroshelf.actions.kinds.trash import Trash
 from zeroshelf.errors import UserError
 
 __all__ = ["KINDS", "Kind", "of", "offered", "plannable"]
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (Copy(), Move(), Symlink(), RelativeSymlink(), HardLink(), Tag(), Untag())
+    for kind in (Copy(), Move(), Symlink(), RelativeSymlink(), HardLink(), Tag(), Trash(), Untag())
 }
-KINDS[Remove.name] = Remove(KINDS)  # it asks the other kinds how to make what it removed
+KINDS[Remove.name] = Remove(KINDS)  # undo makes what was removed by its own kind
 
 
 def of(name: str) -> Kind:

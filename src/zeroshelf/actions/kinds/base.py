@@ -32,12 +32,18 @@ class Kind(abc.ABC):
     choice: ClassVar[str] = ""  # on the review page's button
     # what it means, on the review page; "{to}" is replaced by the destination
     meaning: ClassVar[str] = ""
+    # where the files are when it is done; without "{to}" where that is outside of the destination
+    place: ClassVar[str] = "in {to}"
+    # why it takes no destination, where it takes none
+    no_destination: ClassVar[str] = ""
 
     # --- what may be asked ------------------------------------------------------------------
     plannable: ClassVar[bool] = True  # a plan can be of this kind
     offered: ClassVar[bool] = True  # `sort --as` offers it
     needs_destination: ClassVar[bool] = True
     takes_several: ClassVar[bool] = True  # one picture can go onto several shelves
+    # only pictures that are sure or likely to fit their label, or that the user gave it
+    only_clear: ClassVar[bool] = False
     writes_tags: ClassVar[bool] = False  # below a prefix, and if asked into the pictures' own files
     # Which later plans replace its results: those of the same family. None: there is no result.
     family: ClassVar[str | None] = None
@@ -49,6 +55,7 @@ class Kind(abc.ABC):
     names_files: ClassVar[bool] = False  # the result has a name of its own, which may be refused
     replaceable: ClassVar[bool] = False  # the result can be removed, and made again from the source
     last_of_unit: ClassVar[bool] = False  # only where nothing of the same picture has failed
+    allows_other_names: ClassVar[bool] = False  # beside it, files of the picture may be renamed
     undone_last: ClassVar[bool] = False
     keeps_originals: ClassVar[bool] = False  # in files of their own, until `zeroshelf originals`
     # errno of a file system that can't do it, and what to do then
@@ -59,9 +66,26 @@ class Kind(abc.ABC):
         """What the user is asked before `plan` is carried out. `files`: "3 files"."""
         return f"{self.name} {files} to {plan.destination}?"
 
+    def apply_question(self, run: str, destination: str, pictures: int) -> str:
+        """What the user is asked before the plan of a run, by its id, is carried out. `pictures`:
+        how many the plan has, their companions not counted."""
+        return f"Carry out the plan of run {run} in {destination}?"
+
     def report(self, plan: Plan) -> str:
         """What was done, for "3 files ...": "copied, in /sorted"."""
-        return f"{self.done}, in {plan.destination}"
+        return f"{self.done}, {self.place.replace('{to}', plan.destination)}"
+
+    def goes_to(self, action: Action) -> str:
+        """Where the file of `action` goes, for the report and the results."""
+        return action.target
+
+    def undo_hint(self) -> str:
+        """What an undo does, as the end of a sentence: "undo ..."."""
+        return "puts everything back"
+
+    def by_hand(self) -> str | None:
+        """How the user takes back what no undo can: a sentence; None where an undo can."""
+        return None
 
     # --- plan -------------------------------------------------------------------------------
 
@@ -88,10 +112,14 @@ class Kind(abc.ABC):
         """The space that the action needs; None: none. `entry`: of an earlier, interrupted run."""
         return None
 
-    def settle(self, entry: Entry) -> bool:
+    def recover(self, entry: Entry) -> bool:
         """True where an earlier, interrupted run has done the action, which is finished first;
         False where it is to be done, after what was left of it is cleared away. Raises OSError."""
         raise NotImplementedError
+
+    def is_needless(self, action: Action) -> bool:
+        """True where there is nothing to do and nothing to undo, though no run has done it."""
+        return False
 
     @abc.abstractmethod
     def why_not(self, action: Action, folders: Folders) -> str | None:

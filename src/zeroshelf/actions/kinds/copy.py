@@ -42,12 +42,6 @@ class Copy(Shelved):
         transfer.publish(part, action.target)
         return not_kept(action)
 
-    def is_result(self, action: Action, path: str) -> bool:
-        try:
-            return unchanged.matches(path, action)
-        except OSError:
-            return False
-
     def why_it_stays(self, entry: Entry, lead: Entry | None) -> str | None:
         target = entry.action.target
         ours = (

@@ -25,11 +25,20 @@ _WILL_FAIL = (
 )
 
 
-class Symlink(Shelved):
+class Link(Shelved):
+    """A link to the picture, made in one step and so made again."""
+
+    done = "linked"
+    replaceable = True
+
+    def make_again(self, action: Action) -> None:
+        self.finish(action, "", None)
+
+
+class Symlink(Link):
     """A symbolic link with the picture's absolute path."""
 
     name = "symlink"
-    done = "linked"
     choice = "Link"
     meaning = (
         "Each picture is linked to its shelf in {to}. The originals stay, and the links to them "
@@ -37,7 +46,6 @@ class Symlink(Shelved):
     )
     is_symlink = True
     reads_through_links = True
-    replaceable = True
     unsupported = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
     unsupported_advice = "a file system may have no symbolic links: sort with --as copy"
 
@@ -73,9 +81,6 @@ class Symlink(Shelved):
         except OSError:
             return False
 
-    def make_again(self, action: Action) -> None:
-        self.finish(action, "", None)
-
 
 class RelativeSymlink(Symlink):
     """A symbolic link with the picture's path as seen from the shelf."""
@@ -101,17 +106,15 @@ class RelativeSymlink(Symlink):
             )
 
 
-class HardLink(Shelved):
+class HardLink(Link):
     """A second name for the picture's content."""
 
     name = "hardlink"
-    done = "linked"
     choice = "Hard link"
     meaning = (
         "Each picture is linked to its shelf in {to}. The originals stay, and each gets a second "
         "name for the same content. Nothing is overwritten, and it can be undone."
     )
-    replaceable = True
     unsupported = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
     unsupported_advice = _ACROSS
 
@@ -146,9 +149,6 @@ class HardLink(Shelved):
             return os.path.samestat(os.lstat(path), os.lstat(action.source))
         except OSError:
             return False
-
-    def make_again(self, action: Action) -> None:
-        self.finish(action, "", None)
 
 
 def _is_same_text(text: str, other: str) -> bool:

@@ -113,12 +113,6 @@ class Move(Shelved):
                     return {"fingerprint": found.hex()}
         return {}
 
-    def is_result(self, action: Action, path: str) -> bool:
-        try:
-            return unchanged.matches(path, action)
-        except OSError:
-            return False
-
     def revert(self, entry: Entry, lead: Entry | None = None) -> Answer:
         action = entry.action
         if entry.stamp is None:
@@ -133,7 +127,7 @@ class Move(Shelved):
             if same and unchanged.since_run(entry, action.target, lead):
                 renaming.remove(action.target)
                 return DONE
-            return "refused", f"something lies at {action.source} now"
+            return "refused", f"there is something else at {action.source} now"
         if not unchanged.since_run(entry, action.target, lead):
             return "refused", "it has changed since it was moved"
         os.makedirs(os.path.dirname(action.source), exist_ok=True)

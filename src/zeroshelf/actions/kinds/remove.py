@@ -6,6 +6,7 @@ from the original. A picture that an earlier run moved is never removed: it is t
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -28,6 +29,7 @@ class Remove(Kind):
     plannable = False  # part of a plan of another kind
     offered = False
     last_of_unit = True
+    allows_other_names = True
     undone_last = True
 
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
@@ -37,28 +39,32 @@ class Remove(Kind):
         """How the target was made: the earlier run's action and its kind. Raises `UserError`."""
         kind = self._kinds.get(action.made_by or "")
         if kind is None or not kind.replaceable:
-            raise UserError(f"{action.target}: a remove must say what made it: made_by is missing")
+            raise UserError(
+                f"{action.target}: made_by is missing: a remove needs the action that made the file"
+            )
         return kind, replace(action, kind=kind.name, made_by=None, made_in=None)
 
     def plan(
         self, request: PlanRequest, placements: Iterable[Placement], earlier: Earlier | None
     ) -> Plan:
-        raise UserError(f"{self.name} is part of other plans, and no plan of its own")
+        raise UserError(f"{self.name} can't be planned by itself, only as a part of other plans")
 
     def check_line(self, action: Action) -> None:
         self._made(action)
 
-    def settle(self, entry: Entry) -> bool:
+    def recover(self, entry: Entry) -> bool:
         return not transfer.exists(entry.action.target)
 
+    def is_needless(self, action: Action) -> bool:
+        return not transfer.exists(action.target)  # the user removed it: so it stays after an undo
+
     def why_not(self, action: Action, folders: Folders) -> str | None:
-        if not transfer.exists(action.target):
-            return None
         kind, made = self._made(action)
         return earlier_runs.why_it_stays(made, kind)
 
     def finish(self, action: Action, part: str, change: tagging.Changes | None) -> tuple[str, ...]:
-        renaming.remove(action.target)
+        with contextlib.suppress(FileNotFoundError):  # removed in this moment
+            renaming.remove(action.target)
         return ()
 
     def is_result(self, action: Action, path: str) -> bool:
@@ -74,7 +80,7 @@ class Remove(Kind):
         target = action.target
         transfer.discard(transfer.part_of(target))
         if transfer.exists(target):
-            return None if kind.is_result(made, target) else "something else lies there now"
+            return None if kind.is_result(made, target) else "something else is there now"
         if not transfer.exists(action.source):
             return "the original no longer exists, so it can't be made again"
         if made.digest is not None and transfer.digest(action.source) != made.digest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from zeroshelf.actions import plan_shelves, transfer
+from zeroshelf.actions import plan_shelves, transfer, unchanged
 from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal import Entry
@@ -30,7 +30,7 @@ class Shelved(Kind):
         while not os.path.lexists(above) and os.path.dirname(above) != above:
             above = os.path.dirname(above)
         if not os.path.isdir(above):
-            raise UserError(f"{above} is no folder: give one with --to")
+            raise UserError(f"{above} is not a folder: name a folder with --to")
 
     def plan(
         self, request: PlanRequest, placements: Iterable[Placement], earlier: Earlier | None
@@ -38,7 +38,7 @@ class Shelved(Kind):
         self.check(request)
         return plan_shelves.make(self, request, placements, earlier)
 
-    def settle(self, entry: Entry) -> bool:
+    def recover(self, entry: Entry) -> bool:
         if not transfer.exists(entry.action.target):
             return False
         return entry.step == "done" or self.complete(entry)
@@ -48,9 +48,16 @@ class Shelved(Kind):
         work; what is left to do is done then. Raises OSError."""
         return self.is_result(entry.action, entry.action.target)
 
+    def is_result(self, action: Action, path: str) -> bool:
+        """True where the file at `path` has the content that the plan knows of the source."""
+        try:
+            return unchanged.matches(path, action)
+        except OSError:
+            return False
+
     def why_not(self, action: Action, folders: Folders) -> str | None:
         if transfer.exists(action.target):
-            return f"something lies at {action.target} already"
+            return f"there is already something at {action.target}"
         return None
 
     def revert(self, entry: Entry, lead: Entry | None = None) -> Answer:
@@ -68,7 +75,7 @@ class Shelved(Kind):
         if not transfer.exists(entry.action.source):
             return "the original no longer exists: what leads to it stays"
         if not self.is_result(entry.action, entry.action.target):
-            return "something else lies there now"
+            return "something else is there now"
         return None
 
 

@@ -28,6 +28,7 @@ class Tag(Kind):
         "is touched, and it can be undone."
     )
     needs_destination = False
+    no_destination = "tags are written beside the pictures"
     writes_tags = True
     family: ClassVar[str | None] = "tags"
     keeps_originals = True
@@ -50,7 +51,7 @@ class Tag(Kind):
             return None
         return Room(action.source, action.target, action.size, False, _NO_ROOM)
 
-    def settle(self, entry: Entry) -> bool:
+    def recover(self, entry: Entry) -> bool:
         if entry.step == "done":
             return self._is_there(entry)
         if not self._is_there(entry):

@@ -82,7 +82,7 @@ class ExifTool:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def expect(self, jobs: Sequence[Job]) -> None:
-        """What will be asked for: it is made in groups."""
+        """The files that will be written next: exiftool gets them in groups."""
         self._waiting = list(jobs)
 
     def make(self, job: Job) -> str:

@@ -19,7 +19,7 @@ _SEVERAL = b"MPF\0"  # multi-picture format: offsets from here to further pictur
 def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
     """Segments up to the first scan; from there to the end of the file everything is the rest."""
     if file.read(2) != b"\xff\xd8":
-        raise Unreadable("it is no JPEG")
+        raise Unreadable("not a JPEG file")
     photoshop = b""
     several = False
     while True:
@@ -55,7 +55,7 @@ def _marker(file: BinaryIO) -> int:
     """The code of the next JPEG marker, after any fill bytes."""
     byte = file.read(1)
     if byte != b"\xff":
-        raise Unreadable("it is no whole JPEG")
+        raise Unreadable("the JPEG file is incomplete")
     while byte == b"\xff":
         byte = file.read(1)
     return byte[0]

@@ -148,13 +148,13 @@ def container(found: Element, which: KeywordList) -> Element | None:
     }
     containers = [c for name in ("Bag", "Seq", "Alt") for c in found.those(xmp.RDF, name)]
     if odd or found.text.strip() or len(found.children) > len(containers) or len(containers) > 1:
-        raise Unreadable(f"{which.title} in the sidecar is no list of keywords")
+        raise Unreadable(f"{which.title} in the sidecar is not a list of keywords")
     for container in containers:
         strays = container.text.strip() or any(
             space == xmp.RDF and name != "nodeID" for space, name in container.attributes
         )
         if strays or len(container.children) > len(container.those(xmp.RDF, "li")):
-            raise Unreadable(f"{which.title} in the sidecar is no list of keywords")
+            raise Unreadable(f"{which.title} in the sidecar is not a list of keywords")
     return containers[0] if containers else None
 
 
@@ -162,7 +162,7 @@ def items(packet: Packet, which: KeywordList) -> list[Element]:
     """Raises `Unreadable` where the property is there in another form than as a list."""
     for description in packet.descriptions:
         if any((space, which.name) in description.attributes for space in which.spaces):
-            raise Unreadable(f"{which.title} in the sidecar is no list of keywords")
+            raise Unreadable(f"{which.title} in the sidecar is not a list of keywords")
     holders = [container(found, which) for found in properties(packet, which)]
     return [item for holder in holders if holder is not None for item in holder.children]
 

@@ -156,7 +156,7 @@ def change_back(path: str, run: str, prefix: str) -> Change:
 def _change(path: str, run: str, decide: Callable[[Metadata, str], Wanted]) -> Change:
     at = os.lstat(path)
     if not stat.S_ISREG(at.st_mode):
-        raise Unreadable("no regular file")
+        raise Unreadable("not a regular file")
     if at.st_nlink > 1:
         raise Unreadable("it has a hard link, which would keep the old content")
     if not at.st_mode & 0o222:
@@ -198,7 +198,7 @@ def stage(change: Change, tool: ExifTool) -> str:
     made = tool.make(change.job)
     now = metadata.read(made, change.job.format, whole=True)
     if now.rest != change.found.rest or not change.wanted.is_in(now):
-        raise Unreadable("exiftool would change more of it than its keywords")
+        raise Unreadable("exiftool would change more than its keywords")
     part = transfer.part_of(path)
     transfer.discard(part)
     try:

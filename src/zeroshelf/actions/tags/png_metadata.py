@@ -18,7 +18,7 @@ _XMP = b"XML:com.adobe.xmp\0"
 def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
     """All chunks. Unless `whole`, the content of chunks other than iTXt is skipped."""
     if file.read(8) != _START:
-        raise Unreadable("it is no PNG")
+        raise Unreadable("not a PNG file")
     kind = b""
     while kind != b"IEND":
         length, kind = struct.unpack(">I4s", file.read(8))

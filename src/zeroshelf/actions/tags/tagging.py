@@ -36,7 +36,7 @@ def read(path: str) -> Sidecar:
     """Raises OSError, also for what is no regular file or too large."""
     at = os.lstat(path)
     if not stat.S_ISREG(at.st_mode) or at.st_size > _LARGEST:
-        raise OSError(errno.EINVAL, "no regular file, or too large for a sidecar")
+        raise OSError(errno.EINVAL, "not a regular file, or too large for a sidecar")
     mode, owner = stat.S_IMODE(at.st_mode), (at.st_uid, at.st_gid)
     return Sidecar(_content(path), at.st_mtime_ns, mode, owner, file_attributes.read(path))
 
@@ -76,7 +76,7 @@ def change_back(action: Action, run: str) -> Changes:
 
 def _check_own_file(action: Action) -> None:
     if action.target != action.source:
-        raise Unreadable("a tag goes into the picture's own file or into a sidecar")
+        raise Unreadable("the target is neither the picture's own file nor a sidecar")
 
 
 def _wanted(action: Action) -> tuple[list[str], list[str]]:

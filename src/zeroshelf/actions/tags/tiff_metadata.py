@@ -31,7 +31,7 @@ def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
     head = file.read(8)
     order: Literal["<", ">"] = "<" if head[:2] == b"II" else ">"
     if head[:4] not in (b"II*\0", b"MM\0*"):
-        raise Unreadable("it is no TIFF of the common kind")
+        raise Unreadable("not a TIFF file in the classic format")
     size = os.fstat(file.fileno()).st_size
     known = [(0, 8)]
     todo = [struct.unpack(order + "I", head[4:])[0]]
@@ -39,7 +39,7 @@ def walk(file: BinaryIO, whole: bool) -> Iterator[Piece]:
     while todo:
         at = todo.pop()
         if at in seen or len(seen) > _MOST_FOLDERS:
-            raise Unreadable("its directories lead in a circle")
+            raise Unreadable("its directories form a loop")
         seen.add(at)
         entries, after, end = _directory(file, order, at, size)
         known.append((at, end))

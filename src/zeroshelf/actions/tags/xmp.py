@@ -27,7 +27,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_UNMARKED = (
+_WITHOUT_BOM = (
     (b"<\0\0\0", "utf-32-le"),
     (b"\0\0\0<", "utf-32-be"),
     (b"<\0", "utf-16-le"),
@@ -99,7 +99,7 @@ class _Builder:
         try:
             parser.Parse(data, True)
         except expat.ExpatError as error:
-            raise Unreadable(f"the sidecar is no XML: {error}") from None
+            raise Unreadable(f"the sidecar is not XML: {error}") from None
 
     def _doctype(self, *_: object) -> None:
         raise Unreadable("the sidecar declares a document type")  # entities could grow without end
@@ -119,7 +119,7 @@ class _Builder:
         start = self._parser.CurrentByteIndex
         match = _START_TAG.match(self._data, start)
         if match is None:
-            raise Unreadable("the sidecar is no XML that can be edited")
+            raise Unreadable("the sidecar is not XML that can be edited")
         others = {
             _resolve(key, scope, "")[1:]: value
             for key, value in attributes.items()
@@ -152,7 +152,7 @@ def _resolve(name: str, scope: Mapping[str, str], default: str) -> tuple[str, st
     if not colon:
         return "", default, name
     if prefix not in scope:
-        raise Unreadable(f'the sidecar is no XMP: it never says what "{prefix}:" means')
+        raise Unreadable(f'the sidecar is not XMP: the prefix "{prefix}:" is not declared')
     return prefix + colon, scope[prefix], local
 
 
@@ -162,9 +162,9 @@ def decoded(data: bytes) -> tuple[bytes, bytes, str]:
     Raises:
         Unreadable: the encoding is unknown, or decoding and encoding again gives other bytes.
     """
-    mark, encoding = next((m for m in _BYTE_ORDER_MARKS if data.startswith(m[0])), (b"", ""))
+    bom, encoding = next((m for m in _BYTE_ORDER_MARKS if data.startswith(m[0])), (b"", ""))
     if not encoding:
-        encoding = next((name for start, name in _UNMARKED if data.startswith(start)), "")
+        encoding = next((name for start, name in _WITHOUT_BOM if data.startswith(start)), "")
     if not encoding:
         declared = _DECLARED.match(data)
         name = declared[1].decode() if declared else "utf-8"
@@ -175,12 +175,12 @@ def decoded(data: bytes) -> tuple[bytes, bytes, str]:
         if encoding not in _BYTE_ENCODINGS:
             raise Unreadable(f"the sidecar is written in {name}, which isn't supported")
     try:
-        text = data[len(mark) :].decode(encoding)
-        if text.encode(encoding) != data[len(mark) :]:
+        text = data[len(bom) :].decode(encoding)
+        if text.encode(encoding) != data[len(bom) :]:
             raise ValueError
     except ValueError:
-        raise Unreadable(f"the sidecar is no text in {encoding}") from None
-    return text.encode(), mark, encoding
+        raise Unreadable(f"the sidecar is not text in {encoding}") from None
+    return text.encode(), bom, encoding
 
 
 def read(data: bytes) -> Packet:
@@ -189,17 +189,17 @@ def read(data: bytes) -> Packet:
     Raises:
         Unreadable: it is not XMP, or in an encoding or form that can't be edited safely.
     """
-    text, mark, encoding = decoded(data)
+    text, bom, encoding = decoded(data)
     root = _Builder(text).root
     if root is None:
-        raise Unreadable("the sidecar is no XML: no element")
+        raise Unreadable("the sidecar is not XML: no element")
     if (root.space, root.name) == (RDF, "RDF"):
         found = [root]
     else:
         found = root.those(RDF, "RDF") if root.space == META else []
     if len(found) != 1:
-        raise Unreadable("the sidecar is no XMP: no rdf:RDF, or more than one")
-    return Packet(text, mark, encoding, *_documents(found[0]))
+        raise Unreadable("the sidecar is not XMP: no rdf:RDF, or more than one")
+    return Packet(text, bom, encoding, *_documents(found[0]))
 
 
 def _documents(rdf: Element) -> tuple[tuple[Element, ...], tuple[Element, ...]]:
@@ -214,9 +214,11 @@ def _documents(rdf: Element) -> tuple[tuple[Element, ...], tuple[Element, ...]]:
             name = attributes.get((RDF, key), name)
         about.setdefault(name, []).append(description)
     if not about:
-        raise Unreadable("the sidecar is no XMP: no rdf:Description")
+        raise Unreadable("the sidecar is not XMP: no rdf:Description")
     if "" not in about and len(about) > 1:
-        raise Unreadable("the sidecar describes several files: which one is the picture?")
+        raise Unreadable(
+            "the sidecar describes several files, and doesn't say which is the picture"
+        )
     own = about.pop("") if "" in about else about.popitem()[1]
     return tuple(own), tuple(other for others in about.values() for other in others)
 

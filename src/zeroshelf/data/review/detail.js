@@ -37,7 +37,7 @@ function verdict() {
   const by = run.by[row], sure = confidence(row);
   $("detail-verdict").className = sure;
   const how = sure === "yours" || by === SUGGESTION ? spokenConfidence(row) : `${sure}, ${percent(run.p[row] / 255)}`;
-  $("detail-verdict").replaceChildren(make("span", "confidence-mark"), make("bdi", "", visible(run.names[run.columns[row]])), make("span", "", `\u00b7 ${how}`));
+  $("detail-verdict").replaceChildren(make("span", "confidence-symbol"), make("bdi", "", visible(run.names[run.columns[row]])), make("span", "", `\u00b7 ${how}`));
 }
 
 function fill(about) {
@@ -46,10 +46,10 @@ function fill(about) {
   const top = [...about.top, [OTHER, about.other]];
   if (!top.some(([label]) => label === now)) top.unshift([now, 0]);
   $("detail-top").replaceChildren(...top.map(([label, probability]) => {
-    const column = run.names.indexOf(label), bar = make("i"), key = keyOf(column);
-    bar.style.width = `${100 * probability}%`;
+    const column = run.names.indexOf(label), fill = make("i"), key = keyOf(column);
+    fill.style.width = `${100 * probability}%`;
     const cap = key ? make("kbd", "", key) : make("span");
-    const one = button("", make("bdi", "", visible(label)), make("span", "percent", percent(probability)), cap, make("span", "track", bar));
+    const one = button("", make("bdi", "", visible(label)), make("span", "percent", percent(probability)), cap, make("span", "track", fill));
     one.setAttribute("aria-pressed", label === now);
     one.addEventListener("click", () => heard.place(column));
     return make("li", "", one);

@@ -87,7 +87,7 @@ export function draw() {
   point();
 }
 
-/** A cell for a picture: best the one that holds its thumbnail already. */
+/** A cell for a picture: preferably the one that has its thumbnail already. */
 function taken(row) {
   const element = spare.get(row) ?? spare.values().next().value;
   if (!element) return blank();
@@ -101,7 +101,7 @@ function blank() {
   image.draggable = false;
   image.decoding = "async";
   image.addEventListener("load", () => image.classList.add("ready"));
-  const symbol = make("span", "confidence-mark"), shelf = make("bdi", "shelf"), file = make("bdi", "file");
+  const symbol = make("span", "confidence-symbol"), shelf = make("bdi", "shelf"), file = make("bdi", "file");
   const element = make("div", "card", make("span", "frame", image, make("span", "tick"), make("span", "pile")), make("span", "says", symbol, shelf), file);
   element.setAttribute("role", "option");
   element.draggable = true;

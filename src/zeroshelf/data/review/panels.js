@@ -112,10 +112,10 @@ function offerWays() {
   }));
 }
 
-/** What the chosen action means; `there`: the destination. */
-function plan(there) {
+/** What the chosen action means ("meaning"), or where its results are ("place"); `there`: the destination. */
+function words(which, there) {
   const action = run.facts.actions.find(({ name }) => name === chosen());
-  return (action?.meaning ?? "").replace("{to}", () => there);
+  return (action?.[which] ?? "").replace("{to}", () => there);
 }
 
 function drawApply() {
@@ -123,11 +123,11 @@ function drawApply() {
   const busy = state === "applying" || state === "undoing", there = visible(run.facts.destination ?? "");
   const { tally } = counts();
   const says = {
-    planned: plan(there),
-    undone: `Everything is back as it was. ${plan(there)}`,
-    applied: `Done, in ${there}. To apply later edits, undo first.`,
-    partly: "This was stopped, or some pictures were left alone. Apply goes on; undo puts everything back.",
-    applying: "At work …", undoing: "Putting everything back …",
+    planned: words("meaning", there),
+    undone: `Everything is back as it was. ${words("meaning", there)}`,
+    applied: `Done, ${words("place", there)}. To apply later edits, undo first.`,
+    partly: `This was stopped, or some pictures were left alone. Apply goes on; undo ${words("undo", there)}.`,
+    applying: "Applying …", undoing: "Putting everything back …",
   };
   const open = run.facts.actions.length > 1 && (state === "planned" || state === "undone");
   $("apply-how").hidden = !open;
@@ -136,7 +136,7 @@ function drawApply() {
   $("apply-table").tBodies[0].replaceChildren(...run.names.map((name, column) =>
     make("tr", "", make("td", "", make("bdi", "", visible(name))), make("td", "", number(tally[column] ?? 0)))));
   $("apply-progress").hidden = !busy;
-  $("apply-doing").textContent = total ? `${number(done)} of ${number(total)}` : "Beginning …";
+  $("apply-doing").textContent = total ? `${number(done)} of ${number(total)}` : "Starting …";
   if (total) { $("apply-bar").max = total; $("apply-bar").value = done; } else $("apply-bar").removeAttribute("value");
   $("trouble").replaceChildren(...trouble.map(([path, reason]) =>
     make("li", "", make("bdi", "", visible(path)), make("div", "quiet", visible(reason)))));

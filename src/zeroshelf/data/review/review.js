@@ -16,7 +16,7 @@ let names = null;          // paths in small letters, once something is looked f
 
 // --- which pictures ---------------------------------------------------------------------------------
 
-let stacked = null;        // group -> whether it holds more than one picture
+let stacked = null;        // group -> whether it has more than one picture
 
 function matching() {
   if (view.found) return { rows: view.found, piles: new Map() };

@@ -62,9 +62,9 @@ function entry(look, name, count, column) {
   const li = make("li", look === OTHER || column === 0 ? "apart" : "", to);
   li.dataset.look = look;
   if (column === undefined) { li.append(make("span", "none")); return li; }
-  const bar = make("i");
-  bar.style.width = `${run.size ? (100 * count) / run.size : 0}%`;
-  to.append(make("span", "share", bar));
+  const fill = make("i");
+  fill.style.width = `${run.size ? (100 * count) / run.size : 0}%`;
+  to.append(make("span", "share", fill));
   to.addEventListener("dragover", (event) => { event.preventDefault(); to.classList.add("over"); });
   to.addEventListener("dragleave", () => to.classList.remove("over"));
   to.addEventListener("drop", (event) => { event.preventDefault(); to.classList.remove("over"); heard.drop(column); });

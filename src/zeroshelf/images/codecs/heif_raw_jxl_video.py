@@ -1,7 +1,7 @@
 """What Pillow doesn't open: HEIC, RAW, JPEG XL and video. Each library is loaded when first needed.
 
-RAW, JPEG XL and video are extras. No library is asked for pixels before the size is known to be
-within the limit.
+The libraries for RAW, JPEG XL and video are optional dependencies. No pixels are decoded before
+the size is known to be within the limit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every opener gives: a picture that Pillow knows how to go on with, and how whole it is."""
+"""`Opened`: what every opener returns, an image for Pillow with its size and completeness."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CutShort(Unreadable):
 @dataclass(frozen=True, slots=True)
 class Opened:
     image: Image.Image  # decoded or not: `load()` decides
-    data: bytes  # what the image is decoded from; of a RAW the preview inside, of a film nothing
+    data: bytes  # what the image is decoded from; of a RAW the preview inside, of a video nothing
     orientation: int | None = None  # as EXIF counts, where only the container knows
     note: str | None = None  # `CUT_SHORT`, where the opener saw it
 

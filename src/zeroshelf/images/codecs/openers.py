@@ -1,7 +1,7 @@
-"""One opener a format: a file's bytes -> pictures, not decoded yet where Pillow can wait.
+"""One opener per format: a file's bytes -> images, decoded later where Pillow allows it.
 
 Pillow's plugins are opened directly, each by the format that the first bytes name: no registry is
-searched, and two threads can't disturb each other. No opener decodes before `limit` was asked.
+searched, and threads share no state. No opener decodes before it has called `limit`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which optional decoders are installed. Asked of the import system, so that nothing is loaded."""
+"""Which optional decoders are installed. Found by the import system, without loading them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from zeroshelf.images import formats
 
-_LIBRARIES = {  # format: its library, the extra that brings it, what a person calls it
+_LIBRARIES = {  # format: its library, the extra that installs it, its name in messages
     formats.RAW: ("rawpy", "raw", "RAW"),
     formats.JXL: ("imagecodecs", "jxl", "JPEG XL"),
     formats.JXR: ("imagecodecs", "codecs", "JPEG XR"),
@@ -18,26 +18,26 @@ _LIBRARIES = {  # format: its library, the extra that brings it, what a person c
 @cache
 def has(kind: str) -> bool:
     """True where pictures of this format can be read."""
-    if kind == formats.FILM:
+    if kind == formats.UNREAD_VIDEO:
         return False
     return kind not in _LIBRARIES or find_spec(_LIBRARIES[kind][0]) is not None
 
 
 @cache
 def has_codecs(kind: str) -> bool:
-    """True where the rare kinds of "TIFF" or "JPEG" can be read that Pillow has no decoder for."""
+    """True where variants of "TIFF" or "JPEG" can be read that Pillow has no decoder for."""
     needed = ("imagecodecs", "tifffile") if kind == "TIFF" else ("imagecodecs",)
     return all(find_spec(name) is not None for name in needed)
 
 
 def advice(kind: str, name: str | None = None) -> str:
-    """One line: what to install. `name`: of what it reads, where that is less than the kind."""
+    """One line: what to install. `name`: what it reads, where that is only a part of the format."""
     _, extra, own_name = _LIBRARIES[kind]
     return _line(name or own_name, extra)
 
 
 def codecs_advice(name: str) -> str:
-    """The same for a rare kind that goes by `name`: "12-bit JPEG"."""
+    """The same for a variant that is called `name`: "12-bit JPEG"."""
     return _line(name, "codecs")
 
 

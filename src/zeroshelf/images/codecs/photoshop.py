@@ -43,9 +43,7 @@ def open_psd(data: bytes, limit: Limit) -> Opened:
     palette, at = _section(data, 26, 4)
     resources, at = _section(data, at, 4)
     if not _has_picture(resources):
-        raise Unreadable(
-            "its layers alone: save it again in Photoshop with 'maximize compatibility'"
-        )
+        raise Unreadable("layers only: save it again in Photoshop with 'maximize compatibility'")
     layers, at = _section(data, at, 8 if header.large else 4)
     veiled = channels > colours and _has_transparency(layers, header)
     planes, note = _planes(data, at, header, colours + veiled)
@@ -98,7 +96,7 @@ def _planes(
     elif packed == _ZIP or (packed == _ZIP_DIFFERENCES and header.depth in (8, 16)):
         content = zlib.decompressobj().decompress(data[at:], rows * row)
     else:
-        raise Unreadable(f"{header.depth}-bit PSD, packed by method {packed}: not read")
+        raise Unreadable(f"{header.depth}-bit PSD with compression {packed}: not supported")
     note = note_on(len(content), rows * row)
     content = content.ljust(rows * row, b"\0")
     kind = {16: ">u2", 32: ">f4"}.get(header.depth, "u1")

@@ -1,4 +1,4 @@
-"""The same picture in a simpler file: without what is not needed to show it.
+"""Rewrites a picture's file without the parts that are not needed to decode it.
 
 Called only where a decoder refused a file. A profile, a text or a preview that is broken, too large
 or packed by an unknown method makes Pillow refuse a picture that is whole; without it, it opens.

@@ -1,4 +1,4 @@
-"""Whole pictures of kinds that Pillow has no decoder for: deep, scientific and rare TIFF and JPEG.
+"""Variants of TIFF and JPEG that Pillow has no decoder for: more bits, floats, other compressions.
 
 imagecodecs and tifffile read them where they are installed. Where they aren't, the reason says what
 the file is and what to install: it is not broken.
@@ -6,9 +6,10 @@ the file is and what to install: it is not broken.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,13 +80,7 @@ def _jpeg(data: bytes, limit: Limit) -> Opened:
     decoders: list[Callable[[bytes], Array]] = [imagecodecs.jpeg_decode, imagecodecs.ljpeg_decode]
     if marker == 0xF7:
         decoders = [imagecodecs.jpegls_decode]
-    for last, decode in enumerate(decoders, 1):
-        try:
-            pixels = np.asarray(decode(data + _END))  # CharLS never returns without it
-            break
-        except Exception:
-            if last == len(decoders):
-                raise
+    pixels = _by_first(decoders, data + _END)  # CharLS never returns without it
     exif = next(
         (body for m, body in repairs.jpeg_segments(data) if m == 0xE1 and body[:4] == b"Exif"), b""
     )
@@ -94,6 +89,14 @@ def _jpeg(data: bytes, limit: Limit) -> Opened:
     return Opened(
         _image(scaled(pixels, float((1 << bits) - 1))), data, repairs.orientation(exif), note
     )
+
+
+def _by_first(decoders: Sequence[Callable[[bytes], Array]], data: bytes) -> Array:
+    """The pixels by the first decoder that reads `data`. Raises what the last one raises."""
+    for decode in decoders[:-1]:
+        with contextlib.suppress(Exception):
+            return np.asarray(decode(data))
+    return np.asarray(decoders[-1](data))
 
 
 def jxr(data: bytes, limit: Limit) -> Opened:
@@ -138,7 +141,7 @@ _FORMATS = {2: "signed ", 3: "float ", 5: "complex ", 6: "complex "}
 
 
 def _tiff_name(data: bytes) -> str | None:
-    """By the tags alone. Of bits, signs, planes and compressions Pillow knows what most have."""
+    """The TIFF variant in words, by its tags, where Pillow has no decoder for it."""
     tags = _tiff_tags(data)
     colour, samples = tags.get(262, 1), tags.get(277, 1)
     bits, sign = max(tags.get(258, (1,))), max(tags.get(339, (1,)))

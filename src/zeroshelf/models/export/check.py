@@ -1,5 +1,5 @@
-"""Is the written model the same model? ONNX against torch, each on its own way from a picture or
-text: our preprocessing and tokens on one side, the checkpoint's own library's on the other."""
+"""Embeddings of the written ONNX model and of the torch model, to be compared: the first with our
+preprocessing and tokenizer, the second with those of the checkpoint's own library."""
 
 from __future__ import annotations
 

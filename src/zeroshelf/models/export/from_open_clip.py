@@ -16,7 +16,7 @@ from torch import nn
 from zeroshelf.errors import UserError
 from zeroshelf.models import clip_bpe
 from zeroshelf.models.export.towers import Towers, safetensors_in, settings
-from zeroshelf.models.layout import Json
+from zeroshelf.models.families import Json
 
 
 def from_folder(folder: Path, checkpoint: Path | None = None) -> Towers:
@@ -28,7 +28,7 @@ def from_folder(folder: Path, checkpoint: Path | None = None) -> Towers:
 def from_architecture(name: str, checkpoint: Path, quick_gelu: bool = False) -> Towers:
     """An architecture that open_clip knows by name, and a file of weights.
 
-    OpenAI's own weights want `quick_gelu`: without it the answers are a little wrong everywhere.
+    OpenAI's own weights need `quick_gelu`: without it every embedding is a little wrong.
     """
     return _towers(name, checkpoint, f"{name} ({checkpoint.name})", quick_gelu)
 
@@ -48,7 +48,7 @@ def hub_source(name: str, tag: str) -> tuple[str, bool]:
 
 def _towers(name: str, checkpoint: Path, source: str, quick_gelu: bool = False) -> Towers:
     if checkpoint.suffix != ".safetensors":
-        raise UserError(f"{checkpoint} is no .safetensors file; zeroshelf opens no pickle")
+        raise UserError(f"{checkpoint} is not a .safetensors file; pickles are never opened")
     model = open_clip.create_model(
         name,
         load_weights=False,

@@ -14,9 +14,9 @@ from torch import nn
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from zeroshelf.errors import UserError
-from zeroshelf.models import layout
+from zeroshelf.models import families
 from zeroshelf.models.export.towers import Towers, safetensors_in, settings
-from zeroshelf.models.layout import Json
+from zeroshelf.models.families import Json
 
 INTERPOLATION = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
@@ -33,7 +33,7 @@ def from_folder(folder: Path) -> Towers:
     context = int(model.config.text_config.max_position_embeddings)
     clip = kind == "clip"
     dim = model.config.projection_dim if clip else model.config.vision_config.hidden_size
-    settled = type(tokenizer).__name__ in layout.SIGLIP_TOKENIZERS
+    fixed_length = type(tokenizer).__name__ in families.SIGLIP_TOKENIZERS
 
     def pixels(pictures: Sequence[Image.Image]) -> torch.Tensor:
         values: torch.Tensor = processor(list(pictures), return_tensors="pt")["pixel_values"]
@@ -56,7 +56,7 @@ def from_folder(folder: Path) -> Towers:
         config=settings(
             dim=int(dim),
             context_length=context,
-            clean="none" if clip else ("siglip" if settled else "siglip2"),
+            clean="none" if clip else ("siglip" if fixed_length else "siglip2"),
             logit_scale=model.logit_scale,
             logit_bias=getattr(model, "logit_bias", None),
             pad_to_context=not clip,
@@ -75,12 +75,12 @@ def from_sentence_transformers(folder: Path, images: Path | None) -> Towers:
     matrix to the space of clip-ViT-B-32.
     """
     modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
-    if kinds[0] == "CLIPModel":
+    types = [module["type"].rsplit(".", 1)[-1] for module in modules]
+    if types[0] == "CLIPModel":
         return from_folder(folder / modules[0]["path"])
-    if kinds != ["Transformer", "Pooling", "Dense"]:
+    if types != ["Transformer", "Pooling", "Dense"]:
         raise UserError(
-            f"{folder / 'modules.json'}: {' + '.join(kinds)} is not a CLIP's text tower"
+            f"{folder / 'modules.json'}: {' + '.join(types)} is not a CLIP's text tower"
         )
     if images is None:
         raise UserError(
@@ -94,7 +94,7 @@ def from_sentence_transformers(folder: Path, images: Path | None) -> Towers:
     tokenizer = AutoTokenizer.from_pretrained(paths[0])
     textual = _MeanDense(encoder, _dense(paths[2]), paths[1] / "config.json")
     limits = folder / "sentence_bert_config.json"
-    length = int(layout.read_json(limits)["max_seq_length"]) if limits.is_file() else 128
+    length = int(families.read_json(limits)["max_seq_length"]) if limits.is_file() else 128
 
     def tokens(texts: Sequence[str]) -> tuple[torch.Tensor, ...]:
         rows = tokenizer(
@@ -150,7 +150,7 @@ class _SiglipText(_Tower):
 class _MeanDense(nn.Module):
     def __init__(self, encoder: nn.Module, dense: nn.Linear, pooling: Path) -> None:
         super().__init__()
-        config = layout.read_json(pooling)
+        config = families.read_json(pooling)
         if config.get("pooling_mode", "mean") != "mean" or not config.get(
             "pooling_mode_mean_tokens", True
         ):
@@ -166,7 +166,7 @@ class _MeanDense(nn.Module):
 
 
 def _dense(folder: Path) -> nn.Linear:
-    config = layout.read_json(folder / "config.json")
+    config = families.read_json(folder / "config.json")
     if not str(config.get("activation_function", "Identity")).endswith("Identity"):
         raise UserError(f"{folder / 'config.json'}: activation_function is not Identity")
     dense = nn.Linear(config["in_features"], config["out_features"], bias=config["bias"])

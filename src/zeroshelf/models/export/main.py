@@ -1,4 +1,4 @@
-"""From a source to a checked folder, or to nothing at all."""
+"""Exports a checkpoint to a folder and compares it with torch; a failure leaves no folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.models import fetch, golden
 from zeroshelf.models.export import check, write
 from zeroshelf.models.export.towers import Towers, safetensors_in
-from zeroshelf.models.golden import Agreement
+from zeroshelf.models.golden import Comparison
 
 Precision = Literal["fp32", "fp16", "int8"]
 Say = Callable[[str], None]
@@ -24,10 +24,10 @@ class Written:
     smaller precision with float32, where one was asked for."""
 
     folder: Path
-    pictures: Agreement
-    texts: Agreement
-    small_pictures: Agreement | None = None
-    small_texts: Agreement | None = None
+    pictures: Comparison
+    texts: Comparison
+    small_pictures: Comparison | None = None
+    small_texts: Comparison | None = None
 
 
 def export(
@@ -57,19 +57,20 @@ def export(
         write.write(towers, partial)
         say("comparing with torch")
         theirs, ours = check.of_torch(towers), check.of_onnx(partial)
-        pictures, texts = (golden.agreement(*pair) for pair in zip(ours, theirs, strict=True))
-        if not (pictures.holds and texts.holds):
+        pictures, texts = (golden.compare(*pair) for pair in zip(ours, theirs, strict=True))
+        if not (pictures.within_tolerance and texts.within_tolerance):
             raise UserError(
                 f"the written model differs from {source}, so it was removed: "
                 f"pictures {pictures}; texts {texts}"
             )
-        small: list[Agreement] = []
+        small: list[Comparison] = []
+        kept = theirs
         if precision != "fp32":
             say(f"converting to {precision}")
             _shrink(partial, precision)
-            fewer = check.of_onnx(partial)
-            small = [golden.agreement(*pair) for pair in zip(fewer, ours, strict=True)]
-        golden.save(partial, *(theirs if precision == "fp32" else fewer))
+            kept = check.of_onnx(partial)
+            small = [golden.compare(*pair) for pair in zip(kept, ours, strict=True)]
+        golden.save(partial, *kept)
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -108,7 +109,7 @@ def _folder(source: str) -> Path:
     if path.is_dir():
         return path
     if source.startswith("local-dir:"):
-        raise UserError(f"{path} is no folder")
+        raise UserError(f"{path} is not a folder")
     return fetch.checkpoint(source.removeprefix("hf-hub:"))
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from zeroshelf.errors import UserError
-from zeroshelf.models.layout import Json
+from zeroshelf.models.families import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ def safetensors_in(folder: Path) -> Path:
     if len(files) == 1:
         return files[0]
     if files:
-        raise UserError(f"{folder} holds several .safetensors files: name one by --checkpoint")
+        raise UserError(f"{folder} has several .safetensors files: name one by --checkpoint")
     pickles = [
         file.name for suffix in ("bin", "pt", "pth", "ckpt") for file in folder.glob(f"*.{suffix}")
     ]
     found = f"only {', '.join(pickles)}, which is pickled" if pickles else "no weights"
-    raise UserError(f"{folder} holds {found}; zeroshelf reads .safetensors only")
+    raise UserError(f"{folder} has {found}; only .safetensors files are read")
 
 
 def settings(

@@ -19,7 +19,7 @@ from tests.making import encoded
 from tests.test_pictures import BLUE, RED, colour, halves, near
 from zeroshelf.actions import transfer
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import Embedded, Store
+from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode, formats, scan
 
@@ -64,7 +64,7 @@ def dng(preview: Image.Image | None, flip: int = 1) -> bytes:
     return out.getvalue()
 
 
-def film(*colours: tuple[int, int, int], codec: str = "libx264", seconds: int = 2) -> bytes:
+def video(*colours: tuple[int, int, int], codec: str = "libx264", seconds: int = 2) -> bytes:
     """One colour after the other."""
     av = pytest.importorskip("av", reason="no video encoder: pip install '.[video]'")
     out = io.BytesIO()
@@ -130,8 +130,8 @@ def test_size_of_a_jxl_is_known_before_it_is_decoded(size: tuple[int, int]) -> N
     assert _jxl_size(jxl(Image.new("RGB", size))) == size
 
 
-def test_bombs_in_every_foreign_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    files = [heic(halves()), jxl(halves()), film(RED), dng(None)]
+def test_bombs_in_every_format_of_a_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [heic(halves()), jxl(halves()), video(RED), dng(None)]
     monkeypatch.setattr(decode, "MAX_PIXELS", 1000)
     for data, suffix in zip(files, ("", "", "", ".dng"), strict=True):
         with pytest.raises(Unreadable, match="more than the limit"):
@@ -140,16 +140,16 @@ def test_bombs_in_every_foreign_format(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
 def test_video_gives_frames_over_its_length(codec: str) -> None:
-    frames = list(decode.frames(film(RED, BLUE, codec=codec), 64))
+    frames = list(decode.frames(video(RED, BLUE, codec=codec), 64))
     assert 4 <= len(frames) <= 5
     assert near(colour(frames[0].image, 0.5, 0.5), RED)
     assert near(colour(frames[-1].image, 0.5, 0.5), BLUE)
-    assert near(colour(decode.decode(film(RED), 64).image, 0.5, 0.5), RED)
+    assert near(colour(decode.decode(video(RED), 64).image, 0.5, 0.5), RED)
 
 
-def test_a_film_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) -> None:
+def test_a_video_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) -> None:
     """As a telephone makes it: more than anybody should hold."""
-    path, content = tmp_path / "long.mp4", film(RED, BLUE)
+    path, content = tmp_path / "long.mp4", video(RED, BLUE)
     filling = 300 << 20
     with open(path, "wb") as file:
         file.write(content + (filling + 8).to_bytes(4, "big") + b"free")
@@ -157,7 +157,9 @@ def test_a_film_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) ->
             file.write(bytes(1 << 20))
     tracemalloc.start()
     try:
-        found = compute.embed(scan.scan(str(tmp_path)), encoder, Store.open(str(tmp_path / "c")))
+        found = compute.embed(
+            scan.scan(str(tmp_path)), encoder, EmbeddingCache.open(str(tmp_path / "c"))
+        )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -172,9 +174,9 @@ def test_a_film_is_read_from_its_file(tmp_path: Path, encoder: ColourEncoder) ->
             use(held)
 
 
-def test_a_film_that_is_mostly_a_hole_is_not_read_for_hours(tmp_path: Path) -> None:
+def test_a_video_that_is_mostly_a_hole_is_not_read_for_hours(tmp_path: Path) -> None:
     path = tmp_path / "sparse.mp4"
-    path.write_bytes(film(RED))
+    path.write_bytes(video(RED))
     os.truncate(path, 1 << 40)
     if not 0 < os.stat(path).st_blocks * 512 < 1 << 30:
         pytest.skip("this file system has no holes")
@@ -183,7 +185,7 @@ def test_a_film_that_is_mostly_a_hole_is_not_read_for_hours(tmp_path: Path) -> N
 
 
 def test_a_broken_video_gives_what_it_has_or_a_reason() -> None:
-    data = film(RED, BLUE)
+    data = video(RED, BLUE)
     with pytest.raises(Unreadable):
         decode.decode(data[: len(data) // 3], 64)
 

@@ -7,11 +7,12 @@ import re
 import weakref
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from zeroshelf.output import contact_sheet
+from zeroshelf.output import contact_sheet, lettering
 from zeroshelf.output.contact_sheet import CELL, GAP, HEADING, MARGIN, PAPER, Group
 from zeroshelf.output.results import Row
+from zeroshelf.system import machine
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (30, 60, 200)}
 
@@ -117,6 +118,62 @@ def test_any_label_can_be_drawn(label):
     ]
 
 
+def written(label):
+    """The pixels of one heading, and the letters that were drawn."""
+    drawn = Image.new("RGB", (400, 40), PAPER)
+    end = lettering.write(ImageDraw.Draw(drawn), (4, 30), label, 19, "black")
+    assert end == 4 + lettering.width(label, 19)
+    return drawn.tobytes(), lettering._drawable(label, 19)[0]
+
+
+@pytest.fixture
+def fonts(monkeypatch):
+    """Sets the fonts that the system has."""
+
+    def has(*paths):
+        monkeypatch.setattr(lettering, "_installed", lambda: paths)
+        lettering._best_font.cache_clear()
+
+    yield has
+    lettering._best_font.cache_clear()
+
+
+def test_latin_letters_look_the_same_whatever_the_system_has(fonts):
+    fonts()
+    without = written("frog")
+    fonts("/no/such/font.ttf")
+    assert written("frog") == without and without[1] == "frog"
+
+
+def test_a_letter_that_no_font_has_is_a_question_mark_accents_included(fonts, tmp_path):
+    (tmp_path / "notosans-broken.ttf").write_bytes(b"no font")
+    fonts(str(tmp_path / "notosans-broken.ttf"))
+    assert written("cat \u732b \u0939\u093e\u0925\u0940")[1] == "cat ? ??"
+    assert written("\u732b") == written("\u72ac")
+
+
+def test_a_font_that_has_the_letters_is_taken_for_the_whole_line(fonts):
+    dejavu = [path for path in lettering._installed() if path.endswith("DejaVuSans.ttf")]
+    if not dejavu:
+        pytest.skip("needs DejaVu Sans")
+    fonts("/no/such/font.ttf", *dejavu)
+    for label in ("\u043a\u043e\u0448\u043a\u0430 cat", "e\u0301clair", "\u0642\u0637\u0629"):
+        pixels, drawn = written(label)
+        assert drawn == label and pixels != written("?" * len(label))[0]
+    assert written("\u043a")[0] != written("\u0448")[0], "two letters, not two empty boxes"
+
+
+def test_fonts_of_many_letters_come_first_and_other_faces_are_left_out(monkeypatch, tmp_path):
+    names = ("wqy-zenhei.ttc", "DejaVuSans-Bold.ttf", "DejaVuSans.ttf", "Strange.ttf", "arial.txt")
+    for name in (*names, "NotoSans-Regular.ttf"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(machine, "font_folders", lambda: [str(tmp_path), "/no/such"])
+    lettering._installed.cache_clear()
+    found = [os.path.basename(path) for path in lettering._installed()]
+    lettering._installed.cache_clear()
+    assert found == ["NotoSans-Regular.ttf", "DejaVuSans.ttf", "wqy-zenhei.ttc"]
+
+
 def test_a_missing_thumbnail_leaves_an_empty_frame():
     drawn = contact_sheet.draw([Group("cat", 1, (("gone", 0.9),))], thumbnails)
     frame = drawn.getpixel((MARGIN + CELL // 2, MARGIN - 12 + HEADING + CELL // 2))
@@ -124,7 +181,7 @@ def test_a_missing_thumbnail_leaves_an_empty_frame():
 
 
 def test_each_thumbnail_is_asked_for_decoded_and_drawn_once(tmp_path, monkeypatch):
-    """A sheet is part of every run."""
+    """A contact sheet is part of every run."""
     asked, opened, looked = [], [], []
     open_image, walk = Image.open, os.walk
     monkeypatch.setattr(Image, "open", lambda *given: opened.append(1) or open_image(*given))
@@ -135,7 +192,7 @@ def test_each_thumbnail_is_asked_for_decoded_and_drawn_once(tmp_path, monkeypatc
         return thumbnails(digests)
 
     groups = [Group(str(i), 100, (("red", 0.5),) * 10) for i in range(6)]
-    path = str(tmp_path / "sheet.png")
+    path = str(tmp_path / "contact-sheet.png")
     contact_sheet.write([*groups, Group("none", 0, ())], noting, path)
     assert asked == [10] * 6  # a call for each label, and none for one without pictures
     assert len(opened) == 60

@@ -1,7 +1,9 @@
-"""A model's folder, in whichever public layout it comes, becomes one `Layout`.
+"""The families of models that can be read: a folder in any of their layouts becomes one `Layout`.
 
-Everything is read from the model's own files. A value that is not known raises `UserError` with the
-file and the key: a guess would give answers that are wrong and look right.
+A new family starts here: how its files are told from the others' (`read`), and what its
+configuration says of preprocessing, texts and logits. Everything is read from the model's own
+files. A value that is not known raises `UserError` with the file and the key, and is never guessed:
+a wrong default would silently degrade the results.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ def read(folder: Path, coming: Collection[Path] = ()) -> Layout:
         if _is_there(inner / "visual.onnx", coming):
             return _rclip(inner)
     raise UserError(
-        f"{folder} holds no model that can be read (no visual/model.onnx, preprocessor_config.json "
+        f"{folder} has no model that can be read (no visual/model.onnx, preprocessor_config.json "
         "or visual.onnx); `zeroshelf models export` converts checkpoints of torch"
     )
 
@@ -203,7 +205,9 @@ def _preprocessor_config(config: Json, file: Path) -> Preprocessing:
         if shortest != side:
             raise UserError(f"{file}: size is {size!r}, but crop_size is {config['crop_size']!r}")
     elif shortest is not None and not isinstance(size, int):
-        raise UserError(f"{file}: size is {size!r} without do_center_crop: no square comes of it")
+        raise UserError(
+            f"{file}: size is {size!r} without do_center_crop: the result would not be square"
+        )
     else:
         side = _side(size, file, "size")
     one_of(config.get("do_resize", True), {True: True}, file, "do_resize")
@@ -326,5 +330,5 @@ def read_json(file: Path) -> Json:
     except (OSError, ValueError) as error:
         raise UserError(f"{file} can't be read: {error}") from error
     if not isinstance(value, dict):
-        raise UserError(f"{file} is no JSON object")
+        raise UserError(f"{file} is not a JSON object")
     return value

@@ -1,4 +1,4 @@
-"""Files of the kinds that few people have, made by other encoders than the decoders under test."""
+"""Files in rare formats, made by other encoders than the decoders under test."""
 
 from __future__ import annotations
 

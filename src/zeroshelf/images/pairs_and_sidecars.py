@@ -1,7 +1,8 @@
-"""Files that belong to a picture and go where it goes: RAW+JPEG, Live Photos, sidecars, backups.
+"""Companions, the files that belong to a picture and go where it goes: pairs such as RAW+JPEG, Live
+Photos, sidecars, backups.
 
 The relation is in the names alone, for that is how other programs find them again. `gather` finds
-it, and `renamed` keeps it where a picture gets another name.
+the companions, and `renamed` gives them new names when their picture is renamed.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ __all__ = ["gather", "renamed"]
 
 # Which picture of one stem leads. What a phone or camera shows comes before its RAW.
 _RANK = {"HEIF": 0, "JPEG": 1, "AVIF": 2, "JXL": 3, "PNG": 4, "WEBP": 5, "TIFF": 6, "BMP": 7,
-         "GIF": 8, formats.RAW: 10, formats.VIDEO: 11, formats.FILM: 12}  # fmt: skip
+         "GIF": 8, formats.RAW: 10, formats.VIDEO: 11, formats.UNREAD_VIDEO: 12}  # fmt: skip
 _OTHERS_RANK = 9
-_NO_STILLS = {formats.RAW, formats.VIDEO, formats.FILM}
+_NO_STILLS = {formats.RAW, formats.VIDEO, formats.UNREAD_VIDEO}
 _LIVE = {"HEIF", "JPEG"}  # the still of a Live Photo or a motion photo
 LIVE_SUFFIXES = {".mov", ".mp4", ".m4v", ".qt"}
 
@@ -32,7 +33,7 @@ _SIDECAR_SUFFIXES = """
     .rpp .lmask .photo-edit .cfg .exv .mie .wav .mp3 .m4a .amr .ctg .modd .moff
     .txt .json .xml .csv .caption .captions .tags .npz .yaml .yml"""
 _SIDECARS = frozenset(_SIDECAR_SUFFIXES.split())
-_OF_FILMS = frozenset([".thm", ".lrv", ".lrf", ".srt", ".vtt", ".sub", ".idx"])  # of a film first
+_OF_VIDEOS = frozenset([".thm", ".lrv", ".lrf", ".srt", ".vtt", ".sub", ".idx"])  # of a video first
 _BACKUPS = ("_original", "~", ".bak", ".orig", ".old", ".backup")  # exiftool's and editors'
 
 _VERSION = re.compile(r"_\d{2,}$")  # darktable: a_01.jpg.xmp is the second version of a.jpg
@@ -63,10 +64,10 @@ def gather(
 ) -> tuple[list[Picture], set[str]]:
     """The pictures of one folder with their companions, and which of `others` are such.
 
-    `pictures` holds the films too, also those that nothing can read; `others` are all other files,
-    with their size in bytes. A RAW, a film or a backup that belongs to another picture is no
+    `pictures` includes the videos, also those that can't be read; `others` are all other files,
+    with their size in bytes. A RAW, a video or a backup that belongs to another picture is no
     picture of its own any more. Of two stills with one stem both stay pictures: what is about the
-    stem goes with the first in `_RANK`, and is `shared` by the other. `is_live` tells of a film's
+    stem goes with the first in `_RANK`, and is `shared` by the other. `is_live` tells of a video's
     path and size whether it may be the moving part of a photo.
     """
     found = _Folder(pictures)
@@ -74,7 +75,7 @@ def gather(
     found.join_by_stem(is_live)
     found.join_by_other_names(is_live)
     rest = sorted(others, key=os.fsencode)
-    taken = {path for path in rest if found.join_film_or_raw(path, others[path], is_live)}
+    taken = {path for path in rest if found.join_video_or_raw(path, others[path], is_live)}
     rest = [path for path in rest if path not in taken]
     taken |= found.join_google([path for path in rest if path.lower().endswith(".json")])
     taken |= {path for path in rest if path not in taken and found.join_sidecar(path)}
@@ -96,22 +97,22 @@ class _Folder:
         self._by_stem: dict[str, list[Picture]] = {}  # of pictures that lead, the first one first
         self._motion: dict[str, _Unit] = {}
         self._raw: dict[str, _Unit] = {}
-        self._late: list[Picture] = []  # films and RAW files whose still may go by another stem
+        self._late: list[Picture] = []  # videos and RAW files whose still may go by another stem
 
-    # --- pictures, films and RAW files ------------------------------------------------------
+    # --- pictures, videos and RAW files ------------------------------------------------------
 
     def set_backups_apart(self) -> list[Picture]:
         """Pictures by content that are named like the backup of another file of the folder, or like
-        what a camera makes for a film or a picture (.thm)."""
+        what a camera makes for a video or a picture (.thm)."""
         names = {_name(picture.path): picture for picture in self._pictures}
         stems = {os.path.splitext(name)[0] for name in names if not name.endswith(".thm")}
         apart = {
             picture.path: picture
             for name, picture in names.items()
-            if name.endswith((*_BACKUPS, *_OF_FILMS))
+            if name.endswith((*_BACKUPS, *_OF_VIDEOS))
             and (
                 any(name.endswith(end) and name[: -len(end)] in names for end in _BACKUPS)
-                or (name[-4:] in _OF_FILMS and not stems.isdisjoint(_film_stems(name[:-4])))
+                or (name[-4:] in _OF_VIDEOS and not stems.isdisjoint(_video_stems(name[:-4])))
             )
         }
         self._pictures = [p for p in self._pictures if p.path not in apart]
@@ -121,7 +122,7 @@ class _Folder:
         by_stem: dict[str, list[Picture]] = defaultdict(list)
         for picture in self._pictures:
             stem, suffix = os.path.splitext(_name(picture.path))
-            if picture.format == formats.VIDEO and suffix and _is_named_film(suffix):
+            if picture.format == formats.VIDEO and suffix and _is_named_video(suffix):
                 self._late.append(picture)
             else:
                 by_stem[stem].append(picture)
@@ -131,7 +132,7 @@ class _Folder:
             unit = self._lead(lead, stem)
             for picture in group:
                 if picture is not lead:
-                    if _is_raw_of(picture, lead) or _is_film_of(picture, lead, is_live):
+                    if _is_raw_of(picture, lead) or _is_video_of(picture, lead, is_live):
                         self._add(unit, picture.path)
                         continue
                     self._lead(picture, stem)
@@ -143,14 +144,14 @@ class _Folder:
             if picture.format == formats.RAW:
                 still = self._raw.get(_PIXEL_RAW.sub(r"\1", _stem(picture.path)))
             else:
-                still = self._still_of_film(picture.path, picture.size, is_live)
+                still = self._still_of_video(picture.path, picture.size, is_live)
             if still is not None:
                 self._unlead(picture)
                 self._add(still, picture.path)
             elif picture.path not in self._units:
                 self._lead(picture, _stem(picture.path))
 
-    def join_film_or_raw(self, path: str, size: int, is_live: Callable[[str, int], bool]) -> bool:
+    def join_video_or_raw(self, path: str, size: int, is_live: Callable[[str, int], bool]) -> bool:
         """The same for files whose content tells nothing: it is in a cloud, or broken."""
         stem, suffix = os.path.splitext(_name(path))
         if suffix in formats.RAW_SUFFIXES:
@@ -158,12 +159,12 @@ class _Folder:
             stills = [p for p in leads if p.format not in _NO_STILLS]
             unit = self._units[stills[0].path] if stills else None
         elif suffix in LIVE_SUFFIXES:
-            unit = self._still_of_film(path, size, is_live)
+            unit = self._still_of_video(path, size, is_live)
         else:
             return False
         return unit is not None and self._add(unit, path)
 
-    def _still_of_film(
+    def _still_of_video(
         self, path: str, size: int, is_live: Callable[[str, int], bool]
     ) -> _Unit | None:
         name = _name(path)
@@ -173,7 +174,7 @@ class _Folder:
         unit = self._units[stills[0].path] if stills else None
         if unit is None:  # PXL_1.MP4 or PXL_1.MP beside PXL_1.MP.jpg or PXL_1.MP.COVER.jpg
             unit = self._motion.get(_motion_key(name)) or self._motion.get(_motion_key(stem))
-        if unit is None or _is_named_film(suffix) or _stem(unit.lead.path) == name:
+        if unit is None or _is_named_video(suffix) or _stem(unit.lead.path) == name:
             return unit
         return unit if suffix in LIVE_SUFFIXES and is_live(path, size) else None
 
@@ -196,7 +197,7 @@ class _Folder:
     def join_sidecar(self, path: str) -> bool:
         base, suffix = os.path.splitext(_name(path))
         unit = self._owner.get(base)  # a.jpg.xmp, and whatever else has the whole name in front
-        if unit is None and suffix not in _SIDECARS and suffix not in _OF_FILMS:
+        if unit is None and suffix not in _SIDECARS and suffix not in _OF_VIDEOS:
             return False
         if unit is None and suffix == ".xmp":
             stem, inner = os.path.splitext(base)
@@ -204,14 +205,16 @@ class _Folder:
         if unit is None and (leads := self._leads_of(base, suffix)):
             unit = self._units[leads[0].path]  # a.xmp
             for other in leads[1:]:
-                if other.format not in _NO_STILLS and suffix not in _OF_FILMS:
+                if other.format not in _NO_STILLS and suffix not in _OF_VIDEOS:
                     self._units[other.path].shared.append(path)
         return unit is not None and self._add(unit, path)
 
     def _leads_of(self, stem: str, suffix: str) -> list[Picture]:
-        if suffix in _OF_FILMS:
-            leads = [p for s in _film_stems(stem) for p in self._by_stem.get(s, ())]
-            return sorted(leads, key=lambda p: p.format not in (formats.VIDEO, formats.FILM))
+        if suffix in _OF_VIDEOS:
+            leads = [p for s in _video_stems(stem) for p in self._by_stem.get(s, ())]
+            return sorted(
+                leads, key=lambda p: p.format not in (formats.VIDEO, formats.UNREAD_VIDEO)
+            )
         if suffix == ".aae" and stem not in self._by_stem:
             stem = _ORIGINAL.sub(r"\1\2", stem)
         if suffix == ".xml" and stem not in self._by_stem:
@@ -225,7 +228,7 @@ class _Folder:
             unit = self._owner.get(name[: -len(end)]) if name.endswith(end) else None
             if unit is not None:
                 return self._add(unit, path)
-        return os.path.splitext(name)[1] in _OF_FILMS and self.join_sidecar(path)
+        return os.path.splitext(name)[1] in _OF_VIDEOS and self.join_sidecar(path)
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -271,16 +274,16 @@ def _is_raw_of(picture: Picture, lead: Picture) -> bool:
     return picture.format == formats.RAW and lead.format not in _NO_STILLS
 
 
-def _is_film_of(film: Picture, still: Picture, is_live: Callable[[str, int], bool]) -> bool:
+def _is_video_of(video: Picture, still: Picture, is_live: Callable[[str, int], bool]) -> bool:
     """Of two with one stem."""
-    if film.format != formats.VIDEO or still.format not in _LIVE:
+    if video.format != formats.VIDEO or still.format not in _LIVE:
         return False
-    suffix = os.path.splitext(film.path)[1].lower()
-    return _is_named_film(suffix) or (suffix in LIVE_SUFFIXES and is_live(film.path, film.size))
+    suffix = os.path.splitext(video.path)[1].lower()
+    return _is_named_video(suffix) or (suffix in LIVE_SUFFIXES and is_live(video.path, video.size))
 
 
-def _is_named_film(suffix: str) -> bool:
-    """The end of a name that only a motion photo's film has: PXL_1.MP, PXL_2.MP~2, MVIMG_3."""
+def _is_named_video(suffix: str) -> bool:
+    """The end of a name that only a motion photo's video has: PXL_1.MP, PXL_2.MP~2, MVIMG_3."""
     return not suffix or _MOTION.fullmatch(suffix) is not None
 
 
@@ -289,8 +292,8 @@ def _motion_key(stem: str) -> str:
     return _MOTION.sub(r"\1\2\3", stem)
 
 
-def _film_stems(stem: str) -> tuple[str, ...]:
-    """The stems of films that a film's small copy or thumbnail may belong to."""
+def _video_stems(stem: str) -> tuple[str, ...]:
+    """The stems of videos that a video's small copy or thumbnail may belong to."""
     gopro = _GOPRO.match(stem)
     return (stem, f"gx{gopro[1]}", f"gh{gopro[1]}") if gopro else (stem,)
 

@@ -124,7 +124,7 @@ def test_counts_by_reason(tmp_path: Path) -> None:
     assert scanned.left_out == 9
 
 
-# --- other kinds ----------------------------------------------------------------------------------
+# --- other file types -----------------------------------------------------------------------------
 
 
 def test_counts_by_kind(tmp_path: Path) -> None:
@@ -134,17 +134,17 @@ def test_counts_by_kind(tmp_path: Path) -> None:
         put(tmp_path / name, b"G@\0")
     counts = scan.scan(str(tmp_path)).ignored.not_pictures
     assert counts == {
-        "MTS film": 2, "DOC": 1, "DOCX": 1, "HTML": 1, "JP": 1, "M2TS film": 1, "MPG film": 1,
-        "PDF": 1, "PY": 1, "SVG": 1, "TXT": 1, "WMV film": 1, "ZIP": 1, "other": 2,
+        "MTS video": 2, "DOC": 1, "DOCX": 1, "HTML": 1, "JP": 1, "M2TS video": 1, "MPG video": 1,
+        "PDF": 1, "PY": 1, "SVG": 1, "TXT": 1, "WMV video": 1, "ZIP": 1, "other": 2,
     }  # fmt: skip
-    assert next(iter(counts)) == "MTS film" and list(counts)[-1] == "other"
+    assert next(iter(counts)) == "MTS video" and list(counts)[-1] == "other"
     line = other_files.line(counts)
-    assert line is not None and line.startswith("Not pictures, left where they are: 2 MTS films, ")
+    assert line is not None and line.startswith("Not pictures, left where they are: 2 MTS videos, ")
     assert line.endswith(", 9 other")
 
 
 def test_a_kind_by_its_name() -> None:
-    assert other_files.kind_of("a.ts", b"G@\0\x10") == "TS film"
+    assert other_files.kind_of("a.ts", b"G@\0\x10") == "TS video"
     assert other_files.kind_of("a.ts", b"import x") == "TS"
     assert (
         other_files.kind_of("a.\x1b[31m")
@@ -155,17 +155,19 @@ def test_a_kind_by_its_name() -> None:
     assert other_files.line({}) is None and other_files.left_out_line({}) is None
 
 
-def test_thousands_of_suffixes_are_not_thousands_of_kinds(tmp_path: Path) -> None:
+def test_thousands_of_suffixes_are_not_thousands_of_types(tmp_path: Path) -> None:
     for number in range(300):
         put(tmp_path / f"a.x{number}", b"x")
     counts = scan.scan(str(tmp_path)).ignored.not_pictures
     assert len(counts) <= 51 and sum(counts.values()) == 300
 
 
-def test_films_that_an_extra_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = {"MOV film": 2, "MTS film": 1}
+def test_videos_that_an_extra_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = {"MOV video": 2, "MTS video": 1}
     monkeypatch.setattr(optional, "has", lambda kind: True)
-    assert other_files.line(counts) == "Not pictures, left where they are: 2 MOV films, 1 MTS film"
+    assert (
+        other_files.line(counts) == "Not pictures, left where they are: 2 MOV videos, 1 MTS video"
+    )
     monkeypatch.setattr(optional, "has", lambda kind: kind != formats.VIDEO)
     line = other_files.line(counts)
     assert line is not None and line.endswith(" (MOV: `pip install 'zeroshelf[video]'` reads it)")
@@ -215,7 +217,7 @@ def test_a_library_is_no_folder_to_sort(tmp_path: Path, name: str) -> None:
     inside = scan.scan(str(tmp_path / name / "originals"))
     assert len(inside.pictures) == 1
     (warning,) = inside.warnings
-    assert "copy, never move" in warning
+    assert "use --as copy, not --as move" in warning
 
 
 @pytest.mark.usefixtures("colours")
@@ -229,7 +231,7 @@ def test_nothing_is_moved_out_of_a_library(
     assert "belongs to a photo program" in capsys.readouterr().err
     assert (originals / "a.jpg").exists() and not (tmp_path / "s").exists()
     assert command(*words, "copy") == 0
-    assert "copy, never move" in capsys.readouterr().err
+    assert "use --as copy, not --as move" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -250,36 +252,36 @@ def test_it_is_said_on_the_screen_in_json_in_the_report_and_on_the_page(
     words = ("sort", mixed, "-l", "red", "-l", "blue", "--to", tmp_path / "s", "--yes")
     assert command(*words, "--exclude", "*.nope") == 0
     said, trouble = capsys.readouterr()
-    assert "Not pictures, left where they are: 2 MTS films, 1 PDF\n" in said
+    assert "Not pictures, left where they are: 2 MTS videos, 1 PDF\n" in said
     assert (
         "Left out: hidden 1; trash, snapshots and system files 1; unfinished downloads 1\n" in said
     )
     assert "exclude '*.nope' matches nothing" in trouble
     run = reopen(encoder=encoder)
-    assert run.ignored.not_pictures == {"MTS film": 2, "PDF": 1}
+    assert run.ignored.not_pictures == {"MTS video": 2, "PDF": 1}
     assert sum(run.ignored.left_out.values()) == 3
     assert run.record is not None
     report = (Path(run.record) / "report.html").read_text("utf-8")
-    assert "2 MTS films, 1 PDF" in report and "unfinished downloads 1" in report
+    assert "2 MTS videos, 1 PDF" in report and "unfinished downloads 1" in report
     (tmp_path / "s2").mkdir()
     assert command("sort", mixed, "-l", "red", "--to", tmp_path / "s2", "-n", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["not_pictures"] == {"MTS film": 2, "PDF": 1}
+    assert facts["not_pictures"] == {"MTS video": 2, "PDF": 1}
     assert facts["left_out"][left_out.UNFINISHED] == 1 and facts["left_behind"] == []
     assert command("suggest", mixed) == 0
-    assert "2 MTS films" in capsys.readouterr().out
+    assert "2 MTS videos" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("colours")
-def test_a_folder_of_other_kinds_alone_says_so(
+def test_a_folder_without_pictures_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_deep(tmp_path / "p" / "a.mts", b"G@\0")
     assert command("sort", tmp_path / "p", "-l", "red", "--to", tmp_path / "s", "-y") == 2
-    assert re.search("no pictures in .*; not pictures, .* 1 MTS film", capsys.readouterr().err)
+    assert re.search("no pictures in .*; not pictures, .* 1 MTS video", capsys.readouterr().err)
 
 
-def test_warnings_are_python_s_where_nobody_listens(mixed: Path, encoder: ColourEncoder) -> None:
+def test_warnings_are_python_s_without_a_callback(mixed: Path, encoder: ColourEncoder) -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         classify(mixed, ["red"], encoder=encoder, exclude=["*.nope"])
