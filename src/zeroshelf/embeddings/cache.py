@@ -120,6 +120,11 @@ class EmbeddingCache:
         after the other; see `cache_scan.visit`."""
         self._file.read(lambda db: cache_scan.visit(db, model_digest, folder, look), None)
 
+    def digests_at(self, places: cache_scan.Places) -> list[bytes]:
+        """The digest of the content of each place that `visit` named."""
+        nothing: list[bytes] = []
+        return self._file.read(lambda db: cache_scan.digests(db, places), nothing)
+
     def files(self, folder: str, digests: Collection[bytes]) -> list[cache_scan.File]:
         """The files below `folder` that had one of these contents when they were last read."""
         nothing: list[cache_scan.File] = []

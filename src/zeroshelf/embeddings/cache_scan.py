@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -19,7 +19,8 @@ from zeroshelf.embeddings.cache_vectors import VERSION, Half
 from zeroshelf.system import content_hash
 
 Digests: TypeAlias = npt.NDArray[np.uint8]  # (M, 32), BLAKE3
-Visit: TypeAlias = Callable[[Digests, Half], None]  # called with M digests and their (M, D) vectors
+Places: TypeAlias = npt.NDArray[np.int64]  # (M, 2): the chunk of each vector, and its row in it
+Visit: TypeAlias = Callable[[Places, Half], None]  # called with M places and their (M, D) vectors
 File: TypeAlias = tuple[str, bytes, int, int]  # path, digest, size in bytes, mtime in nanoseconds
 
 _ROWS = 10_000  # digests that are fetched at once
@@ -28,31 +29,50 @@ _ROWS = 10_000  # digests that are fetched at once
 def visit(db: sqlite3.Connection, model_digest: str, folder: str, look: Visit) -> None:
     """Call `look` for each chunk that contains vectors of files below `folder`, each content once.
     A chunk that fails its checksum is passed over: the next run embeds its pictures anew."""
-    below = _keys(db, folder)
-    chunks = db.execute(
-        "SELECT id FROM chunk WHERE version = ? AND model = "
-        "(SELECT id FROM model WHERE digest = ?) ORDER BY id",
-        (VERSION, model_digest),
-    ).fetchall()
-    for (chunk,) in chunks:
-        found = db.execute(
-            "SELECT row, digest FROM embedding WHERE chunk = ? ORDER BY row", (chunk,)
-        ).fetchall()
-        if not found:
+    places = _places(db, model_digest, _keys(db, folder))
+    for group in np.split(places, np.flatnonzero(np.diff(places[:, 0])) + 1):
+        if not len(group):
             continue
-        digests = np.frombuffer(b"".join(digest for _, digest in found), np.uint8).reshape(-1, 32)
-        here = np.flatnonzero(_contained(below, _key(digests)))
-        if not len(here):
-            continue
-        count, checksum, blob = db.execute(
-            "SELECT rows, checksum, vectors FROM chunk WHERE id = ?", (chunk,)
-        ).fetchone()
-        if content_hash.of_bytes(blob) != checksum:
+        count, version, checksum, blob = db.execute(
+            "SELECT rows, version, checksum, vectors FROM chunk WHERE id = ?", (int(group[0, 0]),)
+        ).fetchone() or (0, 0, b"", b"")
+        if version != VERSION or content_hash.of_bytes(blob) != checksum:
             continue
         vectors = np.frombuffer(blob, np.float16).reshape(count, -1)
-        rows = np.array([row for row, _ in found])[here]
-        whole = len(rows) == count  # then in order, and nothing has to be copied
-        look(digests[here], vectors if whole else vectors[rows])
+        whole = len(group) == count  # then in order, and nothing has to be copied
+        look(group, vectors if whole else vectors[group[:, 1]])
+
+
+def digests(db: sqlite3.Connection, places: Places) -> list[bytes]:
+    """The digest of the content of each place."""
+    with wanted(db, "i INTEGER PRIMARY KEY, chunk, row", _numbered(places)):
+        found = db.execute(
+            "SELECT e.digest FROM wanted w JOIN embedding e "
+            "ON e.chunk = w.chunk AND e.row = w.row ORDER BY w.i"
+        )
+        return [digest for (digest,) in found]
+
+
+def _numbered(places: Places) -> Iterator[tuple[int, int, int]]:
+    return ((i, int(chunk), int(row)) for i, (chunk, row) in enumerate(places))
+
+
+def _places(db: sqlite3.Connection, model_digest: str, keys: npt.NDArray[np.uint64]) -> Places:
+    """The places of those vectors whose digest begins as one of `keys`, in the order in which they
+    lie. The table is read from its beginning to its end: to look each digest up takes longer."""
+    rows = db.execute(
+        "SELECT digest, chunk, row FROM embedding "
+        "WHERE model = (SELECT id FROM model WHERE digest = ?)",
+        (model_digest,),
+    )
+    parts: list[Places] = [np.empty((0, 2), np.int64)]
+    while some := rows.fetchmany(_ROWS):
+        joined = np.frombuffer(b"".join(digest for digest, _, _ in some), np.uint8).reshape(-1, 32)
+        here = np.flatnonzero(_contained(keys, _key(joined)))
+        at = np.fromiter((n for _, *place in some for n in place), np.int64).reshape(-1, 2)
+        parts.append(at[here])
+    found = np.concatenate(parts)
+    return found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
 def files(db: sqlite3.Connection, folder: str, digests: Collection[bytes]) -> list[File]:

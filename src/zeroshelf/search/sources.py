@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
+from zeroshelf.embeddings.cache_scan import Places
 from zeroshelf.embeddings.cache_vectors import Half
 from zeroshelf.records import Embeddings, Model, Picture
 from zeroshelf.search import exact
@@ -56,29 +56,30 @@ class InMemory:
 class InCache:
     """The vectors that the cache has of the files below a folder, as these were when they were last
     embedded: the folder itself is not looked at. A search reads the cache's file once, a chunk
-    after the other; of a million pictures 8 bytes each stay in memory."""
+    after the other; of each picture only its place stays in memory."""
 
     def __init__(self, store: EmbeddingCache, model: Model, root: str) -> None:
         self._store, self._model, self._root = store, model, root
-        self._digests = np.empty((0, 32), np.uint8)  # of each row, in the order of the file
+        self._places = np.empty((0, 2), np.int64)  # where each row lies, in the order of the file
 
     def __len__(self) -> int:
-        return len(self._digests)
+        return len(self._places)
 
     def cosines(self, queries: Floats) -> Floats:
         scan = exact.Scan(queries)
-        found: list[npt.NDArray[np.uint8]] = [self._digests[:0]]
+        found: list[Places] = [self._places[:0]]
 
-        def visit(digests: npt.NDArray[np.uint8], vectors: Half) -> None:
-            found.append(digests)
+        def visit(places: Places, vectors: Half) -> None:
+            found.append(places)
             scan.add(vectors)
 
         self._store.visit(self._model.digest, self._root, visit)
-        self._digests = np.concatenate(found)
+        self._places = np.concatenate(found)
         return scan.cosines
 
     def embeddings(self, rows: Sequence[int]) -> tuple[Embeddings, Rows]:
-        wanted = {self._digests[row].tobytes(): row for row in rows}
+        contents = self._store.digests_at(self._places[list(rows)])
+        wanted = dict(zip(contents, rows, strict=False))  # none where the file has failed since
         files = [
             (path, digest)
             for path, digest, size, changed in self._store.files(self._root, wanted)
