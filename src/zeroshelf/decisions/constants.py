@@ -39,8 +39,7 @@ MEAN_LOGIT_SHARE = 0.5  # of an image's mean negative logit above the typical on
 EVEN_ODDS = 0.5  # P(other), above which a reason names what an image looks like instead
 SURE = 0.9  # least probability of the answer for the confidence "sure"
 LIKELY = 0.6  # for "likely"; also for a further label that an image fits
-PLAUSIBLE_MASS = 0.9  # below it, the best label's share of P(labels) makes an image ambiguous
-RUNNER_UP_RATIO = 0.5  # of the answer's probability: a second label from there on is mentioned
+RUNNER_UP_RATIO = 0.5  # of the best label's probability: a second one from there on counts too
 
 # --- diagnosis after a run ----------------------------------------------------------------------
 
