@@ -29,6 +29,7 @@ COMMANDS = {  # in the order of the help page: module and function, and the line
     "originals": ("files:originals", "List or drop the originals of pictures that got tags."),
     "runs": ("runs:group", "List the runs, newest first, and remove old records."),
     "report": ("files:report", "Print the path of a run's report, or open it."),
+    "evaluate": ("evaluate:command", "Compare a run with the truth, or with another run."),
     "review": ("review:command", "Look through a run in the browser, and correct it."),
     "teach": ("teach:command", "Correct some pictures, and let the others follow."),
     "labels": ("labels:group", "Check labels before a run."),

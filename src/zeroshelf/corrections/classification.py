@@ -14,8 +14,10 @@ import numpy as np
 
 from zeroshelf import checks
 from zeroshelf.corrections import follow
+from zeroshelf.corrections.given import rows_of
 from zeroshelf.decisions import closed_set, decide
 from zeroshelf.decisions.decide import Decisions
+from zeroshelf.decisions.evaluate import Evaluation, Truth, evaluate
 from zeroshelf.decisions.scores import score
 from zeroshelf.errors import UserError
 from zeroshelf.labels.advice import Advice
@@ -48,6 +50,20 @@ class Classification:
     decisions: Decisions  # N
     uncorrected: Decisions  # N, what the model decides without any correction
     advice: tuple[Advice, ...]  # what is seriously wrong with the labels
+
+    def evaluate(self, truth: Truth) -> Evaluation:
+        """Compare the decisions with the truth.
+
+        truth: a picture's path (absolute, or below the run's folder) -> its label, or all labels
+            that are true of it. A name that is no label of this run means "other". Pictures
+            without a truth are not looked at.
+
+        Returns: accuracies, precision and recall of each label, and which decisions are wrong.
+        Raises `UserError` for a path that is no picture of the run.
+        """
+        given = checks.mapping(truth, "truth", 'a mapping, {"a.jpg": "cat"}')
+        rows = rows_of(self.request, self.embeddings, given)
+        return evaluate(self.decisions, dict(zip(rows, given.values(), strict=True)))
 
     @property
     def labels(self) -> LabelSet:

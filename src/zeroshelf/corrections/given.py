@@ -28,7 +28,7 @@ def added(
     for label in corrections.values():
         if checks.text(label, "a label") not in names:
             raise UserError(f"no label {label!r} in this run; there are {', '.join(names)}")
-    rows = _rows_of(corrections, request, embeddings)
+    rows = rows_of(request, embeddings, corrections)
     given = {
         embeddings.digests[row].hex(): Correction(label, embeddings.vectors[row])
         for row, label in zip(rows, corrections.values(), strict=True)
@@ -46,8 +46,9 @@ def added(
     )
 
 
-def _rows_of(paths: Iterable[str], request: Request, embeddings: Embeddings) -> list[int]:
-    """The rows of the pictures at `paths`. Raises `UserError` for a path that is none of them."""
+def rows_of(request: Request, embeddings: Embeddings, paths: Iterable[object]) -> list[int]:
+    """The rows of the pictures at `paths`, absolute or below the run's folder. Raises `UserError`
+    for a path that is none of them."""
     place = {picture.path: row for row, picture in enumerate(embeddings.pictures)}
     try:
         return [
