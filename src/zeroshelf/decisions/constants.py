@@ -54,6 +54,7 @@ NEWTON_STEPS = 20  # of the regression of the OOD temperature; it has converged 
 SLOPE_RIDGE = 1.0  # images; keeps that slope finite where the OOD score makes no error
 CALIBRATION_LEAST_IMAGES = 50  # in-distribution images, and as many OOD ones
 CALIBRATION_LEAST_NAMES = 4  # different names among labelled images
+CALIBRATION_LEAST_SHARE = 0.1  # of clean folders kept, and of OOD images in "other": else refused
 CALIBRATION_EPISODES = 60  # simulated folders drawn from labelled images
 ALL_KNOWN_EVERY = 3  # every third of them has no OOD images
 THRESHOLD_QUANTILES = np.linspace(0.01, 0.99, 120)  # of the OOD scores: candidate thresholds
