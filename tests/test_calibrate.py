@@ -12,8 +12,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tests import tiny
+from tests.test_decisions import said
 from tests.test_fetch import tree
 from zeroshelf.commands.cli import cli
+from zeroshelf.decisions.calibration_check import figures
 from zeroshelf.errors import UserError
 from zeroshelf.models import calibrations, select
 from zeroshelf.records import Calibration
@@ -70,6 +72,60 @@ def test_kept_constants_that_are_damaged_are_named(tmp_path: Path, kept: dict[st
     with pytest.raises(UserError, match="open_set") as refused:
         select.calibration(select.find(str(folder)))
     assert str(file) in str(refused.value)
+
+
+def test_before_and_after_are_shown_on_the_given_pictures(
+    tmp_path: Path, home: Path, sorted_already: Path
+) -> None:
+    folder = tiny.immich(tmp_path / "model", logit_scale=20)
+    told = run("calibrate", sorted_already, "--model", folder)
+    assert told["before"] == calibrations.as_json(Calibration())
+    names = {"kept", "right", "other_right", "sure_right", "sure"}
+    assert told["figures"]["before"].keys() == told["figures"]["after"].keys() == names
+    for share in told["figures"]["after"].values():
+        assert share is None or 0 <= share <= 1
+    again = CliRunner().invoke(
+        cli, ["models", "calibrate", str(sorted_already), "--model", str(folder)]
+    )
+    assert again.exit_code == 0
+    said = " ".join(again.output.split())
+    assert "before (measured)" in said and told["file"] in said  # the first is the one before
+    for words in ("kept, where every", "on the right shelf", "in other, of", "that are sure"):
+        assert words in said
+    assert f"OOD threshold, logits {told['delta']:g} {told['delta']:g}" in said
+
+
+@pytest.mark.parametrize(
+    ("threshold", "says"),
+    [
+        (-1000.0, 'it would switch "other" off: 100 %'),
+        (1000.0, "leave nothing on the shelves: 0 %"),
+    ],
+)
+def test_a_calibration_that_decides_nothing_is_refused(
+    tmp_path: Path,
+    sorted_already: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threshold: float,
+    says: str,
+) -> None:
+    folder = tiny.immich(tmp_path / "model", logit_scale=20)
+    run("calibrate", sorted_already, "--model", folder)
+    before = select.calibration(select.find(str(folder)))
+    monkeypatch.setattr("zeroshelf.decisions.calibrate._best_threshold", lambda *_: threshold)
+    with pytest.raises(UserError, match=says):
+        run("calibrate", sorted_already, "--model", folder)
+    assert select.calibration(select.find(str(folder))) == before
+
+
+def test_the_figures_are_those_of_the_decision() -> None:
+    """One folder without OOD images and one with: by eye."""
+    scores = said([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [-9.0, -9.0]], [0.0] * 4)
+    clean, mixed = np.array([0, 1, 1, 0]), np.array([0, 1, -1, -1])
+    found = figures([(scores, clean), (scores, mixed)], Calibration(0.0, 1.0, 1.0))
+    assert (found.kept, found.right, found.other_right) == (0.75, (0.5 + 1) / 2, 0.5)
+    sure = [True, True, False, False, True, True, False, True]  # all eight are sure
+    assert (found.sure, found.sure_right) == (1.0, np.mean(sure))
 
 
 def test_names_of_several_folders_come_together(tmp_path: Path, sorted_already: Path) -> None:

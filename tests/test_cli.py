@@ -256,7 +256,7 @@ def test_ambiguous_pictures_are_set_apart(
     assert command(*words, "--ambiguous", "look again") == 0
     assert [p.name for p in (tmp_path / "s" / "look again").iterdir()] == ["red.png"]
     assert [p.name for p in (tmp_path / "s" / "blue").iterdir()] == ["blue.png"]
-    assert '1 fits two labels or more: it goes to "look again"' in capsys.readouterr().err
+    assert '1 fits two labels about equally: it goes to "look again"' in capsys.readouterr().err
     assert command(*words, "--ambiguous", "../out") == 2
     assert "write plain names between slashes" in capsys.readouterr().err
     for taken in ("Red", "Other"):  # as these folders would be one on many file systems

@@ -175,6 +175,32 @@ def test_what_a_decision_tells() -> None:
 def test_two_plausible_labels_are_ambiguous() -> None:
     decisions = decide(said([[9, 8.5], [9, 0], [0, 0]], [5.0, 5, 9]))
     assert ambiguous(decisions).tolist() == [True, False, False]
+    alone = decide(said([[9.0], [0.0]], [5.0, 5]))
+    assert ambiguous(alone).tolist() == [False, False]
+
+
+def test_what_is_spread_over_many_labels_is_not_ambiguous() -> None:
+    """The best of forty labels has less than a tenth, and the second about as much; and a second
+    label that is three times less probable than the first is no second label."""
+    forty = parse([f"label {at}" for at in range(40)])
+    level = [9.0] * 40
+    two = [9.0, 8.9, *[0.0] * 38]
+    first = [9.0, 7.9, *[0.0] * 38]
+    decisions = decide(said([level, two, first], [0.0] * 3, forty))
+    assert [one.label for one in decisions] == ["label 0"] * 3
+    assert decisions.probabilities[0, :-1].max() < 0.1
+    assert ambiguous(decisions).tolist() == [False, True, False]
+
+
+def test_a_closed_set_is_a_softmax_over_the_labels() -> None:
+    scores = replace(said([[9, 8], [0, -9]], [0.0, 90]), has_rival=np.array([True, True]))
+    decisions = rule.decide(scores, CALIBRATION, closed=True)
+    assert decisions.probabilities[0].tolist() == pytest.approx([0.7311, 0.2689, 0], abs=1e-4)
+    assert decisions.labels == ["cat", "cat"]
+    assert decisions[1].confidence == "sure" and decisions[1].reason.endswith("most like cat")
+    assert decisions[0].reason == "of these labels, most like cat"
+    near = rule.decide(said([[9, 8.9]], [0.0]), CALIBRATION, closed=True)
+    assert near[0].reason == "of these labels, most like cat or dog"
 
 
 def test_several_shelves_are_asked_one_by_one() -> None:

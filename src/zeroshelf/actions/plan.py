@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from zeroshelf import checks
 from zeroshelf.actions import kinds
@@ -21,9 +23,9 @@ from zeroshelf.counting import counted
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
-from zeroshelf.records import OTHER, ActionKind, Embeddings, Plan, PlanRequest
+from zeroshelf.records import OTHER, ActionKind, Confidence, Embeddings, Plan, PlanRequest
 
-__all__ = ["by_decisions", "check", "make", "possible"]
+__all__ = ["by_decisions", "check", "check_closed", "confidences", "make", "possible"]
 
 
 def by_decisions(
@@ -38,13 +40,14 @@ def by_decisions(
     by_hand: rows of pictures that the user placed: they go there, however ambiguous they are.
     earlier: what other runs made of the same pictures (`runs.earlier.made`): it is removed
         where it lies on another shelf now, if the request says so.
-    Raises `UserError` where the destination can't take a shelf.
+    Raises `UserError` where the destination can't take a shelf, or the action needs to know which
+        pictures fit no label and the labels are a closed set.
     """
-    unclear = decide.ambiguous(decided) & (request.ambiguous is not None)
-    unclear[list(by_hand)] = False
+    unclear = _unclear(request, decided, by_hand)
     also = decide.also(decided) & request.several
     labels = decided.scores.labels.names
     only_clear = kinds.of(request.action).only_clear
+    check_closed(request.action, decided.closed)
     given = {*by_hand, *decided.corrected}
     placements: list[Placement] = []
     for row, (picture, own, digest) in enumerate(
@@ -58,12 +61,47 @@ def by_decisions(
     made = make(request, placements, earlier if request.replace else None)
     notes = list(made.notes)
     if unclear.any() and not only_clear:
-        go = "fits two labels or more: it goes to", "fit two labels or more: they go to"
+        go = "fits two labels about equally: it goes to", "fit two labels about equally: they go to"
         notes.append(f'{counted(int(unclear.sum()), *go)} "{request.ambiguous}"')
     if also.any():
         go = "goes onto further shelves that fit too", "go onto further shelves that fit too"
         notes.append(counted(int(also.any(axis=1).sum()), *go))
     return replace(made, notes=tuple(notes))
+
+
+def confidences(plan: Plan, decided: Decisions) -> dict[str, dict[Confidence, int]]:
+    """Shelf -> confidence -> number of pictures, as the plan for these decisions has them: with
+    the shelf of the ambiguous ones, if they get one, and without those on the others."""
+    apart = None if kinds.of(plan.kind).only_clear else plan.ambiguous
+    names = (*decided.scores.labels.names, OTHER, *([apart] if apart else []))
+    tally: dict[str, dict[Confidence, int]] = {
+        name: dict.fromkeys(get_args(Confidence), 0) for name in names
+    }
+    unclear = _unclear(plan.request, decided, ())
+    for row, label in enumerate(decided.labels):
+        shelf = apart if apart and unclear[row] else label
+        tally[shelf][decide.confidence_of(decided, row)] += 1
+    if decided.closed and not any(tally[OTHER].values()):
+        del tally[OTHER]
+    return tally
+
+
+def _unclear(
+    request: PlanRequest, decided: Decisions, by_hand: Collection[int]
+) -> npt.NDArray[np.bool_]:
+    """(N,): the pictures for the shelf of the ambiguous ones, if the request has one."""
+    unclear = decide.ambiguous(decided) & (request.ambiguous is not None)
+    unclear[list(by_hand)] = False
+    return np.asarray(unclear)
+
+
+def check_closed(action: ActionKind, closed: bool) -> None:
+    """Raise `UserError` for an action that takes only pictures of which it is clear that they fit
+    their label, in a closed set: there, every picture is on a shelf, whether it fits or not."""
+    if closed and kinds.of(action).only_clear:
+        raise UserError(
+            f"--as {action} needs to know which pictures fit no label: leave --no-other out"
+        )
 
 
 def _is_clear(decided: Decisions, row: int, given: Collection[int]) -> bool:

@@ -175,39 +175,24 @@ def calibrate(
     Sorted/other is left out. Folders are simulated in which some of the names, drawn at random,
     are the labels and pictures of the other names belong in "other"; the calibration that does
     best is stored with zeroshelf's own data. No picture and no file of the model changes.
+
+    Before and after are shown on the same simulated folders. A calibration that would switch
+    "other" off, or leave nothing on the shelves, is refused, and the one before stays.
     """
-    from zeroshelf.decisions.calibrate import from_labelled, scan_sorted
-    from zeroshelf.embeddings import compute
-    from zeroshelf.embeddings.cache import EmbeddingCache
+    from zeroshelf.commands.calibration import measure
     from zeroshelf.models import calibrations, select
 
     found = select.find(model)
     if bool(folders) == forget:
         raise UserError("name folders of sorted pictures to calibrate with, or pass --forget")
-    if forget:
-        calibrations.store(found, None)
-        own = select.calibration(found)
-        screen.say(f"{found.id}: {calibrations.described(own)}")
-        screen.data({"id": found.id, "file": None} | calibrations.as_json(own))
-        return 0
-    pictures, names = scan_sorted(folders)
-    encoder = select.load(found, device, warn=screen.warn)
-    with EmbeddingCache.open() as store, screen.progress() as progress:
-        embedded = compute.embed(pictures, encoder, store, progress=progress)
-        measured = from_labelled(
-            embedded,
-            [names[picture.path] for picture in embedded.pictures],
-            compute.text_embedder(encoder, store, progress),
-        )
-    before = select.calibration(found)
-    file = calibrations.store(found, measured)
-    for skipped in embedded.skipped:
-        screen.warn(f"skipped {skipped.path}: {skipped.reason}")
-    screen.say(f"before: {calibrations.described(before)}")
-    screen.say(f"{found.id}: {calibrations.described(measured)}")
-    screen.say(f"stored in {file}; --forget removes it")
-    screen.data({"id": found.id, "file": str(file)} | calibrations.as_json(measured))
-    return 1 if embedded.skipped else 0
+    if not forget:
+        return measure(screen, found, folders, device)
+    file = calibrations.store(found, None)
+    own = select.calibration(found)
+    screen.say(f"No measured calibration is stored any more: {file}")
+    screen.say(f"{found.id}: {calibrations.described(own)}")
+    screen.data({"id": found.id, "file": None} | calibrations.as_json(own))
+    return 0
 
 
 @group.command()

@@ -111,6 +111,14 @@ def classifying(command: Command) -> Command:
                 help="The least probability of a label; by default the model's own decision.",
             ),
             click.option(
+                "--no-other",
+                "other",
+                is_flag=True,
+                default=True,
+                flag_value=False,
+                help="Every picture fits one of the labels: none goes to other.",
+            ),
+            click.option(
                 "--no-corrections",
                 "corrections",
                 is_flag=True,
@@ -156,7 +164,7 @@ def placing(command: Command) -> Command:
             click.option(
                 "--ambiguous",
                 metavar="NAME",
-                help="A shelf for pictures that two labels fit equally.",
+                help="A shelf for pictures that two labels fit about equally.",
             ),
             click.option(
                 "--several", is_flag=True, help="Onto every shelf that fits, not only the best."

@@ -125,7 +125,7 @@ def _nothing(screen: Screen, given: dict[str, Any], nothing: NothingToSort) -> i
     from zeroshelf.records import OTHER
 
     screen.say(str(nothing))
-    names = (*given_labels(given).names, OTHER)
+    names = (*given_labels(given).names, *((OTHER,) if given.get("other", True) else ()))
     screen.data(
         {
             "run": None,
@@ -148,6 +148,7 @@ def _nothing(screen: Screen, given: dict[str, Any], nothing: NothingToSort) -> i
 def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     """Classify and plan, by the options of `classifying` and `placing`, and show both."""
     from zeroshelf.actions import plan_request
+    from zeroshelf.actions.plan import check_closed
     from zeroshelf.images.scan import root_of
     from zeroshelf.records import PlanRequest
     from zeroshelf.run import classify
@@ -168,6 +169,7 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
         in_files=in_files,
     )
     wanted = plan_request.checked(wanted, labels)
+    check_closed(wanted.action, not given.get("other", True))
     leave_out = set() if wanted.destination is None else {wanted.destination}
     with screen.progress() as progress:
         run = classify(
@@ -189,6 +191,7 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
 
 def show(screen: Screen, run: Run, planned: Plan) -> None:
     """The plan as a table, what was skipped, and warnings for the user."""
+    from zeroshelf.actions.plan import confidences
     from zeroshelf.decisions import diagnose
     from zeroshelf.images import ignored
 
@@ -196,14 +199,15 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     for one in decisions if screen.level > 0 else ():
         sure = f"{one.confidence}, {100 * one.probability:.0f} %"
         screen.detail(f"{one.picture.path}: {one.label}, {sure} ({one.reason})")
-    shelves = {name: tally for name, tally in run.confidences.items() if any(tally.values())}
-    if len(run.confidences) <= SHELVES:
-        shelves = run.confidences
+    every = confidences(planned, decisions)
+    shelves = {name: tally for name, tally in every.items() if any(tally.values())}
+    if len(every) <= SHELVES:
+        shelves = every
     screen.table(
         ("shelf", "pictures", "sure", "likely", "unsure"),
         [(name, sum(tally.values()), *tally.values()) for name, tally in shelves.items()],
     )
-    if empty := len(run.confidences) - len(shelves):
+    if empty := len(every) - len(shelves):
         screen.say(f"Not listed: {counted(empty, 'shelf', 'shelves')} without a picture.")
     show_skipped(screen, run.skipped, planned.folder)
     for line in ignored.lines(run.ignored):
@@ -231,6 +235,9 @@ def show_skipped(screen: Screen, skipped: Sequence[Skipped], folder: str) -> Non
 
 
 def _summary(run: Run, planned: Plan, report: str | None, results: str | None) -> dict[str, Any]:
+    from zeroshelf.actions.plan import confidences
+
+    counts = {n: sum(c.values()) for n, c in confidences(planned, run.decisions).items()}
     return {
         "run": run.id,
         "record": run.record,
@@ -239,7 +246,7 @@ def _summary(run: Run, planned: Plan, report: str | None, results: str | None) -
         "destination": planned.destination,
         "model": run.model.id,
         "device": run.device,
-        "counts": {"skipped": len(run.skipped)} | run.counts,  # of a label of that name, its own
+        "counts": {"skipped": len(run.skipped)} | counts,  # of a label of that name, its own
         "skipped": len(run.skipped),
         "not_pictures": dict(run.ignored.not_pictures),
         "left_out": dict(run.ignored.left_out),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from zeroshelf import checks
 from zeroshelf.corrections import follow
 from zeroshelf.corrections.given import rows_of
-from zeroshelf.decisions import decide
+from zeroshelf.decisions import closed_set, decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.decisions.evaluate import Evaluation, Truth, evaluate
 from zeroshelf.decisions.scores import score
@@ -126,9 +126,11 @@ class Classification:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Shelf -> number of pictures, in the order of the labels, "other" last."""
+        """Shelf -> number of pictures, in the order of the labels, "other" last. A closed set has
+        "other" only if the user put a picture there."""
         tally = Counter(self.decisions.labels)
-        return {name: tally[name] for name in (*self.labels.names, OTHER)}
+        other = (OTHER,) if self.request.other or tally[OTHER] else ()
+        return {name: tally[name] for name in (*self.labels.names, *other)}
 
     @property
     def confidences(self) -> dict[str, dict[Confidence, int]]:
@@ -167,7 +169,9 @@ def make(
     before: an earlier classification of the same embeddings. Its scores are used again as far as
         the requests agree; the decisions are the same without it.
     progress: told of the stage "deciding", and of the texts as they are embedded.
+    Raises `UserError` for a closed set that can't be one (decisions/closed_set.py).
     """
+    closed_set.check(request)
     if progress:
         progress("deciding", 0, 0)
     if before is not None and before.labels == request.labels:
@@ -182,7 +186,11 @@ def make(
         decided = before.uncorrected
     else:
         decided = decide.decide(
-            scores, calibration, threshold=request.threshold, offset=request.offset
+            scores,
+            calibration,
+            threshold=request.threshold,
+            offset=request.offset,
+            closed=not request.other,
         )
     corrected = follow.follow(request, embeddings, decided, corrections, texts)
     return Classification(request, embeddings, corrections, corrected, decided, advice)

@@ -84,7 +84,8 @@ def adapt(
     threshold: float | None = None,
 ) -> Decisions:
     """`decisions` adapted to `examples` and `external`. A picture of `examples` has the label given
-    there, with probability 1; the other pictures are decided anew.
+    there, with probability 1; the other pictures are decided anew (in a closed set: among the
+    labels).
 
     vectors: (N, D), each row of length 1, of the pictures that `decisions` are about.
     threshold: as for `decide.decide`.
@@ -105,8 +106,11 @@ def adapt(
             ),
             scale,
         )[:count]
+    if decisions.closed:
+        probabilities = np.column_stack((_among(probabilities[:, :-1]), np.zeros(len(vectors))))
+        probabilities = probabilities.astype(np.float32)
     rows, columns = examples.rows, examples.columns
-    chosen = choose(probabilities, decisions.scores.labels, threshold)
+    chosen = choose(probabilities, decisions.scores.labels, threshold, closed=decisions.closed)
     chosen[rows] = columns
     probabilities[rows] = np.eye(probabilities.shape[1], dtype=np.float32)[columns]
     corrected = frozenset(rows.tolist())
@@ -131,7 +135,7 @@ def adapted(
         scale,
         vectors,
         vectors.mean(axis=0, dtype=np.float32),
-        labels / np.maximum(labels.sum(axis=1, keepdims=True), _LEAST),
+        _among(labels),
         labelled,
         _pseudo_labelled(vectors, probabilities[:, :other], labelled),
         unlabelled,
@@ -148,6 +152,11 @@ def adapted(
         UNLABELLED_WHETHER,
     )
     return np.column_stack((which * whether[:, :1], whether[:, 1]))
+
+
+def _among(labels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(N, K) probabilities of labels -> each one's share of their sum."""
+    return np.asarray(labels / np.maximum(labels.sum(axis=1, keepdims=True), _LEAST))
 
 
 def _pseudo_labelled(

@@ -29,13 +29,17 @@ def follow(
 
     A corrected picture is on the shelf that the user gave it. The other pictures follow what can be
     learnt from `corrections.followed`, also from pictures that are not in `embeddings`. Corrections
-    to a label that the request does not have are not followed.
+    to a label that the request does not have are not followed; in a closed set, nor are those to
+    "other" that earlier runs stored.
 
     request: the one that `decided` was made for.
     embeddings: N pictures, in the rows of `decided`.
     texts: embeds texts; used to score the corrected pictures that are not in `embeddings`.
     """
     known = corrections.followed
+    if not request.other:
+        own = corrections.given
+        known = {d: one for d, one in known.items() if d in own or one.label != OTHER}
     return _set(_adapt(request, embeddings, decided, known, texts), corrections)
 
 
@@ -106,7 +110,9 @@ def _external(
     names = (*decided.scores.labels.names, OTHER)
     vectors = np.stack([one.vector for one in away])
     scores = score_vectors(vectors, embeddings.model, decided.scores.resolved, texts)
-    said = decide.decide(scores, decided.calibration, offset=request.offset)
+    said = decide.decide(
+        scores, decided.calibration, offset=request.offset, closed=not request.other
+    )
     columns = np.array([names.index(one.label) for one in away], np.intp)
     return few_shot.ExternalExamples(vectors, said.probabilities, columns)
 

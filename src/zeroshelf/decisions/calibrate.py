@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.counting import counted
+from zeroshelf.decisions.calibration_check import Scored
 from zeroshelf.decisions.constants import (
     ALL_KNOWN_EVERY,
     CALIBRATION_EPISODES,
@@ -65,7 +66,7 @@ def episode(scores: Scores, truth: npt.NDArray[np.int64], typical_logit: float) 
     return Episode(ood_score, logits, truth, typical_logit)
 
 
-def episodes(scored: Sequence[tuple[Scores, npt.NDArray[np.int64]]]) -> list[Episode]:
+def episodes(scored: Sequence[Scored]) -> list[Episode]:
     """The scores of each folder and its truth (as in `Episode`) -> what `calibrate` takes."""
     typical = typical_logit([scores for scores, _ in scored])
     return [episode(scores, truth, typical) for scores, truth in scored]
@@ -98,20 +99,32 @@ def scan_sorted(folders: Sequence[str]) -> tuple[Folder, dict[str, str]]:
 
 
 def from_labelled(
+    embeddings: Embeddings, names: Sequence[str], texts: Texts
+) -> tuple[Calibration, list[Scored]]:
+    """A calibration from labelled images, and the simulated folders (`simulated`) that it was made
+    from. Arguments and errors as there."""
+    scored = simulated(embeddings, names, texts)
+    shown, known = names, set(names)
+    source = f"{len(shown)} pictures under {len(known)} names, {counted(len(scored), 'episode')}"
+    return calibrate(episodes(scored), source), scored
+
+
+def simulated(
     embeddings: Embeddings,
     names: Sequence[str],
     texts: Texts,
     *,
     count: int = CALIBRATION_EPISODES,
     seed: int = 0,
-) -> Calibration:
-    """A calibration from labelled images. Folders are simulated: up to half of the names, drawn at
-    random, are labels; images of the other names are OOD. Every third folder has no OOD images.
+) -> list[Scored]:
+    """Folders simulated from labelled images: up to half of the names, drawn at random, are labels;
+    images of the other names are OOD. Every third folder has no OOD images.
 
     embeddings: of N images.
     names: (N,), what each image shows.
     texts: embeds texts with the same model.
     count: how many folders are simulated.
+    Returns: the scores of each folder, and its truth as in `Episode`.
     Raises `UserError` if there are too few images or names.
     """
     shown = np.array(names)
@@ -126,7 +139,7 @@ def from_labelled(
             f"calibration needs {CALIBRATION_LEAST_IMAGES} pictures or more; found {len(shown)}"
         )
     rng = np.random.default_rng(seed)
-    scored = []
+    scored: list[Scored] = []
     for number in range(count):
         labels = [str(x) for x in rng.choice(known, rng.integers(2, len(known) // 2 + 1), False)]
         inside = np.isin(shown, labels)
@@ -137,8 +150,7 @@ def from_labelled(
         )
         truth = np.array([column.get(str(shown[row]), -1) for row in rows], np.int64)
         scored.append((scores, truth))
-    source = f"{len(shown)} pictures under {len(known)} names, {counted(count, 'episode')}"
-    return calibrate(episodes(scored), source)
+    return scored
 
 
 def calibrate(made: Sequence[Episode], source: str) -> Calibration:

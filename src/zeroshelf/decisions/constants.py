@@ -39,8 +39,7 @@ MEAN_LOGIT_SHARE = 0.5  # of an image's mean negative logit above the typical on
 EVEN_ODDS = 0.5  # P(other), above which a reason names what an image looks like instead
 SURE = 0.9  # least probability of the answer for the confidence "sure"
 LIKELY = 0.6  # for "likely"; also for a further label that an image fits
-PLAUSIBLE_MASS = 0.9  # below it, the best label's share of P(labels) makes an image ambiguous
-RUNNER_UP_RATIO = 0.5  # of the answer's probability: a second label from there on is mentioned
+RUNNER_UP_RATIO = 0.5  # of the best label's probability: a second one from there on counts too
 
 # --- diagnosis after a run ----------------------------------------------------------------------
 
@@ -55,6 +54,7 @@ NEWTON_STEPS = 20  # of the regression of the OOD temperature; it has converged 
 SLOPE_RIDGE = 1.0  # images; keeps that slope finite where the OOD score makes no error
 CALIBRATION_LEAST_IMAGES = 50  # in-distribution images, and as many OOD ones
 CALIBRATION_LEAST_NAMES = 4  # different names among labelled images
+CALIBRATION_LEAST_SHARE = 0.1  # of clean folders kept, and of OOD images in "other": else refused
 CALIBRATION_EPISODES = 60  # simulated folders drawn from labelled images
 ALL_KNOWN_EVERY = 3  # every third of them has no OOD images
 THRESHOLD_QUANTILES = np.linspace(0.01, 0.99, 120)  # of the OOD scores: candidate thresholds

@@ -7,6 +7,8 @@
     P(k)   = p * softmax(L / label_temperature)[k]
     P(other) = 1 - p
 
+In a closed set (every image fits one of the labels, says the user) p is 1 and P(other) is 0.
+
 The OOD score s tells images that fit a label (in-distribution, high s) from images that fit none
 (out-of-distribution, low s). It is absolute, so that it works for one label as for twenty; a
 softmax over the labels cannot express "none of these". The best of K labels fits an unrelated image
@@ -31,7 +33,6 @@ from zeroshelf.decisions.constants import (
     LABEL_COUNT_PENALTY,
     LIKELY,
     MEAN_LOGIT_SHARE,
-    PLAUSIBLE_MASS,
     RUNNER_UP_RATIO,
     SURE,
 )
@@ -56,6 +57,7 @@ class Decisions(Sequence[Decision]):
     corrected: frozenset[int] = (
         frozenset()
     )  # rows on the shelf of a correction or an accepted suggestion
+    closed: bool = False  # whether every image fits one of the labels: only the user uses "other"
 
     @property
     def labels(self) -> list[str]:
@@ -82,6 +84,7 @@ def decide(
     *,
     threshold: float | None = None,
     offset: float = 0.0,
+    closed: bool = False,
 ) -> Decisions:
     """One answer per image.
 
@@ -90,13 +93,17 @@ def decide(
     threshold: the least P(label) for an image to be on a shelf; None: the calibrated rule. A
         label's own threshold takes precedence.
     offset: logits added to every image's OOD score: above 0, fewer images go to "other".
+    closed: every image is on the shelf of its best label: the probabilities are a softmax over the
+        labels, P(other) is 0, and neither the offset nor any threshold counts.
     """
     ood_score, logits = ood_scores(scores, calibration.typical_logit)
     inside = in_distribution(ood_score, calibration, offset)
+    if closed:
+        inside = np.ones_like(inside)
     on_shelf = inside[:, None] * softmax(logits / calibration.label_temperature)
     probabilities = np.column_stack((on_shelf, 1 - inside)).astype(np.float32)
-    chosen = choose(probabilities, scores.labels, threshold)
-    return Decisions(scores, calibration, probabilities, chosen)
+    chosen = choose(probabilities, scores.labels, threshold, closed=closed)
+    return Decisions(scores, calibration, probabilities, chosen, closed=closed)
 
 
 def ood_scores(scores: Scores, typical_logit: float | None) -> tuple[Floats, Floats]:
@@ -130,11 +137,19 @@ def also(decisions: Decisions) -> Bools:
 
 
 def ambiguous(decisions: Decisions) -> Bools:
-    """(N,): true for an image on a shelf for which two labels or more are plausible."""
+    """(N,): true for an image on a shelf that fits a second label about as well.
+
+    The second label is at least RUNNER_UP_RATIO times as probable as the first, and the two
+    together are at least as probable as all else, EVEN_ODDS: probability that is spread thinly over
+    many labels speaks for none of them.
+    """
     labels = decisions.probabilities[:, :-1]
-    among = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1e-9)
+    if labels.shape[1] < 2:
+        return np.zeros(len(labels), bool)
+    second, first = np.partition(labels, labels.shape[1] - 2, axis=1)[:, -2:].T
     on_shelf = decisions.chosen < labels.shape[1]
-    return np.asarray(on_shelf & (among.max(axis=1) < PLAUSIBLE_MASS))
+    near = second >= RUNNER_UP_RATIO * first
+    return np.asarray(on_shelf & near & (first + second >= EVEN_ODDS))
 
 
 def confidence(probability: float) -> Confidence:
@@ -143,10 +158,16 @@ def confidence(probability: float) -> Confidence:
 
 def confidence_of(decisions: Decisions, i: int) -> Confidence:
     """The confidence of row i's answer. It is not "sure" of a label where something beside the
-    label in WordNet fits about as well, except for a correction by the user."""
+    label in WordNet fits about as well, except for a correction by the user and in a closed set,
+    where the labels are all that there is."""
     chosen, rivals = int(decisions.chosen[i]), decisions.scores.has_rival
     found = confidence(float(decisions.probabilities[i, chosen]))
-    if found != "sure" or rivals is None or chosen == len(decisions.scores.labels):
+    if (
+        found != "sure"
+        or decisions.closed
+        or rivals is None
+        or chosen == len(decisions.scores.labels)
+    ):
         return found
     return "likely" if rivals[i] and i not in decisions.corrected else "sure"
 
@@ -179,6 +200,9 @@ def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:  
     instead = _nearest_negative(scores, i, best)
     if i in decisions.corrected:
         return f"put on {(*names, OTHER)[chosen]} by a correction"
+    if decisions.closed:
+        second = len(order) > 1 and row[order[1]] >= RUNNER_UP_RATIO * row[chosen]
+        return f"of these labels, most like {best}" + (f" or {names[order[1]]}" if second else "")
     if chosen == len(names) and row[-1] <= EVEN_ODDS:
         if row[order[0]] >= row[-1]:
             return f"looks like {best}, but the threshold asks for more"
@@ -206,12 +230,15 @@ def _nearest_negative(scores: Scores, i: int, label: str) -> str:
 
 
 def choose(
-    probabilities: Floats, labels: LabelSet, threshold: float | None
+    probabilities: Floats, labels: LabelSet, threshold: float | None, *, closed: bool = False
 ) -> npt.NDArray[np.int32]:
     """(N, K + 1) -> (N,): the best label's column where it is at least as likely as "other", or
-    where P(label) reaches the threshold if one is given; else K."""
+    where P(label) reaches the threshold if one is given; else K. In a closed set always the best
+    label's."""
     on_shelf, other = probabilities[:, :-1], probabilities[:, -1]
     best, most = on_shelf.argmax(axis=1), on_shelf.max(axis=1)
+    if closed:
+        return np.asarray(best, np.int32)
     own = [threshold if label.threshold is None else label.threshold for label in labels]
     asked = np.array([np.nan if limit is None else limit for limit in own])[best]
     stays = np.where(np.isnan(asked), most >= other, most >= asked)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import checks
-from zeroshelf.decisions.constants import SURE
-from zeroshelf.decisions.decide import Decisions
+from zeroshelf.decisions.decide import Decisions, confidence_of
 from zeroshelf.errors import UserError
-from zeroshelf.records import OTHER
+from zeroshelf.records import OTHER, Confidence
 
 BINS = 10  # of equal width, for the calibration error
+THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)  # probabilities
 
 Truth = Mapping[str, "str | Collection[str]"]  # a picture's path -> its label, or all that are true
+Columns = npt.NDArray[np.int64]  # (n,) places in `Evaluation.names`
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,27 @@ class LabelResult:
     decided: int  # that were put on it
     precision: float | None  # share of `decided` that belongs there
     recall: float | None  # share of `pictures` that was put there
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdResult:
+    """What the decisions would be if a picture were on the shelf of its best label where that has
+    a probability of `threshold` or more, and in "other" where not. A share of nothing is None."""
+
+    threshold: float
+    kept: int  # pictures on a shelf
+    precision: float | None  # share of `kept` that belongs on that shelf
+    recall: float | None  # of the pictures that fit a label, share on a right shelf
+    other_accuracy: float | None  # of the pictures that fit none, share in "other"
+    labels: Mapping[str, LabelResult]  # of each label and of "other"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceResult:
+    """The decisions of one confidence."""
+
+    decisions: int
+    accuracy: float | None  # share that is right; None without any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +67,15 @@ class Evaluation:
     names: tuple[str, ...]  # K labels and "other": rows and columns of `confusion`
     confusion: npt.NDArray[np.int64]  # (K + 1, K + 1) pictures: the truth's row, the shelf's column
     wrong: tuple[int, ...]  # rows of the decisions that are wrong
+    rows: tuple[int, ...] = ()  # (n,) of the decisions that were looked at, in ascending order
+    truth: tuple[str, ...] = ()  # (n,) the name that counts as the truth of each of them
+    confidences: Mapping[Confidence, ConfidenceResult] | None = None
+    thresholds: tuple[ThresholdResult, ...] = ()  # in ascending order
 
     @property
     def labels(self) -> dict[str, LabelResult]:
         """Precision and recall of each label and of "other"."""
-        return {name: self._label(column) for column, name in enumerate(self.names)}
-
-    def _label(self, column: int) -> LabelResult:
-        true, decided = self.confusion[column].sum(), self.confusion[:, column].sum()
-        right = self.confusion[column, column]
-        return LabelResult(
-            pictures=int(true),
-            decided=int(decided),
-            precision=float(right / decided) if decided else None,
-            recall=float(right / true) if true else None,
-        )
+        return _labels(self.names, self.confusion)
 
 
 def evaluate(decisions: Decisions, truth: Mapping[int, str | Collection[str]]) -> Evaluation:
@@ -74,28 +91,59 @@ def evaluate(decisions: Decisions, truth: Mapping[int, str | Collection[str]]) -
     column = {name: at for at, name in enumerate(names)}
     rows = sorted(truth)
     accepted = [_columns(truth[row], column) for row in rows]
-    chosen = decisions.chosen[rows] if rows else np.empty(0, np.int32)
-    right = np.array([at in right for at, right in zip(chosen, accepted, strict=True)], bool)
-    true = np.where(right, chosen, [columns[0] for columns in accepted]).astype(np.int64)
-    stated = decisions.probabilities[rows, chosen] if rows else np.empty(0, np.float32)
-    confusion = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(confusion, (true, chosen), 1)
+    chosen = decisions.chosen[rows].astype(np.int64)
+    right, true = _compared(chosen, accepted)
+    probabilities = decisions.probabilities[rows]
+    stated = probabilities[np.arange(len(rows)), chosen]
+    words = np.array([confidence_of(decisions, row) for row in rows], dtype=object)
+    confidences = {
+        word: ConfidenceResult(int((words == word).sum()), _share(right[words == word]))
+        for word in get_args(Confidence)
+    }
+    by_hand = np.array([row in decisions.corrected for row in rows], bool) & (
+        chosen == column[OTHER]
+    )
     fits = true < len(names) - 1
     parts = _share(right[fits]), _share(right[~fits])
-    both = None
-    if parts[0] is not None and parts[1] is not None:
-        both = 2 * parts[0] * parts[1] / (sum(parts) or 1.0)  # type: ignore[arg-type]
     return Evaluation(
         pictures=len(rows),
         accuracy=_share(right),
         label_accuracy=parts[0],
         other_accuracy=parts[1],
-        harmonic_mean=both,
-        sure_accuracy=_share(right[stated >= SURE]),
+        harmonic_mean=_harmonic_mean(*parts),
+        sure_accuracy=confidences["sure"].accuracy,
         calibration_error=_calibration_error(stated, right),
         names=names,
-        confusion=confusion,
+        confusion=_confusion(true, chosen, len(names)),
         wrong=tuple(row for row, one in zip(rows, right, strict=True) if not one),
+        rows=tuple(rows),
+        truth=tuple(names[at] for at in true),
+        confidences=confidences,
+        thresholds=tuple(_at(one, names, probabilities, accepted, by_hand) for one in THRESHOLDS),
+    )
+
+
+def _at(
+    threshold: float,
+    names: tuple[str, ...],
+    probabilities: npt.NDArray[np.float32],
+    accepted: list[list[int]],
+    by_hand: npt.NDArray[np.bool_],
+) -> ThresholdResult:
+    """The result at one threshold on the probability of the best label. `by_hand`: what the user
+    put on "other", where it stays."""
+    other = len(names) - 1
+    best, most = probabilities[:, :other].argmax(axis=1), probabilities[:, :other].max(axis=1)
+    chosen = np.where((most >= threshold) & ~by_hand, best, other).astype(np.int64)
+    right, true = _compared(chosen, accepted)
+    kept, fits = chosen < other, true < other
+    return ThresholdResult(
+        threshold=threshold,
+        kept=int(kept.sum()),
+        precision=_share(right[kept]),
+        recall=_share(right[fits]),
+        other_accuracy=_share(right[~fits]),
+        labels=_labels(names, _confusion(true, chosen, len(names))),
     )
 
 
@@ -107,8 +155,35 @@ def _columns(given: object, column: Mapping[str, int]) -> list[int]:
     return found or [column[OTHER]]
 
 
+def _compared(chosen: Columns, accepted: list[list[int]]) -> tuple[npt.NDArray[np.bool_], Columns]:
+    """Which of the chosen columns are right, and the column that counts as the truth of each."""
+    right = np.array([at in fine for at, fine in zip(chosen, accepted, strict=True)], bool)
+    first = np.array([columns[0] for columns in accepted], np.int64)
+    return right, np.where(right, chosen, first)
+
+
+def _confusion(true: Columns, chosen: Columns, count: int) -> npt.NDArray[np.int64]:
+    confusion = np.zeros((count, count), np.int64)
+    np.add.at(confusion, (true, chosen), 1)
+    return confusion
+
+
+def _labels(names: tuple[str, ...], confusion: npt.NDArray[np.int64]) -> dict[str, LabelResult]:
+    found = {}
+    for column, name in enumerate(names):
+        true, decided = int(confusion[column].sum()), int(confusion[:, column].sum())
+        right = int(confusion[column, column])
+        precision, recall = (right / of if of else None for of in (decided, true))
+        found[name] = LabelResult(true, decided, precision, recall)
+    return found
+
+
 def _share(right: npt.NDArray[np.bool_]) -> float | None:
     return float(right.mean()) if len(right) else None
+
+
+def _harmonic_mean(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else 2 * a * b / ((a + b) or 1.0)
 
 
 def _calibration_error(

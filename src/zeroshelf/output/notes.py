@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.counting import counted
+from zeroshelf.decisions import closed_set
 from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels.advice import summary_lines
 from zeroshelf.models import select
@@ -14,6 +15,8 @@ from zeroshelf.models import select
 def lines(run: Classification) -> Iterator[str]:
     """One line each: about the model, the labels, damaged and poor pictures, and corrections."""
     yield from select.notes(run.model, run.decisions.calibration, run.labels)
+    if not run.request.other:
+        yield closed_set.NOTE
     yield from summary_lines(run.advice)
     noted = run.embeddings.notes.values()
     poor = sum(note in PROBLEMS for note in noted)

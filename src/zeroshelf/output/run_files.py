@@ -50,8 +50,9 @@ class Source:
         )
 
     def groups(self, each: int = 8) -> list[contact_sheet.Group]:
-        """Up to `each` pictures under each label, the most probable first."""
-        return contact_sheet.groups(self.rows({}), self.run.labels.names, each)
+        """Up to `each` pictures on each shelf of `run.counts`, the most probable first."""
+        found = contact_sheet.groups(self.rows({}), self.run.labels.names, each)
+        return [group for group in found if group.label in self.run.counts]
 
 
 def write(source: Source, planned: Plan | None, folder: str) -> Written:

@@ -26,6 +26,7 @@ class Request:
     model: str  # its id
     threshold: float | None = None
     offset: float = 0.0  # logits added to every picture's score: above 0, fewer go to "other"
+    other: bool = True  # False: a closed set, every picture is on the shelf of its best label
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ class _Page:
                 "shelves": list(now.names),
                 "words": [[*label.words, *label.prompts] for label in edited.labels],
                 "offset": edited.offset,
+                "closed": self.session.closed,
                 "edits": self.session.edit_count,
                 "corrections": len(edited.corrected),
                 "undoable": edited.last is not None,

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from zeroshelf.actions import journal, lock, plan, plan_file
 from zeroshelf.corrections import follow, stored
+from zeroshelf.decisions import closed_set
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.records import (
@@ -98,6 +99,10 @@ class Session:
     @property
     def names(self) -> tuple[str, ...]:
         return self.shelves.names
+
+    @property
+    def closed(self) -> bool:  # only the user puts pictures on "other"
+        return not self._first.request.other
 
     @property
     def edit_count(self) -> int:
@@ -236,7 +241,9 @@ class Session:
         """The decisions after few-shot adaptation to all corrections, those of this review too."""
         with self.lock:
             run, known = self.run, {**self.run.corrections.followed, **self.all_corrections()}
-        return run.derive(run.request, Corrections(given=known)).decisions
+            own = {**run.corrections.given, **self._own()}
+        before = {d: one for d, one in known.items() if d not in own}
+        return run.derive(run.request, Corrections(before, own)).decisions
 
     def import_corrections(self, known: Mapping[str, Correction]) -> None:
         """Follow these corrections too; corrections given in this run come before them."""
@@ -270,9 +277,11 @@ class Session:
     # --- inside -----------------------------------------------------------------------------
 
     def _edit(self, *events: edit_log.Event) -> None:
+        edited = edit_log.replay(self._first.labels, [*self._log.events, *events])
+        closed_set.check(edited.request(self._first.request))
         self._log.add(*events)
         before, names = self.edited, self.names
-        self.edited = edit_log.replay(self._first.labels, self._log.events)
+        self.edited = edited
         asked = [(one.labels, one.offset, one.renamed) for one in (before, self.edited)]
         if asked[0] != asked[1]:
             self.run = self._derived()

@@ -193,8 +193,8 @@ class Run(Classification):
     ) -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing.
 
-        `ambiguous` names a shelf for the pictures that two labels or more fit; with `several` a
-        picture goes on every shelf that it fits, not only on the best. The action "tag"
+        `ambiguous` names a shelf for the pictures that two labels fit about equally; with
+        `several` a picture goes on every shelf that it fits, not only on the best. The action "tag"
         needs no `to`: the tags go beside the pictures, below `prefix`; "untag" takes all tags below
         `prefix` away again, whatever their labels were. "trash" needs no `to` either: only pictures
         that surely or likely fit their label, or that were corrected, go to the trash. With

@@ -6,9 +6,11 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from zeroshelf import checks
 from zeroshelf.corrections import stored
+from zeroshelf.decisions import closed_set
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import scan
@@ -31,6 +33,7 @@ def classify(
     leave_out: Collection[str] = (),
     threshold: float | None = None,
     corrections: bool = True,
+    other: bool = True,
     device: str | None = None,
     encoder: Encoder | None = None,
     store: EmbeddingCache | None = None,
@@ -47,6 +50,7 @@ def classify(
     leave_out: absolute paths of folders that are left out.
     threshold: the least probability of a label, 0 to 1; None: the model's own decision.
     corrections: follow the corrections stored for these labels and this model, of any folder.
+    other: False for a closed set: every picture is on the shelf of its best label (docs/labels.md).
     device: where the model runs, "cpu" or "cuda", ...; None: automatic.
     encoder, store: used in place of the model and the cache, in tests and in other programs.
     progress: called with a stage, how much of it is done, and the total (0 if unknown).
@@ -60,9 +64,10 @@ def classify(
     wanted, threshold, root = parse.parse(labels), checks.threshold(threshold), scan.root_of(folder)
     model = None if model is None else checks.path(model, "model")
     device = None if device is None else checks.text(device, "device")
-    exclude = checks.texts(exclude, "exclude")
-    leave_out = checks.paths(leave_out, "leave_out")
+    exclude, leave_out = checks.texts(exclude, "exclude"), checks.paths(leave_out, "leave_out")
     checks.flag(corrections, "corrections")
+    asked = Request(root, wanted, "", threshold, other=checks.flag(other, "other"))
+    closed_set.check(asked)
     check_helpers(encoder, store, progress, warn)
     given, encoder = encoder, encoder or select.load(select.find(model), device, warn=warn)
     if progress:
@@ -70,11 +75,10 @@ def classify(
     found = unsorted.find(root, exclude=exclude, leave_out=leave_out, warn=warn or warnings.warn)
     store = store or EmbeddingCache.open()
     embedded = compute.embed(found, encoder, store, progress=progress)
-    may_transfer = given is None
     return make_run(
-        Request(root, wanted, encoder.model.id, threshold),
+        replace(asked, model=encoder.model.id),
         embedded,
-        calibration_of(embedded, encoder, store, progress, may_transfer),
+        calibration_of(embedded, encoder, store, progress, given is None),
         Corrections(stored.load_for(wanted, encoder.model) if corrections else {}),
         Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
         start=start,

@@ -1,7 +1,7 @@
 // The dialogs over the page (suggestions, apply and undo, the keys), and the threshold slider.
 
 import { request, edit, news, run, sync } from "./state.js";
-import { counts, keys } from "./shelves.js";
+import { counts, keys, without } from "./shelves.js";
 import { $, make, number, plural, visible } from "./words.js";
 
 export const heard = { say() {} };  // set by the page
@@ -133,7 +133,7 @@ function drawApply() {
   $("apply-how").hidden = !open;
   $("apply-says").textContent = open && chosen() !== run.kind ? says[state] : error || says[state];  // another way, another try
   $("apply-table").hidden = busy;
-  $("apply-table").tBodies[0].replaceChildren(...run.names.map((name, column) =>
+  $("apply-table").tBodies[0].replaceChildren(...run.names.flatMap((name, column) => without(column, tally) ? [] :
     make("tr", "", make("td", "", make("bdi", "", visible(name))), make("td", "", number(tally[column] ?? 0)))));
   $("apply-progress").hidden = !busy;
   $("apply-doing").textContent = total ? `${number(done)} of ${number(total)}` : "Starting …";

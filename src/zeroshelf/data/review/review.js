@@ -257,6 +257,7 @@ news.addEventListener("saved", () => {
     : run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} saved` : "";
   $("undo-edit").disabled = !run.undoable && !run.pending;
   $("offset").value = run.offset;
+  $("offset-tool").hidden = run.closed;
   how.textContent = run.kind;
   document.body.dataset.edits = run.edits;
   document.body.dataset.pending = run.pending;

@@ -34,6 +34,9 @@ export function counts() {
   return { tally, unsure };
 }
 
+/** Whether it is the shelf "other" of a closed set, on which the user has put nothing. */
+export const without = (column, tally) => run.closed && column === run.names.length - 1 && !tally[column];
+
 export function draw(look) {
   looked = look;
   giveKeys();
@@ -42,7 +45,7 @@ export function draw(look) {
   const entries = [
     entry(ALL, "All pictures", run.size),
     entry(UNSURE, "Unsure", unsure),
-    ...run.names.map((name, column) => entry(name, name, tally[column], column)),
+    ...run.names.map((name, column) => without(column, tally) ? null : entry(name, name, tally[column], column)).filter(Boolean),
   ];
   $("shelves").replaceChildren(...entries);
   if (held) [...$("shelves").children].find((li) => li.dataset.look === held)?.querySelector("button").focus();

@@ -11,7 +11,7 @@ export const news = new EventTarget();
 export const run = {
   size: 0, version: -1, paths: [], stacks: [], facts: {},
   columns: new Uint16Array(0), p: new Uint8Array(0), by: new Uint8Array(0),  // a picture each
-  names: [], words: [], offset: 0, edits: 0, corrections: 0, undoable: false, kind: "copy", progress: { state: "planned" },
+  names: [], words: [], offset: 0, closed: false, edits: 0, corrections: 0, undoable: false, kind: "copy", progress: { state: "planned" },
   pending: 0, lost: false,  // lost: the server does not answer
 };
 
@@ -80,7 +80,7 @@ async function take() {
     run.columns[row] = now.changed.columns[i]; run.p[row] = now.changed.probabilities[i]; run.by[row] = now.changed.by[i];
   });
   run.version = now.version;
-  run.names = now.shelves; run.words = now.words; run.offset = now.offset;
+  run.names = now.shelves; run.words = now.words; run.offset = now.offset; run.closed = now.closed;
   run.edits = now.edits; run.corrections = now.corrections; run.undoable = now.undoable; run.kind = now.kind;
   const moved = JSON.stringify(now.progress) !== JSON.stringify(run.progress);
   run.progress = now.progress;
