@@ -83,7 +83,7 @@ def test_small_folders(count: int) -> None:
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     colours = [(RED, GREEN, BLUE, GREY)[at % 4] for at in range(23)]
     whole = said(*colours, labels=["red", "blue"])
-    monkeypatch.setattr(scores, "BLOCK", 4)
+    monkeypatch.setattr(negative_scores, "BLOCK", 4)
     parts = said(*colours, labels=["red", "blue"])
     assert np.allclose(whole.logits, parts.logits)
     assert np.allclose(whole.negative_score, parts.negative_score)
@@ -123,10 +123,10 @@ def test_texts_that_the_negative_filter_removes_are_made_up_for(
     """The nearest texts are kept before the filter; where it removes too many, all are used."""
     colours = [(RED, GREEN, BLUE, GREY)[at % 4] for at in range(9)]
     whole = said(*colours, labels=["red", "blue", "!green"])
-    monkeypatch.setattr(scores, "CANDIDATE_NEGATIVES", 5)  # the least that is needed
+    monkeypatch.setattr(negative_scores, "CANDIDATE_NEGATIVES", 5)  # the least that is needed
     few = said(*colours, labels=["red", "blue", "!green"])
     assert np.allclose(whole.negative_score, few.negative_score, atol=1e-5)
     assert np.allclose(whole.logits, few.logits)
-    monkeypatch.setattr(scores, "CANDIDATE_NEGATIVES", 10_000)
+    monkeypatch.setattr(negative_scores, "CANDIDATE_NEGATIVES", 10_000)
     every = said(*colours, labels=["red", "blue", "!green"])
     assert np.allclose(whole.negative_score, every.negative_score, atol=1e-5)
