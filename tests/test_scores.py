@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS, ColourEncoder
-from zeroshelf.decisions import negative_scores, scores
+from zeroshelf.decisions import negative_scores
 from zeroshelf.decisions.constants import LOW_QUALITY_PENALTY
 from zeroshelf.decisions.scores import score
 from zeroshelf.labels import negative_filter

@@ -25,10 +25,12 @@ from zeroshelf.counting import counted
 from zeroshelf.errors import NothingToSort
 
 if TYPE_CHECKING:
-    from zeroshelf.records import Plan, Skipped
+    from zeroshelf.decisions.diagnose import WordsToAdd
+    from zeroshelf.records import LabelSet, Plan, Skipped
     from zeroshelf.run import Run
 
 SHOWN = 20  # skipped files on the screen; the results of a sort have them all
+WORDS = 3  # suggestions to count words as a label
 SHELVES = 100  # of more, those without a picture are not listed on the screen
 # the options of `placing`
 PLACING = ("to", "kind", "ambiguous", "several", "prefix", "keep_earlier", "in_files")
@@ -185,12 +187,13 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
         replace_earlier=wanted.replace,
         in_files=wanted.in_files,
     )
-    show(screen, run, planned)
+    show(screen, run, planned, given["labels_file"])
     return run, planned
 
 
-def show(screen: Screen, run: Run, planned: Plan) -> None:
-    """The plan as a table, what was skipped, and warnings for the user."""
+def show(screen: Screen, run: Run, planned: Plan, labels_file: str | None = None) -> None:
+    """The plan as a table, what was skipped, and warnings for the user. `labels_file`: where the
+    labels come from, if not from the command line."""
     from zeroshelf.actions.plan import confidences
     from zeroshelf.decisions import diagnose
     from zeroshelf.images import ignored
@@ -212,7 +215,12 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
     show_skipped(screen, run.skipped, planned.folder)
     for line in ignored.lines(run.ignored):
         screen.say(line)
-    for name, count in diagnose.shelves_to_add(decisions)[:3]:
+    to_add = diagnose.words_to_add(decisions)
+    for found_words in to_add[:WORDS]:
+        screen.say(_count_them(found_words, run.labels, labels_file))
+    counted_as = {word for them in to_add for word in them.words}
+    shelves_to_add = [s for s in diagnose.shelves_to_add(decisions) if s[0] not in counted_as]
+    for name, count in shelves_to_add[:3]:
         found = counted(count, "picture that looks", "pictures that look")
         screen.say(f'On "other": {found} like "{name}". Add a label for them?')
     warned = {(name, one.problem) for one in run.advice for name in one.labels}  # in the notes
@@ -225,6 +233,18 @@ def show(screen: Screen, run: Run, planned: Plan) -> None:
         screen.say(f"Groups of near-duplicates, shown in the report: {len(run.near_duplicates):,}.")
     for note in (*run.notes, *planned.notes):
         screen.warn(note)
+
+
+def _count_them(one: WordsToAdd, labels: LabelSet, labels_file: str | None) -> str:
+    """The suggestion to count words as a label, with how that is done."""
+    looks = counted(len(one.rows), "picture on other looks", "pictures on other look")
+    words = ", ".join(one.words)
+    if labels_file is not None:
+        how = f'add to the words of "{one.label}" in {labels_file}: {words}'
+    else:
+        own = next(label.words for label in labels if label.name == one.label)
+        how = f'zeroshelf sort ... -l "{one.label}={", ".join((*own, *one.words))}"'
+    return f"{looks} like {words}: count them as {one.label}? ({how})"
 
 
 def show_skipped(screen: Screen, skipped: Sequence[Skipped], folder: str) -> None:

@@ -46,6 +46,7 @@ RUNNER_UP_RATIO = 0.5  # of the best label's probability: a second one from ther
 DOMINANT_SHARE = 0.9  # of the images on shelves: a shelf with more is reported
 DOMINANT_LEAST_IMAGES = 20  # images on shelves before that is reported
 SUGGESTED_SHELF_LEAST_IMAGES = 10  # in "other" near one negative label: suggested as a shelf
+SUGGESTED_WORDS_LEAST_IMAGES = 5  # in "other" near words of one label: suggested to count as it
 
 # --- calibration --------------------------------------------------------------------------------
 

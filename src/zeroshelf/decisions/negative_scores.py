@@ -131,7 +131,8 @@ class Rivals:
 
 
 def nearest_candidates(images: Images, texts: Texts, scale: float) -> NegativeCandidates:
-    """(N, D) images -> the `CANDIDATE_NEGATIVES` unfiltered negatives of greatest logit each."""
+    """(N, D) images -> the `CANDIDATE_NEGATIVES` unfiltered negatives of greatest logit each, the
+    greatest first."""
     vectors = texts([one.prompt for one in negative_labels()])
     negatives = normalise(vectors, vectors, scale)
     count, kept = len(images), min(CANDIDATE_NEGATIVES, len(vectors))
@@ -140,7 +141,9 @@ def nearest_candidates(images: Images, texts: Texts, scale: float) -> NegativeCa
     for block in blocks(count):
         found = images[block] @ vectors.T
         logits = found * negatives.factors - negatives.offsets
-        rows[block] = np.argpartition(logits, -kept, axis=1)[:, -kept:]
+        best = np.argpartition(logits, -kept, axis=1)[:, -kept:]
+        order = np.argsort(-np.take_along_axis(logits, best, axis=1), axis=1, kind="stable")
+        rows[block] = np.take_along_axis(best, order, axis=1)
         cosines[block] = np.take_along_axis(found, rows[block], axis=1)
     return NegativeCandidates(rows, cosines)
 

@@ -37,6 +37,17 @@ def entry(word: str) -> Entry | None:
     return known.get(word) or known.get(wordnet().singular(word))
 
 
+def names_of(phrase: str) -> frozenset[str]:
+    """The words that mean the same as a label's phrase by its own entry, in lower case."""
+    found = entry(phrase)
+    return frozenset(name.lower() for name in found.names) if found else frozenset()
+
+
+def styles() -> frozenset[str]:
+    """Words for what pictures of any label may be as well: a drawing, a cartoon."""
+    return frozenset(word for _, words in _lexicon().every for word in words)
+
+
 def means(labels: LabelSet, words: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """Other ways to ask for each label, but for those that name another label of the set: with the
     labels `people` and `child`, a photo of a child is none of people's.

@@ -73,7 +73,7 @@ class NegativeCandidates:
     """The nearest negative labels of each image before the negative filter. Does not depend on the
     labels."""
 
-    rows: npt.NDArray[np.int32]  # (N, M), in the unfiltered list of negative labels
+    rows: npt.NDArray[np.int32]  # (N, M), in the unfiltered list of negative labels, nearest first
     cosines: npt.NDArray[np.float32]  # (N, M)
 
 

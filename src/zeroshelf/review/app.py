@@ -22,7 +22,7 @@ from zeroshelf.actions import kinds, plan_file
 from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import decode, ignored, thumbnails
-from zeroshelf.review import suggestions
+from zeroshelf.review import edit_requests, suggestions
 from zeroshelf.review.access import AccessCheck
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.session import USER, Session
@@ -69,6 +69,7 @@ class _Page:
                 get("/search", self.search),
                 get("/offset", self.offset),
                 get("/suggestions", self.suggestions),
+                get("/words", self.words),
                 get("/most-informative", self.most_informative),
                 Route("/edit", self.edit, methods=["POST"]),
             ],
@@ -209,6 +210,10 @@ class _Page:
         ]
         return _ascii({"version": found.version, "corrections": found.corrections, "moves": moves})
 
+    def words(self, _: Request) -> Response:
+        found = suggestions.words_to_add(self.session)
+        return _ascii([{"label": o.label, "words": o.words, "rows": o.rows} for o in found])
+
     def most_informative(self, request: Request) -> Response:
         count = min(200, max(1, int(request.query_params.get("count", 20))))
         return _ascii({"rows": suggestions.most_informative(self.session, count)})
@@ -225,23 +230,17 @@ class _Page:
         moved = 0
         match given:
             case {"do": "place"}:
-                session.place(*_placement(given))
+                session.place(*edit_requests.placement(given))
             case [_, *_]:  # keys that were pressed fast, in their order
-                session.place_each(map(_placement, given))
+                session.place_each(map(edit_requests.placement, given))
             case {"do": "undo"}:
                 moved = int(session.undo())
             case {"do": "offset", "by": by} if type(by) in (int, float):
                 session.set_offset(by)
-            case {"do": "add", "label": str(text)}:
-                session.add_label(text)
-            case {"do": "rename", "label": str(name), "to": str(to)}:
-                session.rename_label(name, to)
-            case {"do": "merge", "label": str(name), "into": str(into)}:
-                session.merge_label(name, into)
-            case {"do": "drop", "label": str(name)}:
-                session.drop_label(name)
+            case {"label": str()}:
+                moved = edit_requests.edit_label(session, given)
             case {"do": "accept", "version": version, "moves": [*moves]}:
-                wanted = _numbers(moves)
+                wanted = edit_requests.numbers(moves)
                 if version != self.suggested.version:
                     raise UserError("the shelves have changed since: look at the suggestions again")
                 moved = suggestions.accept(session, self.suggested, wanted)
@@ -302,20 +301,6 @@ def _stacks(session: Session) -> list[int]:
         for row in rows:
             first[row] = min(rows)
     return first
-
-
-def _placement(given: Any) -> tuple[list[int], str]:
-    match given:
-        case {"do": "place", "rows": [*rows], "shelf": str(shelf)}:
-            return _numbers(rows), shelf
-    raise ValueError("no such edit")
-
-
-def _numbers(given: list[Any]) -> list[int]:
-    """Rows, or the numbers of moves: JSON's whole numbers. int() would take true and 0.5 too."""
-    if any(type(number) is not int for number in given):
-        raise ValueError("a list of whole numbers contains something else")
-    return given
 
 
 def _bytes(probabilities: Any) -> Any:

@@ -18,6 +18,14 @@ def added(labels: LabelSet, text: str) -> LabelSet:
     return _with(labels, (*labels, *parse([text])))
 
 
+def widened(labels: LabelSet, name: str, words: Sequence[str]) -> LabelSet:
+    """With further words for the label `name`."""
+    own = _find(labels, name)
+    (given,) = parse({name: [*own.words, *words]})
+    wider = replace(own, words=tuple(dict.fromkeys(given.words)))
+    return _with(labels, [wider if one is own else one for one in labels])
+
+
 def renamed(labels: LabelSet, name: str, to: str) -> tuple[LabelSet, dict[str, str]]:
     """With the label `name` named `to`, which may bring words of its own; and old -> new name."""
     new = parse([to]).labels[0]

@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zeroshelf.corrections import active_learning
+from zeroshelf.decisions import diagnose
+from zeroshelf.decisions.diagnose import WordsToAdd
 from zeroshelf.errors import UserError
-from zeroshelf.review.session import USER, Session, check_offset
+from zeroshelf.review import label_edits
+from zeroshelf.review.session import MODEL, USER, Session, check_offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,24 @@ def accept(session: Session, suggested: Suggestions, wanted: Sequence[int]) -> i
         if shelves:
             session.accept(shelves)
         return sum(map(len, shelves.values()))
+
+
+def words_to_add(session: Session) -> tuple[WordsToAdd, ...]:
+    """Words to count as a label, by the pictures that the model put on "other" and the user has not
+    moved."""
+    with session.lock:
+        decided, now = session.decisions, session.shelves
+    return diagnose.words_to_add(decided, now.by == MODEL)
+
+
+def widen(session: Session, name: str, words: Sequence[str]) -> int:
+    """Count further words as the label `name`: one edit. The number of pictures that came onto its
+    shelf. Raises `UserError` where there is no such label, or the words can't be used."""
+    with session.lock:
+        before = session.shelves.columns
+        session.relabel(label_edits.widened(session.edited.labels, name, words), {})
+        column = session.names.index(name)
+        return int(((session.shelves.columns == column) & (before != column)).sum())
 
 
 def most_informative(session: Session, count: int) -> list[int]:

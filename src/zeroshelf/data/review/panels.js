@@ -4,7 +4,7 @@ import { request, edit, news, run, sync } from "./state.js";
 import { counts, keys, without } from "./shelves.js";
 import { $, make, number, plural, visible } from "./words.js";
 
-export const heard = { say() {} };  // set by the page
+export const heard = { say() {}, find() {} };  // set by the page
 
 for (const dialog of document.querySelectorAll("dialog")) {
   dialog.addEventListener("click", (event) => {
@@ -24,6 +24,44 @@ export async function offer() {
   $("offer").hidden = count === 0;
   $("offer-says").textContent = `From your ${plural(given.corrections, "correction")}: ${number(count)} more would change shelf.`;
 }
+
+// --- words to count as a label ---------------------------------------------------------------------
+
+let wider = null, asking = 0;
+const declined = new Set();  // on this page
+
+/** Offer to count words as a label, where pictures on other look like them. */
+async function offerWords() {
+  const mine = (asking += 1), given = run.closed ? [] : await request("words");
+  if (!given || mine !== asking) return;
+  wider = given.find((one) => !declined.has(key(one))) ?? null;
+  $("widen").hidden = !wider;
+  if (wider) $("widen-says").replaceChildren(
+    `${plural(wider.rows.length, "picture")} on other ${wider.rows.length === 1 ? "looks" : "look"} like `,
+    make("bdi", "", wider.words.map(visible).join(", ")), ": count them as ", make("bdi", "", visible(wider.label)), "?");
+}
+
+const key = ({ label, words }) => JSON.stringify([label, words]);
+
+/** Yes to the words that are offered. */
+export async function addWords() {
+  if (!wider) return;
+  const { label, words } = wider;
+  wider = null;
+  $("widen").hidden = true;
+  const done = await edit({ do: "widen", label, words });
+  if (done) heard.say(`${plural(done.moved, "picture")} came to ${visible(label)}. z undoes it.`);
+}
+
+let labels = "";  // what was offered last was for these
+news.addEventListener("change", () => {
+  const now = JSON.stringify([run.names, run.words]);
+  if (now !== labels) { labels = now; offerWords(); }
+});
+
+$("widen-add").addEventListener("click", addWords);
+$("widen-no").addEventListener("click", () => { if (wider) declined.add(key(wider)); offerWords(); });
+$("widen-look").addEventListener("click", () => { if (wider) heard.find(wider.rows, `look like ${wider.words.map(visible).join(", ")}`); });
 
 export async function openSuggestions() {
   suggested = await request("suggestions");
@@ -160,7 +198,7 @@ export function openHelp() {
     ["\u2190 \u2191 \u2192 \u2193", "go from picture to picture; with Shift, select on the way"],
     ["Space", "select this picture, or let it go"], ["Enter", "show it large"], ["Esc", "close, or select none"],
     ["a", "select what is shown in the window"], ["Shift A", "select all that match"],
-    ["e", "spread a stack out, or fold it"], ["z", "undo the last edit"], ["/", "find"], ["?", "these keys"],
+    ["e", "spread a stack out, or fold it"], ["z", "undo the last edit"], ["+", "count the words that are offered as their label"], ["/", "find"], ["?", "these keys"],
   ];
   const labels = [...keys].map(([key, column]) => [key, `put on ${visible(run.names[column])}`]);
   $("keys").replaceChildren(...[...labels, ...fixed].flatMap(([key, what]) => [make("dt", "", make("kbd", "", key)), make("dd", "", what)]));

@@ -125,6 +125,15 @@ async function search(address, title, nothing = "No picture here.") {
   $("grid").focus({ preventScroll: true });
 }
 
+function list(rows, title) {
+  searches += 1;
+  Object.assign(view, { found: rows, title, text: "" });
+  cells.start();
+  grid.selected.clear();
+  refresh();
+  $("grid").focus({ preventScroll: true });
+}
+
 // --- acts -------------------------------------------------------------------------------------------
 
 let offering = 0;
@@ -179,11 +188,11 @@ addEventListener("keydown", (event) => {
   const dialog = detail.isOpen();
   const onButton = event.target.closest("button, a, summary");
   const act = {
-    z: undo, "/": () => $("text").focus(), "?": panels.openHelp, e: () => spreadOut(grid.rows[grid.active]),
+    z: undo, "+": panels.addWords, "/": () => $("text").focus(), "?": panels.openHelp, e: () => spreadOut(grid.rows[grid.active]),
     a: () => cells.select(grid.rows.slice(...cells.inView())), A: () => cells.select(grid.rows),
   }[event.key];
   const column = shelves.keys.get(event.key);
-  if (dialog && "aAe/ ".includes(event.key)) return;
+  if (dialog && "aAe+/ ".includes(event.key)) return;
   if (column !== undefined) put(column);
   else if (act) act();
   else if (event.key in STEPS && dialog) { if (/^Arrow(Left|Right)$/.test(event.key)) detail.show(Math.max(0, Math.min(grid.rows.length - 1, grid.active + step(event.key)))); else return; }
@@ -238,6 +247,7 @@ cells.heard.open = (index) => detail.show(index);
 detail.heard.place = put;
 detail.heard.move = (index) => cells.activate(index);
 panels.heard.say = say;
+panels.heard.find = list;
 $("detail").addEventListener("close", () => {
   if (document.activeElement === document.body) $("grid").focus({ preventScroll: true });
 });
