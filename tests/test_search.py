@@ -378,7 +378,7 @@ def test_hits_go_into_a_folder_and_back(
     before = tree(album.parent)
     to = album.parent / "found"
     words = ("red", "-blue", album, "--to", to, "--as", kind, "--top", "5", "--all")
-    assert command("search", *words) == 2  # nobody can be asked
+    assert command("search", *words) == 2  # no terminal to ask in
     assert "pass --yes" in capsys.readouterr().err and tree(album.parent) == before
     result = as_json(capsys, *words, "--yes")
     made = sorted((to / "red -blue").iterdir())

@@ -11,7 +11,7 @@ from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, installed, select
 from zeroshelf.models.encoder import TwoTower
-from zeroshelf.models.layout import read_json
+from zeroshelf.models.families import read_json
 
 
 @dataclass(frozen=True, slots=True)
