@@ -1,6 +1,6 @@
 """How often a search finds what isn't there: python -m benchmarks.search_nothing [ROOT]
 
-Each set of pictures is a folder, whole and in random parts. Two sorts of words are searched for
+Each set of pictures is a folder, whole and in random parts. Words of two sorts are searched for
 with `--least 0.5`: names of the set's own pictures, and words of benchmarks/absent_words.txt that
 nothing in it shows. Printed for each folder:
 

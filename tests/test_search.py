@@ -315,7 +315,7 @@ def test_a_notebook_shows_the_hits(index: zs.Index) -> None:
 def test_what_the_command_prints(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("search", "red", album, "--top", "2", "--all") == 0
     out, _ = capsys.readouterr()
-    assert len(re.findall(r"red-\d+\.png", out)) == 2 and "90 %" in out
+    assert len(re.findall(r"red-\d+\.png", out)) == 2 and "91 %" in out
     assert command("search", "red", album, "--top", "2") == 0
     assert "near-duplicates)" in capsys.readouterr().out
     assert command("search", "violin", album) == 0
@@ -378,7 +378,7 @@ def test_hits_go_into_a_folder_and_back(
     before = tree(album.parent)
     to = album.parent / "found"
     words = ("red", "-blue", album, "--to", to, "--as", kind, "--top", "5", "--all")
-    assert command("search", *words) == 2  # there is no terminal to ask on
+    assert command("search", *words) == 2  # no terminal to ask in
     assert "pass --yes" in capsys.readouterr().err and tree(album.parent) == before
     result = as_json(capsys, *words, "--yes")
     made = sorted((to / "red -blue").iterdir())

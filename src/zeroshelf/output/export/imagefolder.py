@@ -34,8 +34,8 @@ def write(found: Exported, to: str) -> str:
         place = found.place(row)
         folder = names.shelf(row.label or "")
         wanted = file_names.portable(utf8(os.path.basename(place)), rules)
-        tried = (os.path.join(folder, name) for _, name in file_names.numbered(wanted))
-        below = next(one for one in tried if file_names.key(one) not in taken)
+        tries = (os.path.join(folder, name) for _, name in file_names.numbered(wanted))
+        below = next(path for path in tries if file_names.key(path) not in taken)
         taken.add(file_names.key(below))
         os.makedirs(os.path.join(to, folder), exist_ok=True)
         try:
