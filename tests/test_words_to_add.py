@@ -107,7 +107,7 @@ def test_the_nearest_of_all_counts_even_if_the_filter_removed_it() -> None:
 def test_candidates_come_nearest_first(folder: Path, encoder: ColourEncoder) -> None:
     found = zeroshelf.classify(folder, ["red", "blue"], encoder=encoder).decisions.scores
     assert found.candidates is not None
-    from zeroshelf.decisions.scores import normalise
+    from zeroshelf.decisions.negative_scores import normalise
 
     vectors = encoder.embed_texts([one.prompt for one in negative_labels()])
     every = normalise(vectors, vectors, encoder.model.logit_scale)
