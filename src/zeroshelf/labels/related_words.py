@@ -2,8 +2,8 @@
 count as the label.
 
 The negative filter removes what is certain to mean the same. This is wider, and changes no decision
-by itself: hyponyms and parts of the label in the sense that is meant and in further common ones, what
-the lexicon says that its pictures show, and what names the label in its definition ("gown: a
+by itself: hyponyms and parts of the label in the sense that is meant and in further common ones,
+what the lexicon says that its pictures show, and what names the label in its definition ("gown: a
 woman's dress") or is named in the label's. Left out are what the label is a kind of, and what lies
 beside it in WordNet: a woman is "opposed to a man", and no man.
 """
