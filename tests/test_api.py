@@ -154,6 +154,7 @@ def test_methods_of_a_run(name: str, parameter: str, run: Run, place: Path) -> N
         "to": place / "to",
         "digests": [],
         "request": run.request,
+        "truth": {"a.png": "red"},
     }
     needed = {
         key: good[key]
