@@ -282,7 +282,7 @@ def test_an_edit_keeps_what_goes_on_several_shelves(tmp_path: Path, encoder: Col
 
 
 def test_a_picture_goes_on_every_shelf_that_it_fits(tmp_path: Path, encoder: ColourEncoder) -> None:
-    calibrations.store(encoder.model, Calibration(ood_threshold=1.0, origin="measured"))
+    calibrations.store(encoder.model, Calibration(ood_threshold=27.0, origin="measured"))
     paint(tmp_path / "F" / "red.png", RED)
     paint(tmp_path / "F" / "blue.png", BLUE)
     labels = ("-l", "red", "-l", "red car", "-l", "blue")

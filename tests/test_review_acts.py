@@ -211,7 +211,7 @@ def test_the_list_of_keys_has_every_key(tmp_path: Path, chromium: Chromium) -> N
         listed += "[dt.textContent, dt.nextElementSibling.textContent])"
         keys = dict(chromium.run(listed))
         assert (keys["r"], keys["g"], keys["o"]) == ("put on red", "put on green", "put on other")
-        others = {"← ↑ → ↓", "Space", "Enter", "Esc", "a", "Shift A", "e", "z", "/", "?"}
+        others = {"← ↑ → ↓", "Space", "Enter", "Esc", "a", "Shift A", "e", "z", "+", "/", "?"}
         assert keys.keys() == {"r", "g", "o"} | others
         assert keys["a"] != keys["Shift A"] and "undo" in keys["z"]
         chromium.press("Escape")

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from zeroshelf import checks
 from zeroshelf.corrections import stored
+from zeroshelf.counting import counted
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import ArgumentError, NothingToSort, UserError
@@ -119,7 +120,7 @@ class Index:
 
     def __repr__(self) -> str:
         return (
-            f"<Index of {self.folder!r}: {len(self):,} pictures, model {self.model.id}, "
+            f"<Index of {self.folder!r}: {counted(len(self), 'picture')}, model {self.model.id}, "
             f"skipped {len(self.skipped):,}>"
         )
 

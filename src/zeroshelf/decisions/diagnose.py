@@ -99,6 +99,8 @@ def words_to_add(
     found = []
     for label in np.unique(best[other]):
         rows = np.flatnonzero(other & (best == label))
+        if len(rows) < least:
+            continue
         related = related_words(scores.resolved.each[label])
         names = {
             row: phrase(every[at].name)

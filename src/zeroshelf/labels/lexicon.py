@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from zeroshelf.labels.negative_labels import FOLDER
-from zeroshelf.labels.normalise import phrase
 from zeroshelf.labels.senses import visible_senses
 from zeroshelf.labels.wordnet import wordnet
-from zeroshelf.records import Label, LabelSet, Synset
+from zeroshelf.records import LabelSet, Synset
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +47,37 @@ def styles() -> frozenset[str]:
     return frozenset(word for _, words in _lexicon().every for word in words)
 
 
-def means(labels: LabelSet, words: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+def entry_of(name: str, labels: LabelSet) -> Entry | None:
+    """What the lexicon says of a label, by the phrase of its name. It is in English."""
+    return entry(name) if labels.language == "en" else None
+
+
+def means(
+    labels: LabelSet, words: Sequence[Sequence[str]], entries: Sequence[Entry | None]
+) -> list[tuple[str, ...]]:
     """Other ways to ask for each label, but for those that name another label of the set: with the
     labels `people` and `child`, a photo of a child is none of people's.
 
-    `words` are each label's, as templates take them. A label with prompts of its own gets none.
+    words: each label's, as templates take them.
+    entries: each label's, of `entry_of`. A label with prompts of its own gets no other ways.
     """
-    names = [_names(label, own, labels) for label, own in zip(labels, words, strict=True)]
+    names = [_names(own, found) for own, found in zip(words, entries, strict=True)]
     taken: dict[str, set[int]] = defaultdict(set)  # by which labels
     for row, mine in enumerate(names):
         for name in mine:
             taken[name].add(row)
     found: list[tuple[str, ...]] = []
     for row, label in enumerate(labels):
-        own = None if label.prompts else _entry_of(label, labels)
-        texts = own.means if own else ()
+        own = entries[row]
+        texts = own.means if own and not label.prompts else ()
         found.append(tuple(text for text in texts if not _names_another(text, row, taken)))
     return found
 
 
-def shows(label: Label, labels: LabelSet, meant: Synset | None) -> tuple[str, ...]:
+def shows(own: Entry | None, labels: LabelSet, meant: Synset | None) -> tuple[str, ...]:
     """Words for what pictures of a label show as well: by its own entry, else by what it is a kind
     of in the sense that is meant."""
-    own, lexicon = _entry_of(label, labels), _lexicon()
+    lexicon = _lexicon()
     found = [own.shows] if own else []
     if meant is not None and labels.language == "en":
         above = wordnet().above(meant.row) | {meant.row}
@@ -79,14 +86,9 @@ def shows(label: Label, labels: LabelSet, meant: Synset | None) -> tuple[str, ..
     return tuple(dict.fromkeys(word for words in found for word in words))
 
 
-def _entry_of(label: Label, labels: LabelSet) -> Entry | None:
-    return entry(phrase(label.name)) if labels.language == "en" else None
-
-
-def _names(label: Label, words: Sequence[str], labels: LabelSet) -> set[str]:
+def _names(words: Sequence[str], found: Entry | None) -> set[str]:
     """The label's words, all that mean the same, and what they are a kind of: an "inner city" is a
     city, and a "highway" a road."""
-    found = _entry_of(label, labels)
     own = {*(word.lower() for word in words), *(found.names if found else ())}
     heads = {word.rpartition(" ")[2] for word in own}
     above = (row for word in own for one in visible_senses(word)[:1] for row in one.above)

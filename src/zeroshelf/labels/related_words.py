@@ -2,10 +2,10 @@
 count as the label.
 
 The negative filter removes what is certain to mean the same. This is wider, and changes no decision
-by itself: hyponyms and parts of the label in the sense that is meant and in further common ones,
-what the lexicon says that its pictures show, and what names the label in its definition ("gown: a
-woman's dress") or is named in the label's. Left out are what the label is a kind of, and what lies
-beside it in WordNet: a woman is "opposed to a man", and no man.
+by itself: what is a kind or a part of the label, in the sense that is meant and in further common
+ones; what the lexicon says that its pictures show; and what names the label in its definition
+("gown: a woman's dress") or is named in the label's. Left out are what the label is a kind of, and
+what lies beside it in WordNet: a woman is "opposed to a man", and no man.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _TOO_WIDE = ("above it", "same word")  # relations of the negative filter that a
 def related_words(label: ResolvedLabel) -> frozenset[int]:
     """The rows of `negative_labels()` that pictures of a label may well show; none that is no thing
     ("a blurry photo"), and none of the label's own words."""
-    hyponyms, names, inside = set[int](), set[str](), set[str]()
+    below, names, inside = set[int](), set[str](), set[str]()
     beside, above, further = set[int](), set[int](), set[int]()
     for word in label.words:
         names.add(word.text.lower())
         if word.sense is not None:
             why = negative_filter.related(word.text, word.sense)
-            hyponyms |= {row for row, one in why.items() if one not in _TOO_WIDE}
+            below |= {row for row, one in why.items() if one not in _TOO_WIDE}
             above |= {row for row, one in why.items() if one in _TOO_WIDE}
             names |= {one.lower() for one in word.sense.lemmas if _first_means(one, word.sense)}
             inside |= _words(word.sense.gloss)
@@ -48,7 +48,7 @@ def related_words(label: ResolvedLabel) -> frozenset[int]:
         and (names & _gloss_of(row) or negative_labels()[row].name.lower() in inside)
     }
     shown = negative_filter.shown_as_well(set(label.also_shown) - lexicon.styles())
-    found = (hyponyms | by_gloss | (further - near) | (shown - beside)) - above
+    found = (below | by_gloss | (further - near) | (shown - beside)) - above
     every, known = negative_labels(), names | lexicon.names_of(label.phrase)
     return frozenset(
         row for row in found if every[row].kind != "junk" and every[row].name.lower() not in known

@@ -37,7 +37,8 @@ def resolve(labels: LabelSet, texts: Texts, progress: Progress | None = None) ->
     senses = iter(choose_senses(pairs, [own[0] for own in words], texts))
     taken = frozenset((*(word.lower() for own in words for word in own), *labels.negatives))
     resolved: list[ResolvedLabel] = []
-    other_ways = lexicon.means(labels, words)
+    entries = [lexicon.entry_of(own[0], labels) for own in phrases]
+    other_ways = lexicon.means(labels, words, entries)
     for row, label in enumerate(labels):
         found = [
             ResolvedWord(word, next(senses), in_wordnet=bool(wordnet().senses(word)))
@@ -45,7 +46,7 @@ def resolve(labels: LabelSet, texts: Texts, progress: Progress | None = None) ->
         ]
         one = _resolved(label, labels, phrases[row][0], found, contexts[row], taken)
         more = tuple((text,) for text in other_ways[row])
-        also_shown = lexicon.shows(label, labels, found[0].sense)
+        also_shown = lexicon.shows(entries[row], labels, found[0].sense)
         resolved.append(replace(one, other_ways=more, also_shown=also_shown))
         if progress and (len(resolved) % REPORT_EVERY == 0 or len(resolved) == len(labels)):
             progress("labels", len(resolved), len(labels))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from zeroshelf import checks
+from zeroshelf.counting import counted
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.output import contact_sheet
 from zeroshelf.search.find import Hit
@@ -25,7 +26,7 @@ class Hits(Sequence[Hit]):
     _store: EmbeddingCache  # that has the thumbnails
 
     def __repr__(self) -> str:
-        return f"<{len(self)} hits for {str(self.query)!r}>"
+        return f"<{counted(len(self), 'hit')} for {str(self.query)!r}>"
 
     def __len__(self) -> int:
         return len(self.hits)

@@ -31,7 +31,7 @@ let wider = null, asking = 0;
 const declined = new Set();  // on this page
 
 /** Offer to count words as a label, where pictures on other look like them. */
-async function offerWords() {
+export async function offerWords() {
   const mine = (asking += 1), given = run.closed ? [] : await request("words");
   if (!given || mine !== asking) return;
   wider = given.find((one) => !declined.has(key(one))) ?? null;

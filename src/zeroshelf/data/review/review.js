@@ -288,4 +288,5 @@ if (!shelves.counts().unsure) view.look = ALL;
 refresh();
 panels.offer();
 $("grid").focus({ preventScroll: true });
+await panels.offerWords();  // what it offers moves the pictures down: before the user begins
 document.body.dataset.ready = "true";

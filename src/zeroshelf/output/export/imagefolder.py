@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from zeroshelf.actions import names
+from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
 from zeroshelf.output.export.exported import Exported
 from zeroshelf.output.results import Row
@@ -88,6 +89,6 @@ def _write(lines: Iterable[dict[str, Any]], path: str) -> None:
 
 def _advice(count: int) -> str:
     return (
-        f'{count:,} pictures; datasets.load_dataset("imagefolder", data_dir=...) takes the labels '
+        f'{counted(count, "picture")}; datasets.load_dataset("imagefolder", data_dir=...) takes the labels '
         "from metadata.jsonl"
     )
