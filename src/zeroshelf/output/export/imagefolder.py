@@ -89,6 +89,6 @@ def _write(lines: Iterable[dict[str, Any]], path: str) -> None:
 
 def _advice(count: int) -> str:
     return (
-        f'{counted(count, "picture")}; datasets.load_dataset("imagefolder", data_dir=...) takes the '
-        "labels from metadata.jsonl"
+        f'{counted(count, "picture")}; datasets.load_dataset("imagefolder", data_dir=...) takes '
+        "the labels from metadata.jsonl"
     )
