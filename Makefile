@@ -4,7 +4,7 @@ BIN := .venv/bin
 PICTURES ?=
 LABELS ?=
 
-.PHONY: demo test check coverage test-export dist clean
+.PHONY: demo test check coverage test-export docs dist clean
 
 # Sort real pictures: those that come with the program, or PICTURES=~/Photos LABELS="cat,frog".
 demo: .venv/run
@@ -30,7 +30,7 @@ check: .venv/dev
 	touch $@
 
 .venv/dev: .venv/run
-	$(BIN)/pip install --quiet --editable '.[dev,review]' ./languages
+	$(BIN)/pip install --quiet --editable '.[dev,docs,review]' ./languages
 	touch $@
 
 # The lines of src that the tests run, those in processes that they start included. Fails below the
@@ -50,6 +50,10 @@ TORCH ?= torch
 
 test-export: .venv-export/done
 	.venv-export/bin/pytest -n auto tests/test_export.py tests/test_batch.py
+
+# The documentation site, in build/site: open build/site/index.html. No notebook is executed.
+docs: .venv/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Both packages, as they are uploaded.
 dist: .venv/dev
