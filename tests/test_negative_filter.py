@@ -180,3 +180,11 @@ def test_plurals_are_asked_as_one() -> None:
 
 def row(name: str) -> int:
     return next(at for at, one in enumerate(negative_labels()) if one.name == name)
+
+
+def test_a_picture_is_always_compared_with_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where a label's pictures may show all that the negatives are."""
+    every = set(range(len(negative_labels())))
+    monkeypatch.setattr(negative_filter, "shown_as_well", lambda words: every)
+    found = negatives(parse(["dog", "guitar"]), texts)
+    assert not found.implied.any() and len(found.negatives)

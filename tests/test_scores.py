@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS, ColourEncoder
-from zeroshelf.decisions import negative_scores
-from zeroshelf.decisions.constants import LOW_QUALITY_PENALTY
+from zeroshelf.decisions import negative_scores, scores
+from zeroshelf.decisions.constants import (
+    LOW_QUALITY_PENALTY,
+    OTHER_WAYS_SHARE,
+    PROMPT_COUNT_PENALTY,
+)
 from zeroshelf.decisions.scores import score
 from zeroshelf.labels import negative_filter
 from zeroshelf.labels.parse import parse
@@ -130,3 +134,20 @@ def test_texts_that_the_negative_filter_removes_are_made_up_for(
     monkeypatch.setattr(negative_scores, "CANDIDATE_NEGATIVES", 10_000)
     every = said(*colours, labels=["red", "blue", "!green"])
     assert np.allclose(whole.negative_score, every.negative_score, atol=1e-5)
+
+
+def test_other_ways_to_ask_count_half() -> None:
+    """A label's own prompts, and the lexicon's beside them; a label without such is as it was."""
+    people, giraffe = resolve(parse(["people", "giraffe"]), ColourEncoder().embed_texts).each
+    assert people.other_ways and not giraffe.other_ways
+    own, other = len(people.prompts), len(people.other_ways)
+    groups = np.zeros((2, own + other + len(giraffe.prompts)), np.float32)
+    groups[0, 0] = groups[1, own] = 8  # an own prompt fits one, another way the other
+    groups[1, own + other] = 6
+    found = scores.Ways([people, giraffe]).logits(groups)
+    more = PROMPT_COUNT_PENALTY * (np.log(own + other) - np.log(own))
+    alone = 8 - PROMPT_COUNT_PENALTY * np.log(own)
+    assert found[0, 0] == pytest.approx(alone - OTHER_WAYS_SHARE * more, abs=1e-5)
+    expected = alone - (1 - OTHER_WAYS_SHARE) * 8 - OTHER_WAYS_SHARE * more
+    assert found[1, 0] == pytest.approx(expected, abs=1e-5)
+    assert found[1, 1] == pytest.approx(6 - PROMPT_COUNT_PENALTY * np.log(len(giraffe.prompts)))

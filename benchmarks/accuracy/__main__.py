@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.accuracy import calibrate, episodes, rules, sets
 from benchmarks.accuracy.episodes import Episode
-from zeroshelf.decisions import calibrate as calibration
 from zeroshelf.decisions import decide
+from zeroshelf.decisions.evaluate import harmonic_mean
 from zeroshelf.models import select
 from zeroshelf.records import Calibration
 
@@ -45,7 +45,7 @@ class Result:
         )
 
     def harmonic(self, threshold: float) -> float:
-        return calibration.harmonic_mean(*self.at(threshold))
+        return harmonic_mean(*self.at(threshold))
 
     def kept(self, threshold: float) -> float:
         return float((self.keep_by >= threshold)[self.episode.inside].mean())
@@ -89,7 +89,7 @@ def line(name: str, results: list[Result], threshold: Callable[[Result], float])
     mixed = [one for one in results if one.episode.share]
     clean = [one for one in results if not one.episode.share]
     pairs = [one.at(threshold(one)) for one in mixed]
-    harmonic = np.mean([calibration.harmonic_mean(*pair) for pair in pairs])
+    harmonic = np.mean([harmonic_mean(*pair) for pair in pairs])
     candidates = thresholds(mixed)
     best = np.mean([max(one.harmonic(b) for b in candidates) for one in mixed])
     figures = [
@@ -198,7 +198,7 @@ def by_set(seen: list[rules.Seen]) -> list[str]:
             percent(top), percent(plain), percent(clean), percent([min(clean)] if clean else []),
             percent([pair[0] for pair in pairs]), percent([pair[1] for pair in pairs]),
             percent([one.auroc for one in results if one.episode.share]),
-            percent([calibration.harmonic_mean(*pair) for pair in pairs]), f"{said.ece:.3f}",
+            percent([harmonic_mean(*pair) for pair in pairs]), f"{said.ece:.3f}",
             *(said.said(word) for word in ("sure", "likely", "unsure")),
         ]  # fmt: skip
         lines.append(f"| {name} | " + " | ".join(row) + " |")

@@ -17,6 +17,7 @@ from benchmarks.accuracy import episodes, sets
 from benchmarks.accuracy.calibrate import SEED
 from benchmarks.accuracy.episodes import Episode
 from zeroshelf.decisions import calibrate, decide
+from zeroshelf.decisions.evaluate import harmonic_mean
 from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import PLAIN
@@ -70,7 +71,7 @@ def row(
                 kept.append(on.mean())
             else:
                 pair = float(right[inside].mean()), float((~on)[~inside].mean())
-                means.append(calibrate.harmonic_mean(*pair))
+                means.append(harmonic_mean(*pair))
         sure.append(float(np.mean(right_when_sure)))
     figures = (*top, 100 * np.mean(means), 100 * np.mean(kept), 100 * min(sure))
     return f"| {name} | " + " | ".join(f"{figure:.1f}" for figure in figures) + " |"

@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.accuracy import episodes, rules, sets
 from zeroshelf.decisions import calibrate
+from zeroshelf.decisions.evaluate import harmonic_mean
 from zeroshelf.models import calibrations, select
 from zeroshelf.records import Calibration, Scores
 
@@ -59,7 +60,7 @@ def main() -> None:
             if one.set == name
         ]
         pairs = [calibrate.accuracies(folder, calibrate.kept(folder, found)) for folder in mine]
-        mixed = [calibrate.harmonic_mean(*pair) for pair in pairs if pair[1] == pair[1]]
+        mixed = [harmonic_mean(*pair) for pair in pairs if pair[1] == pair[1]]
         kept = [float(calibrate.kept(f, found).mean()) for f in mine if not f.is_ood.any()]
         print(
             f"without {name:12s} threshold {found.ood_threshold:6.2f} temperatures "

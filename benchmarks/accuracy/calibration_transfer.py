@@ -16,6 +16,7 @@ from benchmarks.accuracy import episodes, rules, sets
 from benchmarks.accuracy.__main__ import SEED
 from zeroshelf.decisions import calibrate, calibration_transfer, constants
 from zeroshelf.decisions.decide import ood_scores
+from zeroshelf.decisions.evaluate import harmonic_mean
 from zeroshelf.models import select
 from zeroshelf.records import Calibration, Embeddings, Picture
 
@@ -54,7 +55,7 @@ def main() -> None:
             on_shelf = calibrate.kept(folder, calibration)
             if folder.is_ood.any():
                 pair = calibrate.accuracies(folder, on_shelf)
-                harmonic.append(calibrate.harmonic_mean(*pair))
+                harmonic.append(harmonic_mean(*pair))
             else:
                 kept.append(on_shelf.mean())
         print(

@@ -31,6 +31,7 @@ from zeroshelf.decisions.constants import (
     THRESHOLD_QUANTILES,
 )
 from zeroshelf.decisions.decide import ood_scores, sigmoid, softmax
+from zeroshelf.decisions.evaluate import harmonic_mean
 from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.errors import UserError
 from zeroshelf.images.scan import scan
@@ -201,10 +202,6 @@ def accuracies(one: Episode, on_shelf: npt.NDArray[np.bool_]) -> tuple[float, fl
         float((one.correct & on_shelf)[~ood].mean()) if (~ood).any() else float("nan"),
         float((~on_shelf)[ood].mean()) if ood.any() else float("nan"),
     )
-
-
-def harmonic_mean(a: float, b: float) -> float:
-    return 2 * a * b / (a + b) if a + b > 0 else 0.0
 
 
 def _best_threshold(

@@ -110,7 +110,7 @@ def evaluate(decisions: Decisions, truth: Mapping[int, str | Collection[str]]) -
         accuracy=_share(right),
         label_accuracy=parts[0],
         other_accuracy=parts[1],
-        harmonic_mean=_harmonic_mean(*parts),
+        harmonic_mean=None if None in parts else harmonic_mean(parts[0] or 0.0, parts[1] or 0.0),
         sure_accuracy=confidences["sure"].accuracy,
         calibration_error=_calibration_error(stated, right),
         names=names,
@@ -182,8 +182,9 @@ def _share(right: npt.NDArray[np.bool_]) -> float | None:
     return float(right.mean()) if len(right) else None
 
 
-def _harmonic_mean(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else 2 * a * b / ((a + b) or 1.0)
+def harmonic_mean(a: float, b: float) -> float:
+    """Of two accuracies, from 0 to 1; 0 where both are 0."""
+    return 2 * a * b / (a + b) if a + b > 0 else 0.0
 
 
 def _calibration_error(

@@ -75,8 +75,7 @@ class NegativeScorer:
     ) -> tuple[Floats, Rows]:
         """(N, D) images, their candidates and (N,) best labels -> (N,) negative scores, and (N, 3)
         rows of the nearest negatives, nearest first."""
-        left = (~self._implied).sum(axis=1).min()
-        wanted = max(1, min(NEAREST_NEGATIVES, int(left)))
+        wanted = min(NEAREST_NEGATIVES, int((~self._implied).sum(axis=1).min()))
         at, negatives = self.places[candidates.rows], self.negatives
         values = self.candidate_logits(candidates)
         values[self._implied[labels[:, None], at] & (at >= 0)] = -np.inf
@@ -170,5 +169,6 @@ def _greatest(values: Floats, count: int) -> tuple[Floats, Rows]:
 
 
 def blocks(count: int) -> Iterator[slice]:
+    """The rows of `count` images, `BLOCK` at a time."""
     for start in range(0, count, BLOCK):
         yield slice(start, min(start + BLOCK, count))

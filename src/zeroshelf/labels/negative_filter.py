@@ -82,6 +82,7 @@ def remaining_negatives(resolved: ResolvedLabels, texts: Texts) -> RemainingNega
     for at, label in enumerate(resolved):
         shown = rows[list(shown_as_well(label.also_shown))]
         implied[at, shown[shown >= 0]] = True
+    implied[implied.all(axis=1)] = False  # a picture is always compared with something
     return RemainingNegatives((*own, *(negatives[row] for row in stay)), vectors, rows, implied)
 
 
