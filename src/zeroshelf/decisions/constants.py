@@ -16,6 +16,7 @@ CENTRING = 0.3  # share of a text's mean cosine with the cohort that is subtract
 SPREAD_FLOOR = 0.02  # cosine, added to every spread: keeps the scale of uniform texts finite
 NEAREST_NEGATIVES = 5  # negatives whose mean logit is an image's negative score
 CANDIDATE_NEGATIVES = 48  # nearest negatives kept for each image before the negative filter
+LIKELY_NEGATIVES = 16  # of each image by the starter: the only ones that a large model embeds
 PROMPT_COUNT_PENALTY = 0.3  # logits per ln n, for n prompt groups of a label
 OTHER_WAYS_SHARE = 0.5  # how much the lexicon's groups count against a label's own alone
 RIVAL_MARGIN = 1.0  # logits; a sibling of the label in WordNet this near makes it not "sure"

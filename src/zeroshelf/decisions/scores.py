@@ -47,6 +47,7 @@ from zeroshelf.records import (
     Embeddings,
     Model,
     NegativeCandidates,
+    NegativeRows,
     Progress,
     ResolvedLabels,
     Scores,
@@ -83,6 +84,7 @@ def score(
     texts: Texts,
     before: Scores | None = None,
     progress: Progress | None = None,
+    negatives: NegativeRows | None = None,
 ) -> Scores:
     """The scores of N embedded images under K labels; `score_vectors` documents the arguments."""
     scores = score_vectors(
@@ -93,6 +95,7 @@ def score(
         notes=embeddings.notes,
         before=before,
         progress=progress,
+        negatives=negatives,
     )
     return replace(scores, pictures=embeddings.pictures)
 
@@ -106,6 +109,7 @@ def score_vectors(
     notes: Mapping[int, str] = MappingProxyType({}),
     before: Scores | None = None,
     progress: Progress | None = None,
+    negatives: NegativeRows | None = None,
 ) -> Scores:
     """The scores of N vectors under K labels; `pictures` of the result is empty.
 
@@ -117,18 +121,20 @@ def score_vectors(
     before: the scores of the same vectors under other labels. Smoothing and candidate negatives do
         not depend on the labels, so they are taken from there.
     progress: called with the stage "scoring" (images scored).
+    negatives: the negative labels that are used; None: all. Those of `before` come first.
     """
     if before is None or before.candidates is None:
-        candidates = nearest_candidates(vectors, texts, model.logit_scale)
+        candidates = nearest_candidates(vectors, texts, model.logit_scale, negatives)
     else:
         candidates = before.candidates
     groups = [group for one in resolved for group in (*one.prompts, *one.other_ways)]
     words, ways = mean_vectors(groups, texts), Ways(resolved)
-    kept = negative_filter.remaining_negatives(resolved, texts)
-    both = normalise(np.concatenate((words, kept.vectors)), kept.vectors, model.logit_scale)
+    kept = negative_filter.remaining_negatives(resolved, texts, candidates.searched)
+    every = np.concatenate((words, kept.vectors))
+    both = normalise(every, kept.vectors, model.logit_scale, kept.cohort)
     asked = both[: len(words)]
     own = len(resolved.labels.negatives)
-    scorer = NegativeScorer(both[len(words) :], kept.rows, own, kept.implied)
+    scorer = NegativeScorer(both[len(words) :], kept.rows, own, kept.implied, kept.cohort)
     count = len(vectors)
     logits = np.empty((count, len(resolved)), np.float32)
     negative, mean_logit = np.empty(count, np.float32), np.empty(count, np.float32)
@@ -222,6 +228,7 @@ class NegativeScorer:
     places: (B,), the row in `negatives` of each text of the unfiltered list; -1 if it was removed.
     own: how many of `negatives` are the user's own.
     implied: (K, M), the negatives that say nothing against label k.
+    cohort: which of `negatives` an image's mean logit is taken over; None: all.
     """
 
     def __init__(
@@ -230,11 +237,13 @@ class NegativeScorer:
         places: Rows,
         own: int,
         implied: npt.NDArray[np.bool_],
+        cohort: npt.NDArray[np.intp] | None = None,
     ) -> None:
         self.negatives, self.places, self.own = negatives, places, own
         self._implied = implied
-        self._mean_text = (negatives.vectors.T * negatives.factors).mean(axis=1)  # (D,)
-        self._mean_offset = negatives.offsets.mean()
+        of = slice(None) if cohort is None else cohort
+        self._mean_text = (negatives.vectors.T * negatives.factors)[:, of].mean(axis=1)  # (D,)
+        self._mean_offset = negatives.offsets[of].mean()
 
     def nearest(
         self, images: Images, candidates: NegativeCandidates, labels: npt.NDArray[np.intp]
@@ -267,35 +276,47 @@ class NegativeScorer:
         return np.asarray(values, np.float32)
 
     def mean_logits(self, images: Images) -> Floats:
-        """(N, D) images -> (N,): the mean logit over all M negatives."""
+        """(N, D) images -> (N,): the mean logit over all M negatives, or over the cohort."""
         return np.asarray(images @ self._mean_text - self._mean_offset, np.float32)
 
 
-def nearest_candidates(images: Images, texts: Texts, scale: float) -> NegativeCandidates:
-    """(N, D) images -> the `CANDIDATE_NEGATIVES` unfiltered negatives of greatest logit each."""
-    vectors = texts([one.prompt for one in negative_labels()])
-    negatives = normalise(vectors, vectors, scale)
+def nearest_candidates(
+    images: Images, texts: Texts, scale: float, searched: NegativeRows | None = None
+) -> NegativeCandidates:
+    """(N, D) images -> the `CANDIDATE_NEGATIVES` unfiltered negatives of greatest logit each, of
+    those `searched`; None: of all."""
+    every = negative_labels()
+    some = np.arange(len(every)) if searched is None else searched.rows
+    cohort = None if searched is None else np.searchsorted(some, searched.cohort)
+    vectors = texts([every[row].prompt for row in some.tolist()])
+    negatives = normalise(vectors, vectors, scale, cohort)
     count, kept = len(images), min(CANDIDATE_NEGATIVES, len(vectors))
     rows = np.empty((count, kept), np.int32)
     cosines = np.empty((count, kept), np.float32)
     for block in _blocks(count):
         found = images[block] @ vectors.T
         logits = found * negatives.factors - negatives.offsets
-        rows[block] = np.argpartition(logits, -kept, axis=1)[:, -kept:]
-        cosines[block] = np.take_along_axis(found, rows[block], axis=1)
-    return NegativeCandidates(rows, cosines)
+        best = np.argpartition(logits, -kept, axis=1)[:, -kept:]
+        rows[block] = some[best]
+        cosines[block] = np.take_along_axis(found, best, axis=1)
+    return NegativeCandidates(rows, cosines, searched)
 
 
-def normalise(vectors: Vectors, negatives: Vectors, scale: float) -> NormalisedTexts:
+def normalise(
+    vectors: Vectors, negatives: Vectors, scale: float, cohort: npt.NDArray[np.intp] | None = None
+) -> NormalisedTexts:
     """Cohort normalisation of W texts by M negatives.
 
     vectors: (W, D), the last M of them the negatives themselves.
     negatives: (M, D).
     scale: the model's logit scale.
+    cohort: the rows of `negatives` that make the cohort; None: `COHORT_SIZE`, evenly spaced.
     """
-    cosines = vectors @ negatives[:: max(1, len(negatives) // COHORT_SIZE)].T
+    chosen = negatives[:: max(1, len(negatives) // COHORT_SIZE)]
+    cosines = vectors @ (chosen if cohort is None else negatives[cohort]).T
     mean, std = cosines.mean(axis=1), cosines.std(axis=1)
-    typical = std[-len(negatives) :].mean()
+    own = std[-len(negatives) :]
+    typical = (own if cohort is None else own[cohort]).mean()
     factor = scale * (typical + SPREAD_FLOOR) / (std + SPREAD_FLOOR)
     offset = factor * CENTRING * mean
     return NormalisedTexts(vectors, factor.astype(np.float32), offset.astype(np.float32))

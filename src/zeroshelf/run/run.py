@@ -31,6 +31,7 @@ from zeroshelf.records import (
     Embeddings,
     Encoder,
     LabelSet,
+    NegativeRows,
     Outcome,
     Plan,
     PlanRequest,
@@ -51,6 +52,7 @@ class Sources:
     encoder: Encoder
     store: EmbeddingCache
     near_duplicates: NearDuplicates
+    negatives: NegativeRows | None = None  # the negative labels that are used; None: all
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -309,7 +311,14 @@ def make_run(
     start = time.monotonic() if start is None else start
     texts = compute.text_embedder(sources.encoder, sources.store, progress)
     made = classification.make(
-        request, embedded, calibration, corrections, texts, before=before, progress=progress
+        request,
+        embedded,
+        calibration,
+        corrections,
+        texts,
+        negatives=sources.negatives,
+        before=before,
+        progress=progress,
     )
     return Run(
         made.request,

@@ -15,7 +15,15 @@ from zeroshelf.images import scan
 from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
 from zeroshelf.models import select
-from zeroshelf.records import Calibration, Corrections, Embeddings, Encoder, Progress, Request
+from zeroshelf.records import (
+    Calibration,
+    Corrections,
+    Embeddings,
+    Encoder,
+    NegativeRows,
+    Progress,
+    Request,
+)
 from zeroshelf.run.run import Labels, Run, Sources, make_run
 from zeroshelf.runs import registry, request, unsorted
 from zeroshelf.runs.reopen import load
@@ -71,12 +79,13 @@ def classify(
     store = store or EmbeddingCache.open()
     embedded = compute.embed(found, encoder, store, progress=progress)
     may_transfer = given is None
+    negatives = _negatives(embedded, store, progress)
     return make_run(
         Request(root, wanted, encoder.model.id, threshold),
         embedded,
-        _calibration(embedded, encoder, store, progress, may_transfer),
+        _calibration(embedded, encoder, store, negatives, progress, may_transfer),
         Corrections(stored.load_for(wanted, encoder.model) if corrections else {}),
-        Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
+        Sources(encoder, store, NearDuplicates(embedded, store.hashes), negatives),
         start=start,
         progress=progress,
     )
@@ -115,7 +124,7 @@ def reopen(
         opened.embeddings,
         select.calibration(encoder.model),
         opened.corrections,
-        Sources(encoder, store, duplicates),
+        Sources(encoder, store, duplicates, _negatives(opened.embeddings, store, read=False)),
         start=start,
         progress=progress,
         record=Saved(found.id, found.record),
@@ -126,6 +135,7 @@ def _calibration(
     embedded: Embeddings,
     encoder: Encoder,
     store: EmbeddingCache,
+    negatives: NegativeRows | None,
     progress: Progress | None,
     may_transfer: bool,
 ) -> Calibration:
@@ -136,7 +146,24 @@ def _calibration(
         return own
     from zeroshelf.decisions import calibration_transfer
 
-    return calibration_transfer.calibrate_once(embedded, encoder, store, progress) or own
+    found = calibration_transfer.calibrate_once(embedded, encoder, store, negatives, progress)
+    return found or own
+
+
+def _negatives(
+    embedded: Embeddings,
+    store: EmbeddingCache,
+    progress: Progress | None = None,
+    *,
+    read: bool = True,
+) -> NegativeRows | None:
+    """The negative labels that these embeddings can need; None: all. `read`: pictures may be read
+    for that."""
+    from zeroshelf.decisions import likely_negatives
+
+    if read:
+        return likely_negatives.of_folder(embedded, store, progress)
+    return likely_negatives.of_known(embedded, store)
 
 
 def _check_helpers(encoder: object, store: object, *functions: object) -> None:
