@@ -41,6 +41,7 @@ from zeroshelf.decisions.constants import (
 from zeroshelf.decisions.smoothing import smoothing_of
 from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import negative_filter
+from zeroshelf.labels.negative_filter import RemainingNegatives
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts, mean_vectors
 from zeroshelf.records import (
@@ -118,56 +119,59 @@ def score_vectors(
     resolved: the K labels, resolved with the same model's texts (labels/resolve.py).
     texts: embeds texts with the same model.
     notes: row -> a note of images/quality.py ("dark picture") on that image.
-    before: the scores of the same vectors under other labels. Smoothing and candidate negatives do
-        not depend on the labels, so they are taken from there.
+    before: scores of the same vectors, from which all that no label changes is taken.
     progress: called with the stage "scoring" (images scored).
     negatives: the negative labels that are used; None: all. Those of `before` come first.
     """
-    if before is None or before.candidates is None:
-        candidates = nearest_candidates(vectors, texts, model.logit_scale, negatives)
-    else:
-        candidates = before.candidates
-    groups = [group for one in resolved for group in (*one.prompts, *one.other_ways)]
-    words, ways = mean_vectors(groups, texts), Ways(resolved)
+    candidates = None if before is None else before.candidates
+    candidates = candidates or nearest_candidates(vectors, texts, model.logit_scale, negatives)
     kept = negative_filter.remaining_negatives(resolved, texts, candidates.searched)
-    every = np.concatenate((words, kept.vectors))
-    both = normalise(every, kept.vectors, model.logit_scale, kept.cohort)
-    asked = both[: len(words)]
-    own = len(resolved.labels.negatives)
-    scorer = NegativeScorer(both[len(words) :], kept.rows, own, kept.implied, kept.cohort)
+    asked, scorer = _normalised(resolved, kept, texts, model.logit_scale)
+    ways, rivals = Ways(resolved), Rivals(resolved, kept.rows)
     count = len(vectors)
     logits = np.empty((count, len(resolved)), np.float32)
     negative, mean_logit = np.empty(count, np.float32), np.empty(count, np.float32)
     nearest, has_rival = np.empty((count, NAMED_NEGATIVES), np.int32), np.zeros(count, bool)
-    rivals = Rivals(resolved, kept.rows)
     for rows in _blocks(count):
         cosines = vectors[rows] @ asked.vectors.T
         logits[rows] = ways.logits(model.logit_scale * cosines)
         best = ways.logits(cosines * asked.factors - asked.offsets).max(axis=1)
         found = NegativeCandidates(candidates.rows[rows], candidates.cosines[rows])
         top = logits[rows].argmax(axis=1)
-        score, nearest[rows] = scorer.nearest(vectors[rows], found, top)
-        negative[rows] = score - best + logits[rows].max(axis=1)
-        close = scorer.candidate_logits(found) >= best[:, None] - RIVAL_MARGIN
-        has_rival[rows] = rivals.among(top, found.rows, close)
+        negative[rows], nearest[rows] = scorer.nearest(vectors[rows], found, top)
+        negative[rows] = negative[rows] - best + logits[rows].max(axis=1)
+        has_rival[rows] = rivals.among(
+            top, found.rows, scorer.candidate_logits(found) >= best[:, None] - RIVAL_MARGIN
+        )
         mean_logit[rows] = scorer.mean_logits(vectors[rows])
         if progress:
             progress("scoring", rows.stop, count)
-    names = tuple(one.name for one in kept.negatives)
-    _penalise_low_quality(notes, names, negative, nearest)
+    _penalise_low_quality(notes, kept.names, negative, nearest)
     return Scores(
         pictures=(),
         resolved=resolved,
         logits=logits,
         negative_score=negative,
         nearest_negatives=nearest,
-        negative_names=names,
+        negative_names=kept.names,
         model=model,
         mean_negative_logit=mean_logit,
         smoothing=smoothing_of(vectors) if before is None else before.smoothing,
         candidates=candidates,
         has_rival=has_rival,
     )
+
+
+def _normalised(
+    resolved: ResolvedLabels, kept: RemainingNegatives, texts: Texts, scale: float
+) -> tuple[NormalisedTexts, NegativeScorer]:
+    """The texts of the labels' prompt groups, in the order of `Ways`, and the negatives."""
+    groups = [group for one in resolved for group in (*one.prompts, *one.other_ways)]
+    words, own = mean_vectors(groups, texts), len(resolved.labels.negatives)
+    both = np.concatenate((words, kept.vectors))
+    every = normalise(both, kept.vectors, scale, kept.cohort)
+    left = every[len(words) :]
+    return every[: len(words)], NegativeScorer(left, kept.rows, own, kept.implied, kept.cohort)
 
 
 class Ways:

@@ -50,6 +50,11 @@ class RemainingNegatives:
         None  # which of the M are in `wanted.cohort`; None: no such
     )
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As shown to the user."""
+        return tuple(one.name for one in self.negatives)
+
 
 def remaining_negatives(
     resolved: ResolvedLabels, texts: Texts, wanted: NegativeRows | None = None
