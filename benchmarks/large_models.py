@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -106,6 +107,12 @@ def moved(vectors: Vectors, rotation: np.ndarray, gain: float, offset: np.ndarra
     return np.asarray(np.concatenate((inner, outer), axis=1), np.float32)
 
 
+def _moved_texts(
+    texts: Texts, rotation: np.ndarray, gain: float, offset: np.ndarray, wanted: Sequence[str]
+) -> Vectors:
+    return moved(texts(wanted), rotation, gain, offset)
+
+
 def scales(count: int) -> None:
     pool = sets.load("starter")
     texts, own = known_first(pool), select.calibration(pool.model)
@@ -124,12 +131,12 @@ def scales(count: int) -> None:
     print("|---|---|---|---|---|")
     for made in SIMULATED:
         rotation, gain, offsets = made.maps(pool.vectors[sample].astype(np.float32), all_texts)
-        images = moved(pool.vectors, rotation, gain, offsets[0])
-        model = replace(pool.model, dim=images.shape[1], logit_scale=made.scale or pool.model.logit_scale)
+        images = moved(pool.vectors.astype(np.float32), rotation, gain, offsets[0])
+        model = replace(
+            pool.model, dim=images.shape[1], logit_scale=made.scale or pool.model.logit_scale
+        )
 
-        def its(wanted: Sequence[str], rotation=rotation, gain=gain, offsets=offsets) -> Vectors:
-            return moved(texts(wanted), rotation, gain, offsets[1])
-
+        its = partial(_moved_texts, texts, rotation, gain, offsets[1])
         calibration = calibration_transfer.transfer(
             embeddings(images[sample], model), its, reference, texts, own, cohort
         )
@@ -141,7 +148,9 @@ def scales(count: int) -> None:
             found = decide.decide(scored, calibration)
             same.append(found.chosen == decided.chosen)
             kept.append([(x.chosen < len(labels)).mean() for x in (decided, found)])
-        cosines = np.quantile(images[sample] @ its([one.prompt for one in negative_labels()]).T, (0.01, 0.99))
+        cosines = np.quantile(
+            images[sample] @ its([one.prompt for one in negative_labels()]).T, (0.01, 0.99)
+        )
         shares = 100 * np.mean(kept, axis=0)
         print(
             f"| {made.name} | {cosines[0]:.2f} to {cosines[1]:.2f} | {calibration.ood_threshold:.2f} "
@@ -196,7 +205,7 @@ def folders(name: str, count: int) -> None:
     }
     chosen |= {"60 of everyday": rng.choice(everyday, 60, replace=False)}
     chosen |= {"300 of everyday": rng.choice(everyday, min(300, len(everyday)), replace=False)}
-    judged = [one for one in drawn(pool, count)]
+    judged = drawn(pool, count)
     print("| calibrated on | threshold | kept, clean | right of OOD | sure | sure is right |")
     print("|---|---|---|---|---|---|")
     tried: dict[str, tuple[Calibration, NegativeRows | None]] = {
