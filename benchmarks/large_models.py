@@ -153,7 +153,8 @@ def scales(count: int) -> None:
         )
         shares = 100 * np.mean(kept, axis=0)
         print(
-            f"| {made.name} | {cosines[0]:.2f} to {cosines[1]:.2f} | {calibration.ood_threshold:.2f} "
+            f"| {made.name} | {cosines[0]:.2f} to {cosines[1]:.2f} "
+            f"| {calibration.ood_threshold:.2f} "
             f"| {100 * np.concatenate(same).mean():.1f} | {shares[0]:.1f}, {shares[1]:.1f} |",
             flush=True,
         )
