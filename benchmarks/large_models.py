@@ -1,4 +1,4 @@
-"""What holds for a large model that nothing was measured for, with the starter standing in for it.
+"""A large model that nothing was measured for: what its decisions keep, with the starter as one.
 
     python -m benchmarks.large_models negatives [--model starter-multilingual]
     python -m benchmarks.large_models scales
