@@ -68,7 +68,20 @@ def test_as_many_pictures_stay_as_under_the_model_that_is_known() -> None:
     assert abs(kept(other, asked, Calibration()) - there) > 0.2
     assert agreed.ood_temperature == pytest.approx(3.0, rel=0.25)  # logits are three times as wide
     assert agreed.label_temperature == pytest.approx(3.0, rel=0.25)
-    assert (agreed.origin, Calibration().origin) == ("transferred", "default")
+    assert Calibration().origin == "default"
+
+
+@pytest.mark.parametrize(("words", "origin"), [(40, "transferred"), (1, "provisional")])
+def test_of_pictures_that_are_alike_it_is_provisional(words: int, origin: str) -> None:
+    vectors = np.random.default_rng(0).normal(size=(words, SIZE)).repeat(60 // words, axis=0)
+    vectors += np.random.default_rng(1).normal(0, 0.2, vectors.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    images = replace(
+        showing(["dog"] * (len(vectors) // 6 + 1), COLOURS).some(range(len(vectors))),
+        vectors=vectors.astype(np.float32),
+    )
+    made = calibration_transfer.transfer(images, texts, images, texts, Calibration())
+    assert made.origin == origin
 
 
 @pytest.fixture
@@ -87,14 +100,17 @@ def test_it_is_done_once_kept_and_said(
     assert select.calibration(select.find(model)).origin == "default"
     run = classify(folder, ["red", "blue"], model=model)
     calibration = run.decisions.calibration
-    assert calibration.origin == "transferred"
+    assert calibration.origin == "provisional"  # of solid colours
     assert calibration.source == f"starter on {constants.TRANSFER_LEAST_IMAGES} pictures"
     assert any("calibrated by transfer from starter" in note for note in run.notes)
     assert select.calibration(select.find(model)) == calibration
     assert np.isfinite(run.decisions.probabilities).all()  # to this model all pictures are alike
+    varied = replace(calibration, ood_threshold=-0.5, origin="transferred")
+    monkeypatch.setattr(calibration_transfer, "from_starter", lambda *_, **__: varied)
+    assert classify(folder, ["red"], model=model).decisions.calibration == varied
     monkeypatch.setattr(calibration_transfer, "from_starter", None)  # not called again
     again = classify(folder, ["red", "green"], model=model)
-    assert again.decisions.calibration == calibration
+    assert again.decisions.calibration == varied
 
 
 def test_few_pictures_say_nothing(tmp_path: Path, folder: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from zeroshelf import checks
 from zeroshelf.corrections import stored
 from zeroshelf.counting import counted
+from zeroshelf.decisions import closed_set
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import ArgumentError, NothingToSort, UserError
@@ -44,8 +45,9 @@ from zeroshelf.records import (
     Skipped,
     Vectors,
 )
-from zeroshelf.run.run import Labels, Run, Sources, make_run
-from zeroshelf.run.start import calibration_of, check_helpers
+from zeroshelf.run.run import Labels, Run, make_run
+from zeroshelf.run.sources import Sources, calibration_of, sources_of
+from zeroshelf.run.start import check_helpers
 from zeroshelf.runs import earlier
 from zeroshelf.search import outliers, query
 from zeroshelf.search.find import Searcher
@@ -100,12 +102,12 @@ def index(
     embedded = compute.embed(found, encoder, store, progress=progress)
     if store.trouble:
         (warn or warnings.warn)(store.trouble)
-    calibration = calibration_of(embedded, encoder, store, progress, given is None)
+    sources = sources_of(embedded, encoder, store, progress)
     return Index(
         found.root,
         embedded,
-        calibration,
-        Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
+        calibration_of(embedded, sources, progress, given is None),
+        sources,
     )
 
 
@@ -231,17 +233,22 @@ class Index:
         *,
         threshold: float | None = None,
         corrections: bool = True,
+        other: bool = True,
         progress: Progress | None = None,
     ) -> Run:
         """Decide for every picture which label fits it, as `zeroshelf.classify` does. No picture is
         read. Pictures on the shelves of earlier runs inside the folder are left out.
 
-        labels, threshold, corrections, progress: as for `zeroshelf.classify`.
+        labels, threshold, corrections, other, progress: as for `zeroshelf.classify`.
 
         Raises `UserError` if a label can't be used, and `NothingToSort` if earlier runs have sorted
         every picture.
         """
         wanted, threshold = parse.parse(labels), checks.threshold(threshold)
+        asked = Request(
+            self.folder, wanted, self.model.id, threshold, other=checks.flag(other, "other")
+        )
+        closed_set.check(asked)
         checks.flag(corrections, "corrections")
         checks.function(progress, "progress")
         embedded, sources = self.embeddings, self._sources
@@ -252,10 +259,10 @@ class Index:
         if len(kept) < len(embedded):
             embedded = embedded.some(kept)
             duplicates = NearDuplicates(embedded, sources.store.hashes)
-            sources = Sources(sources.encoder, sources.store, duplicates)
+            sources = replace(sources, near_duplicates=duplicates)
         known = stored.load_for(wanted, self.model) if corrections else {}
         return make_run(
-            Request(self.folder, wanted, self.model.id, threshold),
+            asked,
             embedded,
             self.calibration,
             Corrections(known),

@@ -11,30 +11,21 @@ from zeroshelf.commands.terminal import Screen
 from zeroshelf.errors import UserError
 
 if TYPE_CHECKING:
-    from zeroshelf.decisions.calibration_check import Figures
-    from zeroshelf.records import Calibration, Model
+    from zeroshelf.decisions.calibration_check import Figures, Scored
+    from zeroshelf.records import Calibration, Encoder, Model, Skipped
 
 
 def measure(screen: Screen, model: Model, folders: Sequence[str], device: str | None) -> int:
     """Calibrate a model on the sorted pictures in `folders`, show what changes and store it; the
     exit code. Raises `UserError`, and changes nothing, where the calibration must not be used."""
     from zeroshelf.decisions import calibration_check
-    from zeroshelf.decisions.calibrate import from_labelled, scan_sorted
-    from zeroshelf.embeddings import compute
-    from zeroshelf.embeddings.cache import EmbeddingCache
     from zeroshelf.models import calibrations, select
 
-    pictures, names = scan_sorted(folders)
-    encoder = select.load(model, device, warn=screen.warn)
-    with EmbeddingCache.open() as store, screen.progress() as progress:
-        embedded = compute.embed(pictures, encoder, store, progress=progress)
-        measured, scored = from_labelled(
-            embedded,
-            [names[picture.path] for picture in embedded.pictures],
-            compute.text_embedder(encoder, store, progress),
-        )
-    for skipped in embedded.skipped:
-        screen.warn(f"skipped {skipped.path}: {skipped.reason}")
+    measured, scored, skipped = _measured(
+        screen, select.load(model, device, warn=screen.warn), folders
+    )
+    for one in skipped:
+        screen.warn(f"skipped {one.path}: {one.reason}")
     before = select.calibration(model)
     then, now = (calibration_check.figures(scored, one) for one in (before, measured))
     _show(screen, before, measured, then, now)
@@ -53,7 +44,26 @@ def measure(screen: Screen, model: Model, folders: Sequence[str], device: str | 
         | {"before": calibrations.as_json(before)}
         | {"figures": {"before": _as_json(then), "after": _as_json(now)}}
     )
-    return 1 if embedded.skipped else 0
+    return 1 if skipped else 0
+
+
+def _measured(
+    screen: Screen, encoder: Encoder, folders: Sequence[str]
+) -> tuple[Calibration, list[Scored], tuple[Skipped, ...]]:
+    """The calibration by the sorted pictures in `folders`, the simulated folders that it was made
+    from, and the files that could not be read."""
+    from zeroshelf.decisions import calibrate, likely_negatives
+    from zeroshelf.embeddings import compute
+    from zeroshelf.embeddings.cache import EmbeddingCache
+
+    pictures, names = calibrate.scan_sorted(folders)
+    with EmbeddingCache.open() as store, screen.progress() as progress:
+        embedded = compute.embed(pictures, encoder, store, progress=progress)
+        texts = compute.text_embedder(encoder, store, progress)
+        negatives = likely_negatives.of_folder(embedded, store, progress)
+        shown = [names[picture.path] for picture in embedded.pictures]
+        measured, scored = calibrate.from_labelled(embedded, shown, texts, negatives)
+    return measured, scored, embedded.skipped
 
 
 def _show(

@@ -37,6 +37,7 @@ from zeroshelf.records import (
     Ignored,
     LabelSet,
     Model,
+    NegativeRows,
     Progress,
     Request,
     Skipped,
@@ -159,6 +160,7 @@ def make(
     corrections: Corrections,
     texts: Texts,
     *,
+    negatives: NegativeRows | None = None,
     before: Classification | None = None,
     progress: Progress | None = None,
 ) -> Classification:
@@ -166,6 +168,7 @@ def make(
 
     calibration: of the model that made the embeddings.
     texts: embeds the texts of the labels.
+    negatives: the negative labels that are used; None: all.
     before: an earlier classification of the same embeddings. Its scores are used again as far as
         the requests agree; the decisions are the same without it.
     progress: told of the stage "deciding", and of the texts as they are embedded.
@@ -179,8 +182,8 @@ def make(
     else:
         known = None if before is None else before.decisions.scores
         resolved = resolve(request.labels, texts, progress)
-        scores = score(embeddings, resolved, texts, known, progress)
-        advice = serious(resolved, embeddings.model, texts)
+        scores = score(embeddings, resolved, texts, known, progress, negatives)
+        advice = serious(resolved, embeddings.model, texts, negatives)
     same = before is not None and before.request == request
     if before is not None and same and before.decisions.calibration == calibration:
         decided = before.uncorrected

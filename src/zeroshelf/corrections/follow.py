@@ -109,7 +109,14 @@ def _external(
     """Corrected pictures that are not in `embeddings`, with the model's probabilities for them."""
     names = (*decided.scores.labels.names, OTHER)
     vectors = np.stack([one.vector for one in away])
-    scores = score_vectors(vectors, embeddings.model, decided.scores.resolved, texts)
+    known = decided.scores.candidates
+    scores = score_vectors(
+        vectors,
+        embeddings.model,
+        decided.scores.resolved,
+        texts,
+        negatives=None if known is None else known.searched,
+    )
     said = decide.decide(
         scores, decided.calibration, offset=request.offset, closed=not request.other
     )

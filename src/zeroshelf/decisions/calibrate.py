@@ -38,7 +38,7 @@ from zeroshelf.images.scan import scan
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.resolve import resolve
-from zeroshelf.records import OTHER, Calibration, Embeddings, Folder, Scores
+from zeroshelf.records import OTHER, Calibration, Embeddings, Folder, NegativeRows, Scores
 
 Floats = npt.NDArray[np.float32]
 
@@ -100,11 +100,14 @@ def scan_sorted(folders: Sequence[str]) -> tuple[Folder, dict[str, str]]:
 
 
 def from_labelled(
-    embeddings: Embeddings, names: Sequence[str], texts: Texts
+    embeddings: Embeddings,
+    names: Sequence[str],
+    texts: Texts,
+    negatives: NegativeRows | None = None,
 ) -> tuple[Calibration, list[Scored]]:
     """A calibration from labelled images, and the simulated folders (`simulated`) that it was made
     from. Arguments and errors as there."""
-    scored = simulated(embeddings, names, texts)
+    scored = simulated(embeddings, names, texts, negatives)
     shown, known = names, set(names)
     source = f"{len(shown)} pictures under {len(known)} names, {counted(len(scored), 'episode')}"
     return calibrate(episodes(scored), source), scored
@@ -114,6 +117,7 @@ def simulated(
     embeddings: Embeddings,
     names: Sequence[str],
     texts: Texts,
+    negatives: NegativeRows | None = None,
     *,
     count: int = CALIBRATION_EPISODES,
     seed: int = 0,
@@ -124,6 +128,7 @@ def simulated(
     embeddings: of N images.
     names: (N,), what each image shows.
     texts: embeds texts with the same model.
+    negatives: the negative labels that the model uses for these images; None: all.
     count: how many folders are simulated.
     Returns: the scores of each folder, and its truth as in `Episode`.
     Raises `UserError` if there are too few images or names.
@@ -147,7 +152,11 @@ def simulated(
         rows = np.flatnonzero(inside if number % ALL_KNOWN_EVERY == 0 else np.ones_like(inside))
         column = {label: at for at, label in enumerate(labels)}
         scores = score_vectors(
-            embeddings.vectors[rows], embeddings.model, resolve(parse(labels), texts), texts
+            embeddings.vectors[rows],
+            embeddings.model,
+            resolve(parse(labels), texts),
+            texts,
+            negatives=negatives,
         )
         truth = np.array([column.get(str(shown[row]), -1) for row in rows], np.int64)
         scored.append((scores, truth))

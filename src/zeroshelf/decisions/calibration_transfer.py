@@ -10,7 +10,6 @@ measures the effect.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,33 +19,47 @@ from zeroshelf.counting import counted
 from zeroshelf.decisions.calibrate import greatest_threshold, typical_logit
 from zeroshelf.decisions.constants import (
     SCALE_RATIO_FLOOR,
+    TRANSFER_DIVERSITY,
     TRANSFER_LABEL_SETS,
     TRANSFER_LABELS,
     TRANSFER_LEAST_IMAGES,
-    TRANSFER_MOST_IMAGES,
 )
 from zeroshelf.decisions.decide import ood_scores
+from zeroshelf.decisions.likely_negatives import starter_sample
 from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.labels.negative_labels import negative_labels
-from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import calibrations, select
-from zeroshelf.records import Calibration, Embeddings, Encoder, Folder, Progress, Scores
+from zeroshelf.records import (
+    Calibration,
+    Embeddings,
+    Encoder,
+    Label,
+    LabelSet,
+    NegativeRows,
+    Progress,
+    Scores,
+)
 
 Floats = npt.NDArray[np.float32]
 ScoresAndLogits = tuple[Floats, Floats]  # (N,) OOD scores, (N, K) logits
 
 
 def calibrate_once(
-    embedded: Embeddings, encoder: Encoder, store: EmbeddingCache, progress: Progress | None = None
+    embedded: Embeddings,
+    encoder: Encoder,
+    store: EmbeddingCache,
+    negatives: NegativeRows | None = None,
+    progress: Progress | None = None,
 ) -> Calibration | None:
     """Transfer a calibration and store it, so that later runs find it. None where that is not
-    possible (`from_starter`). If it can't be stored, later runs transfer it again."""
-    calibration = from_starter(embedded, encoder, store, progress)
+    possible (`from_starter`). If it can't be stored, or is provisional, later runs transfer it
+    again."""
+    calibration = from_starter(embedded, encoder, store, negatives, progress)
     if calibration is not None:
         with contextlib.suppress(UserError):
             calibrations.store(embedded.model, calibration)
@@ -54,13 +67,18 @@ def calibrate_once(
 
 
 def from_starter(
-    embedded: Embeddings, encoder: Encoder, store: EmbeddingCache, progress: Progress | None = None
+    embedded: Embeddings,
+    encoder: Encoder,
+    store: EmbeddingCache,
+    negatives: NegativeRows | None = None,
+    progress: Progress | None = None,
 ) -> Calibration | None:
     """A calibration for the encoder's model, transferred from the starter on up to
     `TRANSFER_MOST_IMAGES` of the images that it embedded.
 
     embedded: images embedded by `encoder`.
     store: the cache; the starter's embeddings of these images are added to it.
+    negatives: the negative labels that the encoder's model uses; None: all.
     progress: called with the stage "calibrating".
     None if there are too few images, or if the model knows no English (the label sets are
     English).
@@ -73,10 +91,8 @@ def from_starter(
         if progress:
             progress("calibrating", done, total)
 
-    rows = np.unique(np.linspace(0, len(embedded) - 1, TRANSFER_MOST_IMAGES).astype(int))
-    sample = Folder(os.sep, tuple(embedded.pictures[row] for row in rows))
-    starter = select.load(select.find("starter"))
-    reference = compute.embed(sample, starter, store, progress=report)
+    reference = starter_sample(embedded, store, report)
+    starter = select.load(reference.model)
     row_of = {picture.path: row for row, picture in enumerate(embedded.pictures)}
     own = embedded.some(row_of[picture.path] for picture in reference.pictures)
     if len(own) < TRANSFER_LEAST_IMAGES:
@@ -87,6 +103,7 @@ def from_starter(
         reference,
         compute.text_embedder(starter, store, report),
         select.calibration(starter.model),
+        negatives,
     )
 
 
@@ -96,22 +113,24 @@ def transfer(
     reference: Embeddings,
     reference_texts: Texts,
     calibration: Calibration,
+    negatives: NegativeRows | None = None,
 ) -> Calibration:
     """A calibration for the model of `own`.
 
     own, reference: the same N images in the same order, embedded by the two models.
     own_texts, reference_texts: embed texts with these models.
     calibration: of the reference model.
+    negatives: the negative labels that the model of `own` uses; None: all.
     """
     own_scores: list[ScoresAndLogits] = []
     reference_scores: list[ScoresAndLogits] = []
     last: tuple[Scores | None, Scores | None] = None, None
     typical: float | None = None
-    for words in _label_sets(reference, reference_texts):
-        labels = parse(words)
-        both = (  # the sense of a word depends on the model
-            score(own, resolve(labels, own_texts), own_texts, last[0]),
-            score(reference, resolve(labels, reference_texts), reference_texts, last[1]),
+    for labels in _label_sets(reference, reference_texts, negatives):
+        resolved = resolve(labels, reference_texts)
+        both = (
+            score(own, resolved, own_texts, last[0], negatives=negatives),
+            score(reference, resolved, reference_texts, last[1]),
         )
         typical = typical_logit(both[:1]) if typical is None else typical
         own_scores.append(ood_scores(both[0], typical))
@@ -134,22 +153,37 @@ def transfer(
         ood_temperature=round(temperatures[0], 3),
         label_temperature=round(temperatures[1], 3),
         typical_logit=typical,
-        origin="transferred",
+        origin="transferred" if _diversity(reference) >= TRANSFER_DIVERSITY else "provisional",
         source=f"{reference.model.id} on {counted(len(reference), 'picture')}",
     )
 
 
-def _label_sets(reference: Embeddings, texts: Texts) -> list[list[str]]:
-    """Lists of 2 to 20 nouns, drawn from the negative nouns that are nearest to some image."""
-    nouns = [one for one in negative_labels() if one.kind == "noun"]
+def _diversity(images: Embeddings) -> float:
+    """1 less the mean cosine of any two images: 0 if all are the same."""
+    return float(1 - np.linalg.norm(images.vectors.astype(np.float32).mean(axis=0)) ** 2)
+
+
+def _label_sets(
+    reference: Embeddings, texts: Texts, negatives: NegativeRows | None
+) -> list[LabelSet]:
+    """Sets of 2 to 20 labels, drawn from the negative nouns that are nearest to some image. Each is
+    asked by the prompt that it has as a negative label, which is embedded already."""
+    every = negative_labels()
+    rows = range(len(every)) if negatives is None else negatives.rows.tolist()
+    nouns = [every[row] for row in rows if every[row].kind == "noun"]
     cosines = reference.vectors.astype(np.float32) @ texts([one.prompt for one in nouns]).T
     centred = (cosines - cosines.mean(axis=0)) / (cosines.std(axis=0) + 1e-6)
-    seen = [nouns[row].name for row in np.unique(centred.argmax(axis=1))]
+    seen = [
+        Label(nouns[row].name, prompts=(nouns[row].prompt,))
+        for row in np.unique(centred.argmax(axis=1))
+    ]
     rng = np.random.default_rng(0)
     least, most = np.log(TRANSFER_LABELS)
     counts = np.exp(rng.uniform(least, most, TRANSFER_LABEL_SETS)).round().astype(int)
     return [
-        [str(word) for word in rng.choice(seen, min(count, len(seen)), replace=False)]
+        LabelSet(
+            tuple(seen[at] for at in rng.choice(len(seen), min(count, len(seen)), replace=False))
+        )
         for count in counts
     ]
 

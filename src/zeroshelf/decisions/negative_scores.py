@@ -23,7 +23,7 @@ from zeroshelf.decisions.constants import (
 from zeroshelf.labels import negative_filter
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts
-from zeroshelf.records import NegativeCandidates, ResolvedLabels, Vectors
+from zeroshelf.records import NegativeCandidates, NegativeRows, ResolvedLabels, Vectors
 
 BLOCK = 1024  # images at once: 1,024 x 3,500 logits and their ranks are 43 MB
 NAMED_NEGATIVES = 3  # nearest negatives of an image that are kept by name
@@ -56,6 +56,7 @@ class NegativeScorer:
     places: (B,), the row in `negatives` of each text of the unfiltered list; -1 if it was removed.
     own: how many of `negatives` are the user's own.
     implied: (K, M), the negatives that say nothing against label k.
+    cohort: which of `negatives` an image's mean logit is taken over; None: all.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class NegativeScorer:
         places: Rows,
         own: int,
         implied: npt.NDArray[np.bool_],
+        cohort: npt.NDArray[np.intp] | None = None,
     ) -> None:
         self.negatives, self.places, self.own = negatives, places, own
         self._implied = implied
-        self._mean_text = (negatives.vectors.T * negatives.factors).mean(axis=1)  # (D,)
-        self._mean_offset = negatives.offsets.mean()
+        of = slice(None) if cohort is None else cohort
+        self._mean_text = (negatives.vectors.T * negatives.factors)[:, of].mean(axis=1)  # (D,)
+        self._mean_offset = negatives.offsets[of].mean()
 
     def nearest(
         self, images: Images, candidates: NegativeCandidates, labels: npt.NDArray[np.intp]
@@ -100,7 +103,7 @@ class NegativeScorer:
         return np.asarray(values, np.float32)
 
     def mean_logits(self, images: Images) -> Floats:
-        """(N, D) images -> (N,): the mean logit over all M negatives."""
+        """(N, D) images -> (N,): the mean logit over all M negatives, or over the cohort."""
         return np.asarray(images @ self._mean_text - self._mean_offset, np.float32)
 
 
@@ -129,11 +132,16 @@ class Rivals:
         return found
 
 
-def nearest_candidates(images: Images, texts: Texts, scale: float) -> NegativeCandidates:
+def nearest_candidates(
+    images: Images, texts: Texts, scale: float, searched: NegativeRows | None = None
+) -> NegativeCandidates:
     """(N, D) images -> the `CANDIDATE_NEGATIVES` unfiltered negatives of greatest logit each, the
-    greatest first."""
-    vectors = texts([one.prompt for one in negative_labels()])
-    negatives = normalise(vectors, vectors, scale)
+    greatest first, of those `searched`; None: of all."""
+    every = negative_labels()
+    some = np.arange(len(every)) if searched is None else searched.rows
+    cohort = None if searched is None else np.searchsorted(some, searched.cohort)
+    vectors = texts([every[row].prompt for row in some.tolist()])
+    negatives = normalise(vectors, vectors, scale, cohort)
     count, kept = len(images), min(CANDIDATE_NEGATIVES, len(vectors))
     rows = np.empty((count, kept), np.int32)
     cosines = np.empty((count, kept), np.float32)
@@ -142,21 +150,27 @@ def nearest_candidates(images: Images, texts: Texts, scale: float) -> NegativeCa
         logits = found * negatives.factors - negatives.offsets
         best = np.argpartition(logits, -kept, axis=1)[:, -kept:]
         order = np.argsort(-np.take_along_axis(logits, best, axis=1), axis=1, kind="stable")
-        rows[block] = np.take_along_axis(best, order, axis=1)
-        cosines[block] = np.take_along_axis(found, rows[block], axis=1)
-    return NegativeCandidates(rows, cosines)
+        nearest = np.take_along_axis(best, order, axis=1)
+        rows[block] = some[nearest]
+        cosines[block] = np.take_along_axis(found, nearest, axis=1)
+    return NegativeCandidates(rows, cosines, searched)
 
 
-def normalise(vectors: Vectors, negatives: Vectors, scale: float) -> NormalisedTexts:
+def normalise(
+    vectors: Vectors, negatives: Vectors, scale: float, cohort: npt.NDArray[np.intp] | None = None
+) -> NormalisedTexts:
     """Cohort normalisation of W texts by M negatives.
 
     vectors: (W, D), the last M of them the negatives themselves.
     negatives: (M, D).
     scale: the model's logit scale.
+    cohort: the rows of `negatives` that make the cohort; None: `COHORT_SIZE`, evenly spaced.
     """
-    cosines = vectors @ negatives[:: max(1, len(negatives) // COHORT_SIZE)].T
+    chosen = negatives[:: max(1, len(negatives) // COHORT_SIZE)]
+    cosines = vectors @ (chosen if cohort is None else negatives[cohort]).T
     mean, std = cosines.mean(axis=1), cosines.std(axis=1)
-    typical = std[-len(negatives) :].mean()
+    own = std[-len(negatives) :]
+    typical = (own if cohort is None else own[cohort]).mean()
     factor = scale * (typical + SPREAD_FLOOR) / (std + SPREAD_FLOOR)
     offset = factor * CENTRING * mean
     return NormalisedTexts(vectors, factor.astype(np.float32), offset.astype(np.float32))

@@ -50,6 +50,7 @@ from zeroshelf.records import (
     Embeddings,
     Model,
     NegativeCandidates,
+    NegativeRows,
     Progress,
     ResolvedLabel,
     ResolvedLabels,
@@ -63,6 +64,7 @@ def score(
     texts: Texts,
     before: Scores | None = None,
     progress: Progress | None = None,
+    negatives: NegativeRows | None = None,
 ) -> Scores:
     """The scores of N embedded images under K labels; `score_vectors` documents the arguments."""
     scores = score_vectors(
@@ -73,6 +75,7 @@ def score(
         notes=embeddings.notes,
         before=before,
         progress=progress,
+        negatives=negatives,
     )
     return replace(scores, pictures=embeddings.pictures)
 
@@ -86,6 +89,7 @@ def score_vectors(
     notes: Mapping[int, str] = MappingProxyType({}),
     before: Scores | None = None,
     progress: Progress | None = None,
+    negatives: NegativeRows | None = None,
 ) -> Scores:
     """The scores of N vectors under K labels; `pictures` of the result is empty.
 
@@ -97,12 +101,13 @@ def score_vectors(
     before: the scores of the same vectors under other labels. Smoothing and candidate negatives do
         not depend on the labels, so they are taken from there.
     progress: called with the stage "scoring" (images scored).
+    negatives: the negative labels to search; None: all. With `before`, those searched there.
     """
     if before is None or before.candidates is None:
-        candidates = nearest_candidates(vectors, texts, model.logit_scale)
+        candidates = nearest_candidates(vectors, texts, model.logit_scale, negatives)
     else:
         candidates = before.candidates
-    scorer = ImageScorer(resolved, texts, model.logit_scale)
+    scorer = ImageScorer(resolved, texts, model.logit_scale, candidates.searched)
     parts = []
     for rows in blocks(len(vectors)):
         found = NegativeCandidates(candidates.rows[rows], candidates.cosines[rows])
@@ -136,16 +141,25 @@ class ImageScorer:
     resolved: the K labels.
     texts: embeds texts with the model that made the images' vectors.
     scale: that model's logit scale.
+    negatives: the negative labels to choose from; None: all.
     """
 
-    def __init__(self, resolved: ResolvedLabels, texts: Texts, scale: float) -> None:
+    def __init__(
+        self,
+        resolved: ResolvedLabels,
+        texts: Texts,
+        scale: float,
+        negatives: NegativeRows | None = None,
+    ) -> None:
         words = mean_vectors(groups_of(resolved), texts)
-        kept = negative_filter.remaining_negatives(resolved, texts)
-        both = normalise(np.concatenate((words, kept.vectors)), kept.vectors, scale)
-        own = len(resolved.labels.negatives)
-        self.names = tuple(one.name for one in kept.negatives)
+        kept = negative_filter.remaining_negatives(resolved, texts, negatives)
+        every = np.concatenate((words, kept.vectors))
+        both = normalise(every, kept.vectors, scale, kept.cohort)
+        self.names = kept.names
         self._words, self._ways, self._scale = both[: len(words)], Ways(resolved), scale
-        self._negatives = NegativeScorer(both[len(words) :], kept.rows, own, kept.implied)
+        self._negatives = NegativeScorer(
+            both[len(words) :], kept.rows, len(resolved.labels.negatives), kept.implied, kept.cohort
+        )
         self._rivals = Rivals(resolved, kept.rows)
 
     def score(

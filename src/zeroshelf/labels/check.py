@@ -24,7 +24,7 @@ from zeroshelf.labels.overlap import (
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.senses import sense_fits, visible
 from zeroshelf.labels.wordnet import wordnet
-from zeroshelf.records import Model, ResolvedLabel, ResolvedLabels, Synset
+from zeroshelf.records import Model, NegativeRows, ResolvedLabel, ResolvedLabels, Synset
 
 # Two senses are hard to tell apart unless the better one leads by this much, in the units of
 # `sense_fits` (1 is a cosine of 1), or is this many times as common in SemCor.
@@ -36,9 +36,11 @@ _THINGS = {"animal", "artifact", "object", "body"}
 _NEGATION = re.compile(r"\b(no|not|non|without|except|isn't|aren't)\b", re.IGNORECASE)
 
 
-def check(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advice, ...]:
+def check(
+    resolved: ResolvedLabels, model: Model, texts: Texts, negatives: NegativeRows | None = None
+) -> tuple[Advice, ...]:
     """All advice that is possible before a run, at most one item per label in the order of the
-    labels, then the pairs that the model can hardly tell apart."""
+    labels, then the pairs that the model can hardly tell apart. `negatives`: as for `serious`."""
     found: list[Advice] = []
     names, earlier = _names(resolved), earlier_equals(resolved)
     unclear, narrower = _unclear_senses(resolved, texts), narrower_labels(resolved)
@@ -54,21 +56,24 @@ def check(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advice,
         )
         if advice:
             found.append(advice)
-    return (*found, *indistinct_pairs(resolved, texts))
+    return (*found, *indistinct_pairs(resolved, texts, negatives))
 
 
-def serious(resolved: ResolvedLabels, model: Model, texts: Texts) -> tuple[Advice, ...]:
+def serious(
+    resolved: ResolvedLabels, model: Model, texts: Texts, negatives: NegativeRows | None = None
+) -> tuple[Advice, ...]:
     """The advice that every run shows: on problems that spoil it whatever the pictures are.
 
-    It takes some 20 ms and embeds no text that the scores don't embed. A single word that is not
-    English may be a name that the model knows: they are reported where half of the labels are such.
+    It takes some 20 ms and embeds no text that the scores don't embed, which are of the same
+    `negatives` (None: all). A single word that is not English may be a name that the model knows:
+    they are reported where half of the labels are such.
     """
     names = _names(resolved)
     found = [_negation(one, names) or _list(one) for one in resolved]
     unknown = [*filter(None, (_language(one, resolved.labels.language, model) for one in resolved))]
     if 2 * len(unknown) >= len(resolved):
         found += unknown
-    return (*merged([*filter(None, found)]), *indistinct_pairs(resolved, texts))
+    return (*merged([*filter(None, found)]), *indistinct_pairs(resolved, texts, negatives))
 
 
 def for_empty_shelves(

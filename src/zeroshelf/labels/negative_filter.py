@@ -23,7 +23,7 @@ from zeroshelf.labels.negative_labels import Negative, negative_labels
 from zeroshelf.labels.prompts import PLAIN, Texts
 from zeroshelf.labels.senses import visible_senses
 from zeroshelf.labels.wordnet import wordnet
-from zeroshelf.records import ResolvedLabel, ResolvedLabels, Synset, Vectors
+from zeroshelf.records import NegativeRows, ResolvedLabel, ResolvedLabels, Synset, Vectors
 
 Relation: TypeAlias = Literal[
     "same word", "same head noun", "same thing", "kind of it", "above it", "part of it",
@@ -46,10 +46,24 @@ class RemainingNegatives:
     vectors: Vectors  # (M, D)
     rows: npt.NDArray[np.int32]  # (B,): the row here of each of `negative_labels()`; -1: removed
     implied: npt.NDArray[np.bool_]  # (K, M): what a picture that fits label k shows as well
+    cohort: npt.NDArray[np.intp] | None = (
+        None  # which of the M are in `wanted.cohort`; None: no such
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As shown to the user."""
+        return tuple(one.name for one in self.negatives)
 
 
-def remaining_negatives(resolved: ResolvedLabels, texts: Texts) -> RemainingNegatives:
+def remaining_negatives(
+    resolved: ResolvedLabels, texts: Texts, wanted: NegativeRows | None = None
+) -> RemainingNegatives:
     """The negative labels that stay beside these labels, after the user's own, which always do.
+
+    resolved: the K labels.
+    texts: embeds texts; only those of the negative labels that may stay are embedded.
+    wanted: the negative labels to choose from; None: all.
 
     What means the same as any of the labels is removed. What a label's pictures show as well says
     nothing against that label, but as much as ever against the others: `implied` tells it apart.
@@ -57,7 +71,8 @@ def remaining_negatives(resolved: ResolvedLabels, texts: Texts) -> RemainingNega
     compared with something.
     """
     negatives = negative_labels()
-    vectors = texts([negative.prompt for negative in negatives])
+    some = list(range(len(negatives))) if wanted is None else wanted.rows.tolist()
+    vectors = texts([negatives[row].prompt for row in some])
     removed: set[int] = set()
     unknown: dict[str, None] = {}  # an ordered set
     for label in resolved:
@@ -65,17 +80,20 @@ def remaining_negatives(resolved: ResolvedLabels, texts: Texts) -> RemainingNega
             removed |= related(word.text, word.sense).keys()
             if not word.in_wordnet:
                 unknown[word.text] = None
-    removed |= _same_meaning(list(unknown), vectors, texts)
+    common = np.ones(len(some), bool) if wanted is None else np.isin(wanted.rows, wanted.cohort)
+    near = _same_meaning(list(unknown), vectors, texts, vectors[common].mean(axis=0))
+    removed |= {some[place] for place in near}
     own = tuple(
         Negative(text, text if " " in text else PLAIN.format(text), "own")
         for text in resolved.labels.negatives
     )
-    stay = [row for row in range(len(negatives)) if row not in removed]
+    left = [place for place, row in enumerate(some) if row not in removed]
+    stay, vectors, common = [some[place] for place in left], vectors[left], common[left]
     if not stay and not own:
         stay = [row for row, one in enumerate(negatives) if one.kind == "junk"]
+        vectors = texts([negatives[row].prompt for row in stay])
     rows = np.full(len(negatives), -1, np.int32)
     rows[stay] = np.arange(len(own), len(own) + len(stay))
-    vectors = vectors[stay]
     if own:
         vectors = np.concatenate((texts([negative.prompt for negative in own]), vectors))
     implied = np.zeros((len(resolved), len(vectors)), bool)
@@ -83,7 +101,9 @@ def remaining_negatives(resolved: ResolvedLabels, texts: Texts) -> RemainingNega
         shown = rows[list(shown_as_well(label.also_shown))]
         implied[at, shown[shown >= 0]] = True
     implied[implied.all(axis=1)] = False  # a picture is always compared with something
-    return RemainingNegatives((*own, *(negatives[row] for row in stay)), vectors, rows, implied)
+    cohort = None if wanted is None or not left else len(own) + np.flatnonzero(common)
+    every = (*own, *(negatives[row] for row in stay))
+    return RemainingNegatives(every, vectors, rows, implied, cohort)
 
 
 def siblings(label: ResolvedLabel) -> set[int]:
@@ -135,11 +155,14 @@ def related(word: str, sense: Synset | None) -> dict[int, Relation]:
     return found
 
 
-def _same_meaning(phrases: Sequence[str], vectors: Vectors, texts: Texts) -> set[int]:
-    """The rows of `vectors` (B, D), the negatives', that are near to any of the phrases."""
+def _same_meaning(
+    phrases: Sequence[str], vectors: Vectors, texts: Texts, centre: Vectors | None = None
+) -> set[int]:
+    """The rows of `vectors` (S, D), the negatives', that are near to any of the phrases, both
+    centred on `centre` (D,); None: on the mean of `vectors`."""
     if not phrases:
         return set()
-    centre = vectors.mean(axis=0)
+    centre = vectors.mean(axis=0) if centre is None else centre
     centred = vectors - centre
     lengths = np.linalg.norm(centred, axis=1)
     embedded = texts([PLAIN.format(phrase) for phrase in phrases])

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+import numpy as np
+import numpy.typing as npt
+
 FOLDER = resources.files("zeroshelf") / "data" / "negative_labels"
 
 
@@ -33,6 +36,18 @@ def negative_labels() -> tuple[Negative, ...]:
         *_read("scene"),
         *_read("junk"),
     )
+
+
+@cache
+def cohort() -> npt.NDArray[np.int32]:
+    """(C,), ascending: the rows of the negative labels whose mean and covariance stand for those of
+    all of them. Where not all negative labels are used, these are, whatever the folder is.
+
+    benchmarks/accuracy/make_cohort.py chooses them, by the starter's vectors.
+    """
+    lines = (FOLDER / "cohort.txt").read_text(encoding="utf-8").splitlines()
+    row = {one.prompt: at for at, one in enumerate(negative_labels())}
+    return np.array(sorted(row[line] for line in lines if line in row), np.int32)
 
 
 @cache

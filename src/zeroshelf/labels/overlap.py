@@ -12,7 +12,7 @@ from zeroshelf.labels.advice import Advice, file_line
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts, mean_vectors
 from zeroshelf.labels.wordnet import wordnet
-from zeroshelf.records import Label, ResolvedLabel, ResolvedLabels
+from zeroshelf.records import Label, NegativeRows, ResolvedLabel, ResolvedLabels
 
 # The least cosine of two labels that the model can hardly tell apart, centred on the mean of the
 # negative labels.
@@ -66,14 +66,19 @@ def narrower_labels(resolved: ResolvedLabels) -> dict[int, Advice]:
     return found
 
 
-def indistinct_pairs(resolved: ResolvedLabels, texts: Texts) -> list[Advice]:
+def indistinct_pairs(
+    resolved: ResolvedLabels, texts: Texts, negatives: NegativeRows | None = None
+) -> list[Advice]:
     """Advice on each pair of labels whose prompts lie so close together that the model can hardly
-    tell them apart. Pairs that mean the same are left out (`equal_labels`)."""
+    tell them apart. Pairs that mean the same are left out (`equal_labels`). `negatives`: those that
+    the model has embedded; None: all."""
     if len(resolved) < 2:
         return []
     prompts = [[prompt for group in one.own_prompts for prompt in group] for one in resolved]
     vectors = mean_vectors(prompts, texts)
-    vectors = vectors - texts([negative.prompt for negative in negative_labels()]).mean(axis=0)
+    every = negative_labels()
+    rows = range(len(every)) if negatives is None else negatives.cohort.tolist()
+    vectors = vectors - texts([every[row].prompt for row in rows]).mean(axis=0)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     cosines = np.triu(vectors @ vectors.T, k=1)
     identities, names = [_identity(one) for one in resolved], resolved.labels.names

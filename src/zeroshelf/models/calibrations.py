@@ -24,7 +24,7 @@ _KEYS = {  # on disk -> in the record
 }
 _DEFAULT_0_1 = "generic: not calibrated for this model"  # `source` of uncalibrated models
 _TRANSFERRED_0_1 = "the answers of "  # `source` of transferred calibrations began so
-_ORIGINS = {name: name for name in ("default", "transferred", "measured")}
+_ORIGINS = {name: name for name in ("default", "provisional", "transferred", "measured")}
 
 
 def of(model: Model) -> Calibration | None:

@@ -29,7 +29,9 @@ OUTPUTS = (
 )
 MANY_TEXTS = 64  # more are worth a graph that is optimised, which takes a quarter of a second
 LEAST_BATCH = 8  # texts that a thread gives at once on a CPU, where there are few for each
-SAME = 1e-4  # between a picture's numbers alone and in a batch
+SAME = 1e-4  # between a picture's numbers alone and in a batch, a text's in a short graph and not
+SHORT = 16  # tokens of a text tower for short texts: most prompts are no longer
+PROBES = ("dog", "a photo of a giraffe.", "a crumpled shop receipt on a wooden table", "16 %: é!")
 
 
 class TwoTower:
@@ -98,7 +100,27 @@ class TwoTower:
             optimise=many,
             arena=many,
         )
-        return _Textual(graph, self._layout, self._threads if many else None)
+        whole = _Textual(graph, self._layout, self._threads if many else None)
+        return self._shorter(whole) if many else whole
+
+    def _shorter(self, whole: _Textual) -> _Textual:
+        """The text tower with a second graph for short texts, where it pads every text to the
+        model's context and the second graph gives the same."""
+        from zeroshelf.models import shorten  # for many texts only
+
+        path, context = self._layout.textual, self._layout.text.context_length
+        if not whole.can_be_short or context <= SHORT:
+            return whole
+        rewritten = shorten.shortened(path, context, SHORT)
+        if rewritten is None:
+            return whole
+        try:
+            graph = ort.open_graph(path, "cpu", 1, self._warn, arena=True, rewritten=rewritten)
+            both = _Textual(whole.graph, self._layout, self._threads, graph)
+            found, wanted = both(PROBES, self.model.dim), whole(PROBES, self.model.dim)
+        except Exception:  # onnxruntime raises classes of its own: a graph of another kind
+            return whole
+        return both if np.abs(found - wanted).max() <= SAME else whole
 
     def release_texts(self) -> None:
         """Give the text tower's memory back; the next text opens it again."""
@@ -187,13 +209,19 @@ class _Textual:
     """The text tower with its tokenizer.
 
     `callers` is the number of threads that ask the graph at once on a CPU; None: it was opened for
-    a few texts.
+    a few texts. `short` is the same graph for texts of up to `SHORT` tokens, if there is one.
     """
 
-    def __init__(self, graph: Graph, layout: Layout, callers: int | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        layout: Layout,
+        callers: int | None = None,
+        short: Graph | None = None,
+    ) -> None:
         self.for_many = callers is not None
+        self.graph, self._short = graph, short
         self._callers = callers if callers and graph.device == "cpu" else 1
-        self._graph = graph
         self._output = embedding_output(graph)
         ports = {_role(graph, port): port for port in graph.inputs}
         if "ids" not in ports:
@@ -207,18 +235,25 @@ class _Textual:
             )
         wanted = "mask" not in ports if wanted is None else wanted
         self._tokenizer = Tokenizer(layout.text, length is not None or wanted)
+        right = layout.text.padding_side == "right"
+        self.can_be_short = graph.device == "cpu" and length is not None and right
 
     def __call__(self, texts: Sequence[str], dim: int) -> Vectors:
         tokens = self._tokenizer.ids(texts)
         vectors = np.empty((len(texts), dim), np.float32)
 
         def embed(rows: Sequence[int]) -> None:
-            vectors[rows] = _unit(self._graph, self._run([tokens[i] for i in rows]), dim)
+            vectors[rows] = _unit(self.graph, self._run([tokens[i] for i in rows]), dim)
 
         # Texts of like length together: the shorter ones of a batch are padded to the longest.
         order = sorted(range(len(texts)), key=lambda i: -len(tokens[i]))
         size = self._batch_size(len(texts))
-        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        long = sum(len(row) > SHORT for row in tokens) if self._short else 0
+        batches = [
+            some[start : start + size]
+            for some in (order[:long], order[long:])
+            for start in range(0, len(some), size)
+        ]
         if self._callers == 1 or len(batches) == 1:
             for rows in batches:
                 embed(rows)
@@ -230,15 +265,16 @@ class _Textual:
 
     def _batch_size(self, count: int) -> int:
         fixed = self._ports["ids"].shape[0]
-        if fixed or self._graph.device != "cpu":
+        if fixed or self.graph.device != "cpu":
             return fixed or 64
         return max(LEAST_BATCH, min(32, -(-count // self._callers)))
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Array:
-        ids, mask = self._tokenizer.padded(tokens)
+        short = self._short if max(map(len, tokens)) <= SHORT else None
+        ids, mask = self._tokenizer.padded(tokens, SHORT if short else None)
         values = {"ids": ids, "mask": mask, "types": np.zeros_like(ids)}
         feeds = {port.name: values[role].astype(port.dtype) for role, port in self._ports.items()}
-        return self._graph.run(feeds, self._output)
+        return (short or self.graph).run(feeds, self._output)
 
 
 def _only_input(graph: Graph) -> Port:

@@ -31,7 +31,7 @@ def external_files(path: Path) -> tuple[str, ...]:
     graphs = 0
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            for number, start, end in _fields(data, 0, len(data)):
+            for number, start, end in fields(data, 0, len(data)):
                 if number == MODEL_GRAPH:
                     graphs += 1
                     found |= set(_locations(data, start, end))
@@ -44,14 +44,14 @@ def external_files(path: Path) -> tuple[str, ...]:
 
 def _locations(data: mmap.mmap, start: int, end: int) -> Iterator[str]:
     """Of a graph's initializers and of the tensors and graphs in its nodes' attributes."""
-    for number, first, last in _fields(data, start, end):
+    for number, first, last in fields(data, start, end):
         if number == GRAPH_INITIALIZER:
             yield from _location(data, first, last)
         elif number == GRAPH_NODE:
-            for inner, begin, stop in _fields(data, first, last):
+            for inner, begin, stop in fields(data, first, last):
                 if inner != NODE_ATTRIBUTE:
                     continue
-                for kind, a, b in _fields(data, begin, stop):
+                for kind, a, b in fields(data, begin, stop):
                     if kind == ATTRIBUTE_TENSOR:
                         yield from _location(data, a, b)
                     elif kind == ATTRIBUTE_GRAPH:
@@ -59,14 +59,14 @@ def _locations(data: mmap.mmap, start: int, end: int) -> Iterator[str]:
 
 
 def _location(data: mmap.mmap, start: int, end: int) -> Iterator[str]:
-    for number, first, last in _fields(data, start, end):
+    for number, first, last in fields(data, start, end):
         if number == TENSOR_EXTERNAL:
-            entry = {n: bytes(data[a:b]) for n, a, b in _fields(data, first, last)}
+            entry = {n: bytes(data[a:b]) for n, a, b in fields(data, first, last)}
             if entry.get(1) == b"location":
                 yield entry.get(2, b"").decode("utf-8", "surrogateescape")
 
 
-def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[Field]:
+def fields(data: bytes | mmap.mmap, start: int, end: int) -> Iterator[Field]:
     at = start
     while at < end:
         key, at = _varint(data, at)
@@ -86,7 +86,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[Field]:
         yield key >> 3, first, at
 
 
-def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
+def _varint(data: bytes | mmap.mmap, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:

@@ -171,7 +171,7 @@ def _uncalibrated(model: Model, calibration: Calibration) -> str | None:
     if calibration.origin == "measured" or not model.folder.is_dir():
         return None
     how = "not calibrated: default constants are used"
-    if calibration.origin == "transferred":
+    if calibration.origin in {"provisional", "transferred"}:
         how = f"calibrated by transfer from {calibration.source}, not on labelled pictures"
     return (
         f'the model {model.id} is {how}, so "other" may be less accurate; run `zeroshelf models '

@@ -77,11 +77,11 @@ class Tokenizer:
         return [row.ids for row in rows]
 
     def padded(
-        self, rows: Sequence[Sequence[int]]
+        self, rows: Sequence[Sequence[int]], length: int | None = None
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Token ids and attention mask, each (N, tokens): of N rows, padded to the longest or to
-        the model's context."""
-        length = self._length or max(map(len, rows))
+        """Token ids and attention mask, each (N, tokens): of N rows, padded to `length`; None: to
+        the longest or to the model's context."""
+        length = length or self._length or max(map(len, rows))
         ids = np.full((len(rows), length), self._pad_id, np.int64)
         mask = np.zeros((len(rows), length), np.int64)
         for at, row in enumerate(rows):

@@ -26,6 +26,7 @@ from zeroshelf.records.decisions import (
     Decision,
     Embeddings,
     NegativeCandidates,
+    NegativeRows,
     Request,
     Scores,
     Smoothing,
@@ -60,7 +61,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 __all__ = [
     "OTHER", "Action", "ActionKind", "Calibration", "Confidence", "Correction", "Corrections",
     "Decision", "Embeddings", "Encoder", "Folder", "Ignored", "Label", "LabelSet", "Model",
-    "NegativeCandidates", "Outcome", "Picture", "Pixels", "Plan", "PlanRequest",
+    "NegativeCandidates", "NegativeRows", "Outcome", "Picture", "Pixels", "Plan", "PlanRequest",
     "Preprocessing", "Progress", "Request", "ResolvedLabel", "ResolvedLabels", "ResolvedWord",
     "Scores", "Skipped", "Smoothing", "Synset", "Vectors",
 ]  # fmt: skip

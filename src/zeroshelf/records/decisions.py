@@ -69,12 +69,22 @@ class Smoothing:
 
 
 @dataclass(frozen=True, slots=True)
+class NegativeRows:
+    """The negative labels that one folder's decisions use, of a model for which embedding all of
+    them takes minutes (decisions/likely_negatives.py). Both in ascending order."""
+
+    rows: npt.NDArray[np.int32]  # (R,), in the unfiltered list of negative labels
+    cohort: npt.NDArray[np.int32]  # (C,), those among them that are the same for every folder
+
+
+@dataclass(frozen=True, slots=True)
 class NegativeCandidates:
     """The nearest negative labels of each image before the negative filter. Does not depend on the
     labels."""
 
     rows: npt.NDArray[np.int32]  # (N, M), in the unfiltered list of negative labels, nearest first
     cosines: npt.NDArray[np.float32]  # (N, M)
+    searched: NegativeRows | None = None  # those that were searched; None: all
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class Calibration:
     ood_temperature: float = 1.5  # of the sigmoid over the OOD score
     label_temperature: float = 1.0  # of the softmax over the labels
     typical_logit: float | None = None  # median image's mean negative logit; None: the folder's own
-    origin: Literal["default", "transferred", "measured"] = "default"
+    # provisional: transferred on pictures that are much alike; the next folder replaces it
+    origin: Literal["default", "provisional", "transferred", "measured"] = "default"
     source: str = ""  # how the values were obtained: "starter on 300 pictures"
 
 

@@ -16,10 +16,8 @@ from zeroshelf.actions import apply, kinds, plan, plan_request, undo
 from zeroshelf.corrections import classification, given, stored
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.embeddings import compute
-from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
-from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
 from zeroshelf.output import contact_sheet, export, notes, run_files, tables
 from zeroshelf.output.run_files import Written
@@ -29,7 +27,6 @@ from zeroshelf.records import (
     Corrections,
     Decision,
     Embeddings,
-    Encoder,
     LabelSet,
     Outcome,
     Plan,
@@ -38,6 +35,7 @@ from zeroshelf.records import (
     Request,
     Vectors,
 )
+from zeroshelf.run.sources import Sources
 from zeroshelf.runs import earlier, registry, saved
 from zeroshelf.runs.saved import Saved
 from zeroshelf.search.find import Searcher
@@ -48,15 +46,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 Labels = LabelSet | Sequence[str] | Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What a run computes more from, besides its records."""
-
-    encoder: Encoder
-    store: EmbeddingCache
-    near_duplicates: NearDuplicates
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -335,7 +324,14 @@ def make_run(
     start = time.monotonic() if start is None else start
     texts = compute.text_embedder(sources.encoder, sources.store, progress)
     made = classification.make(
-        request, embedded, calibration, corrections, texts, before=before, progress=progress
+        request,
+        embedded,
+        calibration,
+        corrections,
+        texts,
+        negatives=sources.negatives,
+        before=before,
+        progress=progress,
     )
     return Run(
         made.request,

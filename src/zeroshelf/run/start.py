@@ -14,11 +14,16 @@ from zeroshelf.decisions import closed_set
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import scan
-from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse
 from zeroshelf.models import select
-from zeroshelf.records import Calibration, Corrections, Embeddings, Encoder, Progress, Request
-from zeroshelf.run.run import Labels, Run, Sources, make_run
+from zeroshelf.records import (
+    Corrections,
+    Encoder,
+    Progress,
+    Request,
+)
+from zeroshelf.run.run import Labels, Run, make_run
+from zeroshelf.run.sources import calibration_of, known_sources, sources_of
 from zeroshelf.runs import registry, request, unsorted
 from zeroshelf.runs.reopen import load
 from zeroshelf.runs.saved import Saved
@@ -75,15 +80,11 @@ def classify(
     found = unsorted.find(root, exclude=exclude, leave_out=leave_out, warn=warn or warnings.warn)
     store = store or EmbeddingCache.open()
     embedded = compute.embed(found, encoder, store, progress=progress)
-    return make_run(
-        replace(asked, model=encoder.model.id),
-        embedded,
-        calibration_of(embedded, encoder, store, progress, given is None),
-        Corrections(stored.load_for(wanted, encoder.model) if corrections else {}),
-        Sources(encoder, store, NearDuplicates(embedded, store.hashes)),
-        start=start,
-        progress=progress,
-    )
+    sources = sources_of(embedded, encoder, store, progress)
+    calibration = calibration_of(embedded, sources, progress, given is None)
+    known = Corrections(stored.load_for(wanted, encoder.model) if corrections else {})
+    asked = replace(asked, model=encoder.model.id)
+    return make_run(asked, embedded, calibration, known, sources, start=start, progress=progress)
 
 
 def reopen(
@@ -113,34 +114,16 @@ def reopen(
     encoder = encoder or select.load(select.find(first.model))
     store = store or EmbeddingCache.open()
     opened = load(found.record, first, encoder.model, store, edited=edited)
-    duplicates = NearDuplicates(opened.embeddings, store.hashes, opened.near_duplicates)
     return make_run(
         opened.request,
         opened.embeddings,
         select.calibration(encoder.model),
         opened.corrections,
-        Sources(encoder, store, duplicates),
+        known_sources(opened.embeddings, encoder, store, opened.near_duplicates),
         start=start,
         progress=progress,
         record=Saved(found.id, found.record),
     )
-
-
-def calibration_of(
-    embedded: Embeddings,
-    encoder: Encoder,
-    store: EmbeddingCache,
-    progress: Progress | None,
-    may_transfer: bool,
-) -> Calibration:
-    """The model's calibration; for one without, transferred from the starter's decisions about
-    these embeddings, if that may be done and can be."""
-    own = select.calibration(encoder.model)
-    if not may_transfer or own.origin != "default":
-        return own
-    from zeroshelf.decisions import calibration_transfer
-
-    return calibration_transfer.calibrate_once(embedded, encoder, store, progress) or own
 
 
 def check_helpers(encoder: object, store: object, *functions: object) -> None:

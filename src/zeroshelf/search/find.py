@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zeroshelf.decisions import likely_negatives
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
 from zeroshelf.errors import Unreadable, UserError
@@ -179,6 +180,7 @@ class Searcher:
                     total=total,
                     drawn=None if whole else places,
                     before=self._before if whole else None,
+                    negatives=likely_negatives.of_known(embedded, self._store),
                 )
                 self._whole = judge if whole else None
             each = [judge.probabilities(label) for label in labels]

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -43,6 +44,7 @@ from zeroshelf.records import (
     Label,
     LabelSet,
     NegativeCandidates,
+    NegativeRows,
     ResolvedLabels,
     Scores,
 )
@@ -67,6 +69,8 @@ class Judge:
     drawn: the rows of `embeddings` that were drawn evenly from the folder, whatever is searched
         for; None: all.
     before: scores of the same pictures under any labels, if there are some.
+    negatives: the negative labels to search beside the reference words; None: all, or those of
+        `before`.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Judge:
         total: int | None = None,
         drawn: Sequence[int] | None = None,
         before: Scores | None = None,
+        negatives: NegativeRows | None = None,
     ) -> None:
         self._embeddings = embeddings
         self._calibration = calibration
@@ -88,10 +93,13 @@ class Judge:
         if before is not None and (before.candidates is None or before.smoothing is None):
             self._scores = None
         self._threshold: float | None = None
+        self._negatives = negatives and with_references(negatives)
 
     def probabilities(self, label: ResolvedLabels) -> Floats:
         """(M,): the probability that each picture fits the one label of `label`."""
-        self._scores = scores.score(self._embeddings, label, self._texts, self._scores)
+        self._scores = scores.score(
+            self._embeddings, label, self._texts, self._scores, negatives=self._negatives
+        )
         found, _ = decide.ood_scores(self._scores, self._calibration.typical_logit)
         if self._threshold is None:
             least = self._calibration.ood_threshold
@@ -118,23 +126,26 @@ class Judge:
         (M, R / `_STEP`) of every `_STEP`-th word asked by all prompts that a label has."""
         candidates = known.candidates
         assert candidates is not None and known.smoothing is not None  # `score` made them
-        rows = _reference_rows()
-        texts = self._texts([one.prompt for one in negative_labels()])
-        negatives = negative_scores.normalise(texts, texts, known.model.logit_scale)
+        every, searched, scale = negative_labels(), candidates.searched, known.model.logit_scale
+        used = searched and with_references(searched)
+        some = np.arange(len(every)) if used is None else used.rows
+        cohort = None if used is None else np.searchsorted(some, used.cohort)
+        texts = self._texts([every[row].prompt for row in some.tolist()])
+        negatives = negative_scores.normalise(texts, texts, scale, cohort)
+        rows = np.searchsorted(some, _reference_rows())
         column = np.full(len(texts), -1)
         column[rows] = np.arange(len(rows))
-        negative = _negative_scores(candidates, negatives, column) - self._excess(known)[:, None]
+        near = replace(candidates, rows=np.searchsorted(some, candidates.rows).astype(np.int32))
+        negative = _negative_scores(near, negatives, column) - self._excess(known)[:, None]
         vectors = self._embeddings.vectors
         asked = negative_scores.NormalisedTexts(
             negatives.vectors[rows], negatives.factors[rows], negatives.offsets[rows]
         )
-        names = [negative_labels()[row].name for row in rows[::_STEP]]
+        names = [every[some[row]].name for row in rows[::_STEP]]
         words = [resolved(name, self._texts).each[0] for name in names]
         groups = mean_vectors(scores.groups_of(words), self._texts)
-        some = texts[::_PART]  # as good a cohort as all of them
-        both = negative_scores.normalise(
-            np.concatenate((groups, some)), some, known.model.logit_scale
-        )
+        part = texts[::_PART] if cohort is None else texts[cohort]  # as good a cohort as all
+        both = negative_scores.normalise(np.concatenate((groups, part)), part, scale)
         full = scores.Ways(words).logits(both[: len(groups)].logits(vectors))
 
         def smoothed(values: Floats) -> Floats:
@@ -157,7 +168,8 @@ def _negative_scores(
     """(M, R): the negative score of each picture beside each of R reference words: the mean logit
     of the nearest negatives, of which the word itself is none.
 
-    column: of each negative label its place among the reference words; -1 if it is none.
+    candidates: with rows of `negatives`.
+    column: of each of `negatives` its place among the reference words; -1 if it is none.
     """
     values = candidates.cosines * negatives.factors[candidates.rows]
     values -= negatives.offsets[candidates.rows]
@@ -169,6 +181,11 @@ def _negative_scores(
     at, place = np.nonzero(words >= 0)
     found[at, words[at, place]] -= (values[at, place] - values[at, -1]) / NEAREST_NEGATIVES
     return np.asarray(found, np.float32)
+
+
+def with_references(negatives: NegativeRows) -> NegativeRows:
+    """These negative labels and the reference words."""
+    return replace(negatives, rows=np.union1d(negatives.rows, _reference_rows()).astype(np.int32))
 
 
 @cache
