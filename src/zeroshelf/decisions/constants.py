@@ -25,7 +25,7 @@ LOW_QUALITY_PENALTY = 4.0  # logits added to the negative score of a dark or blu
 # --- smoothing ----------------------------------------------------------------------------------
 
 NEIGHBOURS = 5  # nearest images of the folder whose scores are averaged with an image's own
-NEIGHBOUR_WEIGHT = 2.0  # weight of a neighbour whose centred cosine is 1; the image's own is 1
+NEIGHBOUR_WEIGHT = 1.0  # weight of a neighbour whose centred cosine is 1; the image's own is 1
 NEIGHBOUR_WIDTH = 0.2  # the weight falls by a factor of e for each such step of cosine below 1
 MAX_ANCHORS = 8192  # images among which neighbours are searched, evenly spaced in the folder
 PRINCIPAL_AXES = 32  # of the folder's embeddings, on which OOD scores are regressed
