@@ -1,4 +1,4 @@
-"""The files in notebooks/: what each of them keeps to. `pytest --nbmake notebooks` executes them."""
+"""The files in notebooks/: what each keeps to. `pytest --nbmake notebooks` executes them."""
 
 from __future__ import annotations
 
