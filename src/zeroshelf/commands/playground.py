@@ -62,7 +62,8 @@ def copy(source: Path, root: str) -> tuple[list[str], list[str]]:
 
     Raises `UserError` where `root` can't be written.
     """
-    made, kept = [], []
+    made: list[str] = []
+    kept: list[str] = []
     try:
         for relative in _files(source):
             target = Path(root, relative)
