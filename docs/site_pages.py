@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import site_drawing
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -65,7 +66,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Rewrite links from paths of the repository to those of the site."""
+    """Rewrite links from paths of the repository to those of the site, and draw flow charts."""
     home = os.path.dirname(page.file.src_uri)
 
     def rewrite(target: str) -> str:
@@ -77,8 +78,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             raise ValueError(f"{page.file.src_uri} links to {target}, which is not in the site")
         return os.path.relpath(address, home or ".").replace(os.sep, "/")
 
+    drawn = site_drawing.drawn(markdown)
     return outside_of_fences(
-        markdown, lambda text: _LINK.sub(lambda found: rewrite(found.group()), text)
+        drawn, lambda text: _LINK.sub(lambda found: rewrite(found.group()), text)
     )
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
+import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.test_house import SOURCE, STAGES
 
@@ -19,6 +24,35 @@ def test_the_drawing_has_every_stage_and_its_arrows_follow_their_order() -> None
     arrows = re.findall(r"^ *(\w+) -->(?:\|[^|]*\|)? (\w+)$", drawing[1], re.MULTILINE)
     assert {stage for arrow in arrows for stage in arrow} == {*STAGES} - FOUNDATIONS
     assert all(STAGES.index(first) < STAGES.index(second) for first, second in arrows)
+
+
+def test_the_drawing_of_the_site_has_no_box_on_another() -> None:
+    drawing = _site_drawing()
+    found = drawing.FLOW_CHART.search(PAGE.read_text(encoding="utf-8"))
+    places = drawing.places(drawing.arrows(found[1]))
+    assert {*places} == {*STAGES} - FOUNDATIONS
+    boxes = [*places.values()]
+    for at, (column, row) in enumerate(boxes):
+        same = [other for other, its_row in boxes[:at] if its_row == row]
+        assert all(abs(column - other) >= 1 for other in same)
+
+
+def test_a_flow_chart_that_can_not_be_drawn_is_refused() -> None:
+    drawing = _site_drawing()
+    with pytest.raises(ValueError, match="no arrows"):
+        drawing.arrows("  a --> b\n  a -.-> c\n")
+    with pytest.raises(ValueError, match="cycle"):
+        drawing.svg(drawing.arrows("a --> b\nb --> a\n"))
+    assert "&lt;b&gt;" in drawing.svg(drawing.arrows("a -->|<b>| c\n"))
+
+
+def _site_drawing() -> Any:
+    spec = importlib.util.spec_from_file_location("drawing", PAGE.with_name("site_drawing.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["drawing"] = module  # where a dataclass looks its module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_every_record_on_an_arrow_is_one() -> None:

@@ -7,6 +7,7 @@ or hangs (`waiting`). This looks for everything else in the tests' own source.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ CLOCK = re.compile(
 SLEEP = re.compile(r"\btime\.sleep\b|\bfrom time import\b")
 LIMITS = {"timeout", "deadline"}  # arguments that end a wait
 WAITS = {"wait", "join", "acquire", "communicate", "result"}
+SHOWS_TIMES = {"models.ipynb"}  # compares models by the processor time that they take
+SHOWN_TIME = re.compile(r"seconds|spent|\btime\b")  # what a time is called there
 MAY: dict[str, str] = {  # file -> why it may look at a clock
     "waiting.py": "ends what hangs",
     "chromium.py": "ends what hangs, in the page",
@@ -75,9 +78,14 @@ def test_no_test_looks_at_a_clock(path: Path) -> None:
     assert path.name in MAY or not found, f"{path.name}: {'; '.join(found)}"
 
 
-def test_the_notebook_looks_at_none() -> None:
+def test_a_notebook_looks_at_none_and_one_that_shows_times_asserts_nothing_of_them() -> None:
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        assert not CLOCK.search(notebook.read_text(encoding="utf-8"))
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        if notebook.name not in SHOWS_TIMES:
+            assert not CLOCK.search("\n".join(sources)), notebook.name
+        for source in sources:
+            assert "assert" not in source or not SHOWN_TIME.search(source), notebook.name
 
 
 @pytest.mark.parametrize(

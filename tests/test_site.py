@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.chromium import PROGRAM, Chromium
+from tests.test_architecture import FOUNDATIONS
+from tests.test_house import STAGES
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +26,13 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("mkdocs") is None,
     reason="NO MKDOCS: the documentation site is NOT tested (pip install '.[docs]')",
 )
-OPENED = ["index.html", "tasks/sort.html", "architecture.html", "notebooks/image_categorizer.html"]
+OPENED = [
+    "index.html",
+    "tasks/sort.html",
+    "architecture.html",
+    "notebooks/image_categorizer.html",
+    "notebooks/find_it.html",
+]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +99,13 @@ def test_nothing_is_loaded_from_elsewhere_and_no_link_is_broken(site: Path) -> N
             if path and not re.match(r"[a-z]+:|//", path) and not (page.parent / path).exists():
                 wrong.append(f"{page.name}: no {target}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_stages_are_drawn(site: Path) -> None:
+    page = (site / "architecture.html").read_text(encoding="utf-8")
+    drawing = page[page.index("<svg viewBox") :].partition("</svg>")[0]
+    assert {stage for stage in STAGES if f">{stage}</text>" in drawing} == {*STAGES} - FOUNDATIONS
+    assert "flowchart" not in page and "--&gt;" not in page
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="NO CHROMIUM: the site's pages are NOT opened")

@@ -39,6 +39,7 @@ COMMANDS = {  # in the order of the help page: module and function, and the line
     "models": ("models:group", "List, download, show, verify and remove models."),
     "cache": ("cache:group", "Show and prune the embedding cache."),
     "demo": ("demo:demo", "Sort the pictures that come with the program."),
+    "playground": ("playground:command", "Copy the notebooks and open them in Jupyter."),
 }
 
 
