@@ -19,7 +19,7 @@ import pytest
 import zeroshelf as zs
 from tests.colours import BLUE, GREEN, GREY, RED, ColourEncoder, paint
 from tests.program import command
-from zeroshelf.datasets import about, clip_retrieval, parts
+from zeroshelf.datasets import about, clip_retrieval, parts, sources, worker
 from zeroshelf.datasets.places import Place, local_path, place
 from zeroshelf.errors import ArgumentError, UserError
 from zeroshelf.images import decode
@@ -354,6 +354,23 @@ def test_parquet_with_bytes_as_hugging_face_writes_it(
     assert embed(tmp_path / "data", tmp_path / "out", encoder).embedded == 0
 
 
+def test_a_worker_with_several_threads_writes_the_same(
+    tmp_path: Path, encoder: ColourEncoder
+) -> None:
+    """As the actor of a GPU has."""
+    for number in range(9):
+        paint(tmp_path / "P" / f"{number}.jpg", (20 * number, 40, 90))
+    listed = sources.unfinished(sources.manifest(str(tmp_path / "P")), place(str(tmp_path / "1")))
+    tables = []
+    for threads in (1, 3):
+        (out := tmp_path / str(threads)).mkdir()
+        job = worker.Job(str(out), None, generation=1, rows=4, threads=threads)
+        assert worker.Worker(job, encoder).do(listed) == worker.Done(9, 0)
+        tables.append(rows(out))
+        assert len(parts.part_names(place(str(out)))) == 3
+    assert tables[0] == tables[1] and len(tables[0]) == 9
+
+
 # --- other file systems -------------------------------------------------------------------------
 
 
@@ -480,7 +497,7 @@ def test_the_command(
         "out": str(out), "model": "colours", "embedded": 4, "failed": 1, "earlier": 0,
     }  # fmt: skip
     assert command("embed", folder, "--out", out) == 0
-    assert "0 pictures embedded, 5 were there" in capsys.readouterr().out
+    assert "0 pictures embedded (earlier: 5)" in capsys.readouterr().out
     assert command("embed", folder) == 2
     assert command("embed", tmp_path / "none", "--out", out) == 2
 

@@ -68,7 +68,7 @@ def command(screen: Screen, source: str, out: str, **given: Any) -> int:
 
     with screen.progress() as progress:
         made = embed_dataset(source, out, progress=progress, warn=screen.warn, **given)
-    known = f", {made.earlier:,} were there" if made.earlier else ""
+    known = f" (earlier: {made.earlier:,})" if made.earlier else ""
     screen.say(f"{made.out}: {counted(made.embedded, 'picture')} embedded{known}.")
     if made.failed:
         screen.complain(

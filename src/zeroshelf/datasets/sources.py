@@ -309,17 +309,20 @@ def unfinished(rows: pa.Table, folder: Place) -> pa.Table:
         pc.is_in(pairs, value_set=known.combine_chunks()),
     )
     todo = rows.filter(pc.invert(there))
-    skip = [
-        _members(uri, etag, done) if kind else None
-        for uri, etag, kind in zip(
-            *(todo[name].to_pylist() for name in ("uri", "etag", "kind")), strict=True
-        )
-    ]
+    inside = _members(todo.filter(pc.not_equal(todo["kind"], "")), done)
+    skip = [inside.get(uri) for uri in todo["uri"].to_pylist()]
     return todo.append_column("skip", pa.array(skip, pa.list_(pa.string())))
 
 
-def _members(container: str, etag: str, done: pa.Table) -> list[str]:
-    """The finished pictures of one version of a container."""
-    inside = pc.and_(pc.starts_with(done["uri"], f"{container}#"), pc.equal(done["etag"], etag))
-    found: list[str] = done.filter(inside)["uri"].to_pylist()
+def _members(packed: pa.Table, done: pa.Table) -> dict[str, list[str]]:
+    """Container's uri -> the uris of its pictures that are finished in its present version."""
+    etags = dict(zip(packed["uri"].to_pylist(), packed["etag"].to_pylist(), strict=True))
+    found: dict[str, list[str]] = {}
+    if not etags:
+        return found
+    members = done.filter(pc.match_substring(done["uri"], "#"))
+    for uri, etag in zip(members["uri"].to_pylist(), members["etag"].to_pylist(), strict=True):
+        for at in (one.start() for one in re.finditer("#", uri)):  # names have "#" too
+            if etags.get(uri[:at]) == etag:
+                found.setdefault(uri[:at], []).append(uri)
     return found
