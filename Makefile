@@ -4,7 +4,7 @@ BIN := .venv/bin
 PICTURES ?=
 LABELS ?=
 
-.PHONY: demo test check coverage test-export docs dist clean
+.PHONY: demo test check coverage test-export test-ray docs dist clean
 
 # Sort real pictures: those that come with the program, or PICTURES=~/Photos LABELS="cat,frog".
 demo: .venv/run
@@ -51,6 +51,16 @@ TORCH ?= torch
 test-export: .venv-export/done
 	.venv-export/bin/pytest -n auto tests/test_export.py tests/test_batch.py
 
+# The engine ray against a local S3 server, and the notebook that uses both, in an environment of its
+# own (700 MB): nothing else needs Ray.
+.venv-ray/done: pyproject.toml
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install --quiet --editable '.[dev,review,ray]' 'moto[server]' embedding-reader
+	touch $@
+
+test-ray: .venv-ray/done
+	.venv-ray/bin/pytest tests/test_ray.py
+
 # The documentation site, in build/site: open build/site/index.html. No notebook is executed.
 docs: .venv/dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -63,4 +73,4 @@ dist: .venv/dev
 	$(BIN)/python -m twine check --strict dist/*
 
 clean:
-	rm -rf .venv .venv-export demo dist build
+	rm -rf .venv .venv-export .venv-ray demo dist build

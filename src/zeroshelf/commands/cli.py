@@ -35,6 +35,7 @@ COMMANDS = {  # in the order of the help page: module and function, and the line
     "teach": ("teach:command", "Correct some pictures, and let the others follow."),
     "labels": ("labels:group", "Check labels before a run."),
     "search": ("search:command", "Find pictures by words or by a picture."),
+    "embed": ("embed:command", "Embed a folder or a bucket into Parquet files."),
     "suggest": ("suggest:command", "Propose labels for a folder."),
     "models": ("models:group", "List, download, show, verify and remove models."),
     "cache": ("cache:group", "Show and prune the embedding cache."),
