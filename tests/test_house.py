@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "zeroshelf"
 MODULES = sorted(SOURCE.rglob("*.py"))
 DOORS = {  # what is outside -> the modules that may touch it, by the start of their path
     "onnxruntime": set(),  # `telemetry.onnxruntime()` brings it, without its telemetry
-    "onnx": {"models/export/", "models/batch.py"},
+    "onnx": {"models/export/", "models/batch.py", "models/half.py"},
     "huggingface_hub": set(),  # `telemetry.huggingface_hub()`, for models/fetch.py alone
     "sqlite3": {"embeddings/"},
     "rich": {"commands/terminal.py"},

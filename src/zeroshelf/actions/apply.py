@@ -10,15 +10,14 @@ import contextlib
 import errno
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from zeroshelf.actions import (
-    disk_space,
+    before_apply,
     fallback_names,
     journal,
     kinds,
-    plan_file,
     transfer,
     unchanged,
     undo,
@@ -26,13 +25,13 @@ from zeroshelf.actions import (
 )
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal import Journal
+from zeroshelf.actions.journal_entries import Entry
+from zeroshelf.actions.plan_file import PlanOnDisk
 from zeroshelf.actions.shelf_folders import ShelfFolders
-from zeroshelf.actions.tags import tagging
+from zeroshelf.actions.tags import same_pixels, tagging
 from zeroshelf.actions.tags.exiftool import ExifTool
-from zeroshelf.corrections import stored
-from zeroshelf.embeddings.cache import EmbeddingCache
-from zeroshelf.errors import Unreadable, UserError
-from zeroshelf.records import Action, Outcome, Plan, Progress
+from zeroshelf.errors import Unreadable
+from zeroshelf.records import Action, Outcome, Progress
 from zeroshelf.system import file_io, os_errors
 
 BATCH = 256  # actions whose intents share one fsync
@@ -45,63 +44,63 @@ def apply(record: str, progress: Progress | None = None) -> list[Outcome]:
     What an earlier, interrupted `apply` did is recognised and not done twice. Raises `UserError`
     where nothing can be done at all: another run at work, no space.
     """
-    plan = plan_file.load(os.path.join(record, "plan.jsonl"))
-    if not plan.actions and journal.state(record) == "planned":
-        return []  # never begun, so that undo means the last run that did something
-    with journal.working(record, plan.folder, plan.destination) as book:
-        return _Application(plan, book, progress).run()
+    outcomes: list[Outcome] = []
+    carry_out(record, outcomes.append, progress)
+    return outcomes
+
+
+def carry_out(
+    record: str, take: Callable[[Outcome], object], progress: Progress | None = None
+) -> None:
+    """As `apply`, with memory that doesn't grow with the plan: each outcome is given to `take`."""
+    actions = PlanOnDisk(os.path.join(record, "plan.jsonl"))
+    if not len(actions) and journal.state(record) == "planned":
+        return  # never begun, so that undo means the last run that did something
+    with journal.working(record, actions.plan.folder, actions.plan.destination) as book:
+        _Application(actions, book, take, progress).run()
 
 
 class _Application:
-    def __init__(self, plan: Plan, book: Journal, progress: Progress | None) -> None:
-        self.plan = plan
+    def __init__(
+        self,
+        planned: PlanOnDisk,
+        book: Journal,
+        take: Callable[[Outcome], object],
+        progress: Progress | None,
+    ) -> None:
+        self.plan = plan = planned.plan  # without its actions
+        self.total = len(planned)
         self.book = book
+        self.take = take
         self.progress = progress
         self.shelf_folders = ShelfFolders(plan.destination, book.past)
         self.full = False
         self.exiftool: ExifTool | None = None  # where tags go into the pictures' own files
         self.folders = Folders()
         self.errors: dict[str, int] = {}  # target -> errno of what failed
-        self.naming = fallback_names.Renaming(plan, book.past)
+        self.naming = fallback_names.Renaming(planned, book.past)
 
-    def run(self) -> list[Outcome]:
+    def run(self) -> None:
         actions = self.naming.actions()
-        self._check_space(actions)
-        if any(kinds.of(a.kind).keeps_originals and tagging.is_in_file(a) for a in actions):
+        if before_apply.check(self.plan.folder, actions, self.book.past.entries):
             with ExifTool(self.book.work) as self.exiftool:
-                return self._run(actions)
-        return self._run(actions)
+                self._run()
+        else:
+            self._run()
 
-    def _run(self, actions: Sequence[Action]) -> list[Outcome]:
+    def _run(self) -> None:
         begin = {"begin": "apply", "from": self.plan.folder, "to": self.plan.destination}
         self.book.sync([begin])
-        outcomes: list[Outcome] = []
-        for batch in units.batches(actions, BATCH):
-            outcomes += self._batch(batch)
+        count, whole = 0, True
+        for batch in units.batches(self.naming.actions(), BATCH):
+            for outcome in self._batch(batch):
+                whole &= outcome.status in ("done", "already")
+                count += 1
+                self.take(outcome)
             if self.progress:
-                self.progress("applying", len(outcomes), len(actions))
-        whole = all(outcome.status in ("done", "already") for outcome in outcomes)
+                self.progress("applying", count, self.total)
         self.book.sync([{"end": "applied" if whole else "partly"}])
-        self._tell_cache()
-        return outcomes
-
-    def _tell_cache(self) -> None:
-        """A picture with a tag in its file is known by another digest, and looks as it did: its
-        embedding and the corrections of it hold for the new one."""
-        entries = (entry for entry in self.book.past.entries.values() if entry.step == "done")
-        if pairs := [pair for entry in entries if (pair := tagging.digests(entry))]:
-            with EmbeddingCache.open() as store:
-                store.same_pixels(pairs)
-            stored.moved(pairs)
-
-    def _check_space(self, actions: Sequence[Action]) -> None:
-        if not os.path.isdir(self.plan.folder):
-            raise UserError(
-                f"{self.plan.folder} no longer exists: nothing of this plan can be carried out"
-            )
-        past = self.book.past.entries
-        rooms = (kinds.of(action.kind).room(action, past.get(action.target)) for action in actions)
-        disk_space.check(room for room in rooms if room is not None)
+        same_pixels.tell(self.book.past.entries)
 
     # --- one batch --------------------------------------------------------------------------
 
@@ -281,8 +280,8 @@ class _Application:
 
     def _check(self, action: Action, unit: Sequence[Action]) -> Outcome | None:
         """None where the action can be carried out now."""
-        entry = self.book.past.entries.get(action.target)
         try:
+            entry = self.book.past.entries.get(action.target)
             if entry is not None and entry.step != "reverted":
                 earlier = self._recover(entry)
                 if earlier is not None:
@@ -296,7 +295,7 @@ class _Application:
             return self._failed(action, error)
         return Outcome(action, "refused", why_not) if why_not else None
 
-    def _recover(self, entry: journal.Entry) -> Outcome | None:
+    def _recover(self, entry: Entry) -> Outcome | None:
         """What an interrupted run left of an action: done, or cleared away to be done anew."""
         action = entry.action
         transfer.discard(transfer.part_of(action.target))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from zeroshelf.actions import kinds, names, transfer
 from zeroshelf.actions.journal import Past
-from zeroshelf.records import Action, Plan
+from zeroshelf.actions.path_table import PathTable
+from zeroshelf.records import Action
 from zeroshelf.system import file_names
 
 # What a file system may say to a name that it doesn't take: shares differ in their answers.
@@ -25,21 +27,22 @@ _REFUSED = {
 
 
 class Renaming:
-    """The names of one run. `past` is kept up to date by its journal."""
+    """The names of one run. `plan`: its actions, read several times. `past` is kept up to date by
+    its journal."""
 
-    def __init__(self, plan: Plan, past: Past) -> None:
+    def __init__(self, plan: Iterable[Action], past: Past) -> None:
         self._plan = plan
         self._past = past
         self._rules: dict[int, file_names.Rules] = {}  # device -> what it was found to refuse
-        self._taken: set[str] | None = None  # keys of all targets, when first needed
+        self._taken: PathTable | None = None  # keys of all targets, when first needed
 
-    def actions(self) -> Sequence[Action]:
+    def actions(self) -> Iterator[Action]:
         """The plan's, those under another name that got one when they were first tried."""
-        if not self._past.instead:
-            return self._plan.actions
-        return [self._latest(action) for action in self._plan.actions]
+        return map(self._latest, self._plan)
 
     def _latest(self, action: Action) -> Action:
+        if not self._past.instead:
+            return action
         target = action.target
         while target in self._past.instead:
             target = self._past.instead[target]
@@ -69,8 +72,8 @@ class Renaming:
         self._rules[_device(unit)] = file_names.Rules(known.refused | found, longest)
 
     def _is_begun(self, action: Action) -> bool:
-        entry = self._past.entries.get(action.target)
-        return entry is not None and entry.step != "reverted"
+        entries = self._past.entries
+        return action.target in entries and entries.step(action.target) != "reverted"
 
     def _renamed(self, unit: Sequence[Action], rules: file_names.Rules) -> Sequence[Action]:
         """Under free names by `rules`; the unit itself where it has such names."""
@@ -93,20 +96,22 @@ class Renaming:
             found = names.free_for_unit(sources, wanted, is_free, rules)[1]
             for action, name in zip(group, found, strict=True):
                 made[action.target] = os.path.join(shelf, name)
-                self._keys.add(file_names.key(made[action.target]))
+                self._keys.put(file_names.key(made[action.target]), 0)
         return [replace(action, target=made.get(action.target, action.target)) for action in unit]
 
     def _is_free(self, path: str) -> bool:
         try:
-            return file_names.key(path) not in self._keys and not transfer.exists(path)
+            return self._keys.get(file_names.key(path)) is None and not transfer.exists(path)
         except OSError:
             return True  # the action itself will fail, and say why
 
     @property
-    def _keys(self) -> set[str]:
+    def _keys(self) -> PathTable:
         if self._taken is None:
-            self._taken = {file_names.key(action.target) for action in self._plan.actions}
-            self._taken |= {file_names.key(target) for target in self._past.entries}
+            self._taken = PathTable()
+            begun = (entry.action for _, entry in self._past.entries.each())
+            for action in chain(self._plan, begun):
+                self._taken.put(file_names.key(action.target), 0)
         return self._taken
 
 

@@ -12,11 +12,12 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any, Literal, TypeAlias
 
 from zeroshelf.actions import lock
+from zeroshelf.actions.journal_entries import Entries, Entry, PictureEdit, Rewrite, Step
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action
 from zeroshelf.system import file_io, file_versions, folder_identity
@@ -25,92 +26,26 @@ NAME = "journal.jsonl"
 State: TypeAlias = Literal["planned", "applied", "partly", "undone"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """One as it lies on the disk: all that is needed to put it back."""
-
-    content: bytes
-    mtime_ns: int
-    mode: int
-    owner: tuple[int, int]
-    attributes: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Rewrite:
-    """What a tag or untag did to a sidecar."""
-
-    before: Sidecar | None  # None: there was none
-    after: bytes | None  # the digest of its content then; None: there is none
-
-
-@dataclass(frozen=True, slots=True)
-class PictureEdit:
-    """What a tag or untag did to a picture's own file. Digests are BLAKE3 of the content; None: the
-    action never got so far that the file could have been replaced."""
-
-    backup: str  # where the original is
-    before: bytes | None = None
-    after: bytes | None = None
-
-
-@dataclass(slots=True)
-class Entry:
-    """One action as far as it got. `stamp`: size and mtime_ns of the target when it was done; None
-    also where there is no target then. `fingerprint`: of the content, see `transfer`. `mode`: the
-    original's, where what was moved doesn't have it any more. `trashed`: the path in a trash."""
-
-    action: Action
-    step: Literal["intent", "done", "revert", "reverted"] = "intent"
-    stamp: tuple[int, int] | None = None
-    rewrite: Rewrite | None = None
-    edit: PictureEdit | None = None
-    fingerprint: bytes | None = None
-    mode: int | None = None
-    trashed: str | None = None
-
-
-@dataclass(slots=True)
 class Past:
-    entries: dict[str, Entry] = field(default_factory=dict)  # by target, in the order of intents
-    # that the run made, or took over from a run that was undone before it: to go when empty
-    folders: dict[str, None] = field(default_factory=dict)
-    times: dict[str, int] = field(default_factory=dict)  # mtime_ns of folders before any change
-    instead: dict[str, str] = field(default_factory=dict)  # a planned target -> one that is allowed
-    state: State = "planned"
+    """What the journal at `path` says, as far as it was taken over line by line."""
 
-    def see(self, event: dict[str, Any]) -> None:
+    def __init__(self, path: str) -> None:
+        self.entries = Entries(path)
+        # that the run made, or took over from a run that was undone before it: to go when empty
+        self.folders: dict[str, None] = {}
+        self.times: dict[str, int] = {}  # mtime_ns of folders before any change
+        self.instead: dict[str, str] = {}  # a planned target -> one that is allowed
+        self.state: State = "planned"
+
+    def see(self, event: dict[str, Any], at: int) -> None:
+        """Take over a line, which begins at byte `at`. Raises KeyError for one about an action
+        whose own line is damaged."""
         match event:
-            case {"intent": row}:
-                action = _action(row)
-                self.entries.pop(action.target, None)  # again, after an undo: order matters
-                self.entries[action.target] = Entry(action)
-            case {"rewrite": target, "before": before, "after": after}:
-                self.entries[target].rewrite = Rewrite(
-                    None if before is None else _sidecar(before),
-                    None if after is None else bytes.fromhex(after),
-                )
-            case {"edit": target, "backup": backup, "before": before, "after": after}:
-                digests = (None if one is None else bytes.fromhex(one) for one in (before, after))
-                self.entries[target].edit = PictureEdit(backup, *digests)
-            case {"staged": target, "fingerprint": found, "mode": mode}:
-                entry = self.entries[target]
-                entry.fingerprint = None if found is None else bytes.fromhex(found)
-                entry.mode = mode
-                entry.trashed = event.get("trashed")
-            case {"done": target, "stamp": stamp}:
-                entry = self._step(target, "done")
-                entry.stamp = None if stamp is None else (stamp[0], stamp[1])
-                if event.get("fingerprint"):
-                    entry.fingerprint = bytes.fromhex(event["fingerprint"])
             case {"instead": target, "target": other}:
                 self.instead[target] = other
-            case {"revert": target}:
-                self._step(target, "revert")
-            case {"reverted": target}:
-                self._step(target, "reverted")
             case _:
                 self._see_folders(event)
+                self.entries.see(event, at)
 
     def _see_folders(self, event: dict[str, Any]) -> None:
         """Folders, and how far the run is."""
@@ -128,11 +63,6 @@ class Past:
                 if state == "undone":
                     self.folders, self.times = {}, {}
 
-    def _step(self, target: str, step: Literal["done", "revert", "reverted"]) -> Entry:
-        entry = self.entries[target]
-        entry.step = step
-        return entry
-
 
 class Journal:
     """Open for one process at a time: hold the run's lock. `past` is kept up to date."""
@@ -146,7 +76,7 @@ class Journal:
         self._named = os.fstat(self._file.fileno()).st_nlink > 0  # some shares count no names
         self._end_torn_line()
         self._waiting: list[dict[str, Any]] = []
-        self._makers: dict[str, Past] = {}  # other runs, whose results this one removed
+        self._makers: dict[str, _Maker] = {}  # other runs, whose results this one removed
 
     def _end_torn_line(self) -> None:
         """A kill may have left a part of a line. One that is all there is goes: it is the header's,
@@ -172,15 +102,17 @@ class Journal:
             return
         begun = file_versions.JOURNAL.header if not self._file.tell() else None
         lines = [begun, *self._waiting] if begun else self._waiting
-        data = "".join(json.dumps(event) + "\n" for event in lines).encode("ascii")
+        encoded = [json.dumps(event).encode("ascii") + b"\n" for event in lines]
         if self._named and not os.fstat(self._file.fileno()).st_nlink:
             raise OSError(errno.ENOENT, "it was removed while the run was at work", self._path)
-        view = memoryview(data)
+        at = self._file.tell()
+        view = memoryview(b"".join(encoded))
         while view:
             view = view[self._file.write(view) :]
         file_io.sync_open(self._file.fileno())
-        for event in self._waiting:
-            self.past.see(event)
+        for event, line in zip(lines, encoded, strict=True):
+            self.past.see(event, at)
+            at += len(line)
         self._waiting = []
 
     def is_undone_elsewhere(self, entry: Entry) -> bool:
@@ -190,10 +122,9 @@ class Journal:
             return False
         if maker not in self._makers:
             records = os.path.dirname(os.path.dirname(self._path))
-            self._makers[maker] = read(os.path.join(records, os.path.basename(maker)))
-        entries = self._makers[maker].entries
-        before = entries.get(entry.action.target) or _by_place(entries, entry.action.target)
-        return before is not None and before.step == "reverted"
+            record = os.path.join(records, os.path.basename(maker))
+            self._makers[maker] = _Maker(read(record).entries)
+        return self._makers[maker].step(entry.action.target) == "reverted"
 
     def close(self) -> None:
         self._file.close()
@@ -218,13 +149,29 @@ def working(record: str, folder: str, destination: str) -> Iterator[Journal]:
         ) from error
 
 
-def _by_place(entries: Mapping[str, Entry], target: str) -> Entry | None:
-    """That of the same file by another path: the folder was named through a link then."""
-    folder, name = os.path.split(target)
-    found = (entry for path, entry in entries.items() if os.path.basename(path) == name)
-    return next(
-        (e for e in found if folder_identity.same(os.path.dirname(e.action.target), folder)), None
-    )
+class _Maker:
+    """Another run, asked for what became of its actions."""
+
+    def __init__(self, entries: Entries) -> None:
+        self._entries = entries
+        self._folders: set[str] | None = None  # of all targets, when first needed
+        self._same: dict[str, list[str]] = {}  # a folder -> the same one by the run's paths
+
+    def step(self, target: str) -> Step | None:
+        """How far the action with that target got; None if there is none. Also where the target's
+        folder was named through a link then."""
+        if target in self._entries:
+            return self._entries.step(target)
+        folder, name = os.path.split(target)
+        if self._folders is None:
+            found = (os.path.dirname(entry.action.target) for _, entry in self._entries.each())
+            self._folders = set(found)
+        if folder not in self._same:
+            self._same[folder] = [
+                other for other in self._folders if folder_identity.same(other, folder)
+            ]
+        paths = (os.path.join(other, name) for other in self._same[folder])
+        return next((self._entries.step(path) for path in paths if path in self._entries), None)
 
 
 def intent(action: Action) -> dict[str, Any]:
@@ -257,24 +204,27 @@ def edit(target: str, made: PictureEdit) -> dict[str, Any]:
 
 
 def read(record: str) -> Past:
-    past = Past()
-    for event in _events(os.path.join(record, NAME)):
+    """What the journal in the folder `record` says."""
+    path = os.path.join(record, NAME)
+    past = Past(path)
+    for at, event in _events(path):
         with contextlib.suppress(KeyError):  # of an action whose own line is damaged
-            past.see(event)
+            past.see(event, at)
     return past
 
 
 def read_folders(record: str) -> Past:
     """The same without the entries, which are nearly all of it."""
-    past = Past()
-    for event in _events(os.path.join(record, NAME), _OF_FOLDERS):
-        past.see(event)
+    path = os.path.join(record, NAME)
+    past = Past(path)
+    for at, event in _events(path, _OF_FOLDERS):
+        past.see(event, at)
     return past
 
 
 def folders(record: str) -> tuple[str, str] | None:
     """The folder and the destination of a run that has begun."""
-    for event in _events(os.path.join(record, NAME)):
+    for _, event in _events(os.path.join(record, NAME)):
         if "from" in event:
             return str(event["from"]), str(event["to"])
     return None
@@ -307,14 +257,20 @@ def state(record: str) -> State:
 _OF_FOLDERS = (b'{"folder"', b'{"times"', b'{"inherited"', b'{"begin"', b'{"end"')
 
 
-def _events(path: str, beginnings: tuple[bytes, ...] = (b"",)) -> Iterator[dict[str, Any]]:
+def _events(
+    path: str, beginnings: tuple[bytes, ...] = (b"",)
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The whole lines of the journal at `path` that begin so, each with the byte where it
+    begins."""
     try:
         file = open(path, "rb")  # noqa: SIM115
     except FileNotFoundError:
         return
     with file:
-        for number, line in enumerate(file):
-            if number == 0:
+        after = 0
+        for line in file:
+            at, after = after, after + len(line)
+            if at == 0:
                 _check(path, line)
             if not line.startswith(beginnings):
                 continue
@@ -323,7 +279,7 @@ def _events(path: str, beginnings: tuple[bytes, ...] = (b"",)) -> Iterator[dict[
             except ValueError:
                 continue
             if line.endswith(b"\n") and isinstance(event, dict):
-                yield event
+                yield at, event
 
 
 def _check(path: str, first: bytes) -> None:
@@ -336,15 +292,3 @@ def _ends_whole(path: str) -> bool:
     with open(path, "rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
-
-
-def _sidecar(row: dict[str, Any]) -> Sidecar:
-    attributes = {name: base64.b64decode(value) for name, value in row["attributes"].items()}
-    owner = (row["owner"][0], row["owner"][1])
-    content = base64.b64decode(row["content"])
-    return Sidecar(content, row["mtime_ns"], row["mode"], owner, attributes)
-
-
-def _action(row: dict[str, Any]) -> Action:
-    digest = row.pop("digest", None)
-    return Action(**row, digest=None if digest is None else bytes.fromhex(digest))

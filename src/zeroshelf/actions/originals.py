@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 from zeroshelf.actions import journal
-from zeroshelf.actions.journal import Entry
+from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.system import renaming
 
 
@@ -49,5 +50,5 @@ def drop(record: str) -> tuple[int, list[tuple[str, str]]]:
     return gone, left
 
 
-def _entries(past: journal.Past) -> list[Entry]:
-    return [e for e in past.entries.values() if e.edit is not None and e.step != "reverted"]
+def _entries(past: journal.Past) -> Iterator[Entry]:
+    return (entry for _, entry in past.entries.each(edited=True) if entry.step != "reverted")

@@ -6,15 +6,19 @@ valid UTF-8 keeps its bytes as lone surrogates ("\\udcff").
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
 
 from zeroshelf.actions import kinds
+from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, ActionKind, Plan
 from zeroshelf.system import file_io, file_names, file_versions, machine
+
+_LOOK_EVERY = 256  # actions after which a plan that is read again is checked for changes
 
 
 def save(plan: Plan, path: str) -> None:
@@ -45,9 +49,53 @@ def save(plan: Plan, path: str) -> None:
 def load(path: str) -> Plan:
     """Raises `UserError` with the line that is wrong. Lines may be removed, moved and given other
     targets below the destination."""
+    with _reading(path) as file:
+        head = _header(path, next(file, ""))
+        return _plan(head, tuple(_actions(path, head, file)))
+
+
+class PlanOnDisk:
+    """A plan whose actions are read from its file each time that they are wanted, so that memory
+    doesn't grow with it. `plan`: all but the actions. Raises `UserError` where `load` does, when it
+    is made; later, if the file has changed since."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._at = self._stamp()
+        with _reading(path) as file:
+            self._head = _header(path, next(file, ""))
+            self.plan = _plan(self._head, ())
+            self._count = sum(1 for _ in _actions(path, self._head, file))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Action]:
+        with _reading(self.path) as file:
+            next(file, "")
+            for number, action in enumerate(_actions(self.path, self._head, file, again=True)):
+                if number % _LOOK_EVERY == 0:
+                    self._check_unchanged()
+                yield action
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        if self._stamp() != self._at:
+            raise UserError(f"{self.path} has changed while it was carried out: apply it again")
+
+    def _stamp(self) -> tuple[int, int]:
+        try:
+            at = os.stat(self.path)
+        except OSError as error:
+            raise UserError(f"{self.path} can't be read: {error.strerror}") from None
+        return at.st_size, at.st_mtime_ns
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[IO[str]]:
     try:
         with open(path, encoding="utf-8") as file:
-            return _parse(path, file)
+            yield file
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -89,58 +137,66 @@ def _header(path: str, line: str) -> dict[str, Any]:
     return dict(head)
 
 
-def _parse(path: str, lines: Iterator[str]) -> Plan:
-    head = _header(path, next(lines, ""))
-    folder, destination = head["folder"], head["destination"]
-    actions: list[Action] = []
-    seen: dict[str, int] = {}
+def _actions(
+    path: str, head: dict[str, Any], lines: Iterable[str], *, again: bool = False
+) -> Iterator[Action]:
+    """The actions of a plan, by the lines below its header. again: the targets were found to
+    differ before."""
+    seen = None if again else PathTable()
     for number, line in enumerate(lines, 2):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-            along = row.get("companion_of")
-            action = Action(
-                kind=_kind(row.get("do", head["kind"]), head["kind"]),
-                source=_below(folder, row["source"]),
-                target=_below(destination, row["target"]),
-                label=str(row["label"]),
-                size=int(row["size"]),
-                mtime_ns=int(row["mtime_ns"]),
-                digest=bytes.fromhex(row["digest"]) if "digest" in row else None,
-                companion_of=None if along is None else _below(folder, along),
-                made_by=row.get("made_by"),
-                made_in=row.get("made_in"),
-                instead_of=row.get("instead_of"),
-            )
-            kinds.of(action.kind).check_line(action)
-        except UserError as error:
-            raise UserError(f"{path}, line {number}: {error}") from None
-        except KeyError as error:
-            raise UserError(f"{path}, line {number}: {error.args[0]} is missing") from None
-        except (ValueError, TypeError, AttributeError):
-            raise UserError(f"{path}, line {number}: not an action") from None
-        in_place = action.target == action.source  # then no name is given to a file
-        key = action.target if in_place else file_names.key(action.target)
-        first = seen.setdefault(key, number)
-        if first != number:
-            raise UserError(f"{path}, line {number}: the same target as line {first}")
-        actions.append(action)
-    notes, prefix = tuple(head.get("notes", ())), str(head.get("prefix", "zeroshelf"))
-    ambiguous, several = head.get("ambiguous"), bool(head.get("several"))
-    left_behind = tuple(os.path.join(folder, path) for path in head.get("left_behind", ()))
+        action = _action(path, number, line, head)
+        if seen is not None:
+            in_place = action.target == action.source  # then no name is given to a file
+            key = action.target if in_place else file_names.key(action.target)
+            if (first := seen.put(key, number)) is not None:
+                raise UserError(f"{path}, line {number}: the same target as line {first}")
+        yield action
+
+
+def _action(path: str, number: int, line: str, head: dict[str, Any]) -> Action:
+    folder, destination = head["folder"], head["destination"]
+    try:
+        row = json.loads(line)
+        along = row.get("companion_of")
+        action = Action(
+            kind=_kind(row.get("do", head["kind"]), head["kind"]),
+            source=_below(folder, row["source"]),
+            target=_below(destination, row["target"]),
+            label=str(row["label"]),
+            size=int(row["size"]),
+            mtime_ns=int(row["mtime_ns"]),
+            digest=bytes.fromhex(row["digest"]) if "digest" in row else None,
+            companion_of=None if along is None else _below(folder, along),
+            made_by=row.get("made_by"),
+            made_in=row.get("made_in"),
+            instead_of=row.get("instead_of"),
+        )
+        kinds.of(action.kind).check_line(action)
+    except UserError as error:
+        raise UserError(f"{path}, line {number}: {error}") from None
+    except KeyError as error:
+        raise UserError(f"{path}, line {number}: {error.args[0]} is missing") from None
+    except (ValueError, TypeError, AttributeError):
+        raise UserError(f"{path}, line {number}: not an action") from None
+    return action
+
+
+def _plan(head: dict[str, Any], actions: tuple[Action, ...]) -> Plan:
+    folder = head["folder"]
     return Plan(
         folder,
-        destination,
+        head["destination"],
         head["kind"],
-        tuple(actions),
-        notes,
-        prefix,
-        ambiguous,
-        several,
-        bool(head.get("replace", True)),
-        bool(head.get("in_files")),
-        left_behind,
+        actions,
+        notes=tuple(head.get("notes", ())),
+        prefix=str(head.get("prefix", "zeroshelf")),
+        ambiguous=head.get("ambiguous"),
+        several=bool(head.get("several")),
+        replace=bool(head.get("replace", True)),
+        in_files=bool(head.get("in_files")),
+        left_behind=tuple(os.path.join(folder, path) for path in head.get("left_behind", ())),
     )
 
 

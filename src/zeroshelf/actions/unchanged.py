@@ -11,7 +11,7 @@ import stat
 from collections.abc import Sequence
 
 from zeroshelf.actions import transfer
-from zeroshelf.actions.journal import Entry
+from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.records import Action
 
 

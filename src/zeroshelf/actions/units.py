@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from zeroshelf.records import Action, Outcome
 
@@ -28,7 +28,7 @@ def stays(action: Action, bad: Outcome) -> Outcome:
     return Outcome(action, "refused", reason)
 
 
-def batches(actions: Sequence[Action], least: int) -> Iterator[list[list[Action]]]:
+def batches(actions: Iterable[Action], least: int) -> Iterator[list[list[Action]]]:
     """Units of a picture and its companions, in batches of at least `least` actions."""
     batch: list[list[Action]] = []
     size = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -44,10 +44,11 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
     what = kinds.of(found.kind).apply_question(found.id, found.destination, found.pictures)
     if not confirmed(screen, yes, what):
         return _declined(screen, found)
+    told = Told()
     with screen.progress() as progress:
-        outcomes = apply.apply(found.record, progress)
-    screen.data({"run": found.id, "record": found.record, **tally(outcomes)})
-    return finish(screen, outcomes, done="carried out")
+        apply.carry_out(found.record, told.take, progress)
+    screen.data({"run": found.id, "record": found.record, **tally(told)})
+    return finish(screen, told, done="carried out")
 
 
 @click.command()
@@ -65,16 +66,18 @@ def undo(run: str | None, yes: bool, screen: Screen) -> int:
     found = registry.newest_applied() if run is None else registry.find(run)
     if not confirmed(screen, yes, f"Undo run {found.id} in {found.destination}?"):
         return _declined(screen, found)
+    told = Told()
     with screen.progress() as progress:
-        outcomes = undo.undo(found.record, progress)
-    told = tally(outcomes)
+        undo.carry_out(found.record, told.take, progress)
+    told.trouble.reverse()  # undone from the end
+    facts = tally(told)
     kind = kinds.KINDS.get(found.kind)  # None: only a newer version has it
-    by_hand = kind.by_hand() if kind is not None and told["trouble"] else None
+    by_hand = kind.by_hand() if kind is not None and told.trouble else None
     if by_hand is not None:
         screen.complain(by_hand)
-        told["by_hand"] = by_hand
-    screen.data({"run": found.id, "record": found.record, **told})
-    return finish(screen, outcomes, done="put back")
+        facts["by_hand"] = by_hand
+    screen.data({"run": found.id, "record": found.record, **facts})
+    return finish(screen, told, done="put back")
 
 
 @click.command()
@@ -122,11 +125,12 @@ def untag(
         screen.say(f"{DECLINED} `zeroshelf apply {name}` carries out the plan later.")
         screen.data({"run": name, "record": record, "counts": {}, "trouble": []})
         return 0
+    told = Told()
     with screen.progress() as progress:
-        outcomes = apply.apply(record, progress)
-    code = finish(screen, outcomes, done="untagged")
+        apply.carry_out(record, told.take, progress)
+    code = finish(screen, told, done="untagged")
     screen.say(f"`zeroshelf undo {name}` puts everything back.")
-    screen.data({"run": name, "record": record, **tally(outcomes)})
+    screen.data({"run": name, "record": record, **tally(told)})
     return 1 if planned.notes else code
 
 
@@ -205,40 +209,60 @@ def report(run: str | None, show: bool, screen: Screen) -> None:
         click.launch(Path(path).as_uri())
 
 
-def tally(outcomes: Sequence[Outcome]) -> dict[str, object]:
-    counts = Counter(outcome.status for outcome in outcomes)
+class Told:
+    """What is said about outcomes: their numbers, and those that are trouble. The others are not
+    kept, so that a million of them take no memory."""
+
+    def __init__(self, outcomes: Iterable[Outcome] = ()) -> None:
+        self.counts: Counter[str] = Counter()  # by status
+        self.removed = 0  # files of earlier runs
+        self.notes: Counter[str] = Counter()
+        self.trouble: list[Outcome] = []
+        for outcome in outcomes:
+            self.take(outcome)
+
+    def take(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        from zeroshelf.actions import kinds
+
+        self.counts[outcome.status] += 1
+        self.notes.update(outcome.notes)
+        if outcome.status == "done" and not kinds.of(outcome.action.kind).plannable:
+            self.removed += 1
+        if outcome.status in ("refused", "failed"):
+            self.trouble.append(outcome)
+
+    def lines(self) -> list[str]:
+        """What is done, but not as planned: a line each, for however many files."""
+        return [f"{counted(count, 'file')}: {note}" for note, count in self.notes.items()]
+
+
+def tally(told: Told) -> dict[str, object]:
     trouble = [
         {"source": o.action.source, "target": o.action.target, "reason": o.reason}
-        for o in outcomes
-        if o.status in ("refused", "failed")
+        for o in told.trouble
     ]
-    return {"counts": dict(counts), "trouble": trouble, "notes": notes(outcomes)}
+    return {"counts": dict(told.counts), "trouble": trouble, "notes": told.lines()}
 
 
-def notes(outcomes: Sequence[Outcome]) -> list[str]:
+def notes(outcomes: Iterable[Outcome]) -> list[str]:
     """What is done, but not as planned: a line each, for however many files."""
-    counts = Counter(note for outcome in outcomes for note in outcome.notes)
-    return [f"{counted(count, 'file')}: {note}" for note, count in counts.items()]
+    return Told(outcomes).lines()
 
 
-def finish(screen: Screen, outcomes: Sequence[Outcome], *, done: str) -> int:
-    """Say what became of each action; the exit code."""
-    from zeroshelf.actions import kinds
-
-    parts = [o for o in outcomes if not kinds.of(o.action.kind).plannable]
-    removed = [o for o in parts if o.status == "done"]
-    counts = Counter(outcome.status for outcome in outcomes)
+def finish(screen: Screen, told: Told, *, done: str) -> int:
+    """Say what became of the actions; the exit code."""
+    counts = told.counts
     there = counted(counts["already"], "was", "were")
     already = f", {there} there already" if counts["already"] else ""
-    screen.say(f"{counted(counts['done'] - len(removed), 'file')} {done}{already}.")
-    if removed and done != "put back":
-        screen.say(f"{counted(len(removed), 'file')} of earlier runs removed from other shelves.")
-    for note in notes(outcomes):
+    screen.say(f"{counted(counts['done'] - told.removed, 'file')} {done}{already}.")
+    if told.removed and done != "put back":
+        screen.say(f"{counted(told.removed, 'file')} of earlier runs removed from other shelves.")
+    for note in told.lines():
         screen.warn(note)
-    trouble = [o for o in outcomes if o.status in ("refused", "failed")]
-    for outcome in trouble:
+    for outcome in told.trouble:
         screen.complain(f"left alone: {outcome.action.source}: {outcome.reason}")
-    return 1 if trouble else 0
+    return 1 if told.trouble else 0
 
 
 def _declined(screen: Screen, run: RunRecord) -> int:

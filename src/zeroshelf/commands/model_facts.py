@@ -54,11 +54,14 @@ def json_rows(here: Collection[str], gflops: float) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def of_model(model: Model, device: str, row: Row | None) -> dict[str, Any]:
+def of_model(
+    model: Model, device: str, row: Row | None, half_cosine: float | None = None
+) -> dict[str, Any]:
     """Everything known about a model on this machine, name -> value as it is printed.
 
     device: on which the model runs here.
     row: its row of the catalogue, if it has one.
+    half_cosine: to float32, where the image tower computes in half precision here.
     """
     facts: dict[str, Any] = {
         "id": model.id,
@@ -74,6 +77,8 @@ def of_model(model: Model, device: str, row: Row | None) -> dict[str, Any]:
         "device": device.upper(),
         "digest": model.digest,
     }
+    if half_cosine is not None:
+        facts["precision"] = f"half on {device.upper()}, cosine to float32 {half_cosine:.6f}"
     here = installed.record(model.folder)
     if here.get("repo"):
         facts["source"] = f"{here['repo']} at commit {here['revision']}"

@@ -108,8 +108,11 @@ def show(screen: Screen, id: str | None) -> None:
             raise
         facts: dict[str, Any] = {"id": row.id, "installed": "no"} | model_facts.of_row(row)
     else:
-        device = select.load(model, warn=screen.warn).open()
-        facts = model_facts.of_model(model, device, row or catalogue.by_source(model.id))
+        encoder = select.load(model, warn=screen.warn)
+        device = encoder.open()
+        facts = model_facts.of_model(
+            model, device, row or catalogue.by_source(model.id), encoder.half_cosine
+        )
     for key, value in facts.items():
         screen.say(f"{key:>12}  {value}")
     screen.data(facts)

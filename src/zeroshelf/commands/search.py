@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zeroshelf.commands import options
-from zeroshelf.commands.files import finish, tally
+from zeroshelf.commands.files import Told, finish, tally
 from zeroshelf.commands.sort import show_skipped
 from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
@@ -309,8 +309,9 @@ def _apply(
     if not options.confirmed(screen, yes, kind.confirmation(files, planned)):
         screen.say(f"{options.DECLINED} `zeroshelf apply {name}` carries out the plan later.")
         return 0, {"run": name, "record": record, "counts": {}, "trouble": []}
+    told = Told()
     with screen.progress() as progress:
-        outcomes = apply.apply(record, progress)
-    code = finish(screen, outcomes, done=kind.report(planned))
+        apply.carry_out(record, told.take, progress)
+    code = finish(screen, told, done=kind.report(planned))
     screen.say(f"`zeroshelf undo {name}` puts everything back.")
-    return code, {"run": name, "record": record, **tally(outcomes)}
+    return code, {"run": name, "record": record, **tally(told)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zeroshelf.commands.files import finish
+from zeroshelf.commands.files import Told, finish
 from zeroshelf.commands.options import (
     DECLINED,
     check_confirmable,
@@ -87,7 +87,7 @@ def sort_folder(
 ) -> int:
     """Plan, ask, apply, report; the exit code. Pictures in `broken` are expected to be skipped, and
     don't count as trouble."""
-    from zeroshelf.actions import kinds
+    from zeroshelf.actions import apply, kinds
 
     if not dry_run:
         check_homes(screen)
@@ -113,9 +113,11 @@ def sort_folder(
         screen.say(f"{DECLINED} `zeroshelf apply {run.id}` carries out the plan later.")
         screen.data(_summary(run, planned, written.report, written.results))
         return 0
+    told = Told()
+    assert run.record is not None
     with screen.progress() as progress:
-        outcomes = run.apply(planned, progress)
-    code = finish(screen, outcomes, done=kind.report(planned))
+        apply.carry_out(run.record, told.take, progress)
+    code = finish(screen, told, done=kind.report(planned))
     screen.say(f"The run's record: {run.record}")
     screen.say(f"`zeroshelf undo {run.id}` {kind.undo_hint()}.")
     screen.data(_summary(run, planned, written.report, written.results))

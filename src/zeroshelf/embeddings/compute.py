@@ -1,8 +1,9 @@
 """Pictures -> embeddings: each picture is read, hashed, decoded and embedded once.
 
 One worker thread per core reads, decodes and embeds small batches. Decoding and inference both
-release the interpreter's lock, so all cores are busy until the folder is done. `embed_batch` is a
-pure function of contents and a model.
+release the interpreter's lock, so all cores are busy until the folder is done. Where the encoder
+computes on an accelerator, these threads only read and decode, and others feed it (feeding.py).
+`embed_batch` is a pure function of contents and a model.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.embeddings import feeding
 from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
-from zeroshelf.embeddings.derived import Collector, Derived, derive
+from zeroshelf.embeddings.decoded import DecodedFile, decode_file, join, stack
+from zeroshelf.embeddings.derived import Derived, derive
+from zeroshelf.embeddings.feeding import Answer
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode
-from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.records import (
     Embeddings,
     Encoder,
@@ -36,6 +39,7 @@ from zeroshelf.system import machine
 
 TEXT_VECTORS = "texts.npz"  # beside a model that is shipped
 FLUSH_EVERY = 256  # pictures that are written to the cache at once: the most that a kill can cost
+CHUNK = 4  # files that a thread reads and decodes at once where another one feeds a device
 FLUSH_TEXTS = 256  # texts, likewise; a large model takes minutes for 3,600 negative labels
 
 
@@ -49,28 +53,20 @@ def embed_batch(
     the cache stores them, so that an answer never depends on whether it was cached.
     """
     answers: list[Embedded | Unreadable] = []
-    decoded: list[tuple[int, Collector]] = []  # index of the answer, what its frames look like
-    pixels: list[npt.NDArray[np.float32]] = []
-    starts: list[int] = []  # of each decoded file's first frame in `pixels`
-    preprocessing = encoder.model.preprocessing
+    decoded: list[DecodedFile] = []
+    rows: list[int] = []  # of those, in `answers`
     for suffix, data in files:
-        start, frames = len(pixels), Collector()
         try:
-            for frame in decode.frames(data, preprocessing.size, suffix=suffix):
-                frames.add(frame)
-                pixels.append(to_pixels(frame, preprocessing))
+            decoded.append(decode_file(suffix, data, encoder.model.preprocessing))
         except Unreadable as trouble:
-            del pixels[start:]
             answers.append(trouble)
             continue
-        decoded.append((len(answers), frames))
-        starts.append(start)
+        rows.append(len(answers))
         answers.append(Unreadable())  # until the vector is there
-    if pixels:
-        vectors = np.add.reduceat(encoder.embed_pictures(np.stack(pixels)), starts, axis=0)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        for vector, (row, frames) in zip(vectors.astype(np.float16), decoded, strict=True):
-            answers[row] = Embedded(vector, frames.result(), size=frames.size)
+    if decoded:
+        made = join(decoded, encoder.embed_pictures(stack(decoded)))
+        for row, answer in zip(rows, made, strict=True):
+            answers[row] = answer
     return answers
 
 
@@ -204,24 +200,23 @@ def shipped_texts(model: Model) -> Mapping[str, npt.NDArray[np.float32]]:
         return dict(zip(file["texts"].tolist(), vectors, strict=True))
 
 
-# row, digest (empty if the file could not be read), and what came of it or why nothing did
-_Answer: TypeAlias = tuple[int, bytes, Embedded | str]
-
-
 def _work(
     folder: Folder,
     todo: Sequence[int],
     encoder: Encoder,
     store: EmbeddingCache,
     workers: int | None,
-) -> Iterator[_Answer]:
+) -> Iterator[Answer]:
     """The answers for the rows `todo`, with no more than a few batches in memory at once."""
     if not todo:
         return
     count = workers or machine.processors()
+    if feeding.devices_of(encoder):
+        yield from _work_apart(folder, todo, encoder, store, count)
+        return
     size = max(1, min(encoder.batch_size, len(todo) // (4 * count)))  # small work, small batches
     with ThreadPoolExecutor(count, thread_name_prefix="embed") as pool:
-        pending: deque[Future[list[_Answer]]] = deque()
+        pending: deque[Future[list[Answer]]] = deque()
         try:
             for start in range(0, len(todo), size):
                 batch = [(row, folder.pictures[row]) for row in todo[start : start + size]]
@@ -234,11 +229,53 @@ def _work(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _work_apart(
+    folder: Folder, todo: Sequence[int], encoder: Encoder, store: EmbeddingCache, decoders: int
+) -> Iterator[Answer]:
+    """As `_work`, for an encoder that doesn't compute on the processors (feeding.py)."""
+    dtype = getattr(encoder, "pixel_type", np.float32)
+
+    def prepare(batch: Sequence[tuple[int, Picture]]) -> feeding.Prepared:
+        answers, unknown = _read_files(batch, encoder.model, store)
+        decoded: list[feeding.Decoded] = []
+        for row, digest, (suffix, content) in unknown:
+            try:
+                made = decode_file(suffix, content, encoder.model.preprocessing, dtype)
+                decoded.append((row, digest, made))
+            except Unreadable as trouble:
+                answers.append((row, digest, str(trouble)))
+        return answers, decoded
+
+    chunks = (
+        [(row, folder.pictures[row]) for row in todo[start : start + CHUNK]]
+        for start in range(0, len(todo), CHUNK)
+    )
+    yield from feeding.Feeding(encoder, decoders).answers(chunks, prepare)
+
+
 def _embed_files(
     batch: Sequence[tuple[int, Picture]], encoder: Encoder, store: EmbeddingCache
-) -> list[_Answer]:
-    answers: list[_Answer] = []
-    read: list[tuple[int, bytes, tuple[str, decode.Content]]] = []
+) -> list[Answer]:
+    answers, unknown = _read_files(batch, encoder.model, store)
+    made = embed_batch([file for _, _, file in unknown], encoder)
+    answers += [
+        (row, digest, answer if isinstance(answer, Embedded) else str(answer))
+        for (row, digest, _), answer in zip(unknown, made, strict=True)
+    ]
+    return answers
+
+
+# row, digest, and suffix and content of a file
+_File: TypeAlias = tuple[int, bytes, tuple[str, decode.Content]]
+
+
+def _read_files(
+    batch: Sequence[tuple[int, Picture]], model: Model, store: EmbeddingCache
+) -> tuple[list[Answer], list[_File]]:
+    """The answers for files that can't be read, and for those whose content the cache knows; and
+    the others, which are to be embedded."""
+    answers: list[Answer] = []
+    read: list[_File] = []
     for row, picture in batch:
         try:
             content = decode.read(picture.path)
@@ -249,24 +286,17 @@ def _embed_files(
         suffix = os.path.splitext(picture.path)[1].lower()
         read.append((row, digest, (suffix, content)))
     # a file that was only renamed or moved is known by its content
-    known = store.known(encoder.model.digest, [digest for _, digest, _ in read])
+    known = store.known(model.digest, [digest for _, digest, _ in read])
     stale = store.outdated(known)
-    unknown = [(row, digest, file) for row, digest, file in read if digest not in known]
-    made = embed_batch([file for _, _, file in unknown], encoder)
-    answers += [
-        (row, digest, answer if isinstance(answer, Embedded) else str(answer))
-        for (row, digest, _), answer in zip(unknown, made, strict=True)
-    ]
     for row, digest, file in read:
         cached = known.get(digest)
         if isinstance(cached, str):
             answers.append((row, digest, cached))
         elif cached is not None:
-            size = encoder.model.preprocessing.size
-            derived = _derive_again(file, size) if digest in stale else None
+            derived = _derive_again(file, model.preprocessing.size) if digest in stale else None
             failed = digest in stale and derived is None
             answers.append((row, digest, Embedded(cached, derived, failed)))
-    return answers
+    return answers, [one for one in read if one[1] not in known]
 
 
 def _derive_again(file: tuple[str, decode.Content], short_side: int) -> Derived | None:

@@ -13,8 +13,10 @@ from zeroshelf.errors import UserError
 from zeroshelf.models import ort
 from zeroshelf.models.families import Layout
 from zeroshelf.models.ort import Array, Graph, Port, Warn
+from zeroshelf.models.several import Several
 from zeroshelf.models.text import Tokenizer
 from zeroshelf.records import Model, Pixels, Vectors
+from zeroshelf.system import machine
 
 # A graph may return more than the embedding (SigLIP: a state for each patch): taken by name.
 OUTPUTS = (
@@ -32,6 +34,7 @@ LEAST_BATCH = 8  # texts that a thread gives at once on a CPU, where there are f
 SAME = 1e-4  # between a picture's numbers alone and in a batch, a text's in a short graph and not
 SHORT = 16  # tokens of a text tower for short texts: most prompts are no longer
 PROBES = ("dog", "a photo of a giraffe.", "a crumpled shop receipt on a wooden table", "16 %: é!")
+LEAST_HALF = 0.999  # cosine of a vector computed in half precision to that of float32
 
 
 class TwoTower:
@@ -45,6 +48,10 @@ class TwoTower:
         self._device, self._threads, self._warn = device, threads, warn
         self._lock = threading.Lock()
         self._visual: _Visual | None = None
+        self._devices: list[_Visual] = []  # the image tower on each device, `_visual` first
+        self._embed: Callable[[Pixels], Vectors] | None = None  # by whichever of these is free
+        # of the image tower's vectors to float32's, where it computes in half precision
+        self.half_cosine: float | None = None
         self._textual: _Textual | None = None
 
     def __reduce__(self) -> tuple[Callable[..., TwoTower], tuple[object, ...]]:
@@ -61,6 +68,18 @@ class TwoTower:
         return 8 if self.open() == "cpu" else 64
 
     @property
+    def feeders(self) -> int:
+        """How many threads shall call `embed_pictures` and do nothing else: one for each GPU. 0
+        where the processors compute: then each thread decodes and embeds."""
+        return len(self._devices) if self.open() in ort.GPUS else 0
+
+    @property
+    def pixel_type(self) -> type[np.generic]:
+        """In which `embed_pictures` takes pixels without a cast: float16 or float32."""
+        dtype = self._open_visual().graph.inputs[0].dtype
+        return np.float16 if dtype is np.float16 else np.float32
+
+    @property
     def device(self) -> str | None:
         """Where pictures were embedded: "cpu", "cuda", ...; None as long as none were."""
         return self._visual.graph.device if self._visual else None
@@ -75,7 +94,9 @@ class TwoTower:
             raise checks.refuse("pixels", "an array (N, 3, size, size)", pixels)
         if self._textual is not None:
             self.release_texts()  # the picture pass is long, and a vocabulary of 256,000 is large
-        return self._open_visual()(pixels)
+        self._open_visual()
+        assert self._embed is not None
+        return self._embed(pixels)
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """N texts -> (N, dim), rows of length 1."""
@@ -130,13 +151,28 @@ class TwoTower:
     def _open_visual(self) -> _Visual:
         with self._lock:
             if self._visual is None:
-                # One thread a call: the callers are as many as the cores, and each works on its own
-                # pictures, so no core ever waits for another.
-                graph = ort.open_graph(self._layout.visual, self._device, 1, self._warn)
-                self._visual = _Visual(graph, self.model)
-                if graph.inputs[0].shape[0] == 1 and graph.device != "cpu":
-                    self._visual = at_once(self._visual, self.model)
+                first = self._on_device(0)
+                gpus = machine.cuda_devices() if first.graph.device == "cuda" else 1
+                others = [self._on_device(number) for number in range(1, gpus)]
+                same = [one for one in others if one.graph.device == first.graph.device]
+                self._devices = [first, *same]
+                self._embed = Several(self._devices) if same else first
+                self._visual = first
             return self._visual
+
+    def _on_device(self, number: int) -> _Visual:
+        """The image tower on the device of that number, of those of one kind."""
+        # One thread a call: the callers are as many as the cores, and each works on its own
+        # pictures, so no core ever waits for another.
+        graph = ort.open_graph(self._layout.visual, self._device, 1, self._warn, number=number)
+        visual = _Visual(graph, self.model)
+        if graph.device == "cpu":
+            return visual
+        if graph.inputs[0].shape[0] == 1:
+            return at_once(visual, self.model, number)
+        if graph.device in ort.GPUS and self._layout.settings.get("precision") == "fp16":
+            visual, self.half_cosine = in_half(visual, self.model, number)
+        return visual
 
 
 class _Visual:
@@ -180,29 +216,61 @@ class _Visual:
         return np.ascontiguousarray(pixels, dtype=self._input.dtype)
 
 
-def at_once(one: _Visual, model: Model) -> _Visual:
+def at_once(one: _Visual, model: Model, number: int = 0) -> _Visual:
     """The image tower that takes one picture at a time, for any number; the same tower again where
     that can't be made or fails a comparison on pictures of noise. An accelerator is several times
-    as fast with a batch; a CPU isn't (docs/models.md), so this is not called for one."""
+    as fast with a batch; a CPU isn't (docs/models.md), so this is not called for one. `number`: of
+    the device."""
     from zeroshelf.models import batch  # for accelerators only
 
-    path, device = one.graph.path, one.graph.device
-    rewritten = batch.free(path)
-    if rewritten is None:
+    many = _rewritten(one, batch.free(one.graph.path), model, number)
+    if many is None:
         return one
-    side, random = model.preprocessing.size, np.random.default_rng(0)
-    # Each with a colour of its own: much noise is the same grey to a network that takes means.
-    noise = random.normal(size=(3, 3, side, side)) + 2 * random.normal(size=(3, 3, 1, 1))
-    pixels = noise.astype(np.float32)
+    pixels = _noise(model)
     try:
-        graph = ort.open_graph(path, device, 1, lambda line: None, rewritten=rewritten)
-        many = _Visual(graph, model)
         alone = one(pixels)
         tells = min(np.abs(alone - np.roll(alone, 1, axis=0)).max(axis=1)) > 10 * SAME
-        proved = graph.device == device and np.abs(many(pixels) - alone).max() <= SAME and tells
+        proved = np.abs(many(pixels) - alone).max() <= SAME and tells
     except Exception:  # onnxruntime raises classes of its own: this graph mixes its pictures
         return one
     return many if proved else one
+
+
+def in_half(one: _Visual, model: Model, number: int = 0) -> tuple[_Visual, float | None]:
+    """The image tower that computes in half precision, and the least cosine of its vectors to those
+    of float32, on pictures of noise; the same tower again and None where that can't be made or the
+    cosine is less than `LEAST_HALF`. `number`: of the device."""
+    from zeroshelf.models import half  # for accelerators only
+
+    made = _rewritten(one, half.computing(one.graph.path), model, number)
+    if made is None:
+        return one, None
+    pixels = _noise(model)
+    try:
+        cosine = float(np.einsum("nd,nd->n", made(pixels), one(pixels)).min())
+    except Exception:  # onnxruntime raises classes of its own: an operator is missing in half
+        return one, None
+    return (made, cosine) if cosine >= LEAST_HALF else (one, None)
+
+
+def _rewritten(one: _Visual, graph: bytes | None, model: Model, number: int) -> _Visual | None:
+    """The tower of another graph in place of its own, on the same device; None without one."""
+    if graph is None:
+        return None
+    path, device = one.graph.path, one.graph.device
+    try:
+        opened = ort.open_graph(path, device, 1, lambda line: None, rewritten=graph, number=number)
+        return _Visual(opened, model) if opened.device == device else None
+    except Exception:  # onnxruntime raises classes of its own
+        return None
+
+
+def _noise(model: Model) -> Pixels:
+    """(3, 3, size, size): each with a colour of its own, for much noise is the same grey to a
+    network that takes means."""
+    side, random = model.preprocessing.size, np.random.default_rng(0)
+    noise = random.normal(size=(3, 3, side, side)) + 2 * random.normal(size=(3, 3, 1, 1))
+    return np.asarray(noise, np.float32)
 
 
 class _Textual:

@@ -41,6 +41,8 @@ PROVIDERS = {
     "webgpu": "WebGpuExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+# Devices beside the processors, which one thread each feeds (embeddings/feeding.py).
+GPUS = ("cuda", "tensorrt-rtx", "migraphx", "directml", "webgpu")
 # Tried in this order where no device is asked for. The others run only when they are named.
 AUTOMATIC = ("cuda", "tensorrt-rtx", "migraphx", "directml", "openvino", "cpu")
 # Packages that stand beside onnxruntime and bring a provider, as plug-ins.
@@ -98,6 +100,7 @@ def open_graph(
     optimise: bool = True,
     arena: bool = False,
     rewritten: bytes | None = None,
+    number: int = 0,
 ) -> Graph:
     """Open `path` on `device` ("cuda", "cpu", ...; None: the best that this machine has).
 
@@ -106,12 +109,12 @@ def open_graph(
     installed ONNX Runtime does not know raises `UserError`. Optimising takes a quarter of a second:
     too long for a handful of texts. With `arena` the CPU's memory is kept between calls: a tenth
     less work where calls are many and small. `rewritten` is opened in place of the file, and finds
-    its weights where the file does.
+    its weights where the file does. `number`: of the GPU, where several work with CUDA.
     """
     failure = ""
     for name in _wanted(device, devices()):
         try:
-            session = _session(path, name, threads, optimise, arena, rewritten)
+            session = _session(path, name, threads, optimise, arena, rewritten, number)
         except Exception as error:  # onnxruntime raises classes of its own, one per status
             failure = str(error).splitlines()[0]
         else:
@@ -156,10 +159,17 @@ def hidden_package() -> str | None:
 
 
 def _session(
-    path: Path, device: str, threads: int, optimise: bool, arena: bool, rewritten: bytes | None
+    path: Path,
+    device: str,
+    threads: int,
+    optimise: bool,
+    arena: bool,
+    rewritten: bytes | None,
+    number: int,
 ) -> Any:
     ort = onnxruntime()
 
+    ort.set_default_logger_severity(3)  # providers and plug-ins log through this, not the session
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -173,12 +183,13 @@ def _session(
         options.add_session_config_entry(WEIGHTS_FOLDER, os.fspath(path.parent))
     plugged = [found for found in ort.get_ep_devices() if found.ep_name == PROVIDERS[device]]
     if plugged and device != "cpu":
-        options.add_provider_for_devices(plugged[:1], {})
+        options.add_provider_for_devices(plugged[number : number + 1], {})
         return ort.InferenceSession(model, options)
     if device == "cuda":
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it doesn't find
             ort.preload_dlls()  # those of the nvidia-* packages, where they are installed
-    providers = [PROVIDERS[device]] + ([PROVIDERS["cpu"]] if device != "cpu" else [])
+    own = {"device_id": str(number)} if device == "cuda" else {}
+    providers = [(PROVIDERS[device], own)] + ([(PROVIDERS["cpu"], {})] if device != "cpu" else [])
     return ort.InferenceSession(model, options, providers=providers)
 
 

@@ -60,7 +60,12 @@ class Model:
 
 
 class Encoder(Protocol):
-    """Both towers together, so that they can't come from two models."""
+    """Both towers together, so that they can't come from two models.
+
+    An encoder that computes beside the processors, on accelerators, has two more attributes:
+    `feeders`, the number of threads that shall call `embed_pictures` at once and do nothing else
+    (one a device), and `pixel_type`, the numpy type in which it takes pixels without a cast.
+    """
 
     @property
     def model(self) -> Model:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeAlias
 
 from zeroshelf import records
 from zeroshelf.actions import apply, journal, undo
@@ -15,6 +16,8 @@ from zeroshelf.records import ActionKind, Outcome
 from zeroshelf.review.session import Session
 
 SHOWN = 200  # refused pictures listed on the page; all are in the journal
+
+_Work: TypeAlias = Callable[[Callable[[Outcome], object], records.Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,11 @@ class Jobs:
         goes_on = self.progress.state == "partly" and kind in (None, planned)
         if not self._session.update_plan(kind) and not goes_on:
             raise UserError("this run is carried out already: undo it first, then apply again")
-        self._begin("applying", lambda: apply.apply(self._session.record, self._tell))
+        self._begin("applying", partial(apply.carry_out, self._session.record))
 
     def undo(self) -> None:
         self._check_idle()
-        self._begin("undoing", lambda: undo.undo(self._session.record, self._tell))
+        self._begin("undoing", partial(undo.carry_out, self._session.record))
 
     @property
     def busy(self) -> bool:
@@ -79,26 +82,33 @@ class Jobs:
         if self.busy:
             raise UserError("apply or undo is running: wait until it ends")
 
-    def _begin(
-        self, state: Literal["applying", "undoing"], work: Callable[[], Sequence[Outcome]]
-    ) -> None:
+    def _begin(self, state: Literal["applying", "undoing"], work: _Work) -> None:
         self.progress = Progress(state)
         # a daemon, so that the process can end without it; nothing is lost, as after a kill
         self._thread = threading.Thread(target=self._work, args=(work,), name=state, daemon=True)
         self._thread.start()
 
-    def _work(self, work: Callable[[], Sequence[Outcome]]) -> None:
-        error, left = "", []
+    def _work(self, work: _Work) -> None:
+        error, count = "", 0
+        left: list[tuple[str, str]] = []
+
+        def take(outcome: Outcome) -> None:
+            nonlocal count
+            if outcome.status in ("refused", "failed"):
+                count += 1
+                if len(left) < SHOWN:
+                    left.append((outcome.action.source, outcome.reason))
+
         try:
-            left = [o for o in work() if o.status in ("refused", "failed")]
+            work(take, self._tell)
         except _Stopped:
             pass
         except (UserError, OSError) as trouble:
             error = str(trouble)
         self.progress = Progress(
             journal.state(self._session.record),
-            trouble=tuple((o.action.source, o.reason) for o in left[:SHOWN]),
-            left_alone=len(left),
+            trouble=tuple(left),
+            left_alone=count,
             error=error,
         )
 

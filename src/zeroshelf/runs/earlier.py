@@ -77,7 +77,7 @@ def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[
         if not {*asked.labels.names} & {*labels.names}:
             continue
         folder = wanted.folder if _are_one(run.folder, wanted.folder) else run.folder
-        for entry in journal.read(run.record).entries.values():
+        for _, entry in journal.read(run.record).entries.each():
             kind = kinds.KINDS.get(entry.action.kind)
             if entry.step == "done" and kind is not None and kind.plannable:
                 source = _below(entry.action.source, run.folder, folder)

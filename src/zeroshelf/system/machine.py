@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 
 WINDOWS = sys.platform == "win32"
 MACOS = sys.platform == "darwin"
@@ -36,6 +37,19 @@ def memory() -> int:
             if found > 0:
                 return found
     return _USUAL_MEMORY
+
+
+def cuda_devices() -> int:
+    """The number of NVIDIA GPUs that this process may use (CUDA_VISIBLE_DEVICES), by their driver;
+    1 where the driver doesn't tell."""
+    try:
+        driver: Any = ctypes.CDLL("nvcuda.dll" if WINDOWS else "libcuda.so.1")
+        found = ctypes.c_int(0)
+        if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(found)) == 0:
+            return max(1, found.value)
+    except (OSError, AttributeError):  # no driver, or none with these functions
+        pass
+    return 1
 
 
 def font_folders() -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from zeroshelf.actions.disk_space import Room
 from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.folders import Folders
-from zeroshelf.actions.journal import Entry
+from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.tags import tagging
 from zeroshelf.actions.tags.exiftool import ExifTool
 from zeroshelf.records import Action, Picture, Plan, PlanRequest

@@ -6,7 +6,7 @@ import os
 
 from zeroshelf.actions import transfer, unchanged
 from zeroshelf.actions.disk_space import Room
-from zeroshelf.actions.journal import Entry
+from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.kinds.shelved import Shelved, not_kept
 from zeroshelf.actions.tags import tagging
 from zeroshelf.actions.tags.exiftool import ExifTool

@@ -11,7 +11,7 @@ from typing import Any
 from zeroshelf.actions import transfer, unchanged
 from zeroshelf.actions.disk_space import Room
 from zeroshelf.actions.folders import Folders
-from zeroshelf.actions.journal import Entry
+from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.kinds.base import ALREADY, DONE, Answer
 from zeroshelf.actions.kinds.copy import NO_ROOM, NO_ROOM_BACK
 from zeroshelf.actions.kinds.shelved import Shelved, not_kept

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from zeroshelf.actions import plan_shelves, transfer, unchanged
 from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.folders import Folders
-from zeroshelf.actions.journal import Entry
+from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.kinds.base import ALREADY, DONE, Answer, Kind, Placement
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, Plan, PlanRequest

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zeroshelf.actions import transfer
-from zeroshelf.actions.journal import Entry, PictureEdit
+from zeroshelf.actions.journal_entries import Entry, PictureEdit
 from zeroshelf.actions.tags import iptc, keyword_lists, metadata, sidecars
 from zeroshelf.actions.tags.exiftool import ExifTool, Job
 from zeroshelf.actions.tags.metadata import Metadata

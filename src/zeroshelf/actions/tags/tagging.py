@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from zeroshelf.actions import journal, transfer
-from zeroshelf.actions.journal import Entry, Rewrite, Sidecar
+from zeroshelf.actions.journal_entries import Entry, Rewrite, Sidecar
 from zeroshelf.actions.tags import exiftool, picture_files, sidecars
 from zeroshelf.errors import Unreadable
 from zeroshelf.records import Action
