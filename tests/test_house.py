@@ -26,14 +26,17 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
     "uvicorn": {"review/", "commands/review.py"},
     "ftfy": {"models/text.py"},
     "send2trash": {"system/trash.py"},
+    "pyarrow": {"datasets/", "output/tables.py", "run/run.py"},
+    "fsspec": {"datasets/places.py"},
+    "ray": {"datasets/on_ray.py"},
     "tokenizers": {"models/text.py", "models/clip_bpe.py", "models/export/"},
 }
 # The stages in the order in which data walks through them: a module imports from its own stage and
 # from earlier ones. What is not listed joins them (`__init__`, `__main__`).
 STAGES = [
     "errors", "records", "counting", "checks", "system", "images", "models", "embeddings", "labels",
-    "decisions", "search", "corrections", "actions", "output", "runs", "run", "index", "review",
-    "commands",
+    "decisions", "search", "corrections", "actions", "output", "runs", "run", "index", "datasets",
+    "review", "commands",
 ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Embeddings of pictures that lie anywhere, as a folder of Parquet files. Needs pyarrow."""

@@ -1,0 +1,200 @@
+"""Where a file or folder lies: a URI -> a file system and a path in it.
+
+pyarrow's own file systems come first (local, S3, Google Cloud Storage, Azure, HDFS); what pyarrow
+doesn't know is opened through fsspec, if that is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pyarrow import ArrowInvalid, fs
+
+from zeroshelf.errors import MissingPackage, UserError
+from zeroshelf.system import file_io, machine
+
+_SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)(://|::)")  # two letters: "C:" is a drive
+# Where a file appears as a whole when its upload ends, and where a rename would be a second upload.
+_STORES = {"s3", "s3a", "gcs", "gs", "abfs", "abfss", "az", "adl", "oss", "oci", "hf"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file or a folder on a file system of pyarrow."""
+
+    files: Any  # pyarrow.fs.FileSystem
+    path: str  # as `files` wants it: without a scheme, "bucket/key"
+    prefix: str  # before a path of `files` to make a URI: "s3://"; "" for the local file system
+
+    @property
+    def local(self) -> bool:
+        """Whether it is on this machine's own file system, network mounts included."""
+        return bool(self.files.type_name == "local")
+
+    @property
+    def uri(self) -> str:
+        """Its name in a dataset: "s3://bucket/key"; of a local file "file:///home/a%20b.jpg"."""
+        return self.uri_of(self.path)
+
+    def uri_of(self, path: str) -> str:
+        """The name of another file on the same file system. That of a local file is ASCII, so that
+        a name that is no UTF-8 is kept too: `local_path` gives it back."""
+        return Path(path).as_uri() if self.local else self.prefix + path
+
+    def below(self, name: str) -> Place:
+        """A file or folder in this folder."""
+        return Place(self.files, f"{self.path.rstrip('/')}/{name}", self.prefix)
+
+    def info(self) -> Any:
+        """pyarrow's FileInfo: type, size, mtime. Its type is NotFound where nothing is there."""
+        return self.files.get_file_info(self.path)
+
+    def read(self) -> bytes:
+        """The whole file. Raises `OSError`."""
+        with self.files.open_input_stream(self.path) as file:
+            content: bytes = file.read()
+        return content
+
+    def write(self, content: bytes) -> None:
+        """A file that appears as a whole: readers never see a part of it, also where the process
+        is killed. An object store does so by itself; elsewhere the file gets its name at the end.
+        A file of that name is replaced. Raises `OSError`."""
+        if self._is_store():
+            with self.files.open_output_stream(self.path) as file:
+                file.write(content)
+            return
+        temporary = self.path.rpartition("/")
+        hidden = f"{temporary[0]}/.{temporary[2]}.{uuid.uuid4().hex[:8]}.tmp"
+        try:
+            if self.local:
+                with open(hidden, "wb") as local_file:
+                    local_file.write(content)
+                    local_file.flush()
+                    file_io.sync_open(local_file.fileno())
+                os.replace(hidden, self.path)
+            else:
+                with self.files.open_output_stream(hidden) as file:
+                    file.write(content)
+                self.files.move(hidden, self.path)
+        except BaseException:
+            if self.files.get_file_info(hidden).type != fs.FileType.NotFound:
+                self.files.delete_file(hidden)
+            raise
+
+    def make_folder(self) -> None:
+        """This folder and those above it. Nothing on an object store, which has no folders."""
+        if not self._is_store():
+            self.files.create_dir(self.path, recursive=True)
+
+    def names(self) -> list[str]:
+        """The names of the files directly in this folder, sorted; [] where there is no folder."""
+        found = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        return sorted(one.base_name for one in found if one.type == fs.FileType.File)
+
+    def _is_store(self) -> bool:
+        kind = self.files.type_name
+        if kind.startswith("py::fsspec+"):
+            protocol = self.files.handler.fs.protocol
+            return bool({protocol} if isinstance(protocol, str) else set(protocol) & _STORES)
+        return kind in _STORES
+
+
+def place(uri: str, endpoint: str | None = None) -> Place:
+    """The place that a path or URI names.
+
+    uri: a path, or a URI with a scheme that pyarrow or fsspec knows.
+    endpoint: URL of a server that speaks S3's or Google's protocol, "http://127.0.0.1:9000"; None:
+        the environment's (AWS_ENDPOINT_URL for S3), else the provider's own.
+
+    Raises `UserError` where the scheme isn't known or the file system can't be opened, and
+    `MissingPackage` where it needs fsspec or a package of fsspec.
+    """
+    scheme = scheme_of(uri)
+    if scheme in ("", "file"):
+        return Place(fs.LocalFileSystem(), _spelled(local_path(uri)), "")
+    try:
+        if scheme == "s3" and "?" not in uri:
+            path = uri.partition("://")[2].rstrip("/")
+            return Place(_s3(path, endpoint or _endpoint_variable()), path, "s3://")
+        if scheme in ("gs", "gcs") and "?" not in uri:
+            path = uri.partition("://")[2].rstrip("/")
+            return Place(_google(endpoint), path, "gs://")
+        files, path = fs.FileSystem.from_uri(uri)
+        return Place(files, path, f"{scheme}://")
+    except ArrowInvalid:
+        return _fsspec(uri, scheme)
+    except OSError as error:
+        raise UserError(f"{uri} can't be opened: {one_line(error)}") from None
+
+
+def scheme_of(uri: str) -> str:
+    """ "s3" of "s3://bucket"; "" of a path, also of one that begins with a drive's letter."""
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else ""
+
+
+def local_path(uri: str) -> str:
+    """The absolute path of a local file by its URI or path."""
+    if scheme_of(uri) != "file":
+        return os.path.abspath(os.path.expanduser(uri))
+    parts = urlsplit(uri)
+    written = os.fsdecode(unquote(parts.path, errors="surrogateescape"))
+    if machine.WINDOWS:  # /C:/Photos, or a share: file://server/share
+        written = f"//{parts.netloc}{written}" if parts.netloc else written.lstrip("/")
+    return os.path.abspath(written)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message for a line of ours."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _spelled(path: str) -> str:
+    """pyarrow writes paths with "/" on Windows too."""
+    return path.replace(os.sep, "/")
+
+
+def _endpoint_variable() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def _s3(path: str, endpoint: str | None) -> Any:
+    given: dict[str, Any] = {}
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if endpoint:
+        given = {"endpoint_override": endpoint, "region": region or "us-east-1"}
+        if endpoint.startswith("http://"):
+            given["scheme"] = "http"
+    else:
+        given["region"] = region or fs.resolve_s3_region(path.partition("/")[0])
+    return fs.S3FileSystem(allow_bucket_creation=False, **given)
+
+
+def _google(endpoint: str | None) -> Any:
+    if endpoint is None:
+        return fs.GcsFileSystem()
+    scheme, _, host = endpoint.rpartition("://")
+    return fs.GcsFileSystem(anonymous=True, scheme=scheme or "https", endpoint_override=host)
+
+
+def _fsspec(uri: str, scheme: str) -> Place:
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise MissingPackage(
+            f"{scheme}:// is opened through fsspec: pip install fsspec, and its package for "
+            f"{scheme} if that has one"
+        ) from None
+    try:
+        files, path = url_to_fs(uri)
+    except ImportError as missing:
+        raise MissingPackage(f"{scheme}:// needs one more package: {one_line(missing)}") from None
+    except ValueError as error:
+        raise UserError(f"{uri} can't be opened: {one_line(error)}") from None
+    return Place(fs.PyFileSystem(fs.FSSpecHandler(files)), path.rstrip("/"), f"{scheme}://")
