@@ -82,12 +82,13 @@ def candidates(
 ) -> Iterator[NegativeCandidates]:
     """The nearest negative labels of all images, block by block.
 
-    progress: called with the stage "preparing" (images)."""
+    progress: called with the stage "negatives" (images).
+    """
     for start in range(0, len(vectors), SEARCHED):
         block = vectors[start : start + SEARCHED]
         yield nearest_candidates(block, texts, model.logit_scale)
         if progress:
-            progress("preparing", start + len(block), len(vectors))
+            progress("negatives", start + len(block), len(vectors))
 
 
 def decide_by_blocks(

@@ -30,7 +30,7 @@ from zeroshelf.decisions.constants import (
     REGRESSION_SHARE,
     RIDGE,
 )
-from zeroshelf.records import Smoothing
+from zeroshelf.records import Progress, Smoothing
 
 BLOCK = 256  # images at once: 256 x 8,192 cosines are 8 MB
 VALUES = 1024  # images whose scores are smoothed at once: of 5 neighbours and 1,000 labels, 20 MB
@@ -54,10 +54,11 @@ class ImageRows(Protocol):
         ...
 
 
-def smoothing_of(vectors: ImageRows) -> Smoothing:
+def smoothing_of(vectors: ImageRows, progress: Progress | None = None) -> Smoothing:
     """The neighbours and principal-axis coordinates of N images.
 
     vectors: (N, D), rows of length 1.
+    progress: called with the stage "neighbours" (images).
     """
     count = len(vectors)
     kept = min(NEIGHBOURS, max(count - 1, 0))
@@ -83,6 +84,8 @@ def smoothing_of(vectors: ImageRows) -> Smoothing:
         top = np.argpartition(near, -kept, axis=1)[:, len(anchors) - kept :]
         neighbours[rows] = anchors[top]
         cosines[rows] = np.take_along_axis(near, top, axis=1)
+        if progress:
+            progress("neighbours", rows.stop, count)
     return Smoothing(neighbours, cosines, coordinates)
 
 
