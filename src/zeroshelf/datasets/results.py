@@ -46,6 +46,7 @@ class Writer:
         self._folder, self._schema = folder, SCHEMA.with_metadata(dict(facts))
         self._names = pa.array([utf8(name) for name in (*labels.names, OTHER)], pa.string())
         self._explainer = Explainer()
+        self._reasons: list[str] = []  # the explainer's texts
         self._stack = contextlib.ExitStack()
         self._file: Any = None
         self._rows = 0  # in the file that is open
@@ -56,7 +57,8 @@ class Writer:
         """Write the decisions of one block; `uris` are those of its rows. Raises `OSError`."""
         found = self._explainer.columns(block.decisions)
         np.add.at(self.counts, (found.label, found.confidence), 1)
-        reasons = pa.array([utf8(text) for text in self._explainer.texts], pa.string())
+        self._reasons += [utf8(text) for text in self._explainer.texts[len(self._reasons) :]]
+        reasons = pa.array(self._reasons, pa.string())
         flat = found.top.reshape(-1)
         top = pa.StructArray.from_arrays(
             [

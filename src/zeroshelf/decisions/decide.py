@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -249,6 +250,7 @@ def _nearest_negative(scores: Scores, i: int, label: str) -> str:
     return str(next((name for name in names if not spelled_alike(label, name)), names[0]))
 
 
+@lru_cache(maxsize=1 << 16)
 def spelled_alike(label: str, name: str) -> bool:
     """Whether a word of the negative label `name` begins like a word of the label."""
     head = {word[:SPELLED_ALIKE] for word in label.lower().split() if len(word) >= SPELLED_ALIKE}
