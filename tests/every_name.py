@@ -72,3 +72,9 @@ def listing() -> None:
             print(record.folder)
     models: list[zs.ModelInfo] = zs.models()
     print(models[0].id, zs.demo_pictures("demo"))
+
+
+def dataset(folder: str) -> int:
+    made: zs.EmbeddedDataset = zs.embed_dataset(folder, "Vectors", model="starter", rows=64)
+    print(made.embedded, made.failed, made.earlier, [part.num_rows for part in made.tables()])
+    return len(made)

@@ -140,7 +140,8 @@ def one_line_each(parameter: str, call: Callable[[dict[str, Any]], object]) -> N
 
 def test_every_public_function_is_here() -> None:
     assert {name for name, _ in functions()} == {
-        "classify", "demo_pictures", "embed_batch", "index", "load_model", "read_labels", "reopen",
+        "classify", "demo_pictures", "embed_batch", "embed_dataset", "index", "load_model",
+        "read_labels", "reopen",
     }  # fmt: skip
     assert {"correct", "relabel", "plan", "apply", "embed_texts"} <= {name for name, _ in methods()}
 
@@ -194,6 +195,8 @@ def test_functions(name: str, parameter: str, place: Path, encoder: ColourEncode
         needed = {"folder": place / "P", "encoder": encoder}
     if name == "embed_batch":
         needed = {"files": [place / "P" / "a.png"], "encoder": encoder}
+    if name == "embed_dataset":
+        needed = {"source": place / "P", "out": place / "to", "encoder": encoder}
     if name == "load_model":
         needed = {}
     if name == "read_labels":

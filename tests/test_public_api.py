@@ -76,7 +76,8 @@ def test_every_public_name_is_documented_and_typed(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["classify", "reopen", "index", "load_model", "embed_batch", "read_labels"]
+    "name",
+    ["classify", "reopen", "index", "load_model", "embed_batch", "read_labels", "embed_dataset"],
 )
 def test_every_parameter_of_a_function_is_described(name: str) -> None:
     function = getattr(zeroshelf, name)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from zeroshelf.system import telemetry
 
 if TYPE_CHECKING:
+    from zeroshelf.datasets.embed import EmbeddedDataset, embed_dataset
     from zeroshelf.decisions.evaluate import Evaluation, LabelResult
     from zeroshelf.embeddings.cache import EmbeddingCache
     from zeroshelf.embeddings.files import EmbeddedFile, embed_batch
@@ -68,6 +69,7 @@ _HOMES = {  # public name -> its module; imported when it is first used
     "Correction": "records",
     "Corrections": "records",
     "Decision": "records",
+    "EmbeddedDataset": "datasets.embed",
     "EmbeddedFile": "embeddings.files",
     "EmbeddingCache": "embeddings.cache",
     "Embeddings": "records",
@@ -101,18 +103,20 @@ _HOMES = {  # public name -> its module; imported when it is first used
     "classify": "run.start",
     "demo_pictures": "images.demo",
     "embed_batch": "embeddings.files",
+    "embed_dataset": "datasets.embed",
     "load_model": "models.listing",
     "read_labels": "labels.labels_file",
     "reopen": "run.start",
 }
 _CALLED = ("index", "models", "runs")  # public functions that are modules of that name too
 __all__ = [
-    "Action", "ArgumentError", "Correction", "Corrections", "Decision", "EmbeddedFile",
-    "EmbeddingCache", "Embeddings", "Encoder", "Evaluation", "Hit", "Hits", "Index", "Label",
-    "LabelResult", "LabelSet", "MissingPackage", "Model", "ModelInfo", "NewerRun", "NothingToSort",
-    "Outcome", "Outlier", "Picture", "Plan", "Query", "Request", "Run", "RunRecord", "Shelf",
-    "Skipped", "Term", "Unreadable", "UserError", "ZeroshelfError", "classify", "demo_pictures",
-    "embed_batch", "index", "load_model", "models", "read_labels", "reopen", "runs",
+    "Action", "ArgumentError", "Correction", "Corrections", "Decision", "EmbeddedDataset",
+    "EmbeddedFile", "EmbeddingCache", "Embeddings", "Encoder", "Evaluation", "Hit", "Hits", "Index",
+    "Label", "LabelResult", "LabelSet", "MissingPackage", "Model", "ModelInfo", "NewerRun",
+    "NothingToSort", "Outcome", "Outlier", "Picture", "Plan", "Query", "Request", "Run",
+    "RunRecord", "Shelf", "Skipped", "Term", "Unreadable", "UserError", "ZeroshelfError",
+    "classify", "demo_pictures", "embed_batch", "embed_dataset", "index", "load_model", "models",
+    "read_labels", "reopen", "runs",
 ]  # fmt: skip
 
 

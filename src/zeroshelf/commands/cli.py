@@ -36,6 +36,7 @@ COMMANDS = {  # in the order of the help page: module and function, and the line
     "score": ("score:command", "Sort the embeddings of a data set, millions too."),
     "labels": ("labels:group", "Check labels before a run."),
     "search": ("search:command", "Find pictures by words or by a picture."),
+    "embed": ("embed:command", "Embed a folder or a bucket into Parquet files."),
     "suggest": ("suggest:command", "Propose labels for a folder."),
     "models": ("models:group", "List, download, show, verify and remove models."),
     "cache": ("cache:group", "Show and prune the embedding cache."),

@@ -13,6 +13,7 @@ of the part whose name comes first. `read_parts` yields these rows only.
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.system import content_hash
 
 _NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
+_COMPLETE = b"zeroshelf.complete"  # in a part's metadata: a container of which all rows are written
 # An error that begins so may not happen again: the next run tries that picture once more.
 NOT_FETCHED = "can't be fetched: "
 
@@ -102,9 +104,16 @@ def vectors(part: pa.Table) -> npt.NDArray[np.float16]:
     return found
 
 
-def write_part(folder: Place, part: pa.Table) -> str:
+def write_part(folder: Place, part: pa.Table, complete: tuple[str, str] | None = None) -> str:
     """Write a table as one part, and return the part's name. The same table written again is the
-    same part. The folder must exist. Raises `OSError`."""
+    same part. The folder must exist.
+
+    complete: uri and etag of a tar or Parquet file whose last pictures these are.
+
+    Raises `OSError`.
+    """
+    if complete is not None:
+        part = part.replace_schema_metadata({_COMPLETE: json.dumps(complete)})
     buffer = io.BytesIO()
     pq.write_table(part, buffer, compression="zstd")
     content = buffer.getvalue()
@@ -161,6 +170,22 @@ def finished_uris(folder: Place) -> set[str]:
     return set(finished(folder)["uri"].to_pylist())
 
 
+def complete_files(folder: Place) -> dict[str, str]:
+    """uri -> etag of the tar and Parquet files of which all pictures are in the parts."""
+    found: dict[str, str] = {}
+    newest: dict[str, int] = {}
+    for name in part_names(folder):
+        part = _read(folder, name, ["generation"], about=True)
+        about = (part.schema.metadata or {}).get(_COMPLETE)
+        if about is None:
+            continue
+        uri, etag = json.loads(about)
+        generation = pc.max(part["generation"]).as_py() or 0
+        if generation >= newest.get(uri, 0):
+            found[uri], newest[uri] = etag, generation
+    return found
+
+
 def next_generation(folder: Place) -> int:
     """The number of a run that starts now: one more than that of any row in the folder."""
     highest = 0
@@ -171,11 +196,15 @@ def next_generation(folder: Place) -> int:
     return highest + 1
 
 
-def _read(folder: Place, name: str, columns: Sequence[str] | None) -> pa.Table:
+def _read(
+    folder: Place, name: str, columns: Sequence[str] | None, *, about: bool = False
+) -> pa.Table:
+    """A part's rows, with its metadata if `about`."""
     place = folder.below(name)
     try:
-        with place.files.open_input_file(place.path) as file:
-            return pq.read_table(file, columns=None if columns is None else [*columns])
+        with place.open() as file:
+            found = pq.read_table(file, columns=None if columns is None else [*columns])
+            return found if about else found.replace_schema_metadata(None)
     except (OSError, pa.ArrowException) as error:
         said = " ".join(str(error).split())[:200]
         raise UserError(

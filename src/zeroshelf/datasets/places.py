@@ -10,6 +10,7 @@ import os
 import re
 import uuid
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,7 +20,7 @@ from pyarrow import ArrowInvalid, fs
 from zeroshelf.errors import MissingPackage, UserError
 from zeroshelf.system import file_io, machine
 
-_SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)(://|::)")  # two letters: "C:" is a drive
+_SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)://")  # two letters: "C:" is a drive
 # Where a file appears as a whole when its upload ends, and where a rename would be a second upload.
 _STORES = {"s3", "s3a", "gcs", "gs", "abfs", "abfss", "az", "adl", "oss", "oci", "hf"}
 
@@ -54,6 +55,10 @@ class Place:
     def info(self) -> Any:
         """pyarrow's FileInfo: type, size, mtime. Its type is NotFound where nothing is there."""
         return self.files.get_file_info(self.path)
+
+    def open(self) -> Any:
+        """The file for reading at any position, as pyarrow's NativeFile. Raises `OSError`."""
+        return self.files.open_input_file(self.path)
 
     def read(self) -> bytes:
         """The whole file. Raises `OSError`."""
@@ -97,11 +102,25 @@ class Place:
         found = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return sorted(one.base_name for one in found if one.type == fs.FileType.File)
 
+    def versions(self) -> dict[str, str]:
+        """path -> version of the files below, where fsspec tells more of them than pyarrow does:
+        their etag, else when they were made."""
+        if not self.files.type_name.startswith("py::fsspec+"):
+            return {}
+        told = self.files.handler.fs.find(self.path, detail=True)
+        keys = ("ETag", "etag", "md5", "LastModified", "last_modified", "mtime", "created")
+        return {
+            path: f"{info.get('size')}-"
+            + next((str(info[key]) for key in keys if info.get(key)), "0")
+            for path, info in told.items()
+        }
+
     def _is_store(self) -> bool:
         kind = self.files.type_name
         if kind.startswith("py::fsspec+"):
             protocol = self.files.handler.fs.protocol
-            return bool({protocol} if isinstance(protocol, str) else set(protocol) & _STORES)
+            names = {protocol} if isinstance(protocol, str) else {*protocol}
+            return not names.isdisjoint(_STORES)
         return kind in _STORES
 
 
@@ -117,20 +136,33 @@ def place(uri: str, endpoint: str | None = None) -> Place:
     """
     scheme = scheme_of(uri)
     if scheme in ("", "file"):
-        return Place(fs.LocalFileSystem(), _spelled(local_path(uri)), "")
+        path = local_path(uri)
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{path!r} is no UTF-8: pyarrow can't open it, so rename it") from None
+        return Place(fs.LocalFileSystem(), _spelled(path), "")
     try:
-        if scheme == "s3" and "?" not in uri:
+        if scheme == "s3":  # not by pyarrow's own reading, to which a "?" in a key begins options
             path = uri.partition("://")[2].rstrip("/")
-            return Place(_s3(path, endpoint or _endpoint_variable()), path, "s3://")
-        if scheme in ("gs", "gcs") and "?" not in uri:
+            bucket = path.partition("/")[0]
+            return Place(_s3(bucket, endpoint or _endpoint_variable()), path, "s3://")
+        if scheme in ("gs", "gcs"):
             path = uri.partition("://")[2].rstrip("/")
             return Place(_google(endpoint), path, "gs://")
         files, path = fs.FileSystem.from_uri(uri)
-        return Place(files, path, f"{scheme}://")
+        if uri.rstrip("/").endswith(path):
+            return Place(files, path, uri.rstrip("/").removesuffix(path))
     except ArrowInvalid:
-        return _fsspec(uri, scheme)
+        pass  # a scheme that pyarrow doesn't know
     except OSError as error:
         raise UserError(f"{uri} can't be opened: {one_line(error)}") from None
+    return _fsspec(uri, scheme)
+
+
+def absolute(uri: str) -> str:
+    """A URI as it is; of a path the absolute path."""
+    return uri if scheme_of(uri) else local_path(uri)
 
 
 def scheme_of(uri: str) -> str:
@@ -164,7 +196,8 @@ def _endpoint_variable() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
-def _s3(path: str, endpoint: str | None) -> Any:
+@lru_cache(maxsize=8)  # finding a bucket's region asks its server
+def _s3(bucket: str, endpoint: str | None) -> Any:
     given: dict[str, Any] = {}
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if endpoint:
@@ -172,10 +205,11 @@ def _s3(path: str, endpoint: str | None) -> Any:
         if endpoint.startswith("http://"):
             given["scheme"] = "http"
     else:
-        given["region"] = region or fs.resolve_s3_region(path.partition("/")[0])
+        given["region"] = region or fs.resolve_s3_region(bucket)
     return fs.S3FileSystem(allow_bucket_creation=False, **given)
 
 
+@lru_cache(maxsize=2)
 def _google(endpoint: str | None) -> Any:
     if endpoint is None:
         return fs.GcsFileSystem()
@@ -197,4 +231,5 @@ def _fsspec(uri: str, scheme: str) -> Place:
         raise MissingPackage(f"{scheme}:// needs one more package: {one_line(missing)}") from None
     except ValueError as error:
         raise UserError(f"{uri} can't be opened: {one_line(error)}") from None
-    return Place(fs.PyFileSystem(fs.FSSpecHandler(files)), path.rstrip("/"), f"{scheme}://")
+    prefix = "" if path.startswith(f"{scheme}://") else f"{scheme}://"
+    return Place(fs.PyFileSystem(fs.FSSpecHandler(files)), path.rstrip("/"), prefix)

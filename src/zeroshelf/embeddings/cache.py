@@ -38,6 +38,7 @@ class Embedded:
     vector: Half  # (D,), of length 1
     derived: Derived | None = None  # None where the cache has it already
     underivable: bool = False  # the cache has an outdated one, and making it anew failed
+    size: tuple[int, int] | None = None  # width and height of the full picture, if it was decoded
 
 
 @dataclass(frozen=True, slots=True)

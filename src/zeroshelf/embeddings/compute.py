@@ -70,7 +70,7 @@ def embed_batch(
         vectors = np.add.reduceat(encoder.embed_pictures(np.stack(pixels)), starts, axis=0)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         for vector, (row, frames) in zip(vectors.astype(np.float16), decoded, strict=True):
-            answers[row] = Embedded(vector, frames.result())
+            answers[row] = Embedded(vector, frames.result(), size=frames.size)
     return answers
 
 

@@ -30,6 +30,7 @@ def derive(data: decode.Content, short_side: int, *, suffix: str = "") -> Derive
 class Collector:
     """Takes the frames of one file one by one, so that they needn't be in memory together."""
 
+    size: tuple[int, int] | None = None  # width and height of the first frame, at its full scale
     _first: Derived | None = None
     _problems: set[str | None] = field(default_factory=set)
 
@@ -37,6 +38,7 @@ class Collector:
         small = thumbnails.shrink(frame.image, quality.SIDE)
         self._problems.add(quality.problem(small))
         if self._first is None:
+            self.size = (frame.width, frame.height)
             measured = thumbnails.jpeg(small)
             drawn = measured
             if thumbnails.SIDE != quality.SIDE:

@@ -57,6 +57,13 @@ def huggingface_hub(part: str = "") -> Any:
     return import_module(f"huggingface_hub.{part}" if part else "huggingface_hub")
 
 
+def ray(part: str = "") -> Any:
+    """The module ray, or its submodule `part`, without its usage statistics, which the head node
+    of a cluster sends to Ray's makers. Raises ImportError where it isn't installed."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    return import_module(f"ray.{part}" if part else "ray")
+
+
 # onnxruntime, where it was imported with its telemetry on before this module
 _TOO_LATE: list[object] = (
     [sys.modules["onnxruntime"]]
