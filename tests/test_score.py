@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 
 import zeroshelf
 from tests import known, systems
-from tests.colours import BLUE, GREY, RED, ColourEncoder
+from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from tests.datasets_made import of_embeddings, results, uri_of, written
+from tests.making import tree, xmp
 from tests.program import command
 from tests.test_by_blocks import LABELS, images
 from zeroshelf.corrections import classification
@@ -225,3 +227,122 @@ def test_the_command(
     assert_the_same(results(tmp_path / "Results"), album)
     assert command(*given) == 2
     assert "is there already: name a new folder with --out" in capfd.readouterr().err
+
+
+def files(folder: Path) -> list[Path]:
+    return [one for one in folder.rglob("*") if one.is_file()]
+
+
+def embedded(folder: Path, encoder: ColourEncoder, to: Path) -> None:
+    """The dataset of a folder, with the versions of its files that `embed` writes."""
+    run = zeroshelf.classify(folder, ["red"], encoder=encoder)
+    found = run.embeddings
+    rows = [
+        Row(
+            uri_of(one.path),
+            f"{one.size}-{one.mtime_ns}",
+            found.digests[at].hex(),
+            embedding=found.vectors[at],
+        )
+        for at, one in enumerate(found.pictures)
+    ]
+    written(to, rows, found.model.digest, found.model.dim, 2)
+
+
+@pytest.fixture
+def scored_folder(
+    tmp_path: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """A command that scores the embeddings of a folder of seven files by their colours."""
+    monkeypatch.setattr("zeroshelf.datasets.score.encoder_for", lambda *given: encoder)
+    photos = tmp_path / "Photos"
+    for name, colour in (("a", RED), ("b", BLUE), ("one/a", RED), ("one/c", GREY), ("d", BLUE)):
+        paint(photos / f"{name}.jpg", colour)
+    paint(photos / "one" / "a.jpg", RED, (80, 30))
+    (photos / "a.xmp").write_bytes(xmp())
+    (photos / "notes.txt").write_text("no picture")
+    embedded(photos, encoder, tmp_path / "Embeddings")
+    numbers = iter(range(99))
+
+    def run(*more: object) -> int:
+        out = tmp_path / f"Results{next(numbers)}"
+        given = ("score", tmp_path / "Embeddings", "-l", "red", "-l", "blue", "--out", out)
+        return command(*given, "--to", tmp_path / "Sorted", *more)
+
+    return run
+
+
+def test_a_plan_of_the_results_is_applied_and_undone(
+    tmp_path: Path, scored_folder: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(tmp_path / "Photos")
+    assert scored_folder("--as", "move", "--json") == 0
+    run = json.loads(capfd.readouterr().out)["run"]
+    assert tree(tmp_path / "Photos") == before and not (tmp_path / "Sorted").exists()
+    assert command("apply", run, "--yes") == 0
+    there = sorted(str(one.relative_to(tmp_path / "Sorted")) for one in files(tmp_path / "Sorted"))
+    assert there == [
+        "blue/b.jpg", "blue/d.jpg", "other/c.jpg", "red/a (2).jpg", "red/a.jpg", "red/a.xmp",
+    ]  # fmt: skip
+    assert command("undo", run, "--yes") == 0
+    assert tree(tmp_path / "Photos") == before and not (tmp_path / "Sorted").exists()
+
+
+def test_a_second_plan_finds_what_the_first_put_there(
+    tmp_path: Path, scored_folder: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert scored_folder() == 0 and command("apply", "--yes") == 0
+    before = tree(tmp_path / "Sorted")
+    assert scored_folder() == 0 and command("apply", "--yes") == 0
+    assert tree(tmp_path / "Sorted") == before
+    assert "already on their shelf" in capfd.readouterr().err
+
+
+def test_what_changed_since_the_embedding_is_left_out(
+    tmp_path: Path, scored_folder: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "Photos"
+    paint(photos / "a.jpg", BLUE, (50, 50))
+    (photos / "one" / "a.jpg").unlink()
+    os.utime(photos / "b.jpg", (5, 5))  # another time, the same content
+    assert scored_folder() == 0 and command("apply", "--yes") == 0
+    assert "2 pictures are left out: gone or changed" in capfd.readouterr().err
+    there = [str(one.relative_to(tmp_path / "Sorted")) for one in files(tmp_path / "Sorted")]
+    assert sorted(there) == ["blue/b.jpg", "blue/d.jpg", "other/c.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--as", "tag"], "needs a sort"),
+        (["--as", "move", "--several"], "can't be moved onto several shelves"),
+    ],
+)
+def test_a_plan_that_can_not_be_is_refused_before_anything_is_scored(
+    tmp_path: Path,
+    scored_folder: Callable[..., int],
+    capfd: pytest.CaptureFixture[str],
+    more: list[str],
+    why: str,
+) -> None:
+    assert scored_folder(*more) == 2
+    assert why in capfd.readouterr().err
+    assert not (tmp_path / "Results0").exists()
+
+
+def test_options_of_a_plan_need_a_destination(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert command("score", tmp_path, "-l", "a", "--out", tmp_path / "b", "--several") == 2
+    assert "need --to: add it" in capfd.readouterr().err
+
+
+def test_pictures_of_an_object_store_are_no_files(
+    tmp_path: Path, encoder: ColourEncoder, capfd: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    monkeypatch.setattr("zeroshelf.datasets.score.encoder_for", lambda *given: encoder)
+    colours(tmp_path / "E", ("a", RED))
+    given = ("score", tmp_path / "E", "-l", "red", "--out", tmp_path / "R", "--to", tmp_path / "S")
+    assert command(*given) == 2
+    assert "is no file of its own on this machine" in capfd.readouterr().err
+    assert not (tmp_path / "R").exists()

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from zeroshelf.datasets.places import Place
 from zeroshelf.decisions.by_blocks import Decided
-from zeroshelf.decisions.in_columns import CONFIDENCES, Columns, Explainer
+from zeroshelf.decisions.in_columns import CONFIDENCES, Explainer
 from zeroshelf.errors import UserError
 from zeroshelf.output.tables import utf8
 from zeroshelf.records import OTHER, LabelSet
@@ -53,8 +53,9 @@ class Writer:
         self.files = 0
         self.counts = np.zeros((len(labels) + 1, len(CONFIDENCES)), np.int64)
 
-    def add(self, uris: pa.Array, block: Decided) -> Columns:
-        """Write the decisions of one block; `uris` are those of its rows. Raises `OSError`."""
+    def add(self, uris: pa.Array, block: Decided) -> pa.Table:
+        """Write the decisions of one block, and return them as a table. `uris` are those of its
+        rows. Raises `OSError`."""
         found = self._explainer.columns(block.decisions)
         np.add.at(self.counts, (found.label, found.confidence), 1)
         self._reasons += [utf8(text) for text in self._explainer.texts[len(self._reasons) :]]
@@ -69,7 +70,7 @@ class Writer:
         )
         starts = np.arange(len(uris) + 1, dtype=np.int32) * found.top.shape[1]
         also = np.concatenate(([0], np.cumsum(block.also.sum(axis=1)))).astype(np.int32)
-        self._write(
+        return self._write(
             [
                 uris,
                 _texts(found.label, self._names),
@@ -84,7 +85,6 @@ class Writer:
                 _texts(found.reason, reasons),
             ]
         )
-        return found
 
     def add_errors(self, errors: Sequence[tuple[str, str]]) -> None:
         """Write the rows that have no embedding: uri and error of each."""
@@ -109,16 +109,18 @@ class Writer:
     def _place(self, number: int) -> Place:
         return self._folder.below(f"results-{number:05d}.parquet")
 
-    def _write(self, columns: Sequence[pa.Array]) -> None:
+    def _write(self, columns: Sequence[pa.Array]) -> pa.Table:
         if self._file is None:
             place = self._place(self.files)
             sink = self._stack.enter_context(place.files.open_output_stream(place.path))
             self._file = self._stack.enter_context(pq.ParquetWriter(sink, self._schema))
             self.files += 1
-        self._file.write_table(pa.table(columns, schema=self._schema))
-        self._rows += len(columns[0])
+        table = pa.table(columns, schema=self._schema)
+        self._file.write_table(table)
+        self._rows += len(table)
         if self._rows >= FILE_ROWS:
             self.close()
+        return table
 
 
 @contextlib.contextmanager

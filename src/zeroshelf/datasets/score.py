@@ -7,18 +7,20 @@ same functions (decisions/by_blocks.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from zeroshelf.corrections import stored
-from zeroshelf.datasets import prepare, results
+from zeroshelf.datasets import about, prepare, results
 from zeroshelf.datasets.places import Place
+from zeroshelf.datasets.prepare import Dataset
 from zeroshelf.datasets.row_file import scratch_files
 from zeroshelf.decisions import by_blocks, closed_set
-from zeroshelf.decisions.by_blocks import CHUNK
+from zeroshelf.decisions.by_blocks import CHUNK, Decided
 from zeroshelf.decisions.in_columns import CONFIDENCES
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
@@ -46,9 +48,17 @@ class Scored:
         return {name: sum(tally.values()) for name, tally in self.confidences.items()}
 
 
-def encoder_for(digest: str, name: str | None, device: str | None = None) -> Encoder:
+def _encoder(dataset: Place, name: str | None, device: str | None) -> Encoder:
+    made_by = about.read(dataset)
+    hint = made_by.model if made_by and name is None else None
+    return encoder_for(prepare.model_digest(dataset), name, device, hint)
+
+
+def encoder_for(
+    digest: str, name: str | None, device: str | None = None, hint: str | None = None
+) -> Encoder:
     """The model of that digest: the one of that name, else the first on this machine that has it.
-    Raises `UserError` where there is none."""
+    hint: a name that is tried first. Raises `UserError` where there is none."""
     if name is not None:
         model = select.find(name)
         if model.digest != digest:
@@ -57,7 +67,7 @@ def encoder_for(digest: str, name: str | None, device: str | None = None) -> Enc
                 "embed again"
             )
         return select.load(model, device)
-    for one in _here():
+    for one in _here(hint):
         if one.digest == digest:
             return select.load(one, device)
     raise UserError(
@@ -66,9 +76,9 @@ def encoder_for(digest: str, name: str | None, device: str | None = None) -> Enc
     )
 
 
-def _here() -> Iterator[Model]:
-    yield select.find(None)
-    for name in (*select.starters(), *installed.ids()):
+def _here(hint: str | None) -> Iterator[Model]:
+    """The models on this machine."""
+    for name in dict.fromkeys((hint, None, *select.starters(), *installed.ids())):
         try:
             yield select.find(name)
         except UserError:  # one that can't be used
@@ -88,6 +98,7 @@ def score(
     independent: bool = False,
     store: EmbeddingCache | None = None,
     progress: Progress | None = None,
+    take: Callable[[pa.Table], None] | None = None,
 ) -> Scored:
     """Decide for every embedding of a dataset which label fits it, and write the results.
 
@@ -98,13 +109,15 @@ def score(
         an answer doesn't change when pictures are added. By default the answers are those of a sort
         of all pictures as one folder.
     progress: called with stages, how much of each is done, and the total.
+    take: called with each block of results as it is written, with the columns `digest` and `etag`
+        of the dataset too.
 
     Raises `UserError`.
     """
     request = Request(dataset.uri, labels, "", threshold, other=other)
     closed_set.check(request)
     results.check_free(out)
-    encoder = encoder or encoder_for(prepare.model_digest(dataset), model, device)
+    encoder = encoder or _encoder(dataset, model, device)
     store = store or EmbeddingCache.open()
     known, texts = encoder.model, compute.text_embedder(encoder, store, progress)
     resolved = resolve(labels, texts, progress)
@@ -117,8 +130,7 @@ def score(
         blocks = by_blocks.decide_by_blocks(
             rows.prepared, known, resolved, texts, calibration, request, scratch, progress
         )
-        for uris, block in zip(rows.column("uri", CHUNK), blocks, strict=True):
-            writer.add(uris, block)
+        _write(rows, blocks, writer, take)
         writer.add_errors(rows.errors)
         return Scored(
             _confidences(writer.counts, request),
@@ -131,6 +143,20 @@ def score(
                 *_not_followed(labels, known),
             ),
         )
+
+
+def _write(
+    rows: Dataset,
+    blocks: Iterator[Decided],
+    writer: results.Writer,
+    take: Callable[[pa.Table], None] | None,
+) -> None:
+    """Write the decisions about the pictures of a dataset, block by block."""
+    columns = (rows.column(name, CHUNK) for name in ("uri", "digest", "etag"))
+    for uris, digests, etags, block in zip(*columns, blocks, strict=True):
+        table = writer.add(uris, block)
+        if take is not None:
+            take(table.append_column("digest", digests).append_column("etag", etags))
 
 
 def _facts(request: Request, model: Model, independent: bool) -> dict[str, str]:
