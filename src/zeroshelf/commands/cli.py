@@ -33,6 +33,7 @@ COMMANDS = {  # in the order of the help page: module and function, and the line
     "evaluate": ("evaluate:command", "Compare a run with the truth, or with another run."),
     "review": ("review:command", "Look through a run in the browser, and correct it."),
     "teach": ("teach:command", "Correct some pictures, and let the others follow."),
+    "score": ("score:command", "Sort the embeddings of a data set, millions too."),
     "labels": ("labels:group", "Check labels before a run."),
     "search": ("search:command", "Find pictures by words or by a picture."),
     "embed": ("embed:command", "Embed a folder or a bucket into Parquet files."),

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -96,7 +97,24 @@ def decide(
     closed: every image is on the shelf of its best label: the probabilities are a softmax over the
         labels, P(other) is 0, and neither the offset nor any threshold counts.
     """
-    ood_score, logits = ood_scores(scores, calibration.typical_logit)
+    found = ood_scores(scores, calibration.typical_logit)
+    return of_ood_scores(
+        scores, *found, calibration, threshold=threshold, offset=offset, closed=closed
+    )
+
+
+def of_ood_scores(
+    scores: Scores,
+    ood_score: Floats,
+    logits: Floats,
+    calibration: Calibration,
+    *,
+    threshold: float | None = None,
+    offset: float = 0.0,
+    closed: bool = False,
+) -> Decisions:
+    """One answer per image, from the (N,) OOD scores and the smoothed (N, K) logits of `scores`.
+    All else as for `decide`."""
     inside = in_distribution(ood_score, calibration, offset)
     if closed:
         inside = np.ones_like(inside)
@@ -130,10 +148,16 @@ def label_probabilities(scores: Scores, calibration: Calibration, *, offset: flo
 def also(decisions: Decisions) -> Bools:
     """(N, K): the labels other than the chosen one that the image likely fits: with a probability
     of `LIKELY`, or of the label's own threshold. All false for an image in "other"."""
-    own = [LIKELY if one.threshold is None else one.threshold for one in decisions.scores.labels]
-    fits = label_probabilities(decisions.scores, decisions.calibration) >= np.array(own)
-    fits[decisions.chosen == fits.shape[1]] = False
-    return np.asarray(fits & (np.arange(fits.shape[1]) != decisions.chosen[:, None]))
+    found = label_probabilities(decisions.scores, decisions.calibration)
+    return also_likely(found, decisions.scores.labels, decisions.chosen)
+
+
+def also_likely(each: Floats, labels: LabelSet, chosen: npt.NDArray[np.int32]) -> Bools:
+    """`also` from the (N, K) probabilities of the labels one by one and the (N,) chosen columns."""
+    own = [LIKELY if one.threshold is None else one.threshold for one in labels]
+    fits = each >= np.array(own)
+    fits[chosen == fits.shape[1]] = False
+    return np.asarray(fits & (np.arange(fits.shape[1]) != chosen[:, None]))
 
 
 def ambiguous(decisions: Decisions) -> Bools:
@@ -187,13 +211,14 @@ def explain(decisions: Decisions, i: int) -> Decision:
         probability=float(row[chosen]),
         margin=float(row[best] - np.delete(row, best).max()),
         confidence=confidence_of(decisions, i),
-        reason=_reason(decisions, i, order),
+        reason=reason(decisions, i, order),
         top=tuple((names[k], float(row[k])) for k in order[:SHOWN]),
         looks_like=_nearest_negative(scores, i, names[best]) if names[chosen] == OTHER else None,
     )
 
 
-def _reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:  # noqa: PLR0911
+def reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:  # noqa: PLR0911
+    """Row i's decision in words. order: (K,), the labels, the most probable first."""
     scores, row, chosen = decisions.scores, decisions.probabilities[i], int(decisions.chosen[i])
     names = scores.labels.names
     best = names[order[0]]
@@ -222,11 +247,14 @@ def _nearest_negative(scores: Scores, i: int, label: str) -> str:
     """The nearest negative label of image i that is not spelled like the label: a text tower reads
     pieces of words, and so places "rump" near "ruminant"."""
     names = [scores.negative_names[at] for at in scores.nearest_negatives[i]]
+    return str(next((name for name in names if not spelled_alike(label, name)), names[0]))
+
+
+@lru_cache(maxsize=1 << 16)
+def spelled_alike(label: str, name: str) -> bool:
+    """Whether a word of the negative label `name` begins like a word of the label."""
     head = {word[:SPELLED_ALIKE] for word in label.lower().split() if len(word) >= SPELLED_ALIKE}
-    apart = (
-        name for name in names if head.isdisjoint(w[:SPELLED_ALIKE] for w in name.lower().split())
-    )
-    return str(next(apart, names[0]))
+    return not head.isdisjoint(word[:SPELLED_ALIKE] for word in name.lower().split())
 
 
 def choose(
@@ -245,10 +273,22 @@ def choose(
     return np.where(stays, best, len(labels)).astype(np.int32)
 
 
+def without_excess(negative: Floats, mean_logit: Floats, typical_logit: float | None) -> Floats:
+    """(N,) negative scores, lower where the (N,) mean negative logits exceed the typical one."""
+    typical = np.median(mean_logit) if typical_logit is None else typical_logit
+    excess = mean_logit - np.float32(typical)
+    return np.asarray(negative - np.float32(MEAN_LOGIT_SHARE) * np.maximum(excess, 0), np.float32)
+
+
+def above_negatives(logits: Floats, negative: Floats, labels: LabelSet) -> Floats:
+    """(N, C) OOD scores for logits (N, C) and negative scores (N,), before low-rank smoothing."""
+    penalty = np.float32(LABEL_COUNT_PENALTY * np.log(len(labels)))
+    return np.asarray(logits - negative[:, None] - penalty, np.float32)
+
+
 def _ood_score(logits: Floats, negative: Floats, scores: Scores) -> Floats:
     """(N, C) OOD scores for smoothed logits (N, C) and negative scores (N,), low-rank smoothed."""
-    penalty = np.float32(LABEL_COUNT_PENALTY * np.log(len(scores.labels)))
-    found = logits - negative[:, None] - penalty
+    found = above_negatives(logits, negative, scores.labels)
     return found if scores.smoothing is None else smooth_low_rank(found, scores.smoothing)
 
 
@@ -256,9 +296,7 @@ def _smoothed(scores: Scores, typical_logit: float | None) -> tuple[Floats, Floa
     """(N, K) logits and (N,) negative scores, smoothed over nearest neighbours."""
     negative, mean_logit = scores.negative_score, scores.mean_negative_logit
     if mean_logit is not None and len(mean_logit):
-        typical = np.median(mean_logit) if typical_logit is None else typical_logit
-        excess = mean_logit - np.float32(typical)
-        negative = negative - np.float32(MEAN_LOGIT_SHARE) * np.maximum(excess, 0)
+        negative = without_excess(negative, mean_logit, typical_logit)
     if scores.smoothing is None:
         return scores.logits, negative
     both = np.column_stack((scores.logits, negative))

@@ -119,7 +119,7 @@ def score_vectors(
         if parts
         else scorer.score(vectors, candidates)
     )
-    _penalise_low_quality(notes, scorer.names, negative, nearest)
+    penalise_low_quality(notes, scorer.names, negative, nearest)
     return Scores(
         pictures=(),
         resolved=resolved,
@@ -212,7 +212,7 @@ class Ways:
         return np.asarray(own + np.float32(OTHER_WAYS_SHARE) * (every - own), np.float32)
 
 
-def _penalise_low_quality(
+def penalise_low_quality(
     notes: Mapping[int, str], names: tuple[str, ...], negative: Floats, nearest: Rows
 ) -> None:
     """Raise the negative score of dark and blurred images, and name that first, in place. Where

@@ -1,0 +1,184 @@
+"""Labels over the embeddings of a dataset: what `zeroshelf score` does.
+
+The answers are those of `sort` on the same folder (without stored corrections), row for row, since
+the vectors are the same half-precision numbers in the same order, and every block goes through the
+same functions (decisions/by_blocks.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from zeroshelf.corrections import stored
+from zeroshelf.datasets import about, prepare, results
+from zeroshelf.datasets.places import Place
+from zeroshelf.datasets.prepare import Dataset
+from zeroshelf.datasets.row_file import scratch_files
+from zeroshelf.decisions import by_blocks, closed_set
+from zeroshelf.decisions.by_blocks import CHUNK, Decided
+from zeroshelf.decisions.in_columns import CONFIDENCES
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import EmbeddingCache
+from zeroshelf.errors import UserError
+from zeroshelf.labels.advice import summary_lines
+from zeroshelf.labels.check import serious
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.models import installed, select
+from zeroshelf.output.tables import utf8
+from zeroshelf.records import OTHER, Confidence, Encoder, LabelSet, Model, Progress, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What came of scoring a dataset."""
+
+    confidences: dict[str, dict[Confidence, int]]  # shelf -> confidence -> pictures
+    unread: int  # rows without an embedding
+    files: int  # of results
+    notes: tuple[str, ...]  # for the user
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Shelf -> number of pictures."""
+        return {name: sum(tally.values()) for name, tally in self.confidences.items()}
+
+
+def _encoder(dataset: Place, name: str | None, device: str | None) -> Encoder:
+    made_by = about.read(dataset)
+    hint = made_by.model if made_by and name is None else None
+    return encoder_for(prepare.model_digest(dataset), name, device, hint)
+
+
+def encoder_for(
+    digest: str, name: str | None, device: str | None = None, hint: str | None = None
+) -> Encoder:
+    """The model of that digest: the one of that name, else the first on this machine that has it.
+    hint: a name that is tried first. Raises `UserError` where there is none."""
+    if name is not None:
+        model = select.find(name)
+        if model.digest != digest:
+            raise UserError(
+                f"the embeddings were not made by the model {model.id}: leave --model out, or "
+                "embed again"
+            )
+        return select.load(model, device)
+    for one in _here(hint):
+        if one.digest == digest:
+            return select.load(one, device)
+    raise UserError(
+        "the model that made the embeddings is not on this machine: `zeroshelf models get` brings "
+        "those of the catalogue, and --model names a folder"
+    )
+
+
+def _here(hint: str | None) -> Iterator[Model]:
+    """The models on this machine."""
+    for name in dict.fromkeys((hint, None, *select.starters(), *installed.ids())):
+        try:
+            yield select.find(name)
+        except UserError:  # one that can't be used
+            continue
+
+
+def score(
+    dataset: Place,
+    labels: LabelSet,
+    out: Place,
+    *,
+    encoder: Encoder | None = None,
+    model: str | None = None,
+    device: str | None = None,
+    threshold: float | None = None,
+    other: bool = True,
+    independent: bool = False,
+    store: EmbeddingCache | None = None,
+    progress: Progress | None = None,
+    take: Callable[[pa.Table], None] | None = None,
+) -> Scored:
+    """Decide for every embedding of a dataset which label fits it, and write the results.
+
+    dataset: the folder that `embed` wrote. out: a new folder for the results.
+    encoder: the model that made the embeddings; None: found by its digest, or by `model`.
+    threshold, other: as for `run.classify`.
+    independent: decide about each picture by itself: the others in the dataset don't count, so that
+        an answer doesn't change when pictures are added. By default the answers are those of a sort
+        of all pictures as one folder.
+    progress: called with stages, how much of each is done, and the total.
+    take: called with each block of results as it is written, with the columns `digest` and `etag`
+        of the dataset too.
+
+    Raises `UserError`.
+    """
+    request = Request(dataset.uri, labels, "", threshold, other=other)
+    closed_set.check(request)
+    results.check_free(out)
+    encoder = encoder or _encoder(dataset, model, device)
+    store = store or EmbeddingCache.open()
+    known, texts = encoder.model, compute.text_embedder(encoder, store, progress)
+    resolved = resolve(labels, texts, progress)
+    calibration = select.calibration(known)
+    with (
+        prepare.opened(dataset, known, texts, together=not independent, progress=progress) as rows,
+        scratch_files(rows.folder) as scratch,
+        results.writing(out, labels, _facts(request, known, independent)) as writer,
+    ):
+        blocks = by_blocks.decide_by_blocks(
+            rows.prepared, known, resolved, texts, calibration, request, scratch, progress
+        )
+        _write(rows, blocks, writer, take)
+        writer.add_errors(rows.errors)
+        return Scored(
+            _confidences(writer.counts, request),
+            len(rows.errors),
+            writer.files,
+            (
+                *select.notes(known, calibration, labels),
+                *(() if other else (closed_set.NOTE,)),
+                *summary_lines(serious(resolved, known, texts)),
+                *_not_followed(labels, known),
+            ),
+        )
+
+
+def _write(
+    rows: Dataset,
+    blocks: Iterator[Decided],
+    writer: results.Writer,
+    take: Callable[[pa.Table], None] | None,
+) -> None:
+    """Write the decisions about the pictures of a dataset, block by block."""
+    columns = (rows.column(name, CHUNK) for name in ("uri", "digest", "etag"))
+    for uris, digests, etags, block in zip(*columns, blocks, strict=True):
+        table = writer.add(uris, block)
+        if take is not None:
+            take(table.append_column("digest", digests).append_column("etag", etags))
+
+
+def _facts(request: Request, model: Model, independent: bool) -> dict[str, str]:
+    """The metadata of the files of results."""
+    return {
+        "zeroshelf.labels": "\n".join(utf8(name) for name in (*request.labels.names, OTHER)),
+        "zeroshelf.model": utf8(model.id),
+        "zeroshelf.model_digest": model.digest,
+        "zeroshelf.independent": str(independent).lower(),
+    }
+
+
+def _confidences(
+    counts: npt.NDArray[np.int64], request: Request
+) -> dict[str, dict[Confidence, int]]:
+    names = (*request.labels.names, *((OTHER,) if request.other else ()))
+    return {
+        name: dict(zip(CONFIDENCES, map(int, row), strict=True))
+        for name, row in zip(names, counts, strict=False)
+    }
+
+
+def _not_followed(labels: LabelSet, model: Model) -> Iterator[str]:
+    if number := len(stored.load_for(labels, model)):
+        yield f"stored corrections for these labels are not followed here: {number:,}; sort does"
