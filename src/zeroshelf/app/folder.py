@@ -11,7 +11,10 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from zeroshelf.app import shelves
 from zeroshelf.app.settings import Settings, Words
@@ -25,7 +28,7 @@ from zeroshelf.labels import parse, suggest
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.suggest import Shelf
 from zeroshelf.models import select
-from zeroshelf.records import Corrections, Embeddings, Folder, Picture, Progress, Request
+from zeroshelf.records import Corrections, Embeddings, Folder, Picture, Progress, Request, Skipped
 from zeroshelf.run.run import Run, Sources, make_run
 from zeroshelf.run.start import calibration_of
 from zeroshelf.runs import unsorted
@@ -34,6 +37,7 @@ from zeroshelf.system import file_names
 FIRST_PART, LARGEST_PART = 16, 512  # pictures that are read before their thumbnails can be shown
 SHOWN = 24  # thumbnails while reading
 MOST_LABELS = 200
+MOST_IN_SINGLE = 100_000_000  # numbers, 400 MB: 200,000 pictures of a model with 512 dimensions
 
 
 class OpenFolder:
@@ -56,6 +60,8 @@ class OpenFolder:
         self._lock = threading.RLock()
         self._base: Run | None = None  # after `read`: keeps what does not depend on labels
         self._texts: Texts | None = None
+        self._embedded: Embeddings | None = None  # as they are in the cache
+        self.unread: Sequence[Skipped] = ()  # what can't be read, as far as it is known
         self._read: list[bytes] = []  # digests, in the order in which they were read
         self._digests: set[bytes] = set()
 
@@ -91,7 +97,8 @@ class OpenFolder:
         base = make_run(request, embedded, calibration, Corrections(), sources, progress=tell)
         texts = compute.text_embedder(encoder, self._store, tell)
         with self._lock:
-            self._base, self._texts = base, texts
+            self._base, self._texts, self._embedded = _in_single(base), texts, embedded
+            self.unread = [*embedded.skipped]
         remembered = self._settings.now.labels.get(self.path)
         if remembered:
             self.set_labels(remembered)
@@ -131,6 +138,22 @@ class OpenFolder:
             self.version += 1
             self._settings.set_labels(self.path, labels)
 
+    def to_plan(self) -> Run:
+        """The run under the present labels, to be planned and saved. Raises `UserError` if there
+        are no labels."""
+        with self._lock:
+            run, base, embedded = self.run, self._base, self._embedded
+        if run is None or base is None or embedded is None:
+            raise UserError("there are no labels yet: add one first")
+        return make_run(
+            run.request,
+            embedded,
+            run.decisions.calibration,
+            run.corrections,
+            base._sources,
+            before=run,
+        )
+
     @property
     def labels(self) -> Words:
         """The present labels, with other words for each."""
@@ -143,7 +166,7 @@ class OpenFolder:
         """What is in the folder, and how far it is read."""
         return {
             "path": self.path,
-            "found": None if self.found is None else _contents(self.found),
+            "found": None if self.found is None else _contents(self.found, self.unread),
             "warnings": self.warnings,
             "read": len(self._read),
             "latest": [digest.hex() for digest in self._read[-SHOWN:]],
@@ -216,8 +239,24 @@ def _parts(found: Folder) -> Iterator[tuple[int, Folder]]:
         start, size = start + size, min(2 * size, LARGEST_PART)
 
 
-def _contents(found: Folder) -> dict[str, Any]:
+def _in_single(run: Run) -> Run:
+    """The same run with vectors in single precision, if they fit: NumPy would convert those in half
+    precision for every label anew, which takes longer than all else. No decision differs."""
+    vectors, scores = run.embeddings.vectors, run.decisions.scores
+    if vectors.size > MOST_IN_SINGLE or scores.smoothing is None:
+        return run
+    coordinates: Any = scores.smoothing.coordinates.astype(np.float32)
+    smoothing = replace(scores.smoothing, coordinates=coordinates)
+    return replace(
+        run,
+        embeddings=replace(run.embeddings, vectors=vectors.astype(np.float32)),
+        decisions=replace(run.decisions, scores=replace(scores, smoothing=smoothing)),
+    )
+
+
+def _contents(found: Folder, unread: Sequence[Skipped]) -> dict[str, Any]:
     """A folder in numbers: files by what they are, and what is not read."""
+    unread = unread or found.skipped
     formats = Counter(picture.format for picture in found.pictures)
     return {
         "pictures": len(found.pictures),
@@ -225,10 +264,8 @@ def _contents(found: Folder) -> dict[str, Any]:
         "with_them": _companions(found.pictures),
         "bytes": sum(picture.size for picture in found.pictures),
         "folders": len({os.path.dirname(picture.path) for picture in found.pictures}),
-        "skipped": [
-            [os.path.relpath(one.path, found.root), one.reason] for one in found.skipped[:200]
-        ],
-        "not_read": len(found.skipped),
+        "skipped": [[os.path.relpath(one.path, found.root), one.reason] for one in unread[:200]],
+        "not_read": len(unread),
         "lines": list(ignored.lines(found.ignored)),
     }
 

@@ -32,7 +32,7 @@ LABELS: Schema = {
     "additionalProperties": {"type": "array", "items": LABEL, "maxItems": 100},
     "description": "label -> other words for it, in the order of the shelves",
 }
-ACTION: Schema = {"type": "string", "enum": ["copy", "move", "symlink", "hardlink", "tag"]}
+ACTION: Schema = {"type": "string", "enum": ["copy", "move", "symlink", "tag"]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from zeroshelf.runs.registry import NewerRun, RunRecord
 
 LISTED = 200  # runs
 SHOWN = 50  # files that were left alone, listed with their reason
-OFFERED = ("copy", "move", "symlink", "hardlink", "tag")  # by the app
+OFFERED = ("copy", "move", "symlink", "tag")  # by the app
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,13 @@ from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.normalise import comparable, phrase
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.related_words import related_words
-from zeroshelf.labels.wordnet import wordnet
-from zeroshelf.records import OTHER, Embeddings, ResolvedLabel
+from zeroshelf.labels.senses import visible_senses
+from zeroshelf.records import OTHER, Embeddings, ResolvedLabel, Synset
 from zeroshelf.run.run import Run
 
 ON_A_CARD = 12  # pictures of a shelf that are shown at once
 SYNONYMS = 4  # words that are offered for a label
 LOOKS_LIKE = 6  # names for what "other" shows
-COMMON = 3  # how often SemCor uses a word that is offered though no picture looks like it
 
 
 def cards(run: Run, texts: Texts) -> dict[str, Any]:
@@ -44,7 +43,7 @@ def cards(run: Run, texts: Texts) -> dict[str, Any]:
                 "words": list(one.label.words),
                 **_card(run, column),
                 "problem": problems.get(one.name),
-                "synonyms": _synonyms(one, nearest, taken),
+                "synonyms": _synonyms(one, nearest[column], taken),
             }
         )
     to_add = [
@@ -120,30 +119,45 @@ def _problems(run: Run, texts: Texts) -> dict[str, str]:
     return found
 
 
-def _nearest_words(decisions: Decisions) -> Counter[int]:
-    """Row of `negative_labels()` -> pictures in "other" of which it is the nearest."""
-    candidates = decisions.scores.candidates
+def _nearest_words(decisions: Decisions) -> list[Counter[int]]:
+    """For each label: row of `negative_labels()` -> pictures in "other" whose best label it is, and
+    of which that row is the nearest."""
+    count, candidates = len(decisions.scores.labels), decisions.scores.candidates
     if candidates is None:
-        return Counter()
-    other = decisions.chosen == len(decisions.scores.labels)
-    return Counter(candidates.rows[other, 0].tolist())
+        return [Counter() for _ in range(count)]
+    other = decisions.chosen == count
+    best = decisions.probabilities[:, :count].argmax(axis=1)
+    return [
+        Counter(candidates.rows[other & (best == column), 0].tolist()) for column in range(count)
+    ]
 
 
 def _synonyms(one: ResolvedLabel, nearest: Counter[int], taken: set[str]) -> list[str]:
-    """Words that the user may want to count as the label: those that most pictures in "other" look
-    like, then the commonest."""
-    every = negative_labels()
+    """Words that the user may want to count as the label: what its pictures show and is the same
+    kind of thing, as a man and a woman are people. Those that most pictures in "other" look like
+    come first, then those of the lexicon in its order."""
+    every, sense = negative_labels(), one.words[0].sense
+    if sense is None:
+        return []
     own = taken | {comparable(word) for word in one.label.words}
     own |= {comparable(word.text) for word in one.words} | {comparable(w) for w in one.synonyms}
+    shown = [comparable(word) for word in one.also_shown]
     ranked = []
     for row in related_words(one):
         name = phrase(every[row].name)
-        common = _count(name)
-        if comparable(name) not in own and (nearest[row] or common >= COMMON):
-            ranked.append((-nearest[row], -common, name))
+        known = comparable(name)
+        place = shown.index(known) if known in shown else len(shown)
+        if known in own or not (nearest[row] or place < len(shown)):
+            continue
+        if _is_same_kind(name, sense):
+            ranked.append((-nearest[row], place, name))
     return list(dict.fromkeys(name for _, _, name in sorted(ranked)))[:SYNONYMS]
 
 
-def _count(word: str) -> int:
-    """How often SemCor uses a word as a noun, in any sense."""
-    return sum(wordnet().count(word, sense.row) for sense in wordnet().senses(word))
+def _is_same_kind(word: str, sense: Synset) -> bool:
+    """Whether a word first of all names something of the category of `sense`; the members of a
+    group are persons."""
+    first = next(iter(visible_senses(word)), None)
+    if first is None:
+        return False
+    return first.lexname == sense.lexname or (sense.lexname, first.lexname) == ("group", "person")

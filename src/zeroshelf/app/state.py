@@ -21,6 +21,7 @@ from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.records import PlanRequest, Progress
 from zeroshelf.run.run import Run
+from zeroshelf.runs import registry
 
 _KEEP = {"Cache-Control": "private, max-age=86400, immutable"}  # a digest names one picture
 _DONE = {"done": True}
@@ -168,20 +169,17 @@ class App:
 
     def plan(self, given: Given) -> Any:
         folder = self._opened()
-        run, action = folder.run, given["action"]
-        if run is None:
-            raise UserError("there are no labels yet: add one first")
+        run, action = folder.to_plan(), given["action"]  # each plan has a run and a record
         destination = None
         if action != "tag":
             wanted = given["destination"] or self._default_destination(folder.path)
             destination = self.allowed.check(wanted)
             folder.check_destination(destination)
         plan_request.checked(PlanRequest(folder.path, destination, action), run.labels)
-        again = run.relabel(run.labels)  # a run is saved once; each plan has a record of its own
         self.jobs.start(
             "plan",
             folder.path,
-            lambda tell: self._make_plan(folder.path, again, action, destination, tell),
+            lambda tell: self._make_plan(folder.path, run, action, destination, tell),
         )
         return _DONE
 
@@ -203,14 +201,21 @@ class App:
     def apply(self, given: Given) -> Any:
         id, kind = given["id"], given["action"] or None
         self.pages.facts(id)  # refused now, not in the job
-        self.jobs.start("apply", id, lambda tell: self.pages.apply(id, kind, tell))
+        self.jobs.start("apply", id, lambda tell: self._moved(self.pages.apply(id, kind, tell)))
         return _DONE
 
     def undo(self, given: Given) -> Any:
         id = given["id"]
         self.pages.facts(id)
-        self.jobs.start("undo", id, lambda tell: self.pages.undo(id, tell))
+        self.jobs.start("undo", id, lambda tell: self._moved(self.pages.undo(id, tell)))
         return _DONE
+
+    def _moved(self, id: str) -> str:
+        """Close the open folder where a run has changed what lies in it. Its labels are kept."""
+        with self._lock:
+            if self.folder is not None and self.folder.path == registry.find(id).folder:
+                self.folder = None
+        return id
 
     def remove_run(self, given: Given) -> Any:
         self.pages.remove(given["id"])

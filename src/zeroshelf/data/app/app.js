@@ -103,7 +103,7 @@ function route() {
   const moved = next !== view;
   view = next;
   for (const name of VIEWS) $(`view-${name}`).hidden = name !== view;
-  const current = { run: "#/runs", runs: "#/runs", models: "#/models", storage: "#/storage" }[view] ?? "#/";
+  const current = { runs: "#/runs", models: "#/models", storage: "#/storage" }[view] ?? "#/";
   for (const link of document.querySelectorAll("header nav a")) {
     if (link.getAttribute("href") === current) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -153,6 +153,8 @@ function finished(kind, job) {
   if ((kind === "apply" || kind === "undo") && view === "run") loadRun();
   if (kind === "model" && view === "models") loadModels();
   if (kind === "cache" && view === "storage") loadStorage();
+  if (kind === "apply" && job.state === "done") say("Done. Undo brings everything back.");
+  if (kind === "undo" && job.state === "done") say("Everything is back where it was.");
   if (kind === "model" && job.state === "done") say("The model is here. Choose \u201cUse this\u201d to sort with it.");
 }
 
@@ -238,6 +240,7 @@ function drawFolder() {
   $("folder-busy").classList.toggle("busy", !failed);
   $("folder-busy").textContent = failed ? visible(failed.error) : "Looking what is in it \u2026";
   $("contents").hidden = !folder.found;
+  $("contents").classList.toggle("brief", folder.ready);
   if (folder.found) drawContents(folder);
   $("read-part").hidden = !folder.found || !folder.found.pictures || folder.ready || Boolean(reading);
   $("read").textContent = folder.read ? "Go on reading" : "Read the pictures";
@@ -439,7 +442,7 @@ function drawBar() {
   $("bar").hidden = !shown;
   if (!shown) return;
   const planning = running("plan"), put = labels.labels.reduce((sum, one) => sum + one.count, 0);
-  $("bar-says").textContent = planning ? "Making the plan \u2026" : `${plural(put, "picture")} on ${plural(labels.labels.length, "shelf", "shelves")}, ${number(labels.other.count)} in other`;
+  $("bar-says").textContent = planning ? "Making the plan \u2026" : `${number(put)} on ${plural(labels.labels.length, "shelf", "shelves")}, ${number(labels.other.count)} in other`;
   $("continue").disabled = Boolean(planning);
 }
 
@@ -461,13 +464,13 @@ $("continue").addEventListener("click", async () => {
   $("plan-trouble").textContent = "";
   $("plan-make").disabled = false;
   $("planning").showModal();
+  $("plan-actions").querySelector(":checked").focus();
 });
 
 const MEANINGS = {
   copy: "The pictures stay where they are; each shelf gets a copy.",
   move: "The pictures leave their folder and lie on their shelf.",
   symlink: "The shelves get links to the pictures, which stay. Takes no space.",
-  hardlink: "Each picture gets a second name on its shelf. Takes no space.",
   tag: "The label is written beside each picture, for other photo programs. Nothing is moved.",
 };
 
@@ -524,6 +527,7 @@ function drawRun() {
   $("run-apply").textContent = { partly: "Go on" }[run.state] ?? `${own()?.choice ?? "Apply"}: ${plural(run.pictures, "picture")}`;
   $("run-undo").hidden = open;
   $("run-remove").hidden = !open;
+  $("run-labels").hidden = !open || state.folder?.path !== run.folder;
   $("run-table").querySelector("tbody").replaceChildren(...run.shelves.map(({ name, count }) => make("tr", "", make("td", "", bdi(name)), make("td", "", number(count)))));
   $("run-notes").replaceChildren(...run.notes.map((note) => make("li", "", visible(note))));
   $("run-trouble").hidden = !run.left_alone_count;
@@ -672,6 +676,7 @@ function confirmed(title, text, yes) {
   $("confirm-says").textContent = text;
   $("confirm-yes").textContent = yes;
   $("confirm").showModal();
+  $("confirm-yes").focus();
   return new Promise((answer) => { answerConfirm = answer; });
 }
 $("confirm-yes").addEventListener("click", () => { answerConfirm(true); answerConfirm = () => {}; $("confirm").close(); });
