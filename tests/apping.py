@@ -68,10 +68,10 @@ def call(address: str, body: object | None = None, **headers: str) -> tuple[int,
         return status, content.decode("utf-8", "replace")
 
 
-def done(app: App, *kinds: str) -> None:
+def done(app: App, *names: str) -> None:
     """Return when these jobs have ended. They must not have failed."""
-    app.jobs.wait(*kinds)
-    failed = [job for kind, job in app.jobs.now.items() if kind in kinds and job.state == "failed"]
+    app.jobs.wait(*names)
+    failed = [job for kind, job in app.jobs.now.items() if kind in names and job.state == "failed"]
     assert not failed, failed
 
 

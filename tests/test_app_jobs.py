@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,7 +181,7 @@ def test_other_labels_embed_their_own_texts_alone(tmp_path: Path, encoder: Colou
 
 
 @pytest.mark.usefixtures("colours")
-def test_plans_that_nobody_used_are_not_kept(tmp_path: Path) -> None:
+def test_plans_that_were_not_used_are_not_kept(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pictures")
     with serving(tmp_path) as (app, _):
         labelled(app, folder, ["red", "green"])
@@ -241,7 +243,7 @@ def test_jobs_of_one_group_wait_for_each_other() -> None:
         return "result"
 
     jobs.start("apply", "a", wait)
-    with pytest.raises(UserError, match="carrying out a"):
+    with pytest.raises(UserError, match="applying a"):
         jobs.start("undo", "b", wait)
     jobs.start("model", "c", lambda _: "")
     assert jobs.running("apply") and not jobs.running("undo")
@@ -288,3 +290,20 @@ def test_damaged_settings_are_begun_anew(content: str) -> None:
     assert Settings().now.recent == ["/pictures"]
     path.write_text(content)
     assert Settings().now.recent == []
+
+
+# --- the example ----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("colours")
+def test_the_example_client_sorts_a_folder(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pictures", each=3)
+    client = Path(__file__).parent.parent / "examples" / "app_client.py"
+    with serving(tmp_path) as (_, address):
+        given = [address, str(folder), "red", "green", "--apply"]
+        ended = subprocess.run(
+            [sys.executable, str(client), *given], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert "     3 red\n     3 green\n     3 other\n" in ended.stdout
+        assert len(list((tmp_path / "pictures-sorted").rglob("*.png"))) == 9

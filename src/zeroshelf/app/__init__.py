@@ -10,4 +10,5 @@ model_list   the models, and getting one
 operations   the addresses with what each takes: requests are checked by it, /openapi.json is it
 state        the app's state: a method for each address
 server       the web application
+address      where the app that runs now is reached
 """

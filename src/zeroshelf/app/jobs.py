@@ -40,7 +40,7 @@ class Stopped(Exception):
 
 
 class Jobs:
-    """The newest job of each kind. Kinds of one group never run at the same time: what reads the
+    """The newest job of each kind. Two jobs of one group never run at the same time: what reads the
     open folder is one group, what changes files another."""
 
     def __init__(self) -> None:
@@ -65,12 +65,12 @@ class Jobs:
             self._threads[kind] = thread
             thread.start()
 
-    def running(self, *kinds: str) -> bool:
-        """Whether a job of one of these kinds runs; without kinds: of any."""
+    def running(self, *names: str) -> bool:
+        """Whether a job of one of these names runs; without names: any."""
         return any(
             job.state == "running"
             for kind, job in list(self.now.items())
-            if not kinds or kind in kinds
+            if not names or kind in names
         )
 
     def stop(self, kind: str) -> None:
@@ -83,9 +83,9 @@ class Jobs:
             if kind in self.now and self.now[kind].state != "running":
                 del self.now[kind]
 
-    def wait(self, *kinds: str, tell: Progress = lambda *_: None) -> None:
-        """Return when no job of these kinds runs; `tell` is called with the progress meanwhile."""
-        for kind in kinds:
+    def wait(self, *names: str, tell: Progress = lambda *_: None) -> None:
+        """Return when no job of these names runs; `tell` is called with the progress meanwhile."""
+        for kind in names:
             while (job := self.now.get(kind)) is not None and job.state == "running":
                 tell(job.stage or kind, job.done, job.total)
                 time.sleep(0.05)
@@ -113,7 +113,7 @@ _WORDS = {
     "look": "looking through",
     "read": "reading",
     "plan": "planning",
-    "apply": "carrying out",
+    "apply": "applying",
     "undo": "undoing",
     "model": "getting",
     "cache": "clearing",

@@ -191,7 +191,7 @@ class RunPages:
                 raise UserError(f"the record of run {id} was left alone: {reason}")
 
     def drop_unused(self, folder: str) -> None:
-        """Remove the plans for `folder` that this app made and nobody edited or carried out."""
+        """Remove those plans for `folder` that are open and were neither edited nor applied."""
         for id, one in list(self._open.items()):
             record = one.session.record
             unused = not one.session.edit_count and journal.state(record) == "planned"

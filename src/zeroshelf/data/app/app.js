@@ -89,7 +89,7 @@ async function poll() {
   }
 }
 
-const running = (...kinds) => kinds.map((kind) => state.jobs[kind]).find((job) => job?.state === "running");
+const running = (...names) => names.map((kind) => state.jobs[kind]).find((job) => job?.state === "running");
 
 // --- views ----------------------------------------------------------------------------------------
 
@@ -165,6 +165,7 @@ function drawStart() {
   const now = JSON.stringify(state.recent);
   if (now === recentDrawn) return;
   recentDrawn = now;
+  $("steps").hidden = state.recent.length > 0;
   $("recent-part").hidden = state.recent.length === 0;
   $("recent").replaceChildren(...state.recent.map((path) => {
     const open = button("what", () => openFolder(path), make("b", "", bdi(baseName(path))), make("span", "quiet", bdi(path)));
@@ -263,9 +264,9 @@ function meter(bar, { done, total }) {
 
 function drawContents({ found, warnings }) {
   $("contents-says").textContent = `${plural(found.pictures, "picture")}, ${bytes(found.bytes)}${found.folders > 1 ? `, in ${plural(found.folders, "folder")}` : ""}`;
-  const kinds = Object.entries(found.formats).map(([kind, count]) => `${number(count)} ${kind}`).join(", ");
+  const formats = Object.entries(found.formats).map(([kind, count]) => `${number(count)} ${kind}`).join(", ");
   $("contents-lines").replaceChildren(...[
-    kinds, found.with_them ? `${plural(found.with_them, "file")} that belong to them go with them (RAW, sidecars, live videos)` : "", ...found.lines, ...warnings,
+    formats, found.with_them ? `${plural(found.with_them, "file")} that belong to them go with them (RAW, sidecars, live videos)` : "", ...found.lines, ...warnings,
   ].filter(Boolean).map((line) => make("li", "", visible(line))));
   $("unread").hidden = !found.not_read;
   $("unread").querySelector("summary").textContent = `${plural(found.not_read, "file")} can't be read`;
@@ -363,7 +364,7 @@ function card(shelf) {
   const head = make("div", "head", make("h3", "", bdi(shelf.name)), make("span", "count", plural(shelf.count, "picture"), shelf.unsure ? `, ${number(shelf.unsure)} unsure` : ""), away);
   const li = make("li", "", head, thumbs(shelf));
   li.dataset.name = shelf.name;
-  if (shelf.problem) li.append(make("p", "problem", visible(shelf.problem), ". Another word for it may help."));
+  if (shelf.problem) li.append(make("p", "problem", visible(shelf.problem[0].toUpperCase() + shelf.problem.slice(1)), ". Another word for it may help."));
   if (shelf.words.length) {
     li.append(make("p", "also", make("span", "quiet", "Counts too:"), ...shelf.words.map((word) => {
       const off = button("chip set small", () => removeWord(shelf.name, word), bdi(word), " \u2715");
@@ -542,11 +543,11 @@ const own = () => run.actions.find((action) => action.name === run.kind);
 /** What will happen or has happened, in words and numbers. */
 function sentence() {
   const kind = own(), parts = [], along = run.with_them ? `, and ${plural(run.with_them, "file")} that belong to them` : "";
-  const where = kind?.needs_destination === "" ? "" : ["in ", bdi(run.destination)];
+  const where = kind?.needs_destination === "" ? [] : [" to shelves in ", bdi(run.destination)];
   const does = kind?.done ?? run.kind;
-  if (run.state === "applied") parts.push(`${has(run.pictures, `was ${does}`, `were ${does}`)}${along}${where ? ", " : ""}`, ...where, ". Undo brings everything back as it was.");
+  if (run.state === "applied") parts.push(`${has(run.pictures, `was ${does}`, `were ${does}`)}${along}`, ...where, ". Undo brings everything back as it was.");
   else if (run.state === "partly") parts.push(`Of ${plural(run.pictures, "picture")} some are ${does}. You can go on, or undo what was done.`);
-  else parts.push(`${has(run.pictures, `will be ${does}`, `will be ${does}`)}${along}${where ? ", " : ""}`, ...where, `. Nothing is overwritten${run.kind === "copy" ? `, and ${bytes(run.bytes)} are needed` : ""}. Nothing was done yet.`);
+  else parts.push(`${has(run.pictures, `will be ${does}`, `will be ${does}`)}${along}`, ...where, `. Nothing is overwritten${run.kind === "copy" ? `, and ${bytes(run.bytes)} are needed` : ""}. Nothing was done yet.`);
   if (run.removed) parts.push(` ${plural(run.removed, "file")} of earlier runs will be removed from other shelves.`);
   if (run.edits) parts.push(` With ${plural(run.edits, "edit")} of yours.`);
   return parts;
