@@ -1,7 +1,7 @@
 """The pictures in docs/app.md, made anew from the demo: python -m benchmarks.app_screenshots
 
-Needs Chromium, and pngquant for small files. The paths in them are those of /home/anna, so run it where that folder may be made;
-it is removed again.
+Needs Chromium, and pngquant for small files. The paths in them are those of /home/anna, so run it
+where that folder may be made; it is removed again.
 """
 
 from __future__ import annotations

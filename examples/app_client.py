@@ -27,8 +27,8 @@ class Client:
         with urllib.request.urlopen(self._address + path) as answer:
             return json.load(answer)
 
-    def post(self, path: str, **fields: object) -> Any:
-        request = urllib.request.Request(self._address + path, json.dumps(fields).encode())
+    def post(self, path: str, fields: dict[str, object] | None = None) -> Any:
+        request = urllib.request.Request(self._address + path, json.dumps(fields or {}).encode())
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
@@ -52,14 +52,14 @@ def main() -> None:
     given = parser.parse_args()
 
     app = Client(given.address)
-    app.post("open", path=given.folder)
+    app.post("open", {"path": given.folder})
     app.wait("look")
     app.post("read")
     app.wait("read")
-    sorted_ = app.post("labels", labels={label: [] for label in given.labels})
+    sorted_ = app.post("labels", {"labels": {label: [] for label in given.labels}})
     for shelf in [*sorted_["labels"], sorted_["other"]]:
         print(f"{shelf['count']:6,} {shelf['name']}")
-    app.post("plan", action="copy")
+    app.post("plan", {"action": "copy"})
     run = app.wait("plan")
     plan = app.get(f"runs/{run}")
     print(f"run {run}: {plan['pictures']:,} pictures to {plan['destination']}")

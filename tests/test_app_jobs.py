@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,12 @@ from tests.chromium import PROGRAM, Chromium
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.hub import Hub
 from tests.waiting import until
+from zeroshelf.app import shelves
 from zeroshelf.app.jobs import Jobs
 from zeroshelf.app.settings import NAME, Settings
 from zeroshelf.errors import UserError
+from zeroshelf.labels import parse
+from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import catalogue, fetch, installed, select
 from zeroshelf.models.catalogue import Row
 from zeroshelf.records import Pixels, Progress, Vectors
@@ -307,3 +311,20 @@ def test_the_example_client_sorts_a_folder(tmp_path: Path) -> None:
         assert ended.returncode == 0, ended.stderr
         assert "     3 red\n     3 green\n     3 other\n" in ended.stdout
         assert len(list((tmp_path / "pictures-sorted").rglob("*.png"))) == 9
+
+
+@pytest.mark.parametrize(
+    ("label", "some", "none"),
+    [
+        ("people", {"man", "woman", "child"}, {"hair", "clothing", "portrait"}),
+        ("food", {"fruit", "bread"}, {"plate", "table"}),
+        ("coffee", set(), {"wine", "beer"}),
+        ("car", set(), {"road", "wheel"}),
+    ],
+)
+def test_synonyms_are_kinds_or_members_of_a_label(
+    label: str, some: set[str], none: set[str]
+) -> None:
+    resolved = resolve(parse.parse([label]), known.shipped().embed_texts)
+    found = shelves._synonyms(resolved.each[0], Counter(), {label})
+    assert some <= set(found) and not none & set(found)

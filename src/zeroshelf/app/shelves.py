@@ -21,6 +21,7 @@ from zeroshelf.labels.normalise import comparable, phrase
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.related_words import related_words
 from zeroshelf.labels.senses import visible_senses
+from zeroshelf.labels.wordnet import wordnet
 from zeroshelf.records import OTHER, Embeddings, ResolvedLabel, Synset
 from zeroshelf.run.run import Run
 
@@ -133,8 +134,8 @@ def _nearest_words(decisions: Decisions) -> list[Counter[int]]:
 
 
 def _synonyms(one: ResolvedLabel, nearest: Counter[int], taken: set[str]) -> list[str]:
-    """Words that the user may want to count as the label: what its pictures show and is the same
-    kind of thing, as a man and a woman are people. Those that most pictures in "other" look like
+    """Words that the user may want to count as the label: what its pictures show and is a kind or a
+    member of it, as a man and a woman are people. Those that most pictures in "other" look like
     come first, then those of the lexicon in its order."""
     every, sense = negative_labels(), one.words[0].sense
     if sense is None:
@@ -149,15 +150,16 @@ def _synonyms(one: ResolvedLabel, nearest: Counter[int], taken: set[str]) -> lis
         place = shown.index(known) if known in shown else len(shown)
         if known in own or not (nearest[row] or place < len(shown)):
             continue
-        if _is_same_kind(name, sense):
+        if _is_kind_of(name, sense):
             ranked.append((-nearest[row], place, name))
     return list(dict.fromkeys(name for _, _, name in sorted(ranked)))[:SYNONYMS]
 
 
-def _is_same_kind(word: str, sense: Synset) -> bool:
-    """Whether a word first of all names something of the category of `sense`; the members of a
-    group are persons."""
+def _is_kind_of(word: str, sense: Synset) -> bool:
+    """Whether a word first of all names a kind of what `sense` is; the members of a group are
+    persons."""
     first = next(iter(visible_senses(word)), None)
     if first is None:
         return False
-    return first.lexname == sense.lexname or (sense.lexname, first.lexname) == ("group", "person")
+    below = sense.row in wordnet().above(first.row)
+    return below or (sense.lexname, first.lexname) == ("group", "person")
