@@ -21,6 +21,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.system import streams
 
 COMMANDS = {  # in the order of the help page: module and function, and the line of help
+    "app": ("app:command", "Do all of this in the browser."),
     "sort": ("sort:sort", "Sort FOLDER onto shelves: plan, ask, apply, report."),
     "plan": ("sort:plan", "Make the plan and its report, and touch nothing else."),
     "apply": ("files:apply", "Carry out a plan, or resume an interrupted run."),

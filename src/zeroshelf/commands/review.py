@@ -65,7 +65,7 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
         screen.say(str(nothing))
         screen.data({"run": None, "record": None, "address": None})
         return 0
-    with _listen(port) as listening, Session(run) as session:
+    with listen(port) as listening, Session(run) as session:
         token = secrets.token_urlsafe(24)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/{token}/"
         jobs = Jobs(session)
@@ -186,7 +186,7 @@ def _given(sorting: dict[str, Any]) -> str | None:
     return None
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
     listening = socket.socket()
     machine.exclusive_port(listening)
     try:

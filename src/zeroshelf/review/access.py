@@ -69,7 +69,7 @@ class AccessCheck:
             return PlainTextResponse("asked from another page\n", 403)
         token, slash, _ = scope["path"].removeprefix("/").partition("/")
         if not slash or not secrets.compare_digest(token.encode(), self._token.encode()):
-            return PlainTextResponse("open the address that `zeroshelf review` printed\n", 403)
+            return PlainTextResponse("open the address that the command printed\n", 403)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST:
             return PlainTextResponse("too much at once\n", 413)

@@ -41,7 +41,12 @@ _KEEP = {"Cache-Control": "private, max-age=86400, immutable"}  # the token make
 
 
 def make(session: Session, jobs: Jobs, token: str) -> AccessCheck:
-    return AccessCheck(_Page(session, jobs).app(), token)
+    return AccessCheck(page(session, jobs), token)
+
+
+def page(session: Session, jobs: Jobs) -> Starlette:
+    """The page without its access check: for the app, which has one for all of its pages."""
+    return _Page(session, jobs).app()
 
 
 class _Page:

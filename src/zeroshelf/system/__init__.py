@@ -16,5 +16,6 @@ re-exports nothing, so that every function has one name, in tests too.
   paths lead to the same folder
 - mounts: what is known of a file system
 - app_folders: the folders of zeroshelf's own files
+- shortcuts: an entry for the app among the system's programs
 - streams, telemetry: standard streams; libraries imported without their telemetry
 """

@@ -64,3 +64,4 @@ LOCK = FileFormat("zeroshelf_lock")  # the folders of a lock
 INSTALLED_MODEL = FileFormat("zeroshelf_model")  # beside an installed model's files
 CALIBRATION = FileFormat("zeroshelf_calibration", 2)  # of `models calibrate`; 1 has no origin
 MODEL_DIGESTS = FileFormat("zeroshelf_digests")  # model-digests.json
+APP = FileFormat("zeroshelf_app")  # app.json

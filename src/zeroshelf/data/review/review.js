@@ -274,6 +274,10 @@ news.addEventListener("saved", () => {
 });
 news.addEventListener("trouble", ({ detail: text }) => say(text));
 
+const inApp = location.pathname.match(/\/review\/([^/]+)\/$/);  // below the app's address
+$("back").hidden = !inApp;
+if (inApp) $("back").href = `../../#/run/${inApp[1]}`;
+
 await load();
 const folder = visible(baseName(slashes(run.facts.folder).replace(/\/+$/, "")) || run.facts.folder);
 document.title = `${folder} \u00b7 zeroshelf review`;

@@ -1,0 +1,314 @@
+"""The app's HTTP API: one `Operation` for each address. Requests are checked by this table, and
+/openapi.json is made of it, so that neither can differ from the other.
+
+Values are described by JSON Schema, of which only what `_KEYWORDS` lists is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from zeroshelf import __version__
+
+Schema = Mapping[str, Any]
+Given = dict[str, Any]
+
+_KEYWORDS = frozenset((
+    "type", "maxLength", "minLength", "pattern", "enum", "minimum", "maximum", "items", "maxItems",
+    "maxProperties", "additionalProperties", "default", "description",
+))  # fmt: skip
+
+PATH: Schema = {"type": "string", "minLength": 1, "maxLength": 4096, "description": "absolute"}
+RUN_ID: Schema = {"type": "string", "pattern": r"\d{8}-\d{6}-[0-9a-f]{4}"}
+DIGEST: Schema = {"type": "string", "pattern": "[0-9a-f]{64}", "description": "BLAKE3 in hex"}
+MODEL_ID: Schema = {"type": "string", "pattern": r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"}
+LABEL: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
+LABELS: Schema = {
+    "type": "object",
+    "maxProperties": 200,
+    "additionalProperties": {"type": "array", "items": LABEL, "maxItems": 100},
+    "description": "label -> other words for it, in the order of the shelves",
+}
+ACTION: Schema = {"type": "string", "enum": ["copy", "move", "symlink", "tag"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One address and what may be asked of it."""
+
+    name: str  # of the method that answers; the operationId
+    method: Literal["GET", "POST"]
+    path: str  # "/runs/{id}"
+    summary: str
+    parts: Mapping[str, Schema] = field(default_factory=dict)  # parameters in the path
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    body: Mapping[str, Schema] = field(default_factory=dict)  # fields of the JSON object
+    answer: str = "application/json"
+
+
+_RUN = {"id": RUN_ID}
+OPERATIONS = (
+    Operation("state", "GET", "/state", "What is open, and how far each job is."),
+    Operation(
+        "folders",
+        "GET",
+        "/folders",
+        "The folders in a folder; without a path, in the first allowed one.",
+        query={"path": {**PATH, "minLength": 0, "default": ""}},
+    ),
+    Operation("open", "POST", "/open", "Open a folder and look through it.", body={"path": PATH}),
+    Operation("close_folder", "POST", "/close", "Close the folder. Its labels are remembered."),
+    Operation(
+        "forget", "POST", "/forget", "Remove a folder from the recent ones.", body={"path": PATH}
+    ),
+    Operation("read", "POST", "/read", "Read the pictures of the open folder."),
+    Operation(
+        "stop",
+        "POST",
+        "/stop",
+        "End a job at its next step; it can be started again and goes on.",
+        body={"kind": {"type": "string", "enum": ["look", "read", "plan", "apply", "undo"]}},
+    ),
+    Operation(
+        "dismiss",
+        "POST",
+        "/dismiss",
+        "Forget a job that has ended.",
+        body={
+            "kind": {
+                "type": "string",
+                "enum": ["look", "read", "plan", "apply", "undo", "model", "cache"],
+            }
+        },
+    ),
+    Operation("labels", "GET", "/labels", "The labels with their pictures; suggested labels."),
+    Operation(
+        "set_labels",
+        "POST",
+        "/labels",
+        "Sort by these labels. The answer is that of GET /labels.",
+        body={"labels": LABELS},
+    ),
+    Operation(
+        "shelf",
+        "GET",
+        "/shelf",
+        "The pictures of a shelf, the most probable first.",
+        query={
+            "name": LABEL,
+            "start": {"type": "integer", "minimum": 0, "maximum": 10_000_000, "default": 0},
+            "count": {"type": "integer", "minimum": 1, "maximum": 200, "default": 60},
+        },
+    ),
+    Operation(
+        "thumbnail",
+        "GET",
+        "/thumbnail/{digest}",
+        "A small JPEG of a picture of the open folder.",
+        parts={"digest": DIGEST},
+        answer="image/jpeg",
+    ),
+    Operation(
+        "actions",
+        "GET",
+        "/actions",
+        "What can be done with the pictures of the open folder, and where their shelves would go.",
+    ),
+    Operation(
+        "plan",
+        "POST",
+        "/plan",
+        "Make the plan for the open folder and its labels: a run. No picture is touched.",
+        body={"action": ACTION, "destination": {**PATH, "minLength": 0, "default": ""}},
+    ),
+    Operation("runs", "GET", "/runs", "The newest runs, newest first."),
+    Operation("run", "GET", "/runs/{id}", "What a run will do or did.", parts=_RUN),
+    Operation(
+        "apply",
+        "POST",
+        "/runs/{id}/apply",
+        "Carry out the plan of a run, by another action if one is given.",
+        parts=_RUN,
+        body={"action": {**ACTION, "enum": ["", *ACTION["enum"]], "default": ""}},
+    ),
+    Operation("undo", "POST", "/runs/{id}/undo", "Put everything back.", parts=_RUN),
+    Operation(
+        "remove_run",
+        "POST",
+        "/runs/{id}/remove",
+        "Delete the record of a run that was undone or never carried out.",
+        parts=_RUN,
+    ),
+    Operation("models", "GET", "/models", "All models: which are here, which is better."),
+    Operation(
+        "model_offer",
+        "GET",
+        "/models/{id}/offer",
+        "Ask the hub how large a model is, and for its licence.",
+        parts={"id": MODEL_ID},
+    ),
+    Operation(
+        "get_model",
+        "POST",
+        "/models/{id}/get",
+        "Download a model, or go on with a download that was cut off.",
+        parts={"id": MODEL_ID},
+        body={"licence": {"type": "string", "maxLength": 500, "description": "as offered"}},
+    ),
+    Operation(
+        "use_model",
+        "POST",
+        "/models/{id}/use",
+        "Use this model.",
+        parts={"id": MODEL_ID},
+    ),
+    Operation(
+        "remove_model",
+        "POST",
+        "/models/{id}/remove",
+        "Delete a model's files, or an unfinished download.",
+        parts={"id": MODEL_ID},
+    ),
+    Operation("cache", "GET", "/cache", "How large the cache is."),
+    Operation(
+        "clear_cache",
+        "POST",
+        "/cache/clear",
+        "Remove what no run used for so many days; 0: everything.",
+        body={"days": {"type": "integer", "minimum": 0, "maximum": 100_000}},
+    ),
+    Operation("quit", "POST", "/quit", "End the app."),
+    Operation("openapi", "GET", "/openapi.json", "This description."),
+)
+
+
+def check(fields: Mapping[str, Schema], given: object) -> Given:
+    """The values of `fields` in the JSON object `given`, with defaults for those that are missing.
+    Raises `ValueError` for what is missing, unknown or does not fit its schema."""
+    if not isinstance(given, dict):
+        raise ValueError("give a JSON object")
+    if unknown := given.keys() - fields.keys():
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+    found = {}
+    for name, schema in fields.items():
+        if name in given:
+            found[name] = _checked(schema, given[name], name)
+        elif "default" in schema:
+            found[name] = schema["default"]
+        else:
+            raise ValueError(f"{name} is missing")
+    return found
+
+
+def from_text(fields: Mapping[str, Schema], given: Mapping[str, str]) -> Given:
+    """As `check`, for values of an address, which are texts."""
+    typed: Given = dict(given)
+    for name, text in given.items():
+        if fields.get(name, {}).get("type") == "integer" and re.fullmatch("[0-9]{1,9}", text):
+            typed[name] = int(text)
+    return check(fields, typed)
+
+
+def _checked(schema: Schema, value: Any, name: str) -> Any:
+    match schema["type"]:
+        case "string":
+            fits = isinstance(value, str) and _text_fits(schema, value)
+        case "integer":
+            fits = type(value) is int and schema["minimum"] <= value <= schema["maximum"]
+        case "array":
+            fits = isinstance(value, list) and len(value) <= schema["maxItems"]
+            for one in value if fits else ():
+                _checked(schema["items"], one, f"each of {name}")
+        case "object":
+            fits = isinstance(value, dict) and len(value) <= schema["maxProperties"]
+            for key, one in value.items() if fits else ():
+                _checked(schema["additionalProperties"], one, f"{name}: {key[:40]}")
+        case other:
+            raise AssertionError(other)
+    if not fits:
+        raise ValueError(f"{name} does not fit its description in /openapi.json")
+    return value
+
+
+def _text_fits(schema: Schema, text: str) -> bool:
+    if "pattern" in schema:
+        return re.fullmatch(schema["pattern"], text, re.ASCII) is not None
+    if "enum" in schema:
+        return bool(text in schema["enum"])
+    return bool(schema.get("minLength", 0) <= len(text) <= schema["maxLength"])
+
+
+def openapi() -> dict[str, Any]:
+    """The table as OpenAPI 3.1."""
+    paths: dict[str, dict[str, Any]] = {}
+    for one in OPERATIONS:
+        paths.setdefault(one.path, {})[one.method.lower()] = _described(one)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "zeroshelf app",
+            "version": __version__,
+            "description": (
+                "Served on 127.0.0.1 below the secret address that `zeroshelf app` prints. A job "
+                "goes on in the background; GET /state says how far it is."
+            ),
+        },
+        "servers": [{"url": "."}],
+        "paths": paths,
+    }
+
+
+def _described(one: Operation) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": _anchored(schema)}
+        for name, schema in one.parts.items()
+    ] + [
+        {
+            "name": name,
+            "in": "query",
+            "required": "default" not in schema,
+            "schema": _anchored(schema),
+        }
+        for name, schema in one.query.items()
+    ]
+    error = {"application/json": {"schema": {"type": "object", "required": ["error"]}}}
+    described: dict[str, Any] = {
+        "operationId": one.name,
+        "summary": one.summary,
+        "responses": {
+            "200": {"description": "done", "content": {one.answer: {}}},
+            "400": {"description": "not understood", "content": error},
+            "403": {"description": "the address has no valid token, or another page asks"},
+            "409": {"description": "refused, with the reason", "content": error},
+        },
+    }
+    if parameters:
+        described["parameters"] = parameters
+    if one.method == "POST":
+        required = [name for name, schema in one.body.items() if "default" not in schema]
+        described["requestBody"] = {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {n: _anchored(s) for n, s in one.body.items()},
+                        "required": required,
+                        "additionalProperties": False,
+                    }
+                }
+            },
+        }
+    return described
+
+
+def _anchored(schema: Schema) -> dict[str, Any]:
+    """JSON Schema searches for a pattern; here the whole text has to match."""
+    assert schema.keys() <= _KEYWORDS
+    found = dict(schema)
+    if "pattern" in found:
+        found["pattern"] = f"^({found['pattern']})$"
+    return found

@@ -1,0 +1,282 @@
+"""The state of the app, whatever pages are open: a method for each `Operation`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from starlette.responses import PlainTextResponse, Response
+
+from zeroshelf.actions import plan, plan_request
+from zeroshelf.app import model_list, operations
+from zeroshelf.app.allowed import Allowed
+from zeroshelf.app.folder import OpenFolder
+from zeroshelf.app.jobs import Jobs
+from zeroshelf.app.operations import Given
+from zeroshelf.app.run_pages import OFFERED, RunPages, describe
+from zeroshelf.app.settings import Settings
+from zeroshelf.embeddings.cache import EmbeddingCache
+from zeroshelf.errors import UserError
+from zeroshelf.records import PlanRequest, Progress
+from zeroshelf.run.run import Run
+from zeroshelf.runs import registry
+
+_KEEP = {"Cache-Control": "private, max-age=86400, immutable"}  # a digest names one picture
+_DONE = {"done": True}
+
+
+class App:
+    """The methods that `OPERATIONS` names take checked values and return what becomes JSON, or a
+    `Response`. They are called from several threads.
+
+    quit: called when the user ends the app on its page.
+    """
+
+    def __init__(
+        self, allowed: Allowed, store: EmbeddingCache, quit: Callable[[], None] = lambda: None
+    ) -> None:
+        self.allowed, self.store = allowed, store
+        self.settings, self.jobs = Settings(), Jobs()
+        self.pages = RunPages(allowed)
+        self.folder: OpenFolder | None = None
+        self.quit_now = quit
+        self._lock = threading.RLock()
+
+    def close(self) -> list[str]:
+        """End what is at work in the folder, and close the runs. Lines for the user."""
+        for kind in ("look", "read", "plan"):
+            self.jobs.stop(kind)
+        return self.pages.close()
+
+    # --- the folder -------------------------------------------------------------------------
+
+    def state(self, given: Given) -> Any:
+        folder = self.folder
+        return {
+            "folder": None if folder is None else folder.facts(),
+            "jobs": {
+                kind: {
+                    "about": job.about, "state": job.state, "stage": job.stage, "done": job.done,
+                    "total": job.total, "result": job.result, "error": job.error,
+                }
+                for kind, job in list(self.jobs.now.items())
+            },
+            "recent": [one for one in self.settings.now.recent if self._is_there(one)],
+            "roots": list(self.allowed.roots),
+        }  # fmt: skip
+
+    def _is_there(self, folder: str) -> bool:
+        try:
+            self.allowed.folder(folder)
+        except UserError:
+            return False
+        return True
+
+    def folders(self, given: Given) -> Any:
+        found = self.allowed.listing(given["path"] or self.allowed.roots[0])
+        return {
+            "path": found.path,
+            "above": found.above,
+            "folders": [
+                {"name": name, "path": os.path.join(found.path, name)} for name in found.folders
+            ],
+            "pictures": found.pictures,
+            "cut": found.cut,
+            "roots": list(self.allowed.roots),
+        }
+
+    def open(self, given: Given) -> Any:
+        path = self.allowed.folder(given["path"])
+        with self._lock:
+            self.jobs.stop("look")
+            self.jobs.stop("read")
+            self.jobs.wait("look", "read")
+            folder = OpenFolder(path, self.settings.now.model, self.store, self.settings)
+            self.jobs.start("look", path, folder.look)
+            self.folder = folder
+            self.settings.opened(path)
+        return _DONE
+
+    def close_folder(self, given: Given) -> Any:
+        with self._lock:
+            for kind in ("look", "read"):
+                self.jobs.stop(kind)
+                self.jobs.wait(kind)
+                self.jobs.dismiss(kind)
+            self.folder = None
+        return _DONE
+
+    def forget(self, given: Given) -> Any:
+        self.settings.forget(given["path"])
+        return _DONE
+
+    def read(self, given: Given) -> Any:
+        folder = self._opened()
+        self.jobs.start("read", folder.path, folder.read)
+        return _DONE
+
+    def stop(self, given: Given) -> Any:
+        self.jobs.stop(given["kind"])
+        return _DONE
+
+    def dismiss(self, given: Given) -> Any:
+        self.jobs.dismiss(given["kind"])
+        return _DONE
+
+    def _opened(self) -> OpenFolder:
+        if self.folder is None:
+            raise UserError("no folder is open: choose one first")
+        return self.folder
+
+    # --- labels -----------------------------------------------------------------------------
+
+    def labels(self, given: Given) -> Any:
+        return self._opened().cards()
+
+    def set_labels(self, given: Given) -> Any:
+        folder = self._opened()
+        folder.set_labels(given["labels"])
+        return folder.cards()
+
+    def shelf(self, given: Given) -> Any:
+        return self._opened().shelf(given["name"], given["start"], given["count"])
+
+    def thumbnail(self, given: Given) -> Response:
+        jpeg = None if self.folder is None else self.folder.thumbnail(given["digest"])
+        if jpeg is None:
+            return PlainTextResponse("no thumbnail\n", 404)
+        return Response(jpeg, media_type="image/jpeg", headers=_KEEP)
+
+    # --- runs -------------------------------------------------------------------------------
+
+    def actions(self, given: Given) -> Any:
+        folder = self._opened()
+        destination = folder.destination or self._default_destination(folder.path)
+        return {
+            "destination": destination,
+            "actions": [describe(name, destination) for name in OFFERED],
+        }
+
+    def _default_destination(self, path: str) -> str:
+        """Beside the folder; in it, where only the folder itself is allowed."""
+        beside = f"{path}-sorted"
+        try:
+            return self.allowed.check(beside)
+        except UserError:
+            return os.path.join(path, "Sorted")
+
+    def plan(self, given: Given) -> Any:
+        folder = self._opened()
+        run, action = folder.to_plan(), given["action"]  # each plan has a run and a record
+        destination = None
+        if action != "tag":
+            wanted = given["destination"] or self._default_destination(folder.path)
+            destination = self.allowed.check(wanted)
+            folder.check_destination(destination)
+        plan_request.checked(PlanRequest(folder.path, destination, action), run.labels)
+        self.jobs.start(
+            "plan",
+            folder.path,
+            lambda tell: self._make_plan(folder.path, run, action, destination, tell),
+        )
+        return _DONE
+
+    def _make_plan(
+        self, path: str, run: Run, action: str, destination: str | None, tell: Progress
+    ) -> str:
+        tell("planning", 0, 0)
+        planned = run.plan(destination, action)
+        plan.check(planned)
+        self.pages.drop_unused(path)
+        return self.pages.save(run, planned, tell)
+
+    def runs(self, given: Given) -> Any:
+        return {"runs": self.pages.listing()}
+
+    def run(self, given: Given) -> Any:
+        return self.pages.facts(given["id"])
+
+    def apply(self, given: Given) -> Any:
+        id, kind = given["id"], given["action"] or None
+        self.pages.facts(id)  # refused now, not in the job
+        self.jobs.start("apply", id, lambda tell: self._moved(self.pages.apply(id, kind, tell)))
+        return _DONE
+
+    def undo(self, given: Given) -> Any:
+        id = given["id"]
+        self.pages.facts(id)
+        self.jobs.start("undo", id, lambda tell: self._moved(self.pages.undo(id, tell)))
+        return _DONE
+
+    def _moved(self, id: str) -> str:
+        """Close the open folder where a run has changed what lies in it. Its labels are kept."""
+        with self._lock:
+            if self.folder is not None and self.folder.path == registry.find(id).folder:
+                self.folder = None
+        return id
+
+    def remove_run(self, given: Given) -> Any:
+        self.pages.remove(given["id"])
+        return _DONE
+
+    # --- models, cache ----------------------------------------------------------------------
+
+    def models(self, given: Given) -> Any:
+        return model_list.facts(self.settings.now.model)
+
+    def model_offer(self, given: Given) -> Any:
+        return model_list.offer(given["id"])
+
+    def get_model(self, given: Given) -> Any:
+        id = given["id"]
+        if not given["licence"]:
+            raise UserError("read the model's licence first, and agree to it")
+        self.jobs.start("model", id, lambda tell: model_list.get(id, tell))
+        return _DONE
+
+    def use_model(self, given: Given) -> Any:
+        self.settings.set_model(model_list.check_installed(given["id"]))
+        self.close_folder(given)  # its vectors are another model's
+        return _DONE
+
+    def remove_model(self, given: Given) -> Any:
+        if self.jobs.running("model"):
+            raise UserError("a model is being downloaded: wait until that is done")
+        model_list.remove(given["id"])
+        if self.settings.now.model == given["id"]:
+            self.settings.set_model(None)
+        self.close_folder(given)
+        return _DONE
+
+    def cache(self, given: Given) -> Any:
+        size = self.store.size()
+        return {
+            "path": size.path,
+            "bytes": size.bytes,
+            "embeddings": size.embeddings,
+            "thumbnails": size.thumbnails,
+            "models": size.models,
+            "trouble": self.store.trouble,
+        }
+
+    def clear_cache(self, given: Given) -> Any:
+        def clear(tell: Progress) -> str:
+            tell("clearing", 0, 0)
+            self.store.prune(given["days"])
+            return ""
+
+        if not given["days"]:
+            self.close_folder(given)  # its thumbnails are in the cache
+        self.jobs.start("cache", self.store.size().path, clear)
+        return _DONE
+
+    def quit(self, given: Given) -> Any:
+        if self.jobs.running("apply", "undo"):
+            raise UserError("files are being changed: wait until that is done")
+        self.quit_now()
+        return _DONE
+
+    def openapi(self, given: Given) -> Any:
+        return operations.openapi()
