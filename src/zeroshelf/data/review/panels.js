@@ -53,11 +53,15 @@ $("widen-look").addEventListener("click", () => { if (wider) heard.find(wider.ro
 // --- threshold offset -------------------------------------------------------------------------------
 
 let looking = 0, previews = 0;
+export let sliding = false;  // the user holds the slider: news must not move it
+for (const end of ["pointerup", "keyup", "blur"]) $("offset").addEventListener(end, () => { sliding = false; });
 
 $("offset").addEventListener("input", () => {
   clearTimeout(looking);
+  sliding = true;
+  const by = Number($("offset").value);
   looking = setTimeout(async () => {
-    const mine = (previews += 1), by = Number($("offset").value);
+    const mine = (previews += 1);
     if (by === run.offset) { $("offset-says").textContent = ""; return; }
     const shelves = await request(`offset?by=${by}`, "Counting what would change \u2026");
     if (!shelves || mine !== previews) return;
@@ -71,6 +75,7 @@ $("offset").addEventListener("input", () => {
 $("offset").addEventListener("change", async () => {
   clearTimeout(looking);
   previews += 1;
+  sliding = false;
   await edit({ do: "offset", by: Number($("offset").value) });
   $("offset-says").textContent = "";
 });

@@ -205,6 +205,7 @@ addEventListener("keydown", (event) => {
   }
   else if (event.key === " " && !onButton) cells.toggle(grid.active);
   else if (event.key === "Enter" && !onButton && !dialog) detail.show(grid.active);
+  else if (event.key === "Escape" && detail.over) $("detail").close();  // and not what it lies over, too
   else if (event.key === "Escape" && !dialog) { if (grid.selected.size) cells.select([]); else if (view.found) look(view.look); }
   else return;
   event.preventDefault();
@@ -273,7 +274,7 @@ news.addEventListener("saved", () => {
     : run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} saved` : "";
   $("saved").classList.toggle("lost", run.lost);
   $("undo-edit").disabled = !run.undoable && !run.pending;
-  $("offset").value = run.offset;
+  if (!panels.sliding) $("offset").value = run.offset;
   $("offset-tool").hidden = run.closed;
   how.textContent = run.kind;
   document.body.dataset.edits = run.edits;
