@@ -116,9 +116,9 @@ def test_offers_lie_at_the_bottom_and_nothing_slides_under_them(
             kept(chromium, count)
         chromium.wait("!document.getElementById('offer').hidden")
         assert chromium.run(TOP) == before
+        box = "document.getElementById('offer').getBoundingClientRect()"
         for where in ("0", "document.body.scrollHeight"):
             chromium.run(f"scrollTo(0, {where}); new Promise((done) => setTimeout(done, 100))")
-            box = "document.getElementById('offer').getBoundingClientRect()"
             under = f"document.elementFromPoint({box}.left + 20, {box}.top + {box}.height / 2)"
             assert chromium.run(f"document.getElementById('offer').contains({under})")
         press(chromium, "End")  # the last picture lies above what is offered
@@ -265,20 +265,17 @@ def test_pictures_of_a_suggestion_open_and_are_refused_one_by_one(
         says = "document.getElementById('accept').textContent"
         assert chromium.run(says) == f"Accept: move {count - 1} pictures"
         chromium.run(f"{ones}[1].querySelector('.large').click()")
+        place = "document.getElementById('detail-place').textContent"
         chromium.wait("document.getElementById('detail').open")
         chromium.wait(
             "document.getElementById('detail-picture').complete && "
             "document.getElementById('detail-picture').naturalWidth > 0"
         )
-        assert (
-            chromium.run("document.getElementById('detail-place').textContent") == f"2 of {count}"
-        )
+        assert chromium.run(place) == f"2 of {count}"
         chromium.run("document.getElementById('detail-tool').click()")
         assert chromium.run(says) == f"Accept: move {count - 2} pictures"
         chromium.press("ArrowRight")
-        assert (
-            chromium.run("document.getElementById('detail-place').textContent") == f"3 of {count}"
-        )
+        assert chromium.run(place) == f"3 of {count}"
         chromium.press("Escape")
         chromium.wait("!document.getElementById('detail').open")
         assert chromium.run("document.getElementById('suggestions').open")

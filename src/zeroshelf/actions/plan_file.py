@@ -13,7 +13,7 @@ from typing import Any
 
 from zeroshelf.actions import kinds
 from zeroshelf.errors import UserError
-from zeroshelf.records import Action, ActionKind, Plan
+from zeroshelf.records import LABEL_ONLY, Action, ActionKind, Plan
 from zeroshelf.system import file_io, file_names, file_versions, machine
 
 
@@ -31,6 +31,7 @@ def save(plan: Plan, path: str) -> None:
             "several": plan.several,
             "replace": plan.replace,
             "in_files": plan.in_files,
+            "shelf_path": plan.shelf_path,
             "notes": list(plan.notes),
             "left_behind": [os.path.relpath(path, plan.folder) for path in plan.left_behind],
         }
@@ -141,6 +142,7 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
         bool(head.get("replace", True)),
         bool(head.get("in_files")),
         left_behind,
+        str(head.get("shelf_path", LABEL_ONLY)),
     )
 
 
