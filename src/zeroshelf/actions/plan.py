@@ -128,6 +128,7 @@ def make(
         ambiguous=request.ambiguous,
         several=request.several,
         replace=request.replace,
+        shelf_path=request.shelf_path,
     )
 
 

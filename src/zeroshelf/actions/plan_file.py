@@ -15,7 +15,7 @@ from typing import IO, Any
 from zeroshelf.actions import kinds
 from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
-from zeroshelf.records import Action, ActionKind, Plan
+from zeroshelf.records import LABEL_ONLY, Action, ActionKind, Plan
 from zeroshelf.system import file_io, file_names, file_versions, machine
 
 _LOOK_EVERY = 256  # actions after which a plan that is read again is checked for changes
@@ -35,6 +35,7 @@ def save(plan: Plan, path: str) -> None:
             "several": plan.several,
             "replace": plan.replace,
             "in_files": plan.in_files,
+            "shelf_path": plan.shelf_path,
             "notes": list(plan.notes),
             "left_behind": [os.path.relpath(path, plan.folder) for path in plan.left_behind],
         }
@@ -197,6 +198,7 @@ def _plan(head: dict[str, Any], actions: tuple[Action, ...]) -> Plan:
         replace=bool(head.get("replace", True)),
         in_files=bool(head.get("in_files")),
         left_behind=tuple(os.path.join(folder, path) for path in head.get("left_behind", ())),
+        shelf_path=str(head.get("shelf_path", LABEL_ONLY)),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from zeroshelf.actions import kinds
+from zeroshelf.actions import kinds, shelf_paths
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.labels import parse
-from zeroshelf.records import LabelSet, PlanRequest
+from zeroshelf.records import LABEL_ONLY, LabelSet, PlanRequest
 
 
 def without_unused(request: PlanRequest) -> PlanRequest:
@@ -20,6 +20,7 @@ def without_unused(request: PlanRequest) -> PlanRequest:
         destination=request.destination if kind.needs_destination else None,
         prefix=request.prefix if kind.writes_tags else "zeroshelf",
         in_files=request.in_files and kind.writes_tags,
+        shelf_path=request.shelf_path if kind.needs_destination else LABEL_ONLY,
     )
 
 
@@ -34,7 +35,10 @@ def checked(request: PlanRequest, labels: LabelSet) -> PlanRequest:
             raise UserError("--prefix needs --as tag: add it, or leave --prefix out")
         if request.in_files:
             raise UserError("--in-files needs --as tag: add it, or leave --in-files out")
+    shelf_path = shelf_paths.checked(request.shelf_path)
     if not kind.needs_destination:
+        if shelf_path != LABEL_ONLY:
+            raise UserError(f"--shelf-path needs shelves, and {kind.no_destination}: leave it out")
         if destination is not None:
             raise UserError(f"{kind.no_destination}: leave --to out")
     elif destination is None:
@@ -46,7 +50,7 @@ def checked(request: PlanRequest, labels: LabelSet) -> PlanRequest:
     ambiguous = request.ambiguous
     if ambiguous is not None:
         ambiguous = parse.shelf_beside(labels, ambiguous)
-    found = replace(request, destination=destination, ambiguous=ambiguous)
+    found = replace(request, destination=destination, ambiguous=ambiguous, shelf_path=shelf_path)
     if os.path.isdir(request.folder):  # if not, what reads the folder raises
         kind.check(found)
     return found

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from zeroshelf.actions import left_behind, names, shelves
+from zeroshelf.actions import left_behind, names, shelf_paths, shelves
 from zeroshelf.actions.earlier_runs import Earlier, removals
 from zeroshelf.actions.folders import Folders
+from zeroshelf.actions.shelves import Shelf
 from zeroshelf.counting import counted
 from zeroshelf.records import Action, Picture, Plan, PlanRequest
 from zeroshelf.system import file_names
@@ -56,12 +57,11 @@ def make(
     None: left. Raises `UserError` where the destination can't take a shelf."""
     destination = request.destination or ""
     placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
-    building = _Building(
-        kind,
-        shelves.for_labels(sorted({label for _, label, _ in placed}), destination),
-    )
-    for picture, label, digest in placed:
-        building.place(picture, label, digest)
+    paths, path_notes = shelf_paths.of(request.shelf_path, placed)
+    wanted = {(label, path) for (_, label, _), path in zip(placed, paths, strict=True)}
+    building = _Building(kind, shelves.for_paths(sorted(wanted), destination))
+    for (picture, label, digest), path in zip(placed, paths, strict=True):
+        building.place(picture, label, digest, building.shelves[label, path])
     actions, tally = building.actions, building.tally
     pictures = [picture for picture, _, _ in placed]
     left = left_behind.find(pictures, actions) if kind.takes_away else ()
@@ -72,6 +72,7 @@ def make(
             both = [*actions, *removed]
             actions = sorted(both, key=lambda a: os.fsencode(a.companion_of or a.source))
     notes = (
+        *path_notes,
         *_notes(tally),
         *left_behind.shared_notes(pictures, actions),
         *left_behind.notes(left),
@@ -84,16 +85,15 @@ class _Building:
     """A plan in the making."""
 
     kind: Kind
-    by_label: Mapping[str, shelves.Shelf]
+    shelves: Mapping[tuple[str, str], Shelf]  # by label and path
     actions: list[Action] = field(default_factory=list)
     tally: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the words of a note
     wanted: set[str] = field(default_factory=set)  # paths of all pictures and companions to be
     units: list[tuple[Sequence[Action], str]] = field(default_factory=list)  # with their shelves
     folders: Folders = field(default_factory=Folders)
 
-    def place(self, picture: Picture, label: str, digest: bytes | None) -> None:
-        """Plan the picture and its companions onto the shelf of `label`."""
-        shelf = self.by_label[label]
+    def place(self, picture: Picture, label: str, digest: bytes | None, shelf: Shelf) -> None:
+        """Plan the picture and its companions onto this shelf of `label`."""
         unit = unit_of(picture, label, digest, self.kind.name)
         self.units.append((unit, shelf.path))
         folder = os.path.dirname(picture.path)
@@ -114,7 +114,7 @@ class _Building:
             shelf.take(on_shelf[i], folder)
             self.actions.append(replace(unit[i], target=os.path.join(shelf.path, on_shelf[i])))
 
-    def _count(self, path: str, name: str, shelf: shelves.Shelf) -> None:
+    def _count(self, path: str, name: str, shelf: Shelf) -> None:
         """Count what is special about a picture that gets `name` on the shelf."""
         usual = file_names.portable(os.path.basename(path), shelf.rules)
         self.tally[_RENAMED] += usual != os.path.basename(path)

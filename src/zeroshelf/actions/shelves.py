@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from zeroshelf.actions.kinds.base import Kind
 
 
-def for_labels(labels: Sequence[str], destination: str) -> dict[str, Shelf]:
-    """One folder a label. Two labels whose safe names are the same get two folders."""
-    shelves: dict[str, Shelf] = {}
+def for_paths(wanted: Sequence[tuple[str, str]], destination: str) -> dict[tuple[str, str], Shelf]:
+    """One folder for each label and path of a shelf of it (`shelf_paths.of`). Two labels whose
+    safe paths are the same get two folders."""
+    shelves: dict[tuple[str, str], Shelf] = {}
     taken: set[str] = set()
-    for label in labels:
-        safe = names.shelf(label)
+    for label, text in wanted:
+        safe = names.shelf(text)
         number = 1
         while file_names.key(path := as_on_disk(safe, destination)) in taken:
             number += 1
-            safe = f"{names.shelf(label)} ({number})"
+            safe = f"{names.shelf(text)} ({number})"
         taken.add(file_names.key(path))
-        shelves[label] = Shelf(path, mounts.rules(transfer.existing_parent(path)))
+        shelves[label, text] = Shelf(path, mounts.rules(transfer.existing_parent(path)))
     return shelves
 
 

@@ -43,6 +43,7 @@ def demo(to: str, pictures: str | None, labels: str | None, screen: Screen) -> i
         "prefix": None,
         "keep_earlier": False,
         "in_files": False,
+        "shelf_path": "{label}",
     }
     meant = () if pictures else (os.path.join(folder, BROKEN),)
     return sort_folder(screen, given, dry_run=False, yes=True, broken=meant)

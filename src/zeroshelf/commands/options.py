@@ -162,6 +162,14 @@ def placing(command: Command) -> Command:
                 help="What is done with each picture; tag writes its label into its XMP sidecar.",
             ),
             click.option(
+                "--shelf-path",
+                metavar="PATH",
+                default="{label}",
+                show_default=True,
+                help="Where a shelf lies below --to: {label}, with {year}, {month}, {day}, "
+                "{camera} or {place} of each picture, as in {label}/{year}.",
+            ),
+            click.option(
                 "--ambiguous",
                 metavar="NAME",
                 help="A shelf for pictures that two labels fit about equally.",

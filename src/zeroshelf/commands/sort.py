@@ -33,7 +33,9 @@ SHOWN = 20  # skipped files on the screen; the results of a sort have them all
 WORDS = 3  # suggestions to count words as a label
 SHELVES = 100  # of more, those without a picture are not listed on the screen
 # the options of `placing`
-PLACING = ("to", "kind", "ambiguous", "several", "prefix", "keep_earlier", "in_files")
+PLACING = (
+    "to", "kind", "ambiguous", "several", "prefix", "keep_earlier", "in_files", "shelf_path",
+)  # fmt: skip
 
 
 @click.command()
@@ -158,7 +160,9 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     from zeroshelf.run import classify
 
     what = {name: value for name, value in given.items() if name not in PLACING}
-    to, kind, ambiguous, several, prefix, keep_earlier, in_files = (given[n] for n in PLACING)
+    to, kind, ambiguous, several, prefix, keep_earlier, in_files, shelf_path = (
+        given[n] for n in PLACING
+    )
     labels = given_labels(given)
     del what["labels"], what["labels_file"]
     folder = root_of(what.pop("folder"))
@@ -171,6 +175,7 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
         several,
         replace=not keep_earlier,
         in_files=in_files,
+        shelf_path=shelf_path,
     )
     wanted = plan_request.checked(wanted, labels)
     check_closed(wanted.action, not given.get("other", True))
@@ -188,6 +193,7 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
         prefix=wanted.prefix,
         replace_earlier=wanted.replace,
         in_files=wanted.in_files,
+        shelf_path=wanted.shelf_path,
     )
     show(screen, run, planned, given["labels_file"])
     return run, planned

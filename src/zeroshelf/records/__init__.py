@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from zeroshelf.records.actions import (
+    LABEL_ONLY,
     Action,
     ActionKind,
     Outcome,
@@ -59,9 +60,10 @@ from zeroshelf.records.models import (
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 __all__ = [
-    "OTHER", "Action", "ActionKind", "Calibration", "Confidence", "Correction", "Corrections",
-    "Decision", "Embeddings", "Encoder", "Folder", "Ignored", "Label", "LabelSet", "Model",
-    "NegativeCandidates", "NegativeRows", "Outcome", "Picture", "Pixels", "Plan", "PlanRequest",
+    "LABEL_ONLY", "OTHER", "Action", "ActionKind", "Calibration", "Confidence", "Correction",
+    "Corrections", "Decision", "Embeddings", "Encoder", "Folder", "Ignored", "Label", "LabelSet",
+    "Model", "NegativeCandidates", "NegativeRows", "Outcome", "Picture", "Pixels", "Plan",
+    "PlanRequest",
     "Preprocessing", "Progress", "Request", "ResolvedLabel", "ResolvedLabels", "ResolvedWord",
     "Scores", "Skipped", "Smoothing", "Synset", "Vectors",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+LABEL_ONLY = "{label}"  # the path of a shelf below the destination, where nothing else is asked for
 ActionKind: TypeAlias = str  # a key of `actions.kinds.KINDS`: "copy", "move", ...
 
 
@@ -44,6 +45,7 @@ class PlanRequest:
     several: bool = False  # each picture onto every shelf that it fits
     replace: bool = True  # what earlier runs put onto other shelves is removed from there
     in_files: bool = False  # tags go into the pictures' own files where that can be done
+    shelf_path: str = LABEL_ONLY  # "{label}/{year}": actions/shelf_paths.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Plan:
     replace: bool = True  # what earlier runs put on other shelves goes from there
     in_files: bool = False  # tags go into the pictures' own files where that can be done
     left_behind: tuple[str, ...] = ()  # files that a move leaves where their picture was
+    shelf_path: str = LABEL_ONLY  # where the shelves lie below the destination
 
     @property
     def request(self) -> PlanRequest:
@@ -74,6 +77,7 @@ class Plan:
             self.several,
             self.replace,
             self.in_files,
+            self.shelf_path,
         )
 
 

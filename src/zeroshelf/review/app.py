@@ -25,10 +25,13 @@ from zeroshelf.images import decode, ignored, thumbnails
 from zeroshelf.review import edit_requests, suggestions
 from zeroshelf.review.access import AccessCheck
 from zeroshelf.review.jobs import Jobs
+from zeroshelf.review.notes import PutAway
 from zeroshelf.review.session import USER, Session
 from zeroshelf.search import query
 
-_SCRIPTS = ("review", "state", "words", "grid", "shelves", "detail", "panels")
+_SCRIPTS = (
+    "review", "state", "words", "grid", "shelves", "detail", "panels", "notes", "suggestions",
+)  # fmt: skip
 FILES = {  # everything of the page; no address is ever made into a path
     "": ("index.html", "text/html"),
     "review.css": ("review.css", "text/css"),
@@ -54,6 +57,7 @@ class _Page:
         self.session = session
         self.jobs = jobs
         self.suggested = suggestions.Suggestions(0, 0, ())
+        self.put_away = PutAway(session.record)
         self.known = self._known()
         self._searcher = session.run, session.run.searcher()
 
@@ -126,6 +130,7 @@ class _Page:
                 "edits": self.session.edit_count,
                 "corrections": len(edited.corrected),
                 "undoable": edited.last is not None,
+                "put_away": self.put_away.notes,
                 "kind": self.session.planned.kind,
                 "progress": asdict(self.jobs.progress),
                 "changed": None
@@ -210,7 +215,7 @@ class _Page:
     def suggestions(self, _: Request) -> Response:
         self.suggested = found = suggestions.find(self.session)
         moves = [
-            {"shelf": move.shelf, "to": move.to, "count": len(move.rows), "rows": move.rows[:60]}
+            {"shelf": move.shelf, "to": move.to, "count": len(move.rows), "rows": move.rows}
             for move in found.moves
         ]
         return _ascii({"version": found.version, "corrections": found.corrections, "moves": moves})
@@ -245,10 +250,12 @@ class _Page:
             case {"label": str()}:
                 moved = edit_requests.edit_label(session, given)
             case {"do": "accept", "version": version, "moves": [*moves]}:
-                wanted = edit_requests.numbers(moves)
+                wanted, without = edit_requests.accepted(moves, given)
                 if version != self.suggested.version:
                     raise UserError("the shelves have changed since: look at the suggestions again")
-                moved = suggestions.accept(session, self.suggested, wanted)
+                moved = suggestions.accept(session, self.suggested, wanted, without)
+            case {"do": "put-away", "notes": [*some]}:
+                self.put_away.add(edit_requests.texts(some))
             case {"do": "apply" | "unapply" as act}:
                 kind = given.get("kind")
                 self.jobs.apply(kind) if act == "apply" else self.jobs.undo()

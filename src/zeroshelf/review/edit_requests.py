@@ -34,6 +34,14 @@ def placement(given: Any) -> tuple[list[int], str]:
     raise ValueError("no such edit")
 
 
+def accepted(moves: list[Any], given: dict[str, Any]) -> tuple[list[int], list[int]]:
+    """The numbers of the moves that are accepted, and the rows of them that stay all the same."""
+    match given.get("without", []):
+        case [*without]:
+            return numbers(moves), numbers(without)
+    raise ValueError("without is a list of rows")
+
+
 def numbers(given: list[Any]) -> list[int]:
     """Rows, or the numbers of moves: JSON's whole numbers. int() would take true and 0.5 too."""
     if any(type(number) is not int for number in given):

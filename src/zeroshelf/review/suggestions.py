@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,9 +48,16 @@ def find(session: Session) -> Suggestions:
     return Suggestions(version, count, tuple(sorted(moves, key=lambda move: -len(move.rows))))
 
 
-def accept(session: Session, suggested: Suggestions, wanted: Sequence[int]) -> int:
-    """Make the moves of these numbers; the number of pictures that changed shelf. Raises
-    `UserError` if the shelves have changed since."""
+def accept(
+    session: Session,
+    suggested: Suggestions,
+    wanted: Sequence[int],
+    without: Collection[int] = (),
+) -> int:
+    """Make the moves of these numbers, but for the rows in `without`, which stay where they are;
+    the number of pictures that changed shelf. Raises `UserError` if the shelves have changed since.
+    """
+    staying = frozenset(without)
     with session.lock:
         if suggested.version != session.version:
             raise UserError("the shelves have changed since: look at the suggestions again")
@@ -59,7 +66,9 @@ def accept(session: Session, suggested: Suggestions, wanted: Sequence[int]) -> i
             if not 0 <= number < len(suggested.moves):
                 raise UserError("there is no suggestion of that number")
             move = suggested.moves[number]
-            shelves.setdefault(move.to, []).extend(move.rows)
+            going = [row for row in move.rows if row not in staying]
+            if going:
+                shelves.setdefault(move.to, []).extend(going)
         if shelves:
             session.accept(shelves)
         return sum(map(len, shelves.values()))

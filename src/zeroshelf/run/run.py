@@ -22,6 +22,7 @@ from zeroshelf.labels import parse
 from zeroshelf.output import contact_sheet, export, notes, run_files, tables
 from zeroshelf.output.run_files import Written
 from zeroshelf.records import (
+    LABEL_ONLY,
     ActionKind,
     Calibration,
     Corrections,
@@ -179,18 +180,19 @@ class Run(Classification):
         prefix: str = "zeroshelf",
         replace_earlier: bool = True,
         in_files: bool = False,
+        shelf_path: str = LABEL_ONLY,
     ) -> Plan:
         """Where every picture would go. Looks at the destination and changes nothing.
 
-        `ambiguous` names a shelf for the pictures that two labels fit about equally; with
-        `several` a picture goes on every shelf that it fits, not only on the best. The action "tag"
-        needs no `to`: the tags go beside the pictures, below `prefix`; "untag" takes all tags below
-        `prefix` away again, whatever their labels were. "trash" needs no `to` either: only pictures
-        that surely or likely fit their label, or that were corrected, go to the trash. With
-        `in_files` the tags are written into JPEG, PNG and TIFF files themselves, through exiftool.
-        With `replace_earlier`, the copies, links and tags by which earlier runs with the same
-        labels put a picture on another shelf go from there, unless they have changed since; a run's
-        undo brings them back.
+        `ambiguous` names a shelf for the pictures that two labels fit about equally; with `several`
+        a picture goes on every shelf that it fits. "tag" and "trash" need no `to`: tags go beside
+        the pictures, below `prefix` ("untag" takes all below it away), and only pictures that
+        surely or likely fit their label, or were corrected, go to the trash. With `in_files` tags
+        are written into JPEG, PNG and TIFF files themselves, through exiftool. With
+        `replace_earlier`, copies, links and tags by which earlier runs with the same labels put a
+        picture on another shelf go, unless changed since; undo brings them back. `shelf_path` is
+        where a shelf lies below `to`: {label} with {year}, {month}, {day}, {camera} or {place} of
+        the pictures' files; "{label}/{year}" makes cat/2024, and cat/undated without a date.
         """
         checks.choice(action, "action", kinds.plannable())
         for flag, what in (
@@ -199,16 +201,11 @@ class Run(Classification):
             (in_files, "in_files"),
         ):
             checks.flag(flag, what)
-        wanted = PlanRequest(
-            self.request.folder,
-            None if to is None else scan.root_of(to),
-            action,
-            checks.text(prefix, "prefix"),
-            ambiguous,
-            several,
-            replace_earlier,
-            in_files,
-        )
+        root = None if to is None else scan.root_of(to)
+        prefix, shelf_path = checks.text(prefix, "prefix"), checks.text(shelf_path, "shelf_path")
+        flags = several, replace_earlier, in_files
+        folder = self.request.folder
+        wanted = PlanRequest(folder, root, action, prefix, ambiguous, *flags, shelf_path)
         wanted = plan_request.checked(plan_request.without_unused(wanted), self.labels)
         made = earlier.made(wanted, self.labels) if replace_earlier else None
         return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=made)

@@ -8,21 +8,45 @@ import { $, baseName, button, bytes, make, number, percent, visible } from "./wo
 export const heard = { place() {}, move() {} };  // set by the page
 
 export let row = 0;
+export let over = null;  // the dialog over which a picture is shown; null: over the grid
+
+let other = null, at = 0;  // other: the rows of that dialog, and a button of its own for each
+const rows = () => other?.rows ?? grid.rows;
 
 export const isOpen = () => $("detail").open;
 
+/** Show the pictures of a dialog large. tool: { text(row), act(row) }, of a button beside the picture. */
+export function showOf(these, index, dialog, tool) {
+  other = { rows: these, tool };
+  over = dialog;
+  show(index);
+}
+
+/** The picture so many further on, if there is one. */
+export const step = (by) => show(Math.max(0, Math.min(rows().length - 1, (other ? at : grid.active) + by)));
+
+/** After an edit: the picture that is next now; of a dialog, whose list stays, the next one. */
+export function again(placed) {
+  if (!other) show(grid.active);
+  else if (placed && at + 1 < other.rows.length) show(at + 1);
+  else show(at);
+}
+
 export async function show(index) {
-  row = grid.rows[index];
+  row = rows()[index];
   if (row === undefined) { $("detail").close(); return; }
+  at = index;
   const mine = row, name = visible(baseName(run.paths[row]));
-  heard.move(index);
+  if (!other) heard.move(index);
+  $("detail-tool").hidden = !other?.tool;
+  if (other?.tool) $("detail-tool").textContent = other.tool.text(row);
   const image = $("detail-picture");
   image.removeAttribute("src");
   image.src = `picture/${row}`;
   image.alt = `${name}, on ${visible(run.names[run.columns[row]])}`;
-  $("detail-place").textContent = `${number(index + 1)} of ${number(grid.rows.length)}`;
+  $("detail-place").textContent = `${number(index + 1)} of ${number(rows().length)}`;
   $("previous").disabled = index === 0;
-  $("next").disabled = index === grid.rows.length - 1;
+  $("next").disabled = index === rows().length - 1;
   $("detail-name").textContent = name;
   verdict();
   $("detail-reason").textContent = "";
@@ -63,5 +87,14 @@ function fill(about) {
     ([name, value]) => make("div", "", make("dt", "", name), make("dd", "", make("bdi", "", visible(value))))));
 }
 
-$("previous").addEventListener("click", () => show(grid.active - 1));
-$("next").addEventListener("click", () => show(grid.active + 1));
+$("previous").addEventListener("click", () => step(-1));
+$("next").addEventListener("click", () => step(1));
+$("detail-tool").addEventListener("click", () => {
+  other.tool.act(row);
+  $("detail-tool").textContent = other.tool.text(row);
+});
+$("detail").addEventListener("close", () => {
+  const from = over;
+  other = over = null;
+  from?.querySelector(`[data-row="${row}"] button`)?.focus();
+});

@@ -44,6 +44,32 @@ export function stay(row) {
   point();
 }
 
+/** Where the window is: the active picture if it is in sight, else the first one that is whole, and what follows. */
+export function anchor() {
+  const [first, last] = inView(), seen = first + (topOf(first) < covered().top ? grid.columns : 0);
+  const index = grid.active >= seen && grid.active < last ? grid.active : Math.min(seen, Math.max(0, grid.rows.length - 1));
+  return { rows: grid.rows.slice(index), top: topOf(index) };
+}
+
+/** Scroll so that the picture of an anchor, or the next that is still shown, is where it was in the window. */
+export function hold({ rows, top }) {
+  if (!rows.length || !grid.rows.length) return;
+  const place = new Map();
+  grid.rows.forEach((row, index) => place.set(row, index));
+  const row = rows.find((one) => place.has(one));
+  if (row === undefined) return;
+  scrollBy(0, topOf(place.get(row)) - top);
+  draw();
+}
+
+const topOf = (index) => box.getBoundingClientRect().top + Math.floor(index / grid.columns) * (cell + CAPTION + GAP);
+
+/** What lies over the window's edges: the tools or the line about the pictures above, what is offered below. */
+function covered() {
+  const bars = [$("tools"), $("line")].filter((bar) => getComputedStyle(bar).position === "sticky");
+  return { top: bars.reduce((most, bar) => Math.max(most, bar.offsetHeight), 0), bottom: $("dock").offsetHeight };
+}
+
 export function show() {
   box.hidden = grid.rows.length === 0;
   layOut();
@@ -159,11 +185,9 @@ function point() {
 
 export function activate(index) {
   grid.active = Math.max(0, Math.min(grid.rows.length - 1, index));
-  const step = cell + CAPTION + GAP;
-  const tools = getComputedStyle($("tools")).position === "sticky" ? $("tools").offsetHeight : 0;
-  const top = box.getBoundingClientRect().top + Math.floor(grid.active / grid.columns) * step;
-  if (top < tools) scrollBy(0, top - tools - GAP);
-  else if (top + step > innerHeight) scrollBy(0, top + step - innerHeight + GAP);
+  const step = cell + CAPTION + GAP, { top: above, bottom: below } = covered(), top = topOf(grid.active);
+  if (top < above) scrollBy(0, top - above - GAP);
+  else if (top + step > innerHeight - below) scrollBy(0, top + step - innerHeight + below + GAP);
   draw();
 }
 

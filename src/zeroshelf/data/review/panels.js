@@ -1,4 +1,4 @@
-// The dialogs over the page (suggestions, apply and undo, the keys), and the threshold slider.
+// The dialogs over the page (apply and undo, the keys), words to count as a label, and the threshold slider.
 
 import { request, edit, news, run, sync } from "./state.js";
 import { counts, keys, without } from "./shelves.js";
@@ -10,19 +10,6 @@ for (const dialog of document.querySelectorAll("dialog")) {
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest(".close")) dialog.close();
   });
-}
-
-// --- suggestions ------------------------------------------------------------------------------------
-
-let suggested = null;
-
-export async function offer() {
-  if (run.corrections < 3) { $("offer").hidden = true; return; }
-  const given = await request("suggestions");
-  if (!given) return;
-  const count = given.moves.reduce((sum, move) => sum + move.count, 0);
-  $("offer").hidden = count === 0;
-  $("offer-says").textContent = `From your ${plural(given.corrections, "correction")}: ${number(count)} more would change shelf.`;
 }
 
 // --- words to count as a label ---------------------------------------------------------------------
@@ -63,63 +50,20 @@ $("widen-add").addEventListener("click", addWords);
 $("widen-no").addEventListener("click", () => { if (wider) declined.add(key(wider)); offerWords(); });
 $("widen-look").addEventListener("click", () => { if (wider) heard.find(wider.rows, `look like ${wider.words.map(visible).join(", ")}`); });
 
-export async function openSuggestions() {
-  suggested = await request("suggestions");
-  if (!suggested) return;
-  const count = suggested.moves.reduce((sum, move) => sum + move.count, 0);
-  $("suggestions-says").textContent = !suggested.corrections
-    ? "Correct some pictures first. Two or three a shelf are a good start."
-    : !count ? `From your ${plural(suggested.corrections, "correction")}: nothing else would change shelf.`
-      : `From your ${plural(suggested.corrections, "correction")}. Nothing has moved yet; pictures that you corrected stay where they are.`;
-  $("moves").replaceChildren(...suggested.moves.map((move, at) => {
-    const box = make("input");
-    box.type = "checkbox";
-    box.checked = true;
-    box.value = at;
-    box.addEventListener("change", tally);
-    const label = make("label", "", box, make("span", "", make("bdi", "", visible(move.shelf)), " \u2192 ", make("bdi", "", visible(move.to)), " ", make("span", "count", number(move.count))));
-    const some = move.rows.slice(0, 12).map((row) => {
-      const image = make("img");
-      image.loading = "lazy";
-      image.alt = "";
-      image.src = `thumbnail/${row}`;
-      return image;
-    });
-    return make("li", "", label, make("div", "", ...some));
-  }));
-  tally();
-  $("suggestions").showModal();
-}
-
-const wanted = () => [...$("moves").querySelectorAll("input:checked")].map((box) => Number(box.value));
-
-function tally() {
-  const count = wanted().reduce((sum, at) => sum + suggested.moves[at].count, 0);
-  $("accept").textContent = count ? `Accept: move ${plural(count, "picture")}` : "Accept";
-  $("accept").disabled = count === 0;
-  $("accept").hidden = suggested.moves.length === 0;
-}
-
-$("accept").addEventListener("click", async () => {
-  const moves = wanted();
-  $("suggestions").close();
-  const done = await edit({ do: "accept", version: suggested.version, moves });
-  if (done) heard.say(`${plural(done.moved, "picture")} moved. z undoes it.`);
-  $("offer").hidden = true;
-});
-$("suggestions-open").addEventListener("click", openSuggestions);
-$("offer-look").addEventListener("click", openSuggestions);
-
 // --- threshold offset -------------------------------------------------------------------------------
 
 let looking = 0, previews = 0;
+export let sliding = false;  // the user holds the slider: news must not move it
+for (const end of ["pointerup", "keyup", "blur"]) $("offset").addEventListener(end, () => { sliding = false; });
 
 $("offset").addEventListener("input", () => {
   clearTimeout(looking);
+  sliding = true;
+  const by = Number($("offset").value);
   looking = setTimeout(async () => {
-    const mine = (previews += 1), by = Number($("offset").value);
+    const mine = (previews += 1);
     if (by === run.offset) { $("offset-says").textContent = ""; return; }
-    const shelves = await request(`offset?by=${by}`);
+    const shelves = await request(`offset?by=${by}`, "Counting what would change \u2026");
     if (!shelves || mine !== previews) return;
     const gone = Object.values(shelves).reduce((sum, [leave]) => sum + leave, 0);
     const most = Object.entries(shelves).map(([name, [leave, come]]) => [name, come - leave])
@@ -131,6 +75,7 @@ $("offset").addEventListener("input", () => {
 $("offset").addEventListener("change", async () => {
   clearTimeout(looking);
   previews += 1;
+  sliding = false;
   await edit({ do: "offset", by: Number($("offset").value) });
   $("offset-says").textContent = "";
 });

@@ -2,8 +2,10 @@
 
 import * as detail from "./detail.js";
 import * as cells from "./grid.js";
+import * as notes from "./notes.js";
 import * as panels from "./panels.js";
 import * as shelves from "./shelves.js";
+import * as suggestions from "./suggestions.js";
 import { ALL, USER, UNSURE, request, edit, load, news, place, run, unsureBelow } from "./state.js";
 import { $, baseName, make, number, plural, slashes, visible } from "./words.js";
 
@@ -115,8 +117,8 @@ function look(where) {
   if (scrollY > $("layout").offsetTop) scrollTo(0, $("layout").offsetTop);
 }
 
-async function search(address, title, nothing = "No picture here.") {
-  const mine = (searches += 1), given = await request(address);
+async function search(address, title, doing, nothing = "No picture here.") {
+  const mine = (searches += 1), given = await request(address, doing);
   if (!given || mine !== searches) return;
   Object.assign(view, { found: given.rows, title, text: "", nothing });
   cells.start();
@@ -140,15 +142,15 @@ let offering = 0;
 
 function put(column) {
   const open = detail.isOpen(), stays = view.found || view.look === ALL ? 1 : 0;
-  const rows = withPiles(open ? [detail.row] : cells.chosen());
+  const rows = detail.over ? [detail.row] : withPiles(open ? [detail.row] : cells.chosen());
   if (!rows.length || column < 0) return;
   if (!open) grid.selected.clear();
-  if (view.found && rows.length === 1) grid.active = Math.min(grid.active + stays, grid.rows.length - 1);
+  if (view.found && rows.length === 1 && !detail.over) grid.active = Math.min(grid.active + stays, grid.rows.length - 1);
   place(rows, column);
   say(`${plural(rows.length, "picture")} on ${visible(run.names[column])}`);
-  if (open) detail.show(grid.active);
+  if (open) detail.again(true);
   clearTimeout(offering);
-  offering = setTimeout(panels.offer, 900);
+  offering = setTimeout(suggestions.offer, 900);
 }
 
 async function undo() {
@@ -158,8 +160,8 @@ async function undo() {
   say(done.moved ? "Undone" : "Nothing to undo");
   const index = grid.rows.findIndex((row) => run.columns[row] !== before[row] || run.by[row] !== mine[row]);
   if (index >= 0) cells.activate(index);
-  if (detail.isOpen()) detail.show(grid.active);
-  panels.offer();
+  if (detail.isOpen()) detail.again(false);
+  suggestions.offer();
 }
 
 let saying = 0;
@@ -180,7 +182,8 @@ function step(key) {
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (document.querySelector("dialog[open]:not(#detail)")) return;  // it may lie over the detail, too
+  // a dialog takes its own keys; those that a picture shown large lies over don't
+  if ([...document.querySelectorAll("dialog[open]:not(#detail)")].some((one) => one !== detail.over)) return;
   if (event.target.closest("input, select, textarea")) {
     if (event.key === "Escape") { $("grid").focus({ preventScroll: true }); if (view.found || view.text || $("text").value) look(view.look); }
     return;
@@ -188,20 +191,21 @@ addEventListener("keydown", (event) => {
   const dialog = detail.isOpen();
   const onButton = event.target.closest("button, a, summary");
   const act = {
-    z: undo, "+": panels.addWords, "/": () => $("text").focus(), "?": panels.openHelp, e: () => spreadOut(grid.rows[grid.active]),
+    z: undo, "+": panels.addWords, "/": () => { openTools(true); $("text").focus(); }, "?": panels.openHelp, e: () => spreadOut(grid.rows[grid.active]),
     a: () => cells.select(grid.rows.slice(...cells.inView())), A: () => cells.select(grid.rows),
   }[event.key];
   const column = shelves.keys.get(event.key);
   if (dialog && "aAe+/ ".includes(event.key)) return;
   if (column !== undefined) put(column);
   else if (act) act();
-  else if (event.key in STEPS && dialog) { if (/^Arrow(Left|Right)$/.test(event.key)) detail.show(Math.max(0, Math.min(grid.rows.length - 1, grid.active + step(event.key)))); else return; }
+  else if (event.key in STEPS && dialog) { if (/^Arrow(Left|Right)$/.test(event.key)) detail.step(step(event.key)); else return; }
   else if (event.key in STEPS && (event.target === $("grid") || event.target === document.body)) {
     $("grid").focus({ preventScroll: true });
     cells.move(grid.active + step(event.key), event.shiftKey);
   }
   else if (event.key === " " && !onButton) cells.toggle(grid.active);
   else if (event.key === "Enter" && !onButton && !dialog) detail.show(grid.active);
+  else if (event.key === "Escape" && detail.over) $("detail").close();  // and not what it lies over, too
   else if (event.key === "Escape" && !dialog) { if (grid.selected.size) cells.select([]); else if (view.found) look(view.look); }
   else return;
   event.preventDefault();
@@ -218,7 +222,7 @@ function spreadOut(row) {
 function find() {
   const text = $("text").value.trim();
   if ($("find-by").value === "look" && text) {
-    search(`search?words=${encodeURIComponent(text)}`, `most like \u201c${visible(text)}\u201d, the nearest first`, "Nothing looks like that.");
+    search(`search?words=${encodeURIComponent(text)}`, `most like \u201c${visible(text)}\u201d, the nearest first`, "Looking for what shows that \u2026", "Nothing looks like that.");
     return;
   }
   searches += 1;
@@ -238,7 +242,8 @@ $("select-all").addEventListener("click", () => cells.select(grid.rows));
 $("select-none").addEventListener("click", () => cells.select([]));
 $("undo-edit").addEventListener("click", undo);
 $("tray-put").addEventListener("click", () => put(run.names.indexOf($("tray-shelf").value)));
-$("informative").addEventListener("click", () => search("most-informative?count=20", "correcting these helps most"));
+$("informative").addEventListener("click", () => search("most-informative?count=20", "correcting these helps most",
+  "Learning from your corrections, and looking for the pictures that help most \u2026"));
 
 shelves.heard.look = look;
 shelves.heard.drop = put;
@@ -246,7 +251,7 @@ cells.heard.select = tell;
 cells.heard.open = (index) => detail.show(index);
 detail.heard.place = put;
 detail.heard.move = (index) => cells.activate(index);
-panels.heard.say = say;
+panels.heard.say = suggestions.heard.say = say;
 panels.heard.find = list;
 $("detail").addEventListener("close", () => {
   if (document.activeElement === document.body) $("grid").focus({ preventScroll: true });
@@ -256,23 +261,38 @@ $("detail").addEventListener("close", () => {
 
 const how = make("span", "", run.kind);
 news.addEventListener("change", ({ detail: { mine } }) => {
-  const row = grid.rows[grid.active];
+  const row = grid.rows[grid.active], held = mine ? null : cells.anchor();
   if (!run.names.includes(view.look) && view.look !== ALL) view.look = UNSURE;  // its shelf was dropped
   refresh(mine);  // my keys may come faster than frames
-  if (!mine) cells.stay(row);  // an edit from elsewhere must not advance to the next picture
+  if (mine) return;
+  cells.stay(row);  // an edit from elsewhere, or of all pictures, must not advance to the next picture
+  cells.hold(held);  // nor move what is looked at
 });
 news.addEventListener("saved", () => {
   if (frame && !run.pending) draw();
   $("saved").textContent = run.lost ? "The server has stopped. Every saved edit is safe."
     : run.pending ? "Saving …" : run.edits ? `${plural(run.edits, "edit")} saved` : "";
+  $("saved").classList.toggle("lost", run.lost);
   $("undo-edit").disabled = !run.undoable && !run.pending;
-  $("offset").value = run.offset;
+  if (!panels.sliding) $("offset").value = run.offset;
   $("offset-tool").hidden = run.closed;
   how.textContent = run.kind;
   document.body.dataset.edits = run.edits;
   document.body.dataset.pending = run.pending;
 });
 news.addEventListener("trouble", ({ detail: text }) => say(text));
+news.addEventListener("working", ({ detail: [what] }) => {
+  $("working").replaceChildren(...(what ? [make("span", "turning"), what] : []));
+});
+
+// --- what is folded away in a narrow window ----------------------------------------------------------
+
+function openTools(open) {
+  document.body.classList.toggle("tools", open);
+  $("tools-open").setAttribute("aria-expanded", open);
+}
+$("tools-open").addEventListener("click", () => openTools(!document.body.classList.contains("tools")));
+new ResizeObserver(() => document.body.style.setProperty("--dock", `${$("dock").offsetHeight}px`)).observe($("dock"));
 
 const inApp = location.pathname.match(/\/review\/([^/]+)\/$/);  // below the app's address
 $("back").hidden = !inApp;
@@ -286,11 +306,11 @@ $("facts").append(
   make("span", "", plural(run.size, "picture")),
   make("span", "", how, " to ", make("bdi", "", visible(run.facts.destination))),
   make("span", "", "model ", make("bdi", "", visible(run.facts.model))),
-  ...(run.facts.skipped.length ? [make("span", "", `${number(run.facts.skipped.length)} skipped`)] : []));
-$("notes").append(...run.facts.notes.map((note) => make("li", "", visible(note))));
+  ...notes.links());
+notes.draw();
 if (!shelves.counts().unsure) view.look = ALL;
 refresh();
-panels.offer();
+suggestions.offer();
 $("grid").focus({ preventScroll: true });
 await panels.offerWords();  // what it offers moves the pictures down: before the user begins
 document.body.dataset.ready = "true";

@@ -9,14 +9,15 @@ export const keys = new Map();  // key -> column
 const RESERVED = new Set("ozae");
 let looked = UNSURE;  // or ALL, or a shelf's name; null while something else is shown
 
-/** A key for each label: a letter of its name, else a digit, else any letter. "o" is other. */
+/** A key for each label: a letter of the last part of its path, else of the rest, a digit, any letter. "o" is other. */
 function giveKeys() {
   keys.clear();
   const letters = "abcdefghijklmnopqrstuvwxyz";
   run.names.forEach((name, column) => {
     if (column === run.names.length - 1) return;
     const free = (key) => /^[a-z0-9]$/.test(key) && !RESERVED.has(key) && !keys.has(key);
-    const key = [...name.toLowerCase(), ..."123456789", ...letters].find(free);
+    const last = name.slice(name.lastIndexOf("/") + 1);  // "animals/cat": c
+    const key = [...last.toLowerCase(), ...name.toLowerCase(), ..."123456789", ...letters].find(free);
     if (key) keys.set(key, column);
   });
   keys.set("o", run.names.length - 1);

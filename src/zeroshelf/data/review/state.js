@@ -11,7 +11,7 @@ export const news = new EventTarget();
 export const run = {
   size: 0, version: -1, paths: [], stacks: [], facts: {},
   columns: new Uint16Array(0), p: new Uint8Array(0), by: new Uint8Array(0),  // a picture each
-  names: [], words: [], offset: 0, closed: false, edits: 0, corrections: 0, undoable: false, kind: "copy", progress: { state: "planned" },
+  names: [], words: [], offset: 0, closed: false, edits: 0, corrections: 0, undoable: false, putAway: [], kind: "copy", progress: { state: "planned" },
   pending: 0, lost: false,  // lost: the server does not answer
 };
 
@@ -23,9 +23,28 @@ async function get(address) {
   return answer;
 }
 
-/** A request to the server -> its JSON; null if it was refused, which is shown. */
-export async function request(address) {
-  try { return await (await get(address)).json(); } catch (trouble) { tell("trouble", trouble.message); return null; }
+/** A request to the server -> its JSON; null if it was refused, which is shown. `doing` is said while it takes long. */
+export async function request(address, doing = "") {
+  return during(doing, (async () => {
+    try { return await (await get(address)).json(); } catch (trouble) { tell("trouble", trouble.message); return null; }
+  })());
+}
+
+const PATIENCE = 250;  // ms after which the page says that it is at work
+const works = new Map();  // what is being done -> how many times
+
+/** Say `what` on the page from a moment on until `work` ends. */
+export async function during(what, work) {
+  if (!what) return work;
+  let begun = false;
+  const later = setTimeout(() => { begun = true; works.set(what, (works.get(what) ?? 0) + 1); tell("working", [...works.keys()]); }, PATIENCE);
+  try { return await work; } finally {
+    clearTimeout(later);
+    if (begun) {
+      if (works.get(what) > 1) works.set(what, works.get(what) - 1); else works.delete(what);
+      tell("working", [...works.keys()]);
+    }
+  }
 }
 
 export async function load() {
@@ -82,6 +101,7 @@ async function take() {
   run.version = now.version;
   run.names = now.shelves; run.words = now.words; run.offset = now.offset; run.closed = now.closed;
   run.edits = now.edits; run.corrections = now.corrections; run.undoable = now.undoable; run.kind = now.kind;
+  if (now.put_away.length !== run.putAway.length && !behind) { run.putAway = now.put_away; tell("put-away"); }
   const moved = JSON.stringify(now.progress) !== JSON.stringify(run.progress);
   run.progress = now.progress;
   if (fresh) tell("change", { rows });
@@ -91,6 +111,10 @@ async function take() {
 
 // --- edits: shown at once, confirmed when they are on the disk ------------------------------------
 
+const SLOW = {         // edits after which every picture is decided again
+  add: "Looking for pictures of the new shelf \u2026", rename: "Sorting again \u2026", merge: "Sorting again \u2026",
+  drop: "Sorting again \u2026", widen: "Sorting again \u2026", offset: "Sorting again \u2026", undo: "Undoing \u2026",
+};
 const MOST = 10_000;   // pictures that are placed by one request, if by more than one edit
 const waiting = [];    // edits in their order: { what, answer }
 let sending = false, alone = 0;
@@ -99,10 +123,10 @@ let sending = false, alone = 0;
 export function edit(what) {
   run.pending += 1;
   tell("saved");
-  return new Promise((answer) => {
+  return during(SLOW[what.do], new Promise((answer) => {
     waiting.push({ what, answer });
     if (!sending) send();
-  });
+  }));
 }
 
 async function send() {
