@@ -23,6 +23,7 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
     "transformers": {"models/export/"},
     "open_clip": {"models/export/"},
     "starlette": {"review/", "commands/review.py"},
+    "watchdog": {"watch/wake.py"},
     "uvicorn": {"review/", "commands/review.py"},
     "ftfy": {"models/text.py"},
     "send2trash": {"system/trash.py"},
@@ -33,7 +34,7 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
 STAGES = [
     "errors", "records", "counting", "checks", "system", "images", "models", "embeddings", "labels",
     "decisions", "search", "corrections", "actions", "output", "runs", "run", "index", "review",
-    "commands",
+    "watch", "commands",
 ]  # fmt: skip
 
 

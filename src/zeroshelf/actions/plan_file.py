@@ -28,6 +28,7 @@ def save(plan: Plan, path: str) -> None:
             "kind": plan.kind,
             "prefix": plan.prefix,
             "ambiguous": plan.ambiguous,
+            "unsure": plan.unsure,
             "several": plan.several,
             "replace": plan.replace,
             "in_files": plan.in_files,
@@ -141,6 +142,7 @@ def _parse(path: str, lines: Iterator[str]) -> Plan:
         bool(head.get("replace", True)),
         bool(head.get("in_files")),
         left_behind,
+        head.get("unsure"),
     )
 
 

@@ -44,6 +44,7 @@ class PlanRequest:
     several: bool = False  # each picture onto every shelf that it fits
     replace: bool = True  # what earlier runs put onto other shelves is removed from there
     in_files: bool = False  # tags go into the pictures' own files where that can be done
+    unsure: str | None = None  # the shelf of pictures that are unsure of their label, if wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Plan:
     replace: bool = True  # what earlier runs put on other shelves goes from there
     in_files: bool = False  # tags go into the pictures' own files where that can be done
     left_behind: tuple[str, ...] = ()  # files that a move leaves where their picture was
+    unsure: str | None = None  # the shelf of what is unsure of its label, where one was asked for
 
     @property
     def request(self) -> PlanRequest:
@@ -74,6 +76,7 @@ class Plan:
             self.several,
             self.replace,
             self.in_files,
+            self.unsure,
         )
 
 

@@ -57,6 +57,9 @@ class Sources:
     encoder: Encoder
     store: EmbeddingCache
     near_duplicates: NearDuplicates
+    beside: Embeddings | None = (
+        None  # among which the pictures are judged, see `Request.in_context`
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -334,9 +337,8 @@ def make_run(
     now. before, progress: as for `classification.make`."""
     start = time.monotonic() if start is None else start
     texts = compute.text_embedder(sources.encoder, sources.store, progress)
-    made = classification.make(
-        request, embedded, calibration, corrections, texts, before=before, progress=progress
-    )
+    given = request, embedded, calibration, corrections, texts
+    made = classification.make(*given, before=before, progress=progress, beside=sources.beside)
     return Run(
         made.request,
         made.embeddings,

@@ -19,7 +19,7 @@ from zeroshelf.labels import parse
 from zeroshelf.models import select
 from zeroshelf.records import Calibration, Corrections, Embeddings, Encoder, Progress, Request
 from zeroshelf.run.run import Labels, Run, Sources, make_run
-from zeroshelf.runs import registry, request, unsorted
+from zeroshelf.runs import registry, request, shelved, unsorted
 from zeroshelf.runs.reopen import load
 from zeroshelf.runs.saved import Saved
 
@@ -114,12 +114,15 @@ def reopen(
     store = store or EmbeddingCache.open()
     opened = load(found.record, first, encoder.model, store, edited=edited)
     duplicates = NearDuplicates(opened.embeddings, store.hashes, opened.near_duplicates)
+    beside = None
+    if first.in_context:
+        beside = shelved.pictures(found.destination, encoder.model, store, before=found.id)
     return make_run(
         opened.request,
         opened.embeddings,
         select.calibration(encoder.model),
         opened.corrections,
-        Sources(encoder, store, duplicates),
+        Sources(encoder, store, duplicates, beside),
         start=start,
         progress=progress,
         record=Saved(found.id, found.record),
