@@ -5,11 +5,13 @@ from __future__ import annotations
 import builtins
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks.watch_storm import storm
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from tests.making import tree, xmp
 from tests.watching import Clock, Watched, settings
@@ -500,3 +502,10 @@ def test_a_month(inbox: Path, tmp_path: Path) -> None:
     for run in runs:
         undo.undo(run.record)
     assert len(names(inbox)) == 60 and not (tmp_path / "shelves").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills processes by a signal")
+def test_a_storm_of_files_while_the_process_is_killed(tmp_path: Path) -> None:
+    """The same with 1,000 files and ten kills: benchmarks/watch_storm.py."""
+    outcome = storm(tmp_path, files=80, kills=3, seed=1)
+    assert outcome.files == 80 and outcome.runs >= 1

@@ -57,9 +57,7 @@ class Sources:
     encoder: Encoder
     store: EmbeddingCache
     near_duplicates: NearDuplicates
-    beside: Embeddings | None = (
-        None  # among which the pictures are judged, see `Request.in_context`
-    )
+    beside: Embeddings | None = None  # judge the pictures among these: `Request.in_context`
 
 
 @dataclass(frozen=True, eq=False, repr=False)
