@@ -24,6 +24,7 @@ NOT_RUN = [
     "nas.md: a server that waits, and another machine",
     "nas.md: sets the places of a container",
     "tags.md: needs exiftool",
+    "watch.md: writes a service file",
 ]
 
 

@@ -6,6 +6,7 @@ a system can watch only so many folders; then every look comes when its time has
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
@@ -31,21 +32,26 @@ class Waiter:
         """Ask for events; False where there are none to be had. Called again after the folder was
         away."""
         try:
-            from watchdog.events import FileSystemEventHandler
+            from watchdog import events
             from watchdog.observers import Observer
         except ImportError:
             return False
         changed = self._changed
 
-        class Handler(FileSystemEventHandler):
+        class Handler(events.FileSystemEventHandler):
             def on_any_event(self, event: Any) -> None:
-                if event.event_type not in ("opened", "closed_no_write"):  # by our own reading
-                    changed.set()
+                changed.set()
 
         self.stop()
+        logging.getLogger("watchdog").propagate = False  # lost events cost nothing here
+        wanted = [  # and not what our own reading opens and closes
+            getattr(events, what + did)
+            for what in ("File", "Dir")
+            for did in ("CreatedEvent", "ModifiedEvent", "MovedEvent")
+        ]
         observer = Observer()
         try:
-            observer.schedule(Handler(), self._folder, recursive=True)
+            observer.schedule(Handler(), self._folder, recursive=True, event_filter=wanted)
             observer.start()
         except (OSError, RuntimeError):  # the folder is away, or there are too many folders
             return False
