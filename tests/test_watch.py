@@ -23,6 +23,7 @@ from zeroshelf.models import select
 from zeroshelf.run import classify, reopen
 from zeroshelf.runs import registry
 from zeroshelf.system import mounts
+from zeroshelf.watch.sort import Sorter
 
 
 @pytest.fixture
@@ -428,6 +429,24 @@ def test_what_fails_is_told_and_tried_again_later(
     assert [line for line in lines if "left alone: a.jpg" in line]
     assert len(list(registry.all())) == 1, "not every ten seconds"
     watched.go(700)
+    assert names(tmp_path / "shelves") == ["red/a.jpg"]
+
+
+def test_what_was_refused_since_it_changed_is_taken_as_soon_as_it_is_whole(
+    watched: Watched, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(inbox / "a.jpg", RED)
+    real = Sorter.plan
+
+    def changes(*given: object) -> object:
+        planned = real(*given)  # type: ignore[arg-type]
+        paint(inbox / "a.jpg", RED, (50, 30))
+        return planned
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sorter, "plan", changes)
+        assert any("left alone: a.jpg" in line for line in watched.go(9))
+    watched.go(30)
     assert names(tmp_path / "shelves") == ["red/a.jpg"]
 
 

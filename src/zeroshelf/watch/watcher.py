@@ -62,7 +62,7 @@ class Watcher:
         self._past = past_runs.PastRuns(settings.folder, settings.destination)
         self._unchanged = ready.Unchanged(settings.quiet)
         self._done: dict[str, State] = {}  # what needs no look until it changes
-        self._later: dict[str, float] = {}  # path -> when it is tried again
+        self._later: dict[str, tuple[State, float]] = {}  # path -> when it is tried again, as it is
         self._leave_out: set[str] = {settings.destination}
         self._away = ""  # why nothing can be done now; "" where it can
         self._place: str | None = None  # the mount on which the destination lies
@@ -104,11 +104,11 @@ class Watcher:
         fresh = {
             path
             for path, state in seen.states.items()
-            if self._done.get(path) != state and self._later.get(path, now) <= now
+            if self._done.get(path) != state and not self._is_for_later(path, state, now)
         }
         try:
             if not self._resumed:
-                self._resume()
+                self._resume(seen)
             if any(self._unchanged.is_whole(path, now) for path in fresh):
                 self._act(seen, fresh, now)
         except (UserError, OSError) as error:
@@ -160,7 +160,7 @@ class Watcher:
         if planned.plan.actions:
             planned.run.save(planned.plan)
             outcomes = planned.run.apply(planned.plan)
-        failed = self._failed(outcomes)
+        failed = self._failed(outcomes, seen)
         for picture in found.folder.pictures:
             for path in (picture.path, *picture.companions):
                 if path not in failed:
@@ -168,15 +168,22 @@ class Watcher:
         if planned.plan.actions:
             self._told(planned, outcomes)
 
-    def _failed(self, outcomes: Iterable[Outcome]) -> set[str]:
+    def _failed(self, outcomes: Iterable[Outcome], seen: Look) -> set[str]:
         """The files that are tried again later; each is told."""
         failed = set()
         for outcome in outcomes:
             if outcome.status in ("refused", "failed"):
-                failed.add(outcome.action.source)
-                self._later[outcome.action.source] = self._clock() + AGAIN
-                self._leave(outcome.action.source, outcome.reason)
+                path = outcome.action.source
+                failed.add(path)
+                if path in seen.states:
+                    self._later[path] = seen.states[path], self._clock() + AGAIN
+                self._leave(path, outcome.reason)
         return failed
+
+    def _is_for_later(self, path: str, state: State, now: float) -> bool:
+        """Whether a file failed a short while ago and has not changed since."""
+        before, until = self._later.get(path, (state, now))
+        return before == state and now < until
 
     def _told(self, planned: Planned, outcomes: Iterable[Outcome]) -> None:
         """Tell what a run did."""
@@ -203,12 +210,12 @@ class Watcher:
 
     # --- before a run -----------------------------------------------------------------------
 
-    def _resume(self) -> None:
+    def _resume(self, seen: Look) -> None:
         """Finish what an earlier process was killed in."""
         for run in self._past.unfinished():
             self._check_destination()
             outcomes = past_runs.resume(run)
-            self._failed(outcomes)
+            self._failed(outcomes, seen)
             done = sum(
                 one.status in ("done", "already") and one.action.companion_of is None
                 for one in outcomes
