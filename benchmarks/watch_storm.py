@@ -93,10 +93,13 @@ def storm(home: Path, files: int, kills: int, seed: int) -> Outcome:
     writer = threading.Thread(target=weather.rage, args=(pictures,))
     writer.start()
     rng = random.Random(seed + 1)
-    for _ in range(kills):
+    for number in range(kills):
         before = len(process.lines)
         until(lambda before=before: len(process.lines) > before or not writer.is_alive())  # type: ignore[misc]
-        time.sleep(rng.uniform(0, 1.5))
+        if number % 2:
+            until(lambda: _is_at_work() or not writer.is_alive())
+        else:
+            time.sleep(rng.uniform(0, 1.5))
         process.kill()
     writer.join()
     until(lambda: not [path for path in inbox.rglob("*") if path.is_file()])
@@ -112,6 +115,12 @@ def storm(home: Path, files: int, kills: int, seed: int) -> Outcome:
     assert not [path for path in shelves.rglob("*") if path.is_file()]
     tally = [sum(text in line for line in process.lines) for text in ("finished run", "cut short")]
     return Outcome(files, len(runs), kills, *tally)
+
+
+def _is_at_work() -> bool:
+    """Whether an apply has locked its folders: the most delicate moment for a kill."""
+    locks = os.path.join(registry.root(), "locks")
+    return os.path.isdir(locks) and any(name.endswith(".json") for name in os.listdir(locks))
 
 
 def _picture(number: int, seed: int) -> bytes:

@@ -447,7 +447,7 @@ def test_what_was_refused_since_it_changed_is_taken_as_soon_as_it_is_whole(
         patch.setattr(Sorter, "plan", changes)
         assert any("left alone: a.jpg" in line for line in watched.go(9))
     watched.go(30)
-    assert names(tmp_path / "shelves") == ["red/a.jpg"]
+    assert names(tmp_path / "shelves") == ["red/a.jpg"], watched.lines
 
 
 def test_another_run_at_work_is_waited_for_without_a_record(

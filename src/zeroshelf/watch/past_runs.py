@@ -54,8 +54,13 @@ class PastRuns:
         return found[::-1]
 
     def was_used(self) -> bool:
-        """Whether a run put pictures into the destination."""
-        return any(run.may_be_in_place for run in self._runs())
+        """Whether a run put pictures into the destination, and they are there as far as is known."""
+        return any(
+            entry.step == "done"
+            for run in self._runs()
+            if run.may_be_in_place
+            for entry in journal.read(run.record).entries.values()
+        )
 
     def _runs(self) -> Iterator[RunRecord]:
         for run in registry.all():
