@@ -21,6 +21,8 @@ NOT_RUN = [
     "README.md: makes a virtual environment",
     "corrections.md: a server that waits",
     "gpu.md: needs an NVIDIA GPU",
+    "immich.md: needs an Immich server",
+    "immich.md: needs organize",
     "nas.md: a server that waits, and another machine",
     "nas.md: sets the places of a container",
     "tags.md: needs exiftool",

@@ -34,7 +34,7 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
 STAGES = [
     "errors", "records", "counting", "checks", "system", "images", "models", "embeddings", "labels",
     "decisions", "search", "corrections", "actions", "output", "runs", "run", "index", "review",
-    "watch", "commands",
+    "watch", "integrations", "commands",
 ]  # fmt: skip
 
 

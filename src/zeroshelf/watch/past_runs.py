@@ -54,7 +54,7 @@ class PastRuns:
         return found[::-1]
 
     def was_used(self) -> bool:
-        """Whether a run put pictures into the destination, and they are there as far as is known."""
+        """Whether a run put a file into the destination that was not taken back."""
         return any(
             entry.step == "done"
             for run in self._runs()
