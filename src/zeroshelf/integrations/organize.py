@@ -1,4 +1,4 @@
-"""A filter for organize (organize-tool 3): `python -m zeroshelf.integrations.organize run rules.yaml`.
+"""A filter for organize 3: `python -m zeroshelf.integrations.organize run rules.yaml`.
 
     filters:
       - zeroshelf:
