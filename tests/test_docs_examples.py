@@ -31,10 +31,13 @@ NOT_RUN = [
     "gpu.md: needs an NVIDIA GPU",
     "models.md: downloads a model",
     "models.md: needs torch, and downloads models",
+    "immich.md: needs an Immich server",
+    "immich.md: needs organize",
     "nas.md: a server that waits, and another machine",
     "nas.md: sets the places of a container",
     "review.md: installs packages, and a server that waits",
     "tags.md: needs exiftool",
+    "watch.md: writes a service file",
 ]
 
 

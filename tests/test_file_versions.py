@@ -101,7 +101,8 @@ FILES: dict[FileFormat, tuple[str, Callable[[str], object], Callable[[str], obje
         lambda record: installed.record(Path(record)),
     ),
 }
-ELSEWHERE = {file_versions.LOCK, file_versions.MODEL_DIGESTS}  # the tests at the end
+# the tests at the end, and test_immich.py
+ELSEWHERE = {file_versions.LOCK, file_versions.MODEL_DIGESTS, file_versions.IMMICH}
 
 
 @pytest.fixture

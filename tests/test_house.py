@@ -24,6 +24,7 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
     "open_clip": {"models/export/"},
     "starlette": {"app/", "review/", "commands/app.py", "commands/review.py"},
     "uvicorn": {"commands/app.py", "review/", "commands/review.py"},
+    "watchdog": {"watch/wake.py"},
     "ftfy": {"models/text.py"},
     "send2trash": {"system/trash.py"},
     "pyarrow": {"datasets/", "output/tables.py", "run/run.py"},
@@ -36,7 +37,7 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
 STAGES = [
     "errors", "records", "counting", "checks", "system", "images", "models", "embeddings", "labels",
     "decisions", "search", "corrections", "actions", "output", "runs", "run", "index", "datasets",
-    "review", "app", "commands",
+    "review", "app", "watch", "integrations", "commands",
 ]  # fmt: skip
 
 

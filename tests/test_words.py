@@ -60,7 +60,7 @@ EXCEPTIONS = {
     # the classes of the actions: their package, its dictionary, and lists of their names in tests
     "kinds": r"(?-i:\b_?KINDS\b)|\bkinds[./]|[./]kinds\b|^ *(from|import) .*|^ +kinds,$"
     r"|self\._kinds = kinds|_kinds\b|kinds: Mapping\[str, Kind\]|names of the kinds",
-    "settle[ds]?": r"edits\.settled",  # a file of 0.1.0
+    "settle[ds]?": r"edits\.settled|--settle",  # a file of 0.1.0; an option of watch
     "questions?": r"question\.json",  # the request of a run, written by 0.1.0
     "sheet": "contact[-_ ]sheet",
     "extras": r"onnx \(extras\)",  # of a Python package

@@ -102,7 +102,7 @@ def index(
     embedded = compute.embed(found, encoder, store, progress=progress)
     if store.trouble:
         (warn or warnings.warn)(store.trouble)
-    sources = sources_of(embedded, encoder, store, progress)
+    sources = sources_of(embedded, encoder, store, progress=progress)
     return Index(
         found.root,
         embedded,

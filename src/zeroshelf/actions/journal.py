@@ -1,8 +1,7 @@
 """The journal of a run: what it is about to do to files, and what it has done.
 
-It is appended and synced ahead of every action. JSON Lines in ASCII; an incomplete line, left by a
-kill, a power cut or a full disk, is ignored, and the lines after it count. It has everything that
-undo needs: the plan may be edited or lost.
+Appended and synced ahead of every action. JSON Lines in ASCII; a line that a kill, a power cut or a
+full disk left incomplete is ignored, those after it count. Undo needs nothing else: no plan.
 """
 
 from __future__ import annotations
@@ -36,6 +35,8 @@ class Past:
         self.times: dict[str, int] = {}  # mtime_ns of folders before any change
         self.instead: dict[str, str] = {}  # a planned target -> one that is allowed
         self.state: State = "planned"
+        # what was begun last ("apply", "undo"), and if it ended
+        self.last: tuple[str, bool] = "", True
 
     def see(self, event: dict[str, Any], at: int) -> None:
         """Take over a line, which begins at byte `at`. Raises KeyError for one about an action
@@ -56,10 +57,10 @@ class Past:
                 self.times.setdefault(path, mtime_ns)
             case {"inherited": path, "mtime_ns": mtime_ns}:
                 self.times[path] = mtime_ns
-            case {"begin": _}:
-                self.state = "partly"
+            case {"begin": what}:
+                self.state, self.last = "partly", (str(what), False)
             case {"end": state}:
-                self.state = state
+                self.state, self.last = state, (self.last[0], True)
                 if state == "undone":
                     self.folders, self.times = {}, {}
 

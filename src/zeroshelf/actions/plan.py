@@ -54,6 +54,8 @@ def by_decisions(
         zip(embeddings.pictures, decided.labels, embeddings.digests, strict=True)
     ):
         best = request.ambiguous if request.ambiguous and unclear[row] else own
+        if request.unsure and _is_unsure(decided, row, given):
+            best = request.unsure
         if only_clear and (unclear[row] or not _is_clear(decided, row, given)):
             best = OTHER
         for label in dict.fromkeys((best, *(labels[k] for k in np.flatnonzero(also[row])))):
@@ -73,13 +75,16 @@ def confidences(plan: Plan, decided: Decisions) -> dict[str, dict[Confidence, in
     """Shelf -> confidence -> number of pictures, as the plan for these decisions has them: with
     the shelf of the ambiguous ones, if they get one, and without those on the others."""
     apart = None if kinds.of(plan.kind).only_clear else plan.ambiguous
-    names = (*decided.scores.labels.names, OTHER, *([apart] if apart else []))
+    extra = dict.fromkeys(name for name in (apart, plan.unsure) if name)
+    names = (*decided.scores.labels.names, OTHER, *extra)
     tally: dict[str, dict[Confidence, int]] = {
         name: dict.fromkeys(get_args(Confidence), 0) for name in names
     }
     unclear = _unclear(plan.request, decided, ())
     for row, label in enumerate(decided.labels):
         shelf = apart if apart and unclear[row] else label
+        if plan.unsure and _is_unsure(decided, row, decided.corrected):
+            shelf = plan.unsure
         tally[shelf][decide.confidence_of(decided, row)] += 1
     if decided.closed and not any(tally[OTHER].values()):
         del tally[OTHER]
@@ -109,6 +114,13 @@ def _is_clear(decided: Decisions, row: int, given: Collection[int]) -> bool:
     return row in given or decided[row].confidence != "unsure"
 
 
+def _is_unsure(decided: Decisions, row: int, given: Collection[int]) -> bool:
+    """Whether a picture is on the shelf of a label, unsure of it, and not put there by the user."""
+    column = int(decided.chosen[row])
+    on_shelf = column < len(decided.scores.labels)
+    return on_shelf and row not in given and decide.confidence_of(decided, row) == "unsure"
+
+
 def make(
     request: PlanRequest, placements: Iterable[Placement], earlier: Earlier | None = None
 ) -> Plan:
@@ -129,6 +141,7 @@ def make(
         several=request.several,
         replace=request.replace,
         shelf_path=request.shelf_path,
+        unsure=request.unsure,
     )
 
 

@@ -32,6 +32,7 @@ def save(plan: Plan, path: str) -> None:
             "kind": plan.kind,
             "prefix": plan.prefix,
             "ambiguous": plan.ambiguous,
+            "unsure": plan.unsure,
             "several": plan.several,
             "replace": plan.replace,
             "in_files": plan.in_files,
@@ -199,6 +200,7 @@ def _plan(head: dict[str, Any], actions: tuple[Action, ...]) -> Plan:
         in_files=bool(head.get("in_files")),
         left_behind=tuple(os.path.join(folder, path) for path in head.get("left_behind", ())),
         shelf_path=str(head.get("shelf_path", LABEL_ONLY)),
+        unsure=head.get("unsure"),
     )
 
 

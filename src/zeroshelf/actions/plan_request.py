@@ -50,7 +50,16 @@ def checked(request: PlanRequest, labels: LabelSet) -> PlanRequest:
     ambiguous = request.ambiguous
     if ambiguous is not None:
         ambiguous = parse.shelf_beside(labels, ambiguous)
-    found = replace(request, destination=destination, ambiguous=ambiguous, shelf_path=shelf_path)
+    unsure = request.unsure
+    if unsure is not None:
+        unsure = parse.shelf_beside(labels, unsure)
+    found = replace(
+        request,
+        destination=destination,
+        ambiguous=ambiguous,
+        shelf_path=shelf_path,
+        unsure=unsure,
+    )
     if os.path.isdir(request.folder):  # if not, what reads the folder raises
         kind.check(found)
     return found

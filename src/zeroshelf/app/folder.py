@@ -23,14 +23,13 @@ from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.images import ignored
-from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.labels import parse, suggest
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.suggest import Shelf
 from zeroshelf.models import select
 from zeroshelf.records import Corrections, Embeddings, Folder, Picture, Progress, Request, Skipped
-from zeroshelf.run.run import Run, Sources, make_run
-from zeroshelf.run.start import calibration_of
+from zeroshelf.run.run import Run, make_run
+from zeroshelf.run.sources import calibration_of, sources_of
 from zeroshelf.runs import unsorted
 from zeroshelf.system import file_names
 
@@ -90,9 +89,8 @@ class OpenFolder:
         if not len(embedded):
             raise UserError(f"none of the pictures in {self.path} can be read")
         tell("preparing", 0, 0)
-        calibration = calibration_of(embedded, encoder, self._store, tell, True)
-        duplicates = NearDuplicates(embedded, self._store.hashes)
-        sources = Sources(encoder, self._store, duplicates)
+        sources = sources_of(embedded, encoder, self._store, progress=tell)
+        calibration = calibration_of(embedded, sources, tell, True)
         request = Request(self.path, parse.parse(["picture"]), encoder.model.id)
         base = make_run(request, embedded, calibration, Corrections(), sources, progress=tell)
         texts = compute.text_embedder(encoder, self._store, tell)
@@ -103,7 +101,7 @@ class OpenFolder:
         if remembered:
             self.set_labels(remembered)
         self.version += 1
-        once = duplicates.groups(tell)
+        once = sources.near_duplicates.groups(tell)
         tell("suggesting", 0, 0)
         self.suggested = suggest.suggest(embedded, texts, once=once)
         self.version += 1

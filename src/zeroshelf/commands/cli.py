@@ -32,6 +32,8 @@ COMMANDS = {  # in the order of the help page: module and function, and the line
     "report": ("files:report", "Print the path of a run's report, or open it."),
     "export": ("export:command", "Write a run's decisions for another program."),
     "evaluate": ("evaluate:command", "Compare a run with the truth, or with another run."),
+    "immich": ("immich:group", "Hand a run's labels to an Immich server."),
+    "watch": ("watch:command", "Keep a folder sorted: take in what arrives."),
     "review": ("review:command", "Look through a run in the browser, and correct it."),
     "teach": ("teach:command", "Correct some pictures, and let the others follow."),
     "score": ("score:command", "Sort the embeddings of a data set, millions too."),

@@ -21,7 +21,7 @@ DECLINED = "Nothing was changed."  # shown to a user who answers no
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Action(click.ParamType[str]):
+class ActionParameter(click.ParamType[str]):
     """A choice of the actions that a sort can do. They are imported when one is given or listed,
     not with the command."""
 
@@ -156,7 +156,7 @@ def placing(command: Command) -> Command:
             click.option(
                 "--as",
                 "kind",
-                type=Action(),
+                type=ActionParameter(),
                 default="copy",
                 show_default=True,
                 help="What is done with each picture; tag writes its label into its XMP sidecar.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zeroshelf.commands.options import (
-    Action,
+    ActionParameter,
     check_homes,
     given_labels,
     labelling,
@@ -56,7 +56,7 @@ PLANNING = ("to", "kind", "several", "keep_earlier")
 @click.option(
     "--as",
     "kind",
-    type=Action(),
+    type=ActionParameter(),
     default="copy",
     show_default=True,
     help="With --to: what is done with each picture.",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from zeroshelf import checks
 from zeroshelf.corrections import follow
 from zeroshelf.corrections.given import rows_of
-from zeroshelf.decisions import closed_set, decide
+from zeroshelf.decisions import closed_set, context, decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.decisions.evaluate import Evaluation, Truth, evaluate
 from zeroshelf.decisions.scores import score
@@ -163,6 +163,7 @@ def make(
     negatives: NegativeRows | None = None,
     before: Classification | None = None,
     progress: Progress | None = None,
+    beside: Embeddings | None = None,
 ) -> Classification:
     """Decide about every picture of `embeddings`. Equal arguments give equal decisions.
 
@@ -171,18 +172,23 @@ def make(
     negatives: the negative labels that are used; None: all.
     before: an earlier classification of the same embeddings. Its scores are used again as far as
         the requests agree; the decisions are the same without it.
+    beside: pictures of the same collection, made by the same model. The decisions are those that
+        these pictures and `embeddings` would get as one folder; none is made about them.
     progress: told of the stage "deciding", and of the texts as they are embedded.
     Raises `UserError` for a closed set that can't be one (decisions/closed_set.py).
     """
     closed_set.check(request)
     if progress:
         progress("deciding", 0, 0)
+    everything = embeddings
+    if beside is not None:
+        everything, before = context.joined(embeddings, beside), None
     if before is not None and before.labels == request.labels:
         scores, advice = before.decisions.scores, before.advice
     else:
         known = None if before is None else before.decisions.scores
         resolved = resolve(request.labels, texts, progress)
-        scores = score(embeddings, resolved, texts, known, progress, negatives)
+        scores = score(everything, resolved, texts, known, progress, negatives)
         advice = serious(resolved, embeddings.model, texts, negatives)
     same = before is not None and before.request == request
     if before is not None and same and before.decisions.calibration == calibration:
@@ -195,5 +201,7 @@ def make(
             offset=request.offset,
             closed=not request.other,
         )
-    corrected = follow.follow(request, embeddings, decided, corrections, texts)
+    corrected = follow.follow(request, everything, decided, corrections, texts)
+    if beside is not None:
+        corrected, decided = (context.first(d, len(embeddings)) for d in (corrected, decided))
     return Classification(request, embeddings, corrections, corrected, decided, advice)

@@ -97,6 +97,14 @@ def _warn_of_library(root: str) -> tuple[str, ...]:
     return (f"{root} is in {library}, which a photo program manages: use --as copy, not --as move",)
 
 
+def files_by_folder(
+    root: str, *, exclude: Sequence[str] = (), leave_out: Collection[str] = ()
+) -> Iterator[list[os.DirEntry[str]]]:
+    """The files that `scan` would look at, a folder after the other. None is opened. Arguments and
+    errors are those of `scan`."""
+    return _walk(os.path.abspath(root), _Excluder(exclude), leave_out, False, Found())
+
+
 def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
     """Every XMP sidecar below `root`, also where its picture is gone, and the folders that can't be
     read. Hidden ones and libraries are left alone as in `scan`, the output of runs is not."""

@@ -46,6 +46,7 @@ class PlanRequest:
     replace: bool = True  # what earlier runs put onto other shelves is removed from there
     in_files: bool = False  # tags go into the pictures' own files where that can be done
     shelf_path: str = LABEL_ONLY  # "{label}/{year}": actions/shelf_paths.py
+    unsure: str | None = None  # the shelf of pictures that are unsure of their label, if wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Plan:
     in_files: bool = False  # tags go into the pictures' own files where that can be done
     left_behind: tuple[str, ...] = ()  # files that a move leaves where their picture was
     shelf_path: str = LABEL_ONLY  # where the shelves lie below the destination
+    unsure: str | None = None  # the shelf of what is unsure of its label, where one was asked for
 
     @property
     def request(self) -> PlanRequest:
@@ -78,6 +80,7 @@ class Plan:
             self.replace,
             self.in_files,
             self.shelf_path,
+            self.unsure,
         )
 
 

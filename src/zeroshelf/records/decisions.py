@@ -27,6 +27,7 @@ class Request:
     threshold: float | None = None
     offset: float = 0.0  # logits added to every picture's score: above 0, fewer go to "other"
     other: bool = True  # False: a closed set, every picture is on the shelf of its best label
+    in_context: bool = False  # judged among the pictures that earlier runs put on these shelves
 
 
 @dataclass(frozen=True, slots=True)

@@ -329,6 +329,7 @@ def make_run(
         negatives=sources.negatives,
         before=before,
         progress=progress,
+        beside=sources.beside,
     )
     return Run(
         made.request,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zeroshelf.decisions.context import joined
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images.near_duplicates import NearDuplicates
 from zeroshelf.models import select
@@ -18,12 +19,14 @@ class Sources:
     store: EmbeddingCache
     near_duplicates: NearDuplicates
     negatives: NegativeRows | None = None  # the negative labels that are used; None: all
+    beside: Embeddings | None = None  # judge the pictures among these: `Request.in_context`
 
 
 def sources_of(
     embedded: Embeddings,
     encoder: Encoder,
     store: EmbeddingCache,
+    beside: Embeddings | None = None,
     progress: Progress | None = None,
 ) -> Sources:
     """Those of embeddings that were just made: for a large model, pictures are read once more to
@@ -31,7 +34,9 @@ def sources_of(
     from zeroshelf.decisions import likely_negatives
 
     negatives = likely_negatives.of_folder(embedded, store, progress)
-    return Sources(encoder, store, NearDuplicates(embedded, store.hashes), negatives)
+    if beside is not None:
+        negatives = likely_negatives.of_known(joined(embedded, beside), store)
+    return Sources(encoder, store, NearDuplicates(embedded, store.hashes), negatives, beside)
 
 
 def known_sources(
@@ -39,13 +44,16 @@ def known_sources(
     encoder: Encoder,
     store: EmbeddingCache,
     near_duplicates: tuple[tuple[int, ...], ...] | None,
+    beside: Embeddings | None = None,
 ) -> Sources:
-    """Those of a run's embeddings, with its near-duplicates: no picture is read."""
+    """Those of a run's embeddings, with its near-duplicates, and the pictures among which they were
+    judged: no picture is read."""
     from zeroshelf.decisions import likely_negatives
 
-    negatives = likely_negatives.of_known(embedded, store)
+    everything = embedded if beside is None else joined(embedded, beside)
+    negatives = likely_negatives.of_known(everything, store)
     found = NearDuplicates(embedded, store.hashes, near_duplicates)
-    return Sources(encoder, store, found, negatives)
+    return Sources(encoder, store, found, negatives, beside)
 
 
 def calibration_of(

@@ -16,15 +16,10 @@ from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import scan
 from zeroshelf.labels import parse
 from zeroshelf.models import select
-from zeroshelf.records import (
-    Corrections,
-    Encoder,
-    Progress,
-    Request,
-)
+from zeroshelf.records import Corrections, Encoder, Progress, Request
 from zeroshelf.run.run import Labels, Run, make_run
 from zeroshelf.run.sources import calibration_of, known_sources, sources_of
-from zeroshelf.runs import registry, request, unsorted
+from zeroshelf.runs import registry, request, shelved, unsorted
 from zeroshelf.runs.reopen import load
 from zeroshelf.runs.saved import Saved
 
@@ -80,7 +75,7 @@ def classify(
     found = unsorted.find(root, exclude=exclude, leave_out=leave_out, warn=warn or warnings.warn)
     store = store or EmbeddingCache.open()
     embedded = compute.embed(found, encoder, store, progress=progress)
-    sources = sources_of(embedded, encoder, store, progress)
+    sources = sources_of(embedded, encoder, store, progress=progress)
     calibration = calibration_of(embedded, sources, progress, given is None)
     known = Corrections(stored.load_for(wanted, encoder.model) if corrections else {})
     asked = replace(asked, model=encoder.model.id)
@@ -114,12 +109,15 @@ def reopen(
     encoder = encoder or select.load(select.find(first.model))
     store = store or EmbeddingCache.open()
     opened = load(found.record, first, encoder.model, store, edited=edited)
+    beside = None
+    if first.in_context:
+        beside = shelved.pictures(found.destination, encoder.model, store, before=found.id)
     return make_run(
         opened.request,
         opened.embeddings,
         select.calibration(encoder.model),
         opened.corrections,
-        known_sources(opened.embeddings, encoder, store, opened.near_duplicates),
+        known_sources(opened.embeddings, encoder, store, opened.near_duplicates, beside),
         start=start,
         progress=progress,
         record=Saved(found.id, found.record),

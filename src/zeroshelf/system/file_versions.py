@@ -63,5 +63,6 @@ RUN_CORRECTIONS = FileFormat("zeroshelf_corrections")  # corrections.jsonl
 LOCK = FileFormat("zeroshelf_lock")  # the folders of a lock
 INSTALLED_MODEL = FileFormat("zeroshelf_model")  # beside an installed model's files
 CALIBRATION = FileFormat("zeroshelf_calibration", 2)  # of `models calibrate`; 1 has no origin
+IMMICH = FileFormat("zeroshelf_immich")  # immich.jsonl, in each line
 MODEL_DIGESTS = FileFormat("zeroshelf_digests")  # model-digests.json
 APP = FileFormat("zeroshelf_app")  # app.json
