@@ -33,8 +33,9 @@ def searching(index: zs.Index) -> list[str]:
     term: zs.Term = query.terms[0]
     print(best.score, best.probability, best.near_duplicates, term.weight)
     odd: list[zs.Outlier] = index.outliers(5)
+    common: list[str] = index.typical([one.path for one in odd], count=1)
     shelves: tuple[zs.Shelf, ...] = index.suggest_labels()
-    print(odd[0].similarity, shelves[0].name, index.near_duplicates())
+    print(common, odd[0].similarity, shelves[0].name, index.near_duplicates())
     return [hit.path for hit in hits]
 
 

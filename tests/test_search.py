@@ -290,6 +290,24 @@ def test_an_index_knows_its_folder(index: zs.Index, album: Path, encoder: Colour
     assert wider.embed_texts([]).shape == (0, 4)
 
 
+def test_the_most_typical_of_some_pictures(tmp_path: Path, encoder: ColourEncoder) -> None:
+    colours = {"red.png": RED, "darker.png": (200, 10, 10), "orange.png": (240, 150, 0)}
+    paths = {name: str(paint(tmp_path / name, colour)) for name, colour in colours.items()}
+    blue = paint(tmp_path / "blue.png", (10, 20, 240))
+    index = zs.index(tmp_path, encoder=encoder)
+    vectors = index.vectors.astype(np.float32)
+    of = dict(zip(index.paths, vectors, strict=True))
+    middle = sum(of[path] for path in paths.values())
+    expected = sorted(paths.values(), key=lambda path: -float(of[path] @ middle))
+    assert index.typical(list(paths)) == index.typical([*paths.values(), *paths]) == expected
+    assert expected[-1] == paths["orange.png"]
+    assert index.typical(list(paths), count=1) == expected[:1] and index.typical([]) == []
+    assert len(index.typical()) == 4 and index.typical(["blue.png"]) == [str(blue)]
+    for wrong, says in ((["absent.png"], "is no picture of this index"), ("a.png", "give a list")):
+        with pytest.raises(UserError, match=says):
+            index.typical(wrong)
+
+
 def test_an_index_classifies_what_no_run_has_sorted(album: Path, encoder: ColourEncoder) -> None:
     run = zs.classify(album, ["red"], encoder=encoder)
     run.apply(run.plan(album / "sorted"))

@@ -54,7 +54,7 @@ from zeroshelf.search.find import Searcher
 from zeroshelf.search.outliers import Outlier
 from zeroshelf.search.query import Pictures, Query, Words
 from zeroshelf.search.sources import InMemory
-from zeroshelf.system import file_names
+from zeroshelf.system import file_names, path_spelling
 
 Place = str | os.PathLike[str]
 
@@ -226,6 +226,25 @@ class Index:
         count: how many at most.
         """
         return outliers.outliers(self.embeddings, checks.count(count, "count"))
+
+    def typical(self, paths: Sequence[Place] | None = None, count: int = 4) -> list[str]:
+        """The most typical of some pictures, the most typical first: those with the greatest
+        cosine with the mean of their vectors.
+
+        paths: pictures of this index, absolute or below `folder`, as those of one shelf; None: all.
+        count: how many at most.
+
+        Returns: absolute paths. Raises `UserError` for a path that is no picture of this index.
+        """
+        wanted, count = self.paths, checks.count(count, "count")
+        if paths is not None:
+            given = checks.paths(paths, "paths")
+            wanted = [path_spelling.below(self.folder, path) for path in given]
+        place = {path: row for row, path in enumerate(self.paths)}
+        if missing := [path for path in wanted if path not in place]:
+            raise UserError(f"{missing[0]} is no picture of this index")
+        rows = [place[path] for path in dict.fromkeys(wanted)]
+        return [self.paths[row] for row in outliers.typical(self.embeddings, rows, count)]
 
     def classify(
         self,

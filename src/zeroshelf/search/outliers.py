@@ -1,7 +1,8 @@
-"""Which pictures are like no other of their folder."""
+"""Which pictures are like no other of their folder, and which are the most typical of some."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,3 +31,11 @@ def outliers(embeddings: Embeddings, count: int) -> list[Outlier]:
         Outlier(embeddings.pictures[row].path, row, float(similar[row]))
         for row in np.argsort(similar, kind="stable")[:count].tolist()
     ]
+
+
+def typical(embeddings: Embeddings, rows: Sequence[int], count: int) -> list[int]:
+    """The `count` of `rows` whose embeddings have the greatest cosine with the mean of all `rows`,
+    the greatest first."""
+    vectors = embeddings.vectors[list(rows)].astype(np.float32)
+    order = np.argsort(-(vectors @ vectors.sum(axis=0)), kind="stable")
+    return [rows[place] for place in order[:count].tolist()]

@@ -59,7 +59,7 @@ class PastRuns:
             entry.step == "done"
             for run in self._runs()
             if run.may_be_in_place
-            for entry in journal.read(run.record).entries.each()
+            for _, entry in journal.read(run.record).entries.each()
         )
 
     def _runs(self) -> Iterator[RunRecord]:
@@ -84,7 +84,7 @@ def _is_of_watch(record: str) -> bool:
 
 def _dealt_with(record: str) -> Iterator[File]:
     past = journal.read(record)
-    for entry in past.entries.each():
+    for _, entry in past.entries.each():
         action, kind = entry.action, kinds.KINDS.get(entry.action.kind)
         if kind is None or not kind.plannable:
             continue
