@@ -34,7 +34,7 @@ LARGEST = 200_000  # bytes of a file that is shown
 _FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1\s*?$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_HIDDEN_TAGS = {"hide", "hidden", "hide-cell", "remove-cell", "remove_cell"}
+_HIDDEN_TAGS = {"hide", "hidden", "hide-cell", "hide-input", "remove-cell", "remove_cell"}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
