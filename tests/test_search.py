@@ -326,6 +326,23 @@ def test_a_notebook_shows_the_hits(index: zs.Index) -> None:
     assert repr(hits) == "<3 hits for '<b>red</b>'>" and hits[:2] == hits.hits[:2]
 
 
+def test_a_search_by_a_picture_shows_cosines_and_the_name_of_the_file(
+    index: zs.Index, album: Path
+) -> None:
+    picture = next(album.glob("red-*.png"))
+    hits = index.search(image=picture, top=2)
+    shown = hits.show()
+    assert "cosine 1.00" in shown and "%" not in re.sub(r'style="[^"]*"', "", shown)
+    for text in (shown, hits.page(), repr(hits)):
+        assert picture.name in text and str(album) not in text
+    assert str(hits.query) == str(picture)  # the whole path, to search by again
+    both = index.search(["red", "-0.5:blue"], image=picture, top=2)
+    assert both.query.title == f"red -0.5:blue +{picture.name}"
+    assert "%" in re.sub(r'style="[^"]*"', "", both.show()) and "cosine" not in both.show()
+    unjudged = index.searcher.search(both.query, judge=False)  # as --paths --open has them
+    assert "cosine" in zs.Hits(both.query, tuple(unjudged), index._sources.store).show()
+
+
 # --- the command --------------------------------------------------------------------------------
 
 

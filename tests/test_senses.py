@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 
 import pytest
 
 from tests.test_negative_filter import texts
+from zeroshelf.labels.negative_labels import FOLDER
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import TEMPLATES
 from zeroshelf.labels.resolve import resolve
+from zeroshelf.labels.wordnet import WordNet, index_lines, wordnet
 from zeroshelf.records import LabelSet, ResolvedLabel
 
 
@@ -90,3 +93,23 @@ def test_own_templates_are_all_that_is_asked() -> None:
     prompts = built_in.prompts[0]
     assert prompts[: len(TEMPLATES)] == tuple(one.format("giraffe") for one in TEMPLATES)
     assert [prompts.count(text) for text in built_in.glosses] == [4, 4]
+
+
+def test_the_index_of_lemmas_is_that_of_the_synsets() -> None:
+    """data/negative_labels/wordnet-lemmas.tsv.gz is made from wordnet.tsv.gz."""
+    text, index = (
+        gzip.decompress((FOLDER / name).read_bytes()).decode()
+        for name in ("wordnet.tsv.gz", "wordnet-lemmas.tsv.gz")
+    )
+    assert index.splitlines() == index_lines(text)
+    assert {*wordnet().words} >= {"dog", "red fox", "1"} and "Dog" not in wordnet().words
+
+
+def test_a_word_is_found_by_its_whole_spelling_alone() -> None:
+    lines = "animal\tcrane%1|hoist:2\t1\t\ta bird\nartifact\tcrane:7\t\t0\ta machine\n"
+    net = WordNet(lines)
+    assert [one.gloss for one in net.senses("Crane")] == ["a machine", "a bird"]
+    assert net.synset(0).lemmas == ("crane", "hoist") and net.synset(1).wholes == (0,)
+    assert net.count("crane", 1) == 7 and net.count("hoist", 0) == 2
+    for word in ("", "cran", "cranes%1", "crane\t0:1", "zebra", "a"):
+        assert net.senses(word) == ()

@@ -21,6 +21,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+from zeroshelf.labels.wordnet import index_lines
+
 FOLDER = Path(__file__).parents[2] / "src/zeroshelf/data/negative_labels"
 
 # How many nouns of each of WordNet's lexicographer files, by the first sense of the noun.
@@ -111,7 +113,12 @@ def write_extract(
         wholes = " ".join(str(order[x]) for x in synset["wholes"])
         gloss = synset["gloss"][:GLOSS]
         lines.append("\t".join((synset["lexname"], lemmas, above, wholes, gloss)) + "\n")
-    with gzip.GzipFile(FOLDER / "wordnet.tsv.gz", "wb", compresslevel=9, mtime=0) as file:
+    write_packed("wordnet.tsv.gz", lines)
+    write_packed("wordnet-lemmas.tsv.gz", [f"{line}\n" for line in index_lines("".join(lines))])
+
+
+def write_packed(name: str, lines: list[str]) -> None:
+    with gzip.GzipFile(FOLDER / name, "wb", compresslevel=9, mtime=0) as file:
         file.write("".join(lines).encode())
 
 

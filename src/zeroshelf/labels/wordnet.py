@@ -2,16 +2,19 @@
 
 The file data/negative_labels/wordnet.tsv.gz has a line per synset: lexicographer file, lemmas, rows
 of the hypernyms, rows of the wholes, gloss. "crane%3" is the fourth sense of "crane", and
-"horse:152" occurs 152 times in SemCor. benchmarks/accuracy/make_negative_labels.py makes the file
-from WordNet's own; WordNet's licence is beside it.
+"horse:152" occurs 152 times in SemCor. wordnet-lemmas.tsv.gz is an index of it, so that no process
+has to make one: a line per lemma in lower case, sorted, with the rank, the row and SemCor's count
+of each of its senses. benchmarks/accuracy/make_negative_labels.py makes both from WordNet's own
+files; WordNet's licence is beside them.
 """
 
 from __future__ import annotations
 
 import gzip
-import re
-from collections.abc import Collection
-from functools import cache, cached_property
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
+from functools import cache
+from typing import TypeAlias
 
 from zeroshelf.labels.negative_labels import FOLDER
 from zeroshelf.records import Synset
@@ -25,43 +28,35 @@ _JOINING = {"and", "at", "by", "for", "from", "in", "of", "on", "or", "to", "und
             "two", "three", "four", "five", "six", "many", "some"}  # fmt: skip
 
 
+Sense: TypeAlias = tuple[int, int, int]  # rank from 0 on, row, SemCor's count
+_NONE = ("", "", "")
+
+
 class WordNet:
     """All noun synsets. A line is parsed when it is first needed, and what was looked up for a word
     is kept, because many labels look up the same words."""
 
-    def __init__(self, text: str) -> None:
-        self._lines = text.splitlines()
+    def __init__(self, text: str, index: Iterable[str] | None = None) -> None:
+        """text: the lines of wordnet.tsv. index: those of wordnet-lemmas.tsv; None: made here."""
+        self._lines = text.split("\n")
+        self._index = [*(index_lines(text) if index is None else index)]
+        self._found_senses: dict[str, list[Sense]] = {}  # lemma -> its senses; [] for no lemma
         self._synsets: dict[int, Synset] = {}
         self._above: dict[int, frozenset[int]] = {}
         self._words: dict[str, tuple[Synset, ...]] = {}  # word -> its senses
         self._singulars: dict[str, str] = {}
 
-    @cached_property
-    def _senses(self) -> dict[str, int | list[tuple[int, int, int]]]:
-        """Lemma -> (rank, row, SemCor's count) of each sense. A lemma of one sense without a count
-        has only the row, which halves the time that 117,000 lemmas take to index."""
-        index: dict[str, int | list[tuple[int, int, int]]] = {}
-        for row, line in enumerate(self._lines):
-            for lemma in line.split("\t", 2)[1].lower().split("|"):
-                if lemma not in index and "%" not in lemma and ":" not in lemma:
-                    index[lemma] = row
-                    continue
-                word, _, count = lemma.partition(":")
-                word, _, rank = word.partition("%")
-                before = index.get(word, [])
-                senses = [(0, before, 0)] if isinstance(before, int) else before
-                index[word] = senses
-                senses.append((int(rank or 0), row, int(count or 0)))
-        return index
-
-    def _senses_of(self, lemma: str) -> list[tuple[int, int, int]]:
-        found = self._senses.get(lemma, [])
-        return [(0, found, 0)] if isinstance(found, int) else found
+    def _senses_of(self, lemma: str) -> list[Sense]:
+        if lemma not in self._found_senses:
+            at = bisect_left(self._index, f"{lemma}\t")
+            found, _, senses = self._index[at].partition("\t") if at < len(self._index) else _NONE
+            self._found_senses[lemma] = [*map(_sense, senses.split())] if found == lemma else []
+        return self._found_senses[lemma]
 
     @property
     def words(self) -> Collection[str]:
         """All nouns, in lower case."""
-        return self._senses.keys()
+        return {line.partition("\t")[0] for line in self._index}
 
     def synset(self, row: int) -> Synset:
         if row not in self._synsets:
@@ -69,7 +64,7 @@ class WordNet:
             self._synsets[row] = Synset(
                 row,
                 lexname,
-                tuple(re.split("[%:]", lemma)[0] for lemma in lemmas.split("|")),
+                tuple(lemma.partition(":")[0].partition("%")[0] for lemma in lemmas.split("|")),
                 tuple(map(int, above.split())),
                 tuple(map(int, wholes.split())),
                 gloss,
@@ -102,7 +97,7 @@ class WordNet:
     def _lemma(self, word: str) -> str | None:
         """The form of the word, itself or a singular, that WordNet has; the most common of several,
         and None where it has none."""
-        forms = [form for form in _forms(word) if form in self._senses]
+        forms = [form for form in _forms(word) if self._senses_of(form)]
         ranks = [self._rank(form, itself=form == word.lower()) for form in forms]
         return forms[ranks.index(max(ranks))] if forms else None
 
@@ -116,11 +111,9 @@ class WordNet:
         """How many times SemCor, a text of 700,000 words, uses the word in the sense at `row`."""
         return next((count for _, at, count in self._found(word) if at == row), 0)
 
-    def _found(self, word: str) -> list[tuple[int, int, int]]:
+    def _found(self, word: str) -> list[Sense]:
         word = word.lower()
-        if word in self._senses:
-            return self._senses_of(word)
-        return self._senses_of(self._lemma(word) or self.singular(word))
+        return self._senses_of(word) or self._senses_of(self._lemma(word) or self.singular(word))
 
     def above(self, row: int) -> frozenset[int]:
         """The rows of all hypernyms of a synset, up to "entity", without its own."""
@@ -138,8 +131,30 @@ def _forms(word: str) -> list[str]:
     return [word, *(word.removesuffix(a) + b for a, b in _SUFFIXES if word.endswith(a))]
 
 
+def index_lines(text: str) -> list[str]:
+    """The lines of wordnet-lemmas.tsv for those of wordnet.tsv: "crane", a tab, "0:8103 1:9722:3".
+    A tab sorts before all characters of lemmas, so that the lines are in the lemmas' order."""
+    index: dict[str, list[str]] = {}
+    for row, line in enumerate(filter(None, text.split("\n"))):
+        for lemma in line.split("\t", 2)[1].lower().split("|"):
+            word, _, count = lemma.partition(":")
+            word, _, rank = word.partition("%")
+            sense = f"{rank or 0}:{row}" + (f":{count}" if count else "")
+            index.setdefault(word, []).append(sense)
+    return sorted(f"{lemma}\t{' '.join(senses)}" for lemma, senses in index.items())
+
+
+def _sense(written: str) -> Sense:
+    rank, _, rest = written.partition(":")
+    row, _, count = rest.partition(":")
+    return int(rank), int(row), int(count or 0)
+
+
 @cache
 def wordnet() -> WordNet:
-    """The one WordNet of the process; the first call reads the file."""
-    packed = (FOLDER / "wordnet.tsv.gz").read_bytes()
-    return WordNet(gzip.decompress(packed).decode())
+    """The one WordNet of the process; the first call reads the files."""
+    text, index = (
+        gzip.decompress((FOLDER / name).read_bytes()).decode()
+        for name in ("wordnet.tsv.gz", "wordnet-lemmas.tsv.gz")
+    )
+    return WordNet(text, index.splitlines())

@@ -6,7 +6,7 @@ import base64
 import heapq
 import html as markup
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -172,8 +172,15 @@ def percent(probability: float) -> str:
 # --- HTML ---------------------------------------------------------------------------------------
 
 
-def html(groups: Sequence[Group], thumbnails: Thumbnails) -> str:
-    """The same figure for a notebook: small, whole in itself, in the notebook's own colours."""
+def html(
+    groups: Sequence[Group],
+    thumbnails: Thumbnails,
+    caption: Callable[[float], str] = percent,
+) -> str:
+    """The same figure for a notebook: small, whole in itself, in the notebook's own colours.
+
+    caption: what is written below a picture of a group, from the number beside its digest.
+    """
     groups, more = _shown(groups)
     parts = ['<div style="font-family: system-ui, sans-serif; line-height: 1.4">']
     for group in groups:
@@ -194,7 +201,7 @@ def html(groups: Sequence[Group], thumbnails: Thumbnails) -> str:
             parts.append(
                 '<div style="width: 112px"><div style="width: 112px; height: 112px; overflow: '
                 f'hidden; border-radius: 6px; background: rgba(128, 128, 128, .2)">{picture}</div>'
-                f'<div style="font-size: 12px; opacity: .65">{percent(probability)}</div></div>'
+                f'<div style="font-size: 12px; opacity: .65">{caption(probability)}</div></div>'
             )
         parts.append("</div>" if group.pictures else "<i>no picture</i></div>")
     if more:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -26,7 +26,7 @@ class Hits(Sequence[Hit]):
     _store: EmbeddingCache  # that has the thumbnails
 
     def __repr__(self) -> str:
-        return f"<{counted(len(self), 'hit')} for {str(self.query)!r}>"
+        return f"<{counted(len(self), 'hit')} for {self.query.title!r}>"
 
     def __len__(self) -> int:
         return len(self.hits)
@@ -44,19 +44,21 @@ class Hits(Sequence[Hit]):
         return [hit.path for hit in self.hits]
 
     def show(self, count: int = SHOWN) -> str:
-        """The first `count` hits as HTML, each with its probability, or its score where it has
-        none."""
+        """The first `count` hits as HTML, each with its probability in percent, or its score, a
+        cosine, where they have none: those of a picture."""
         shown = self.hits[: checks.count(count, "count")]
-        likely = tuple(
-            (hit.digest.hex(), max(hit.score, 0.0) if hit.probability is None else hit.probability)
-            for hit in shown
-        )
-        group = contact_sheet.Group(str(self.query), len(self), likely)
-        return contact_sheet.html([group], self._thumbnails)
+        caption: Callable[[float], str] = contact_sheet.percent
+        if any(hit.probability is None for hit in shown):
+            caption = cosine
+            numbers = tuple((hit.digest.hex(), hit.score) for hit in shown)
+        else:
+            numbers = tuple((hit.digest.hex(), hit.probability or 0.0) for hit in shown)
+        group = contact_sheet.Group(self.query.title, len(self), numbers)
+        return contact_sheet.html([group], self._thumbnails, caption)
 
     def page(self) -> str:
         """All hits as a whole HTML page, which loads nothing."""
-        title = html.escape(str(self.query).encode("utf-8", "replace").decode("utf-8"))
+        title = html.escape(self.query.title.encode("utf-8", "replace").decode("utf-8"))
         policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
         return (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -70,6 +72,11 @@ class Hits(Sequence[Hit]):
 
     def _repr_html_(self) -> str:
         return self.show()
+
+
+def cosine(score: float) -> str:
+    """A cosine, as it stands below a picture."""
+    return f"cosine {score:.2f}"
 
 
 def thumbnails(store: EmbeddingCache, digests: Sequence[str]) -> Mapping[str, bytes]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TypeAlias
 
@@ -50,6 +50,15 @@ class Query:
 
     def __str__(self) -> str:
         return " ".join(map(str, self.terms)).removeprefix("+")
+
+    @property
+    def title(self) -> str:
+        """The query as it is written, but a picture by the name of its file: a heading."""
+        named = (
+            replace(term, text=os.path.basename(term.text)) if term.is_picture else term
+            for term in self.terms
+        )
+        return " ".join(map(str, named)).removeprefix("+")
 
     @property
     def name(self) -> str:
