@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import pyarrow as pa
 
 from zeroshelf.datasets import containers, parts
+from zeroshelf.datasets.ahead import ahead
 from zeroshelf.datasets.containers import Item
 from zeroshelf.datasets.parts import NOT_FETCHED, Row
 from zeroshelf.datasets.places import local_path, one_line, place, scheme_of
@@ -28,9 +27,6 @@ from zeroshelf.records import Encoder
 _FETCHERS = 8  # requests that a worker has open at once
 _AHEAD = 16  # pictures that it has fetched before they are embedded
 _CANT_READ = "can't be read: "  # how `decode.read` begins for an error of the system
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,23 +157,6 @@ def embed_items(batch: list[Item], encoder: Encoder) -> list[Row]:
         note = answer.derived.note if answer.derived else None
         rows[item.uri] = Row(item.uri, item.etag, digest, width, height, answer.vector, note=note)
     return [rows[item.uri] for item in batch]
-
-
-def ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Given], Made], given: Iterable[Given], most: int
-) -> Iterator[Made]:
-    """`work` of each in their order; at most `most` are begun before they are asked for."""
-    pending: deque[Future[Made]] = deque()
-    try:
-        for one in given:
-            pending.append(pool.submit(work, one))
-            if len(pending) >= most:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
 
 
 def _batched(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
