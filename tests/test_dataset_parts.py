@@ -148,6 +148,13 @@ def test_a_file_system_of_fsspec() -> None:
     assert here.names() == [name]
 
 
+def test_a_folder_that_can_not_be_listed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match="can't be listed") as refused:
+        parts.part_names(place(str(tmp_path / "file")))
+    assert "\n" not in str(refused.value)
+
+
 def test_a_scheme_that_is_not_known_is_refused() -> None:
     with pytest.raises(UserError, match="nonsense://"):
         place("nonsense://bucket/a")

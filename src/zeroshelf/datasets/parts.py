@@ -209,8 +209,8 @@ def _read(folder: Place, name: str, columns: Sequence[str] | None) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         said = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{place.uri} can't be read ({said}): delete it, and `zeroshelf embed` makes its "
-            "pictures anew"
+            f"{place.uri} can't be read ({said}): try again; if the file is broken, delete it, and "
+            "`zeroshelf embed` makes its pictures anew"
         ) from None
 
 
