@@ -254,4 +254,5 @@ def _locally(
         try:
             yield from ahead(pool, worker.do, given, 2 * workers)
         finally:
+            worker.stop()  # after Ctrl-C no one waits for whole parts
             pool.shutdown(wait=False, cancel_futures=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -56,7 +57,12 @@ class Worker:
 
     def __init__(self, job: Job, encoder: Encoder) -> None:
         self._job, self._encoder = job, encoder
+        self._stopped = threading.Event()
         self._out = place(job.out, job.endpoint)
+
+    def stop(self) -> None:
+        """End every `do` after the batch that it is at; what is no whole part is not written."""
+        self._stopped.set()
 
     def do(self, block: pa.Table) -> Done:
         """Embed some rows as `sources.unfinished` makes them, and write them as parts. The pictures
@@ -74,6 +80,8 @@ class Worker:
                 for row in rows:
                     if row["kind"]:
                         done += self._embed(self._members(row), (row["uri"], row["etag"]))
+        except _Stop:
+            pass
         except OSError as error:
             raise UserError(f"{self._job.out} can't be written: {one_line(error)}") from None
         return done
@@ -123,8 +131,14 @@ class Worker:
             part = following
         return done
 
+    def _batches(self, items: Iterator[Item]) -> Iterator[list[Item]]:
+        while batch := list(itertools.islice(items, self._encoder.batch_size)):
+            if self._stopped.is_set():
+                raise _Stop
+            yield batch
+
     def _rows(self, items: Iterator[Item]) -> Iterator[Row]:
-        batches = _batched(items, self._encoder.batch_size)
+        batches = self._batches(items)
         if self._job.threads == 1:
             for batch in batches:
                 yield from embed_items(batch, self._encoder)
@@ -134,6 +148,10 @@ class Worker:
             embed = ahead(pool, lambda batch: embed_items(batch, self._encoder), batches, threads)
             for rows in embed:
                 yield from rows
+
+
+class _Stop(Exception):
+    """The run ends: a part that is begun is given up."""
 
 
 def embed_items(batch: list[Item], encoder: Encoder) -> list[Row]:
@@ -157,8 +175,3 @@ def embed_items(batch: list[Item], encoder: Encoder) -> list[Row]:
         note = answer.derived.note if answer.derived else None
         rows[item.uri] = Row(item.uri, item.etag, digest, width, height, answer.vector, note=note)
     return [rows[item.uri] for item in batch]
-
-
-def _batched(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-    while batch := list(itertools.islice(items, size)):
-        yield batch
