@@ -59,7 +59,7 @@ test-export: .venv-export/done
 	touch $@
 
 test-ray: .venv-ray/done
-	.venv-ray/bin/pytest tests/test_ray.py
+	.venv-ray/bin/pytest --nbmake tests/test_ray.py notebooks/bucket.ipynb
 
 # The documentation site, in build/site: open build/site/index.html. No notebook is executed.
 docs: .venv/dev

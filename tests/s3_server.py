@@ -6,13 +6,14 @@ import re
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import unquote
+
+from tests import waiting
 
 KEYS = {"AWS_ACCESS_KEY_ID": "zeroshelf", "AWS_SECRET_ACCESS_KEY": "zeroshelf"}
 _GET = re.compile(r'"(?:\x1b\[\d+m)*GET /([^ ?"]+) HTTP')  # in colour where it is a part
@@ -30,13 +31,16 @@ class S3Server:
         with self._log.open("wb") as log:
             command = ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
             self._process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=log)
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{self.endpoint}/moto-api/", timeout=5).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise RuntimeError(self._log.read_text())
+        waiting.until(self._answers)
+
+    def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(self._log.read_text())
+        try:
+            urllib.request.urlopen(f"{self.endpoint}/moto-api/").close()
+        except OSError:
+            return False
+        return True
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -49,6 +50,16 @@ def test_what_is_written_is_read_in_the_same_schema(tmp_path: Path) -> None:
     assert parts.finished(here).to_pydict() == {
         "uri": ["file:///a.jpg", "file:///b.jpg"], "etag": ["1", "2"],
     }  # fmt: skip
+
+
+def test_duckdb_searches_the_parts(tmp_path: Path) -> None:
+    here = place(str(tmp_path))
+    write(here, row("a", 0.5), Row("b", "1", error="broken"), row("c", 0.25))
+    found = duckdb.execute(
+        "SELECT uri, array_inner_product(embedding::FLOAT[3], [1, 2, 3]::FLOAT[3]) "
+        f"FROM '{tmp_path}/part-*.parquet' WHERE error IS NULL ORDER BY uri"
+    )
+    assert found.fetchall() == [("a", 3.0), ("c", 1.5)]
 
 
 def test_parts_without_any_error_and_with_errors_alone_go_together(tmp_path: Path) -> None:
@@ -135,6 +146,13 @@ def test_a_file_system_of_fsspec() -> None:
     assert read(here) == {"a": 4}
     assert here.below(name).uri == f"memory:///zeroshelf-parts/set/{name}"
     assert here.names() == [name]
+
+
+def test_a_folder_that_can_not_be_listed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match="can't be listed") as refused:
+        parts.part_names(place(str(tmp_path / "file")))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_scheme_that_is_not_known_is_refused() -> None:

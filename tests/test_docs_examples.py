@@ -26,6 +26,9 @@ BEFORE = {"review.md": "zeroshelf sort Photos -l cat -l frog --to Sorted"}  # wh
 NOT_RUN = [
     "README.md: installs the package",
     "README.md: makes a virtual environment",
+    "cluster.md: needs a bucket",
+    "cluster.md: needs a cluster",
+    "cluster.md: needs shards",
     "corrections.md: a server that waits",
     "evaluate.md: names runs of another day, and opens the browser",
     "gpu.md: needs an NVIDIA GPU",

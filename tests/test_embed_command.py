@@ -212,6 +212,22 @@ def test_what_could_not_be_fetched_is_tried_again(tmp_path: Path, encoder: Colou
     assert rows(tmp_path / "out")[uris[1]]["error"] is None
 
 
+def test_what_was_only_a_placeholder_is_looked_at_again(
+    tmp_path: Path, encoder: ColourEncoder
+) -> None:
+    paint(tmp_path / "P" / "a.jpg", RED)
+    red = (tmp_path / "P" / "a.jpg").read_bytes()
+    late = tmp_path / "P" / "late.jpg"
+    late.write_bytes(bytes(len(red)))
+    os.utime(late, ns=(10**18, 10**18))
+    assert embed(tmp_path / "P", tmp_path / "out", encoder).failed == 1
+    late.write_bytes(red)
+    os.utime(late, ns=(10**18, 10**18))  # the same size and time, as a cloud's program leaves them
+    made = embed(tmp_path / "P", tmp_path / "out", encoder)
+    assert (made.embedded, made.failed) == (1, 0)
+    assert rows(tmp_path / "out")[late.as_uri()]["error"] is None
+
+
 # --- a manifest ---------------------------------------------------------------------------------
 
 
@@ -371,6 +387,25 @@ def test_a_worker_with_several_threads_writes_the_same(
     assert tables[0] == tables[1] and len(tables[0]) == 9
 
 
+def test_a_worker_that_is_stopped_writes_no_more(tmp_path: Path, encoder: ColourEncoder) -> None:
+    for number in range(9):
+        paint(tmp_path / "P" / f"{number}.jpg", (20 * number, 40, 90))
+    (out := tmp_path / "out").mkdir()
+    listed = sources.unfinished(sources.manifest(str(tmp_path / "P")), place(str(out)))
+    made = worker.Worker(worker.Job(str(out), None, generation=1, rows=4), encoder)
+    encode = encoder.embed_pictures
+
+    def interrupted(pixels: Any) -> Any:
+        if encoder.pictures == 6:  # in the second part
+            made.stop()
+        return encode(pixels)
+
+    encoder.embed_pictures = interrupted  # type: ignore[method-assign]
+    assert made.do(listed) == worker.Done()
+    assert len(rows(out)) == 4 and made.do(listed) == worker.Done()
+    assert embed(tmp_path / "P", out, encoder).embedded == 5
+
+
 # --- other file systems -------------------------------------------------------------------------
 
 
@@ -476,7 +511,7 @@ def test_a_folder_that_can_not_be_written(
     folder: Path, tmp_path: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(UserError, match=r"can't be written|can't be read"):
+    with pytest.raises(UserError, match=r"can't be (written|read|listed)"):
         embed(folder, tmp_path / "out", encoder)
 
     def full(self: Place, content: bytes) -> None:

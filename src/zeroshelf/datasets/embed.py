@@ -246,11 +246,13 @@ def _locally(
     given: Sequence[pyarrow.Table], job: Job, encoder: Encoder, workers: int
 ) -> Iterator[Done]:
     """A thread for each worker; decoding and inference leave the interpreter to the others."""
-    from zeroshelf.datasets.worker import Worker, ahead
+    from zeroshelf.datasets.ahead import ahead
+    from zeroshelf.datasets.worker import Worker
 
     worker = Worker(job, encoder)
     with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
         try:
             yield from ahead(pool, worker.do, given, 2 * workers)
         finally:
+            worker.stop()  # after Ctrl-C no one waits for whole parts
             pool.shutdown(wait=False, cancel_futures=True)

@@ -44,6 +44,7 @@ def connect(workers: int | None) -> Actors:
     """Connect to the cluster of RAY_ADDRESS or of `ray.init`; without one, start one on this
     machine. `workers`: how many actors; None: one per GPU, or one per core where there is none."""
     ray = telemetry.ray()
+    logging.getLogger("ray").setLevel(logging.ERROR)
     if not ray.is_initialized():
         cores = max(machine.processors(), workers or 1) + 1  # one more for Ray's own tasks
         local = (
@@ -79,7 +80,7 @@ def embed(blocks: Sequence[pa.Table], job: Job, encoder: Encoder, plan: Actors) 
         batch_size=None,  # a block is a batch: it becomes one part
         batch_format="pyarrow",
         zero_copy_batch=True,
-        compute=data.ActorPoolStrategy(size=plan.actors),
+        compute=data.ActorPoolStrategy(size=min(plan.actors, len(blocks))),
         num_cpus=plan.cores,
         num_gpus=plan.gpus or None,
     )

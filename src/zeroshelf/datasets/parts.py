@@ -16,6 +16,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +25,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from zeroshelf.datasets.ahead import ahead
 from zeroshelf.datasets.places import Place
 from zeroshelf.errors import UserError
 from zeroshelf.system import content_hash
 
 _NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
+_AT_ONCE = 4  # parts that are read ahead
 _COMPLETE = b"zeroshelf.complete"  # in a part's metadata: a container of which all rows are written
 # An error that begins so may not happen again: the next run tries that picture once more.
 NOT_FETCHED = "can't be fetched: "
@@ -133,18 +136,16 @@ def read_parts(folder: Place, columns: Iterable[str] | None = None) -> Iterator[
 
     columns: names of `schema`; None: all.
 
-    Memory: one part, and the uris of all rows once at the start. Raises `UserError` naming the part
-    that can't be read.
+    Memory: a few parts, and the uris of all rows once at the start. Raises `UserError` naming the
+    part that can't be read.
     """
     names = part_names(folder)
-    kept = _kept_rows([_read(folder, name, ("uri", "generation")) for name in names])
+    kept = _kept_rows([*_each(folder, names, ["uri", "generation"])])
     wanted = None if columns is None else [*columns]
-    for name, mask in zip(names, kept, strict=True):
-        part = _read(folder, name, wanted)
-        if mask is not None:
-            part = part.filter(mask)
-        if part.num_rows:
-            yield part
+    for part, mask in zip(_each(folder, names, wanted), kept, strict=True):
+        found = part if mask is None else part.filter(mask)
+        if found.num_rows:
+            yield found.replace_schema_metadata(None)  # which speaks of one part alone
 
 
 def count(folder: Place) -> int:
@@ -174,8 +175,7 @@ def complete_files(folder: Place) -> dict[str, str]:
     """uri -> etag of the tar and Parquet files of which all pictures are in the parts."""
     found: dict[str, str] = {}
     newest: dict[str, int] = {}
-    for name in part_names(folder):
-        part = _read(folder, name, ["generation"], about=True)
+    for part in _each(folder, part_names(folder), ["generation"]):
         about = (part.schema.metadata or {}).get(_COMPLETE)
         if about is None:
             continue
@@ -189,27 +189,28 @@ def complete_files(folder: Place) -> dict[str, str]:
 def next_generation(folder: Place) -> int:
     """The number of a run that starts now: one more than that of any row in the folder."""
     highest = 0
-    for name in part_names(folder):
-        part = _read(folder, name, ["generation"])
+    for part in _each(folder, part_names(folder), ["generation"]):
         if part.num_rows:
             highest = max(highest, pc.max(part["generation"]).as_py())
     return highest + 1
 
 
-def _read(
-    folder: Place, name: str, columns: Sequence[str] | None, *, about: bool = False
-) -> pa.Table:
-    """A part's rows, with its metadata if `about`."""
+def _each(folder: Place, names: Sequence[str], columns: Sequence[str] | None) -> Iterator[pa.Table]:
+    """The parts in the order of `names`. Some are read at once: a store answers each late."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="parts") as pool:
+        yield from ahead(pool, lambda name: _read(folder, name, columns), names, _AT_ONCE)
+
+
+def _read(folder: Place, name: str, columns: Sequence[str] | None) -> pa.Table:
     place = folder.below(name)
     try:
         with place.open() as file:
-            found = pq.read_table(file, columns=None if columns is None else [*columns])
-            return found if about else found.replace_schema_metadata(None)
+            return pq.read_table(file, columns=None if columns is None else [*columns])
     except (OSError, pa.ArrowException) as error:
         said = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{place.uri} can't be read ({said}): delete it, and `zeroshelf embed` makes its "
-            "pictures anew"
+            f"{place.uri} can't be read ({said}): try again; if the file is broken, delete it, and "
+            "`zeroshelf embed` makes its pictures anew"
         ) from None
 
 

@@ -21,6 +21,7 @@ from zeroshelf.errors import MissingPackage, UserError
 from zeroshelf.system import file_io, machine
 
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)://")  # two letters: "C:" is a drive
+_CONNECT, _ANSWER, _ATTEMPTS = 20, 60, 5  # seconds, seconds, and requests to S3 for one answer
 # Where a file appears as a whole when its upload ends, and where a rename would be a second upload.
 _STORES = {"s3", "s3a", "gcs", "gs", "abfs", "abfss", "az", "adl", "oss", "oci", "hf"}
 
@@ -98,8 +99,12 @@ class Place:
             self.files.create_dir(self.path, recursive=True)
 
     def names(self) -> list[str]:
-        """The names of the files directly in this folder, sorted; [] where there is no folder."""
-        found = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        """The names of the files directly in this folder, sorted; [] where there is no folder.
+        Raises `UserError` where it can't be listed."""
+        try:
+            found = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        except OSError as error:
+            raise UserError(f"{self.uri} can't be listed: {one_line(error)}") from None
         return sorted(one.base_name for one in found if one.type == fs.FileType.File)
 
     def versions(self) -> dict[str, str]:
@@ -206,7 +211,14 @@ def _s3(bucket: str, endpoint: str | None) -> Any:
             given["scheme"] = "http"
     else:
         given["region"] = region or fs.resolve_s3_region(bucket)
-    return fs.S3FileSystem(allow_bucket_creation=False, **given)
+    # pyarrow gives up after three seconds without a byte, which a busy server may need.
+    return fs.S3FileSystem(
+        allow_bucket_creation=False,
+        connect_timeout=_CONNECT,
+        request_timeout=_ANSWER,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+        **given,
+    )
 
 
 @lru_cache(maxsize=2)

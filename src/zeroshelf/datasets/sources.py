@@ -27,6 +27,7 @@ from zeroshelf.datasets.places import Place, local_path, one_line, place, scheme
 from zeroshelf.errors import UserError
 from zeroshelf.images import formats, scan
 from zeroshelf.runs import earlier
+from zeroshelf.system.path_spelling import slashed
 
 MANIFEST = pa.schema(
     [
@@ -39,6 +40,8 @@ MANIFEST = pa.schema(
 )
 _SUFFIXES = formats.PICTURE_SUFFIXES | formats.RAW_SUFFIXES | formats.VIDEO_SUFFIXES
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")  # WebDataset's {00000..00150}
+# How the scan's reasons begin that say nothing of the content: it may be there the next time.
+_MAY_PASS = ("only a placeholder", "no data", "can't be read", "folder can't be read")
 _MOST_SHARDS = 1_000_000
 
 
@@ -107,10 +110,16 @@ def _of_folder(
     if not found.pictures and not found.skipped:
         raise UserError(f"no pictures in {root}: give a folder that contains some")
     paths = [picture.path for picture in found.pictures] + [one.path for one in found.skipped]
-    reasons = [None] * len(found.pictures) + [one.reason for one in found.skipped]
+    reasons = [None] * len(found.pictures) + [_reason(one.reason) for one in found.skipped]
     versions = [_local_version(path) for path in paths]
     etags, sizes = [etag for etag, _ in versions], [size for _, size in versions]
     return _table([Path(path).as_uri() for path in paths], etags, sizes, "", reasons)
+
+
+def _reason(reason: str) -> str:
+    """Why the scan has skipped a file; beginning with NOT_FETCHED where the next run should look
+    again, though neither size nor time have changed."""
+    return parts.NOT_FETCHED + reason if reason.startswith(_MAY_PASS) else reason
 
 
 def _local_version(path: str) -> tuple[str, int | None]:
@@ -252,7 +261,7 @@ def _walk(here: Place, source: str, leave_out: Collection[str] = ()) -> _Found:
         for info in found
         if info.type == fs.FileType.File
         and not any(part[:1] in ("_", ".") for part in info.path[start:].split("/"))
-        and not any(info.path.startswith(f"{one.rstrip('/')}/") for one in leave_out)
+        and not any(info.path.startswith(f"{slashed(one).rstrip('/')}/") for one in leave_out)
     )
 
 

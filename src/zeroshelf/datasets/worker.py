@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import pyarrow as pa
 
 from zeroshelf.datasets import containers, parts
+from zeroshelf.datasets.ahead import ahead
 from zeroshelf.datasets.containers import Item
 from zeroshelf.datasets.parts import NOT_FETCHED, Row
 from zeroshelf.datasets.places import local_path, one_line, place, scheme_of
@@ -28,9 +28,6 @@ from zeroshelf.records import Encoder
 _FETCHERS = 8  # requests that a worker has open at once
 _AHEAD = 16  # pictures that it has fetched before they are embedded
 _CANT_READ = "can't be read: "  # how `decode.read` begins for an error of the system
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,12 @@ class Worker:
 
     def __init__(self, job: Job, encoder: Encoder) -> None:
         self._job, self._encoder = job, encoder
+        self._stopped = threading.Event()
         self._out = place(job.out, job.endpoint)
+
+    def stop(self) -> None:
+        """End every `do` after the batch that it is at; what is no whole part is not written."""
+        self._stopped.set()
 
     def do(self, block: pa.Table) -> Done:
         """Embed some rows as `sources.unfinished` makes them, and write them as parts. The pictures
@@ -78,6 +80,8 @@ class Worker:
                 for row in rows:
                     if row["kind"]:
                         done += self._embed(self._members(row), (row["uri"], row["etag"]))
+        except _Stop:
+            pass
         except OSError as error:
             raise UserError(f"{self._job.out} can't be written: {one_line(error)}") from None
         return done
@@ -127,8 +131,14 @@ class Worker:
             part = following
         return done
 
+    def _batches(self, items: Iterator[Item]) -> Iterator[list[Item]]:
+        while batch := list(itertools.islice(items, self._encoder.batch_size)):
+            if self._stopped.is_set():
+                raise _Stop
+            yield batch
+
     def _rows(self, items: Iterator[Item]) -> Iterator[Row]:
-        batches = _batched(items, self._encoder.batch_size)
+        batches = self._batches(items)
         if self._job.threads == 1:
             for batch in batches:
                 yield from embed_items(batch, self._encoder)
@@ -138,6 +148,10 @@ class Worker:
             embed = ahead(pool, lambda batch: embed_items(batch, self._encoder), batches, threads)
             for rows in embed:
                 yield from rows
+
+
+class _Stop(Exception):
+    """The run ends: a part that is begun is given up."""
 
 
 def embed_items(batch: list[Item], encoder: Encoder) -> list[Row]:
@@ -161,25 +175,3 @@ def embed_items(batch: list[Item], encoder: Encoder) -> list[Row]:
         note = answer.derived.note if answer.derived else None
         rows[item.uri] = Row(item.uri, item.etag, digest, width, height, answer.vector, note=note)
     return [rows[item.uri] for item in batch]
-
-
-def ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Given], Made], given: Iterable[Given], most: int
-) -> Iterator[Made]:
-    """`work` of each in their order; at most `most` are begun before they are asked for."""
-    pending: deque[Future[Made]] = deque()
-    try:
-        for one in given:
-            pending.append(pool.submit(work, one))
-            if len(pending) >= most:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
-
-
-def _batched(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-    while batch := list(itertools.islice(items, size)):
-        yield batch
