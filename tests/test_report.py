@@ -5,15 +5,19 @@ The tests of the page itself drive a real Chromium; without one they are skipped
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import re
+import time
 import tracemalloc
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -418,3 +422,104 @@ def test_no_width_needs_sideways_scrolling(tmp_path, browser, width):
     browser.run("showDetail(0)")
     assert browser.run("document.getElementById('detail').scrollWidth") <= width
     browser.resize(1280, 800)
+
+
+# --- several pages ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def paged(tmp_path, monkeypatch):
+    """A report of 25 pictures on pages of 10: 12 of "cat", 4 of "frog", 9 of "other"."""
+    monkeypatch.setattr(report, "MOST", 20)
+    monkeypatch.setattr(report, "PER_PAGE", 10)
+    monkeypatch.setattr(report, "BLOCK", 4)
+    labels = ["cat"] * 12 + ["frog"] * 4 + ["other"] * 9
+    rows = [
+        row(f"/pics/{i:02}.jpg", label=label, probability=(1 + i * 7 % 25) / 26)
+        for i, label in enumerate(labels)
+    ]
+    columns = np.array([("cat", "frog", "other").index(label) for label in labels])
+    pages = report.pages_of(columns, np.array([one.probability for one in rows]))
+    path = str(tmp_path / "report.html")
+    report.write([*rows, skipped()], thumbnails, path, facts([*rows, skipped()]), pages)
+    return path, rows
+
+
+def page_files(path):
+    folder = path.removesuffix(".html") + "-pages"
+    return [path, *(os.path.join(folder, name) for name in sorted(os.listdir(folder)))]
+
+
+def rows_of(path):
+    text = Path(path).read_text("utf-8")
+    blocks = re.findall(r'<script type="application/json" id="rows-\d+">(.*?)</script>', text, re.S)
+    return [one["path"] for block in blocks for one in json.loads(block)]
+
+
+def test_many_pictures_are_on_several_pages_each_once(paged):
+    path, rows = paged
+    found = [rows_of(file) for file in page_files(path)]
+    assert [len(one) for one in found] == [11, 10, 5]  # the skipped file is on the first
+    shelves = ("cat", "frog", "other")
+    order = sorted(rows, key=lambda one: (shelves.index(one.label), -one.probability))
+    assert [set(one) - {"/pics/broken.jpg"} for one in found] == [
+        {one.path for one in order[start : start + 10]} for start in (0, 10, 20)
+    ]
+    for file in page_files(path):
+        text = Path(file).read_text("utf-8")
+        assert text.rstrip().endswith("</html>")
+        assert text.count('id="end"') == 1
+
+
+def test_few_pictures_need_no_pages():
+    assert report.pages_of(np.zeros(50_000, int), np.ones(50_000)) is None
+    pages = report.pages_of(np.zeros(50_001, int), np.ones(50_001))
+    assert pages is not None
+    assert np.bincount(pages).tolist() == [10_000] * 5 + [1]
+
+
+def test_pages_of_an_earlier_report_go_and_nothing_else_does(paged, tmp_path):
+    path, rows = paged
+    own = tmp_path / "report-pages" / "notes.txt"
+    own.write_text("mine")
+    report.write(rows[:3], thumbnails, path, facts(rows[:3]))
+    assert os.listdir(tmp_path / "report-pages") == ["notes.txt"]
+    own.unlink()
+    report.write(rows[:3], thumbnails, path, facts(rows[:3]))
+    assert not own.parent.exists()
+
+
+def arrive(browser, end, cards, shelf=None):
+    """Wait until the page whose address ends so shows so many cards. The page that is left can't
+    be waited in: it goes with its promises."""
+    condition = (
+        f"location.pathname.endsWith({json.dumps(end)}) && typeof complete === 'boolean'"
+        f" && complete && {CARDS}.length === {cards} && state.shelf === {json.dumps(shelf)}"
+    )
+    for _ in range(600):
+        with contextlib.suppress(Exception):
+            if browser.run(condition):
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"never at {end}: {browser.run('location.href')}")
+
+
+@in_chromium
+def test_pages_lead_to_each_other_and_to_the_shelves(paged, browser):
+    path, _ = paged
+    show(browser, path, 1)
+    assert "25 pictures" in browser.run("document.getElementById('headline').innerText")
+    assert "Page 1 of 3" in browser.run("document.querySelector('.pager').innerText")
+    link = "[...document.querySelectorAll('.pager a')].find((a) => a.text === '%s').click()"
+    button = "[...document.querySelectorAll('#shelves button')].find((b) => b.title === '%s')"
+    browser.run(link % "Next")
+    arrive(browser, "/report-pages/page-0002.html", 10)
+    browser.run(button % "frog" + ".click()")  # on this page: no other is opened
+    arrive(browser, "/report-pages/page-0002.html", 4, "frog")
+    browser.run(button % "other" + ".click()")
+    arrive(browser, "/report-pages/page-0002.html", 4, "other")
+    browser.run(link % "Last")
+    arrive(browser, "/report-pages/page-0003.html", 5, "other")
+    browser.run(button % "cat" + ".click()")  # where it begins
+    arrive(browser, "/report.html", 10, "cat")
+    assert browser.errors == []

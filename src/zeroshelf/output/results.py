@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeAlias
+from typing import TextIO, TypeAlias
 
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
@@ -96,6 +96,18 @@ def write_jsonl(rows: Iterable[Row], path: str) -> None:
         file.writelines(line(row) + "\n" for row in rows)
 
 
+def writing(rows: Iterable[Row], jsonl: str, table: str) -> Iterator[Row]:
+    """The rows, each of which is written into both files on its way, as `write_jsonl` and
+    `write_csv` do: making a row takes longer than writing it."""
+    with open(jsonl, "w", encoding="ascii", newline="\n") as lines, _open_csv(table) as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            lines.write(line(row) + "\n")
+            writer.writerow([_cell(getattr(row, name)) for name in COLUMNS])
+            yield row
+
+
 def read_jsonl(path: str) -> Iterator[Row]:
     """Rows as they were written. Fields of a later version of zeroshelf are passed over."""
     try:
@@ -117,12 +129,16 @@ def read_jsonl(path: str) -> Iterator[Row]:
 
 def write_csv(rows: Iterable[Row], path: str) -> None:
     """For a spreadsheet: no cell is a formula, whatever a label or a file name begins with."""
-    errors = sys.getfilesystemencodeerrors()  # Windows' lone surrogates stand for no bytes
-    with open(path, "w", encoding="utf-8", errors=errors, newline="") as file:
+    with _open_csv(path) as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for row in rows:
             writer.writerow([_cell(getattr(row, name)) for name in COLUMNS])
+
+
+def _open_csv(path: str) -> TextIO:
+    errors = sys.getfilesystemencodeerrors()  # Windows' lone surrogates stand for no bytes
+    return open(path, "w", encoding="utf-8", errors=errors, newline="")
 
 
 def _cell(value: object) -> object:

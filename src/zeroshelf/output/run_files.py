@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
 from zeroshelf.actions import kinds
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.images import ignored
 from zeroshelf.output import contact_sheet, report, results
 from zeroshelf.output.results import Thumbnails
-from zeroshelf.records import Plan
+from zeroshelf.records import OTHER, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,18 @@ class Source:
 
     def groups(self, each: int = 8) -> list[contact_sheet.Group]:
         """Up to `each` pictures on each shelf of `run.counts`, the most probable first."""
-        found = contact_sheet.groups(self.rows({}), self.run.labels.names, each)
-        return [group for group in found if group.label in self.run.counts]
+        decided, digests = self.run.decisions, self.run.embeddings.digests
+        names = (*self.run.labels.names, OTHER)
+        groups = []
+        for column, name in enumerate(names):
+            if name not in self.run.counts:
+                continue
+            rows = np.flatnonzero(decided.chosen == column)
+            certain = decided.probabilities[rows, column]
+            best = np.argsort(-certain, kind="stable")[:each]
+            pictures = tuple((digests[rows[i]].hex(), float(certain[i])) for i in best.tolist())
+            groups.append(contact_sheet.Group(name, len(rows), pictures))
+        return groups
 
 
 def write(source: Source, planned: Plan | None, folder: str) -> Written:
@@ -61,9 +73,12 @@ def write(source: Source, planned: Plan | None, folder: str) -> Written:
     names = ("report.html", "results.jsonl", "results.csv", "contact-sheet.png")
     paths = Written(*(os.path.join(folder, name) for name in names))
     targets = targets_of(source.run, planned)
-    results.write_jsonl(source.rows(targets), paths.results)
-    results.write_csv(source.rows(targets), paths.table)
-    report.write(source.rows(targets), source.thumbnails, paths.report, _facts(source, planned))
+    decided = source.run.decisions
+    pages = report.pages_of(
+        decided.chosen, decided.probabilities[range(len(decided)), decided.chosen]
+    )
+    rows = results.writing(source.rows(targets), paths.results, paths.table)
+    report.write(rows, source.thumbnails, paths.report, _facts(source, planned), pages)
     contact_sheet.write(source.groups(), source.thumbnails, paths.contact_sheet)
     return paths
 
