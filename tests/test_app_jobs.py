@@ -323,9 +323,7 @@ def test_the_example_client_sorts_a_folder(tmp_path: Path) -> None:
         ("car", set(), {"road", "wheel"}),
     ],
 )
-def test_synonyms_are_kinds_or_members_of_a_label(
-    label: str, some: set[str], none: set[str]
-) -> None:
+def test_synonyms_are_what_a_label_is_made_of(label: str, some: set[str], none: set[str]) -> None:
     resolved = resolve(parse.parse([label]), known.shipped().embed_texts)
     found = shelves._synonyms(resolved.each[0], Counter(), {label})
     assert some <= set(found) and not none & set(found)
