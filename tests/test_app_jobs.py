@@ -20,6 +20,7 @@ from tests.chromium import PROGRAM, Chromium
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.hub import Hub
 from tests.waiting import until
+from zeroshelf.actions import apply
 from zeroshelf.app import shelves
 from zeroshelf.app.jobs import Jobs
 from zeroshelf.app.settings import NAME, Settings
@@ -322,9 +323,61 @@ def test_the_example_client_sorts_a_folder(tmp_path: Path) -> None:
         ("car", set(), {"road", "wheel"}),
     ],
 )
-def test_synonyms_are_kinds_or_members_of_a_label(
-    label: str, some: set[str], none: set[str]
-) -> None:
+def test_synonyms_are_what_a_label_is_made_of(label: str, some: set[str], none: set[str]) -> None:
     resolved = resolve(parse.parse([label]), known.shipped().embed_texts)
     found = shelves._synonyms(resolved.each[0], Counter(), {label})
     assert some <= set(found) and not none & set(found)
+
+
+# --- apply on the review page ---------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("colours")
+def test_what_the_review_page_moves_closes_the_open_folder(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pictures", each=2)
+    before = tree(tmp_path)
+    with serving(tmp_path) as (app, address):
+        labelled(app, folder, ["red", "green"])
+        app.plan({"action": "move", "destination": ""})
+        done(app, "plan")
+        review = f"{address}review/{app.jobs.now['plan'].result}/"
+        _, now = call(f"{address}state")
+        assert now["folder"]["path"] == str(folder)
+        for act in ("apply", "unapply"):
+            assert call(f"{review}edit", {"do": act})[0] == 200
+            app.wait()
+            _, now = call(f"{address}state")
+            assert now["folder"] is None
+            app.open({"path": str(tmp_path)})
+        assert tree(tmp_path) == before
+
+
+@pytest.mark.usefixtures("colours")
+def test_nothing_ends_the_app_while_files_are_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, go, real = pictures(tmp_path / "pictures", each=2), threading.Event(), apply.apply
+
+    def slow(record: str, tell: Progress) -> object:
+        assert go.wait(300)
+        return real(record, tell)
+
+    monkeypatch.setattr(apply, "apply", slow)
+    with serving(tmp_path) as (app, address):
+        labelled(app, folder, ["red", "green"])
+        app.plan({"action": "copy", "destination": ""})
+        done(app, "plan")
+        id = app.jobs.now["plan"].result
+        assert call(f"{address}review/{id}/edit", {"do": "apply"})[0] == 200
+        assert app.busy and call(f"{address}quit", {})[0] == 409
+        go.set()
+        app.wait()
+        assert not app.busy
+        go.clear()
+        call(f"{address}runs/{id}/undo", {})
+        done(app, "undo")
+        call(f"{address}runs/{id}/apply", {})
+        assert app.busy and call(f"{address}quit", {})[0] == 409
+        go.set()
+        app.wait()
+        assert call(f"{address}quit", {})[0] == 200

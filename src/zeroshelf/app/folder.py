@@ -60,7 +60,7 @@ class OpenFolder:
         self._base: Run | None = None  # after `read`: keeps what does not depend on labels
         self._texts: Texts | None = None
         self._embedded: Embeddings | None = None  # as they are in the cache
-        self.unread: Sequence[Skipped] = ()  # what can't be read, as far as it is known
+        self._contents: dict[str, Any] | None = None  # after `look`, for the page
         self._read: list[bytes] = []  # digests, in the order in which they were read
         self._digests: set[bytes] = set()
 
@@ -70,6 +70,7 @@ class OpenFolder:
         """Find the pictures. Raises `UserError` where there is none, or none that is not sorted."""
         tell("looking", 0, 0)
         self.found = unsorted.find(self.path, exclude=(), leave_out=(), warn=self.warnings.append)
+        self._contents = _contents(self.found, self.found.skipped)
         return ""
 
     def read(self, tell: Progress) -> str:
@@ -96,7 +97,7 @@ class OpenFolder:
         texts = compute.text_embedder(encoder, self._store, tell)
         with self._lock:
             self._base, self._texts, self._embedded = _in_single(base), texts, embedded
-            self.unread = [*embedded.skipped]
+            self._contents = _contents(self.found, embedded.skipped)
         remembered = self._settings.now.labels.get(self.path)
         if remembered:
             self.set_labels(remembered)
@@ -164,7 +165,7 @@ class OpenFolder:
         """What is in the folder, and how far it is read."""
         return {
             "path": self.path,
-            "found": None if self.found is None else _contents(self.found, self.unread),
+            "found": self._contents,
             "warnings": self.warnings,
             "read": len(self._read),
             "latest": [digest.hex() for digest in self._read[-SHOWN:]],
@@ -253,8 +254,7 @@ def _in_single(run: Run) -> Run:
 
 
 def _contents(found: Folder, unread: Sequence[Skipped]) -> dict[str, Any]:
-    """A folder in numbers: files by what they are, and what is not read."""
-    unread = unread or found.skipped
+    """A folder in numbers: files by what they are, and which can't be read."""
     formats = Counter(picture.format for picture in found.pictures)
     return {
         "pictures": len(found.pictures),

@@ -51,6 +51,7 @@ class RunPages:
         self._lock = threading.RLock()
         self._open: dict[str, _Open] = {}
         self._left: dict[str, list[tuple[str, str]]] = {}  # of the last apply or undo
+        self._states: dict[str, str] = {}  # of the open runs, as `changed_folders` saw them last
 
     # --- opening and closing ----------------------------------------------------------------
 
@@ -95,6 +96,30 @@ class RunPages:
         """Raise `UserError` where the run is about a folder that is not allowed."""
         self._allowed.check(run.folder)
         self._allowed.check(run.destination)
+
+    # --- apply and undo that were started on a review page ----------------------------------
+
+    def busy(self) -> bool:
+        """Whether a review page's apply or undo is at work."""
+        return any(one.jobs.busy for one in list(self._open.values()))
+
+    def wait(self, tell: Progress = lambda *_: None) -> None:
+        """Return when none of them is."""
+        for one in list(self._open.values()):
+            one.jobs.wait(tell)
+
+    def stop(self) -> None:
+        """Stop them after their current files. They can be resumed."""
+        for one in list(self._open.values()):
+            one.jobs.stop()
+
+    def changed_folders(self) -> set[str]:
+        """The folders of open runs that were carried out or undone since the last call."""
+        with self._lock:
+            now: dict[str, str] = {id: one.jobs.progress.state for id, one in self._open.items()}
+            changed = {id for id, state in now.items() if self._states.get(id, state) != state}
+            self._states = now
+            return {self._open[id].session.root for id in changed}
 
     # --- the list ---------------------------------------------------------------------------
 

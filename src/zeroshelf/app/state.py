@@ -22,6 +22,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.records import PlanRequest, Progress
 from zeroshelf.run.run import Run
 from zeroshelf.runs import registry
+from zeroshelf.system import file_names
 
 _KEEP = {"Cache-Control": "private, max-age=86400, immutable"}  # a digest names one picture
 _DONE = {"done": True}
@@ -50,9 +51,28 @@ class App:
             self.jobs.stop(kind)
         return self.pages.close()
 
+    @property
+    def busy(self) -> bool:
+        """Whether files are being changed, by an apply or undo of either page."""
+        return self.jobs.running("apply", "undo") or self.pages.busy()
+
+    def wait(self, tell: Progress = lambda *_: None) -> None:
+        """Return when no file is being changed."""
+        self.jobs.wait("apply", "undo", tell=tell)
+        self.pages.wait(tell)
+
+    def stop_changes(self) -> None:
+        """Stop an apply or undo after its current files; it can be resumed."""
+        for kind in ("apply", "undo"):
+            self.jobs.stop(kind)
+        self.pages.stop()
+        self.jobs.wait("apply", "undo")
+
     # --- the folder -------------------------------------------------------------------------
 
     def state(self, given: Given) -> Any:
+        for changed in self.pages.changed_folders():
+            self._changed(changed)
         folder = self.folder
         return {
             "folder": None if folder is None else folder.facts(),
@@ -211,11 +231,17 @@ class App:
         return _DONE
 
     def _moved(self, id: str) -> str:
+        self._changed(registry.find(id).folder)
+        return id
+
+    def _changed(self, folder: str) -> None:
         """Close the open folder where a run has changed what lies in it. Its labels are kept."""
         with self._lock:
-            if self.folder is not None and self.folder.path == registry.find(id).folder:
+            if self.folder is None:
+                return
+            here = self.folder.path
+            if here == folder or file_names.inside(here, folder) or file_names.inside(folder, here):
                 self.folder = None
-        return id
 
     def remove_run(self, given: Given) -> Any:
         self.pages.remove(given["id"])
@@ -273,7 +299,7 @@ class App:
         return _DONE
 
     def quit(self, given: Given) -> Any:
-        if self.jobs.running("apply", "undo"):
+        if self.busy:
             raise UserError("files are being changed: wait until that is done")
         self.quit_now()
         return _DONE

@@ -145,16 +145,14 @@ def _allowed(folder: str | None, allow: tuple[str, ...]) -> tuple[Allowed, str |
 
 def _finish(app: App, screen: Screen) -> bool:
     """Wait for an apply or undo that is at work. False where another Ctrl-C stopped it."""
-    if app.jobs.running("apply", "undo"):
+    if app.busy:
         screen.say("Files are being changed: the command ends when that is done.")
         screen.say("Press Ctrl-C again to stop after the current files.")
         try:
             with screen.progress() as progress:
-                app.jobs.wait("apply", "undo", tell=progress)
+                app.wait(progress)
         except KeyboardInterrupt:
-            for kind in ("apply", "undo"):
-                app.jobs.stop(kind)
-            app.jobs.wait("apply", "undo")
+            app.stop_changes()
             return False
     return True
 

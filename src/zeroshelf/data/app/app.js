@@ -389,7 +389,7 @@ function otherCard(shelf) {
   li.dataset.name = "other";
   if (shelf.count) li.querySelector(".head").after(make("p", "quiet", "What fits none of the shelves."));
   for (const { label, words, count } of shelf.to_add) {
-    li.append(make("p", "also", `${plural(count, "picture")} look${count === 1 ? "s" : ""} like `, bdi(words.join(", ")), ": ", button("link", () => addWords(label, words), "count as ", bdi(label))));
+    li.append(make("p", "", `${plural(count, "picture")} look${count === 1 ? "s" : ""} like `, bdi(words.join(", ")), ": ", button("link", () => addWords(label, words), "count as ", bdi(label))));
   }
   if (shelf.looks_like.length) {
     li.append(make("p", "also", make("span", "quiet", "Looks mostly like:"), ...shelf.looks_like.map(({ name, count }) => {
