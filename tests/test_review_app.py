@@ -26,7 +26,7 @@ from zeroshelf.commands.cli import cli
 from zeroshelf.commands.review import save_edits
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
-from zeroshelf.review import app, jobs
+from zeroshelf.review import jobs, one_picture
 from zeroshelf.review.session import MODEL, USER, Session
 from zeroshelf.run import classify, reopen
 from zeroshelf.runs import edit_log, registry
@@ -426,5 +426,5 @@ def test_python_has_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [9e11, -9e11, 1e20, -1e20])
 def test_a_time_that_no_calendar_has_is_left_out(seconds: float) -> None:
-    assert app._day(seconds) is None
-    assert app._day(0) is not None
+    assert one_picture.day(seconds) is None
+    assert one_picture.day(0) is not None

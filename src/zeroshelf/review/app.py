@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
-from datetime import datetime
 from importlib import resources
 from typing import Any
 
@@ -18,19 +16,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from zeroshelf.actions import kinds, plan_file
+from zeroshelf.actions import kinds
 from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import decode, ignored, thumbnails
-from zeroshelf.review import edit_requests, suggestions
+from zeroshelf.review import edit_requests, one_picture, suggestions
 from zeroshelf.review.access import AccessCheck
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.notes import PutAway
-from zeroshelf.review.session import USER, Session
+from zeroshelf.review.photo_filter import PhotoFilter
+from zeroshelf.review.session import Session
 from zeroshelf.search import query
 
 _SCRIPTS = (
     "review", "state", "words", "grid", "shelves", "detail", "panels", "notes", "suggestions",
+    "filters",
 )  # fmt: skip
 FILES = {  # everything of the page; no address is ever made into a path
     "": ("index.html", "text/html"),
@@ -53,6 +53,7 @@ class _Page:
         self.jobs = jobs
         self.suggested = suggestions.Suggestions(0, 0, ())
         self.put_away = PutAway(session.record)
+        self.photo_filter = PhotoFilter(session)
         self.known = self._known()
         self._searcher = session.run, session.run.searcher()
 
@@ -70,6 +71,7 @@ class _Page:
                 get("/thumbnail/{row:int}", self.thumbnail),
                 get("/picture/{row:int}", self.picture),
                 get("/about/{row:int}", self.about),
+                get("/photo-facts", self.photo_facts),
                 get("/search", self.search),
                 get("/offset", self.offset),
                 get("/suggestions", self.suggestions),
@@ -165,29 +167,17 @@ class _Page:
     def picture(self, request: Request) -> Response:
         """Encoded anew: browsers don't read HEIC, and never get the file's own bytes."""
         try:
-            decoded = decode.decode(decode.read(self._place(self._row(request))), LARGE // 4)
+            decoded = decode.decode(decode.read(self._file_of(request)), LARGE // 4)
         except Unreadable as trouble:
             return PlainTextResponse(f"{trouble}\n", 404)
         large = thumbnails.jpeg(thumbnails.shrink(decoded.image, LARGE))
         return Response(large, media_type="image/jpeg", headers=_KEEP)
 
     def about(self, request: Request) -> Response:
-        row = self._row(request)
-        with self.session.lock:
-            decision = self.session.decisions[row]
-            by = int(self.session.shelves.by[row])
-        picture = self.session.run.embeddings.pictures[row]
-        reason = decision.reason if by != USER else "you placed it here"
-        where = self._place(row)
-        about = {"path": where, "size": picture.size, "reason": reason, "top": decision.top}
-        about["other"] = float(self.session.decisions.probabilities[row, -1])
-        try:
-            decoded = decode.decode(decode.read(where), 32)
-            about |= {"width": decoded.width, "height": decoded.height, "note": decoded.note}
-            about["changed"] = _day(os.stat(where).st_mtime)
-        except (Unreadable, OSError) as trouble:
-            about["note"] = f"can't be shown now: {trouble}"
-        return _ascii(about)
+        return _ascii(one_picture.about(self.session, self._row(request)))
+
+    def photo_facts(self, _: Request) -> Response:
+        return _ascii(self.photo_filter.table())
 
     # --- search, suggestions ----------------------------------------------------------------
 
@@ -266,13 +256,8 @@ class _Page:
             raise UserError("there is no such picture in this run")
         return row
 
-    def _place(self, row: int) -> str:
-        """The picture's path now: its old one, or the one that the plan gave it."""
-        path = self.session.run.embeddings.pictures[row].path
-        if os.path.exists(path) or not kinds.of(self.session.planned.kind).takes_away:
-            return path
-        planned = plan_file.load(os.path.join(self.session.record, "plan.jsonl"))
-        return next((a.target for a in planned.actions if a.source == path), path)
+    def _file_of(self, request: Request) -> str:
+        return one_picture.place(self.session, self._row(request))
 
     def _facts(self) -> dict[str, Any]:
         run = self.session.run
@@ -312,14 +297,6 @@ def _stacks(session: Session) -> list[int]:
 
 def _bytes(probabilities: Any) -> Any:
     return np.round(np.asarray(probabilities) * 255).astype(np.uint8)
-
-
-def _day(seconds: float) -> str | None:
-    """A file's time in words; None if it is out of range, as the year 30828 is."""
-    try:
-        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _ascii(answer: Any) -> Response:

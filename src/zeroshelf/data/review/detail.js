@@ -81,11 +81,15 @@ function fill(about) {
   const facts = [
     ["File", about.path],
     ["Size", `${bytes(about.size)}${about.width ? `, ${number(about.width)} \u00d7 ${number(about.height)} pixels` : ""}`],
-    ["Changed", about.changed], ["Note", about.note],
+    ["Taken", about.taken], ["Camera", about.camera],
+    ["Place", about.place && `${coordinate(about.place[0], "N", "S")}, ${coordinate(about.place[1], "E", "W")}`],
+    ["File changed", about.changed], ["Note", about.note],
   ];
   $("detail-facts").replaceChildren(...facts.filter(([, value]) => value).map(
     ([name, value]) => make("div", "", make("dt", "", name), make("dd", "", make("bdi", "", visible(value))))));
 }
+
+const coordinate = (degrees, above, below) => `${Math.abs(degrees).toFixed(5)}\u00b0 ${degrees < 0 ? below : above}`;
 
 $("previous").addEventListener("click", () => step(-1));
 $("next").addEventListener("click", () => step(1));

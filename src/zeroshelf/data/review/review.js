@@ -1,6 +1,7 @@
 // The page: which pictures are shown, what keys and clicks mean. Everything else has its own module.
 
 import * as detail from "./detail.js";
+import * as filters from "./filters.js";
 import * as cells from "./grid.js";
 import * as notes from "./notes.js";
 import * as panels from "./panels.js";
@@ -21,7 +22,8 @@ let names = null;          // paths in small letters, once something is looked f
 let stacked = null;        // group -> whether it has more than one picture
 
 function matching() {
-  if (view.found) return { rows: view.found, piles: new Map() };
+  const passes = filters.test();
+  if (view.found) return { rows: passes ? view.found.filter(passes) : view.found, piles: new Map() };
   const { size, columns, p, by, stacks } = run;
   const wanted = run.names.indexOf(view.look);
   const below = view.look === UNSURE ? unsureBelow() : 256;
@@ -32,7 +34,7 @@ function matching() {
   for (let row = 0; row < size; row += 1) {
     const yours = by[row] === USER;
     const fits = (wanted < 0 || columns[row] === wanted) && (below === 256 || (!yours && p[row] < below))
-      && words.every((word) => names[row].includes(word));
+      && words.every((word) => names[row].includes(word)) && (!passes || passes(row));
     levels[row] = !fits ? 257 : yours ? 256 : p[row];
     if (fits) starts[levels[row] + 1] += 1;
   }
@@ -93,10 +95,11 @@ function draw() {
 function tell() {
   const shown = grid.rows.length;
   const where = view.title || { [ALL]: "all pictures", [UNSURE]: "unsure" }[view.look] || `on ${visible(view.look)}`;
-  $("shown").textContent = `${plural(shown, "picture")}${shown && !view.found && grid.piles.size ? " and stacks" : ""}: ${where}`;
+  const only = filters.said();
+  $("shown").textContent = `${plural(shown, "picture")}${shown && !view.found && grid.piles.size ? " and stacks" : ""}: ${[where, ...only].join(", ")}`;
   $("grid").setAttribute("aria-label", `Pictures: ${where}${view.found ? "" : ", unsure first"}`);
   $("nothing").hidden = shown > 0;
-  $("nothing").textContent = view.found ? view.nothing : view.text ? "No picture matches." : view.look === UNSURE ? "Nothing is unsure." : "No picture here.";
+  $("nothing").textContent = view.found ? view.nothing : view.text || only.length ? "No picture matches." : view.look === UNSURE ? "Nothing is unsure." : "No picture here.";
   $("select-all").replaceChildren(`Select all ${number(shown)} that match `, make("kbd", "", "A"));
   $("select-shown").hidden = $("select-all").hidden = shown === 0;
   const count = grid.selected.size;
@@ -248,6 +251,7 @@ $("informative").addEventListener("click", () => search("most-informative?count=
 shelves.heard.look = look;
 shelves.heard.drop = put;
 cells.heard.select = tell;
+filters.heard.change = () => { cells.start(); refresh(); };
 cells.heard.open = (index) => detail.show(index);
 detail.heard.place = put;
 detail.heard.move = (index) => cells.activate(index);
