@@ -20,7 +20,7 @@ from zeroshelf.actions import kinds
 from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import decode, ignored, thumbnails
-from zeroshelf.review import edit_requests, one_picture, suggestions
+from zeroshelf.review import alike, edit_requests, one_picture, suggestions
 from zeroshelf.review.access import AccessCheck
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.notes import PutAway
@@ -30,7 +30,7 @@ from zeroshelf.search import query
 
 _SCRIPTS = (
     "review", "state", "words", "grid", "shelves", "detail", "panels", "notes", "suggestions",
-    "filters",
+    "filters", "compare",
 )  # fmt: skip
 FILES = {  # everything of the page; no address is ever made into a path
     "": ("index.html", "text/html"),
@@ -72,6 +72,7 @@ class _Page:
                 get("/picture/{row:int}", self.picture),
                 get("/about/{row:int}", self.about),
                 get("/photo-facts", self.photo_facts),
+                get("/alike/{row:int}", self.alike),
                 get("/search", self.search),
                 get("/offset", self.offset),
                 get("/suggestions", self.suggestions),
@@ -179,6 +180,9 @@ class _Page:
     def photo_facts(self, _: Request) -> Response:
         return _ascii(self.photo_filter.table())
 
+    def alike(self, request: Request) -> Response:
+        return _ascii(alike.group(self.session, self._row(request)))
+
     # --- search, suggestions ----------------------------------------------------------------
 
     def search(self, request: Request) -> Response:
@@ -222,7 +226,7 @@ class _Page:
     def _edit(self, given: Any) -> Response:
         """Answered only when the edit is on disk."""
         session = self.session
-        moved = 0
+        moved, answer = 0, {}
         match given:
             case {"do": "place"}:
                 session.place(*edit_requests.placement(given))
@@ -239,6 +243,10 @@ class _Page:
                 if version != self.suggested.version:
                     raise UserError("the shelves have changed since: look at the suggestions again")
                 moved = suggestions.accept(session, self.suggested, wanted, without)
+            case {"do": "keep", "row": int(kept), "others": [*others], "shelf": str(shelf)}:
+                edit_requests.numbers([kept, *others])
+                moved, stay = alike.keep(session, kept, others, shelf)
+                answer["stay"] = stay
             case {"do": "put-away", "notes": [*some]}:
                 self.put_away.add(edit_requests.texts(some))
             case {"do": "apply" | "unapply" as act}:
@@ -246,7 +254,8 @@ class _Page:
                 self.jobs.apply(kind) if act == "apply" else self.jobs.undo()
             case _:
                 raise ValueError("no such edit")
-        return _ascii({"version": session.version, "edits": session.edit_count, "moved": moved})
+        told = {"version": session.version, "edits": session.edit_count, "moved": moved}
+        return _ascii(told | answer)
 
     # --- inside -----------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ import { SUGGESTION, OTHER, request, confidence, run, spokenConfidence } from ".
 import { keyOf } from "./shelves.js";
 import { $, baseName, button, bytes, make, number, percent, visible } from "./words.js";
 
-export const heard = { place() {}, move() {} };  // set by the page
+export const heard = { place() {}, move() {}, compare() {}, isAlike: () => false };  // set by the page
 
 export let row = 0;
 export let over = null;  // the dialog over which a picture is shown; null: over the grid
@@ -39,6 +39,7 @@ export async function show(index) {
   const mine = row, name = visible(baseName(run.paths[row]));
   if (!other) heard.move(index);
   $("detail-tool").hidden = !other?.tool;
+  $("detail-alike").hidden = Boolean(other) || !heard.isAlike(row);
   if (other?.tool) $("detail-tool").textContent = other.tool.text(row);
   const image = $("detail-picture");
   image.removeAttribute("src");
@@ -65,7 +66,7 @@ function verdict() {
 }
 
 function fill(about) {
-  $("detail-reason").textContent = run.by[row] === SUGGESTION ? "suggested from your corrections" : visible(about.reason);
+  $("detail-reason").textContent = run.by[row] === SUGGESTION ? "you accepted that it goes here" : visible(about.reason);
   const now = run.names[run.columns[row]];
   const top = [...about.top, [OTHER, about.other]];
   if (!top.some(([label]) => label === now)) top.unshift([now, 0]);
@@ -93,6 +94,10 @@ const coordinate = (degrees, above, below) => `${Math.abs(degrees).toFixed(5)}\u
 
 $("previous").addEventListener("click", () => step(-1));
 $("next").addEventListener("click", () => step(1));
+$("detail-alike").addEventListener("click", () => {
+  $("detail").close();
+  heard.compare(row);
+});
 $("detail-tool").addEventListener("click", () => {
   other.tool.act(row);
   $("detail-tool").textContent = other.tool.text(row);
