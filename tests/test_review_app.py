@@ -292,13 +292,14 @@ def test_how_is_chosen_among_what_the_plan_allows(served: tuple[Session, Client]
     session, client = served
     plan = Path(session.record, "plan.jsonl")
     before = plan.read_bytes()
-    for kind in ("tag", "untag", "teleport", ["move"], 1):
+    for kind in ("trash", "untag", "teleport", ["move"], 1):
         status, answer = client.edit(do="apply", kind=kind)
         assert status == 409 and "it is a copy" in answer["error"]
     assert plan.read_bytes() == before and journal.state(session.record) == "planned"
-    session.planned = replace(session.planned, several=True)
-    assert session.possible_actions == ("copy", "symlink", "relative-symlink", "hardlink")
-    session.planned = replace(session.planned, kind="tag")
+    session.first_plan = replace(session.first_plan, several=True)
+    several = ("copy", "symlink", "relative-symlink", "hardlink", "tag")
+    assert session.possible_actions == several
+    session.first_plan = replace(session.first_plan, kind="tag")
     assert session.possible_actions == ("tag",)
 
 

@@ -6,6 +6,7 @@ jobs         apply and undo with progress
 notes        which notes of the run were put away
 one_picture  where a picture's file is, and what is known about it
 alike        near-duplicates side by side
+consequences what an apply would mean
 photo_filter when, with what and where all pictures were taken
 access       which requests are answered: host, origin, token
 app          addresses -> all of the above

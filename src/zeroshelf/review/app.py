@@ -20,7 +20,7 @@ from zeroshelf.actions import kinds
 from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import decode, ignored, thumbnails
-from zeroshelf.review import alike, edit_requests, one_picture, suggestions
+from zeroshelf.review import alike, consequences, edit_requests, one_picture, suggestions
 from zeroshelf.review.access import AccessCheck
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.notes import PutAway
@@ -73,6 +73,7 @@ class _Page:
                 get("/about/{row:int}", self.about),
                 get("/photo-facts", self.photo_facts),
                 get("/alike/{row:int}", self.alike),
+                get("/consequences", self.consequences),
                 get("/search", self.search),
                 get("/offset", self.offset),
                 get("/suggestions", self.suggestions),
@@ -183,6 +184,11 @@ class _Page:
     def alike(self, request: Request) -> Response:
         return _ascii(alike.group(self.session, self._row(request)))
 
+    def consequences(self, request: Request) -> Response:
+        kind = request.query_params.get("kind", "")
+        self.jobs.check_possible(kind)
+        return _ascii(consequences.of(self.session, kind))
+
     # --- search, suggestions ----------------------------------------------------------------
 
     def search(self, request: Request) -> Response:
@@ -274,7 +280,7 @@ class _Page:
             "run": run.id,
             "folder": run.request.folder,
             "destination": self.session.planned.destination,
-            "actions": [_words(name) for name in self.session.possible_actions],
+            "actions": [_words(name, self.session) for name in self.session.possible_actions],
             "model": run.model.id,
             "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
@@ -283,11 +289,13 @@ class _Page:
         }
 
 
-def _words(name: str) -> dict[str, str]:
+def _words(name: str, session: Session) -> dict[str, str]:
     """An action as the page offers it."""
     kind = kinds.of(name)
+    there = session.first_plan.destination if kind.needs_destination else session.root
     return {
         "name": name,
+        "to": there,
         "choice": kind.choice,
         "meaning": kind.meaning,
         "place": kind.place,
