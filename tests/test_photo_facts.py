@@ -163,6 +163,9 @@ def test_each_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(photo_facts, "read", counted)
     path = str(tmp_path / "a.jpg")
+    photo_facts.of_file(path, 1, 7)  # it is not there yet: nothing is known
+    paint(tmp_path / "a.jpg", RED)
+    asked.clear()
     for size in (1, 1, 2):
         photo_facts.of_file(path, size, 7)
     assert len(asked) == 2

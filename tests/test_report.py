@@ -253,8 +253,15 @@ def test_hostile_text_is_text(tmp_path, browser):
     assert EVIL[0] in text
     assert "\u202e" not in text
     assert r"caf\xe9 \xff.jpg" in text
-    assert browser.requests == ["file://" + path]
-    assert browser.errors == []
+    # the page, and the originals that it shows large, which are not there
+    known = {os.fsencode(p) for r in hostile_rows() for p in (r.path, r.target) if p}
+    first, *others = browser.requests
+    assert first == "file://" + path
+    asked = {unquote_to_bytes(address.removeprefix("file://")) for address in others}
+    assert asked <= known, asked - known
+    assert [
+        error for error in browser.errors if "Failed to load resource: net::" not in error
+    ] == []
 
 
 @linux_names
@@ -523,3 +530,41 @@ def test_pages_lead_to_each_other_and_to_the_shelves(paged, browser):
     browser.run(button % "cat" + ".click()")  # where it begins
     arrive(browser, "/report.html", 10, "cat")
     assert browser.errors == []
+
+
+def pictures_on_disk(place):
+    """An original where it was, one where a move put it, one that is gone, one of a format that no
+    browser shows; each of the first two is wider than any thumbnail."""
+    for name in ("a.jpg", "sorted/b # 50%.jpg"):
+        (place / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (900, 600), (30, 140, 90)).save(place / name)
+    (place / "d.heic").write_bytes(b"no picture")
+    path = lambda name: str(place / name)  # noqa: E731
+    return [
+        row(path("a.jpg"), digest="aa" * 32),
+        row(path("b.jpg"), probability=0.8, target=path("sorted/b # 50%.jpg"), digest="bb" * 32),
+        row(path("c.jpg"), probability=0.7, target=path("sorted/c.jpg"), digest="cc" * 32),
+        row(path("d.heic"), probability=0.6, digest="dd" * 32),
+    ]
+
+
+@pytest.mark.skipif(not PROGRAM, reason="no Chromium")
+def test_the_large_view_shows_the_original_or_says_why_not(tmp_path):
+    path = written(tmp_path, pictures_on_disk(tmp_path))
+    width = "document.getElementById('detail-picture').naturalWidth"
+    says = "document.getElementById('detail-shown').textContent"
+    with Chromium() as browser:
+        browser.open("file://" + path)
+        browser.wait("document.querySelectorAll('.card').length === 4")
+        browser.run("document.querySelector('.card').click()")
+        for number, wide in enumerate((900, 900, 96, 96)):
+            if number:
+                browser.run("document.getElementById('next').click()")
+            browser.wait(f"!{says}.startsWith('Opening')")
+            browser.wait(f"{width} > 0")
+            assert browser.run(width) == wide, number
+            assert browser.run(says).startswith("A thumbnail") == (wide == 96)
+        browser.run("document.getElementById('previous').click()")
+        browser.run("document.getElementById('previous').click()")
+        browser.wait("document.getElementById('detail-open').href.endsWith('b%20%23%2050%25.jpg')")
+        assert all(address.startswith("file:///") for address in browser.requests)

@@ -105,7 +105,7 @@ def test_how_is_chosen_beside_apply_and_kept_with_the_plan(
     with serving(run) as (session, address):
         about_to_apply(chromium, address)
         assert chromium.run(f"{ways}.map((way) => way.value)") == [
-            name for name in kinds.offered() if kinds.of(name).needs_destination
+            name for name in kinds.offered() if not kinds.of(name).only_clear
         ]
         assert chromium.run(f"{ways}.find((way) => way.checked).value") == "copy"
         chromium.run(f"{ways}.find((way) => way.value === 'move').click()")
@@ -129,6 +129,51 @@ def test_how_is_chosen_beside_apply_and_kept_with_the_plan(
         carry(chromium, "unapply", "undone")
         assert tree(tmp_path) == before and session.planned.kind == "symlink"
     assert chromium.errors == []
+
+
+def test_tags_are_another_way_and_the_way_back_stays_open(
+    tmp_path: Path, chromium: Chromium
+) -> None:
+    run = colour_run(tmp_path, each=2)
+    before = tree(tmp_path)
+    way = "[...document.querySelectorAll('#apply-how input')].find((one) => one.value === '{}')"
+    says = "document.getElementById('apply-says').textContent"
+    needs = "document.getElementById('apply-needs').textContent"
+    with serving(run) as (session, address):
+        about_to_apply(chromium, address)
+        chromium.wait(f"{needs}.startsWith('6 files, ')")
+        assert "free there" in chromium.run(needs)
+        assert f"in {tmp_path / 'sorted'}" in chromium.run(says)
+        chromium.run(way.format("tag") + ".click()")
+        assert f"beside it, in {tmp_path / 'pictures'}" in chromium.run(says)
+        chromium.wait(f"{needs} === '6 files, no room on the disk.'")
+        carry(chromium, "apply-now", "applied")
+        assert not (tmp_path / "sorted").exists()
+        assert len(list((tmp_path / "pictures").glob("*.xmp"))) == 6
+        carry(chromium, "unapply", "undone")
+        assert tree(tmp_path) == before
+        chromium.run("document.getElementById('apply').close()")
+        chromium.run("document.getElementById('apply-open').click()")
+        chromium.run(way.format("copy") + ".click()")
+        carry(chromium, "apply-now", "applied")
+        assert len(list((tmp_path / "sorted" / "green").iterdir())) == 4
+        carry(chromium, "unapply", "undone")
+        assert tree(tmp_path) == before
+        assert session.planned.kind == "copy"
+    assert chromium.errors == []
+
+
+def test_what_is_special_about_a_plan_is_told_before_it_is_applied(
+    tmp_path: Path, chromium: Chromium
+) -> None:
+    run = colour_run(tmp_path, each=2)
+    (tmp_path / "sorted" / "red").mkdir(parents=True)
+    (tmp_path / "sorted" / "red" / "red-00.png").write_bytes(b"mine")
+    with serving(run) as (_, address):
+        opened(chromium, address)
+        chromium.run("document.getElementById('apply-open').click()")
+        notes = "document.getElementById('apply-notes').innerText"
+        chromium.wait(f"{notes}.includes('gets a number')")
 
 
 def test_what_was_left_alone_is_listed_with_its_reason(tmp_path: Path, chromium: Chromium) -> None:

@@ -26,7 +26,7 @@ from zeroshelf.commands.cli import cli
 from zeroshelf.commands.review import save_edits
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
-from zeroshelf.review import app, jobs
+from zeroshelf.review import jobs, one_picture
 from zeroshelf.review.session import MODEL, USER, Session
 from zeroshelf.run import classify, reopen
 from zeroshelf.runs import edit_log, registry
@@ -292,13 +292,14 @@ def test_how_is_chosen_among_what_the_plan_allows(served: tuple[Session, Client]
     session, client = served
     plan = Path(session.record, "plan.jsonl")
     before = plan.read_bytes()
-    for kind in ("tag", "untag", "teleport", ["move"], 1):
+    for kind in ("trash", "untag", "teleport", ["move"], 1):
         status, answer = client.edit(do="apply", kind=kind)
         assert status == 409 and "it is a copy" in answer["error"]
     assert plan.read_bytes() == before and journal.state(session.record) == "planned"
-    session.planned = replace(session.planned, several=True)
-    assert session.possible_actions == ("copy", "symlink", "relative-symlink", "hardlink")
-    session.planned = replace(session.planned, kind="tag")
+    session.first_plan = replace(session.first_plan, several=True)
+    several = ("copy", "symlink", "relative-symlink", "hardlink", "tag")
+    assert session.possible_actions == several
+    session.first_plan = replace(session.first_plan, kind="tag")
     assert session.possible_actions == ("tag",)
 
 
@@ -426,5 +427,5 @@ def test_python_has_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [9e11, -9e11, 1e20, -1e20])
 def test_a_time_that_no_calendar_has_is_left_out(seconds: float) -> None:
-    assert app._day(seconds) is None
-    assert app._day(0) is not None
+    assert one_picture.day(seconds) is None
+    assert one_picture.day(0) is not None

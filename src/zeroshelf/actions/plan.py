@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import checks
-from zeroshelf.actions import kinds
+from zeroshelf.actions import kinds, plan_request
 from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.kinds.base import Placement
 from zeroshelf.counting import counted
@@ -157,7 +157,9 @@ def check(value: object) -> Plan:
 
 def possible(plan: Plan) -> tuple[ActionKind, ...]:
     """The actions that can be applied to the pictures of a plan: its own, and those that its two
-    folders and its shelves allow as well. A plan without a destination has no other action."""
+    folders and its shelves allow as well. A plan of an action without a destination
+    has no other action. One that takes only some of the pictures away, as the trash does, is no
+    other way to do the same and has to be asked for by itself."""
     if not kinds.of(plan.kind).needs_destination:
         return (plan.kind,)
     return tuple(name for name in kinds.offered() if _allows(plan, name))
@@ -165,10 +167,10 @@ def possible(plan: Plan) -> tuple[ActionKind, ...]:
 
 def _allows(plan: Plan, name: ActionKind) -> bool:
     kind = kinds.of(name)
-    if not kind.needs_destination or (plan.several and not kind.takes_several):
+    if kind.only_clear or (plan.several and not kind.takes_several):
         return False
     try:
-        kind.check(replace(plan.request, action=name))
+        kind.check(plan_request.without_unused(replace(plan.request, action=name)))
     except (UserError, OSError):
         return name == plan.kind  # apply fails with the reason
     return True

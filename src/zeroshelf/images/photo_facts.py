@@ -70,9 +70,11 @@ def of_file(path: str, size: int, mtime_ns: int) -> PhotoFacts:
     key = path, size, mtime_ns
     known = _known.get(key)
     if known is None:
-        if len(_known) >= KEPT:
-            _known.clear()
-        known = _known[key] = read(path)
+        known = read(path)
+        if known != NOTHING or os.path.exists(path):  # a drive may come back
+            if len(_known) >= KEPT:
+                _known.clear()
+            _known[key] = known
     return known
 
 

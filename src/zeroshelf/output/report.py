@@ -1,4 +1,5 @@
-"""report.html: what a run decided, as one page that opens from disk and loads nothing.
+"""report.html: what a run decided, as one page that opens from disk. It loads nothing but the
+originals, from this machine's disk, when one is shown large.
 
 The page is `data/report.html` with the rows and their thumbnails written into it, block by block:
 memory stays flat here, and the browser decodes only the thumbnails that are looked at. File names,
@@ -192,12 +193,13 @@ def _inert(text: str) -> str:
 
 
 def _policy(page: str) -> str:
-    """Nothing from anywhere, but this page's own script and style, known by their hashes."""
+    """Nothing from anywhere, but this page's own script and style, known by their hashes, and the
+    pictures themselves, from this machine's disk."""
     (script,) = re.findall("<script>(.*?)</script>", page, re.DOTALL)
     (style,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
     return (
         f"default-src 'none'; script-src {_sha256(script)}; style-src {_sha256(style)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        "img-src data: file:; base-uri 'none'; form-action 'none'"
     )
 
 

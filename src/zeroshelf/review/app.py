@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
-from datetime import datetime
 from importlib import resources
 from typing import Any
 
@@ -18,19 +16,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from zeroshelf.actions import kinds, plan_file
+from zeroshelf.actions import kinds
 from zeroshelf.decisions import constants
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import decode, ignored, thumbnails
-from zeroshelf.review import edit_requests, suggestions
+from zeroshelf.review import alike, consequences, edit_requests, one_picture, suggestions
 from zeroshelf.review.access import AccessCheck
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.notes import PutAway
-from zeroshelf.review.session import USER, Session
+from zeroshelf.review.photo_filter import PhotoFilter
+from zeroshelf.review.session import Session
 from zeroshelf.search import query
 
 _SCRIPTS = (
     "review", "state", "words", "grid", "shelves", "detail", "panels", "notes", "suggestions",
+    "filters", "compare",
 )  # fmt: skip
 FILES = {  # everything of the page; no address is ever made into a path
     "": ("index.html", "text/html"),
@@ -58,6 +58,7 @@ class _Page:
         self.jobs = jobs
         self.suggested = suggestions.Suggestions(0, 0, ())
         self.put_away = PutAway(session.record)
+        self.photo_filter = PhotoFilter(session)
         self.known = self._known()
         self._searcher = session.run, session.run.searcher()
 
@@ -75,6 +76,9 @@ class _Page:
                 get("/thumbnail/{row:int}", self.thumbnail),
                 get("/picture/{row:int}", self.picture),
                 get("/about/{row:int}", self.about),
+                get("/photo-facts", self.photo_facts),
+                get("/alike/{row:int}", self.alike),
+                get("/consequences", self.consequences),
                 get("/search", self.search),
                 get("/offset", self.offset),
                 get("/suggestions", self.suggestions),
@@ -170,29 +174,25 @@ class _Page:
     def picture(self, request: Request) -> Response:
         """Encoded anew: browsers don't read HEIC, and never get the file's own bytes."""
         try:
-            decoded = decode.decode(decode.read(self._place(self._row(request))), LARGE // 4)
+            decoded = decode.decode(decode.read(self._file_of(request)), LARGE // 4)
         except Unreadable as trouble:
             return PlainTextResponse(f"{trouble}\n", 404)
         large = thumbnails.jpeg(thumbnails.shrink(decoded.image, LARGE))
         return Response(large, media_type="image/jpeg", headers=_KEEP)
 
     def about(self, request: Request) -> Response:
-        row = self._row(request)
-        with self.session.lock:
-            decision = self.session.decisions[row]
-            by = int(self.session.shelves.by[row])
-        picture = self.session.run.embeddings.pictures[row]
-        reason = decision.reason if by != USER else "you placed it here"
-        where = self._place(row)
-        about = {"path": where, "size": picture.size, "reason": reason, "top": decision.top}
-        about["other"] = float(self.session.decisions.probabilities[row, -1])
-        try:
-            decoded = decode.decode(decode.read(where), 32)
-            about |= {"width": decoded.width, "height": decoded.height, "note": decoded.note}
-            about["changed"] = _day(os.stat(where).st_mtime)
-        except (Unreadable, OSError) as trouble:
-            about["note"] = f"can't be shown now: {trouble}"
-        return _ascii(about)
+        return _ascii(one_picture.about(self.session, self._row(request)))
+
+    def photo_facts(self, _: Request) -> Response:
+        return _ascii(self.photo_filter.table())
+
+    def alike(self, request: Request) -> Response:
+        return _ascii(alike.group(self.session, self._row(request)))
+
+    def consequences(self, request: Request) -> Response:
+        kind = request.query_params.get("kind", "")
+        self.jobs.check_possible(kind)
+        return _ascii(consequences.of(self.session, kind))
 
     # --- search, suggestions ----------------------------------------------------------------
 
@@ -237,7 +237,7 @@ class _Page:
     def _edit(self, given: Any) -> Response:
         """Answered only when the edit is on disk."""
         session = self.session
-        moved = 0
+        moved, answer = 0, {}
         match given:
             case {"do": "place"}:
                 session.place(*edit_requests.placement(given))
@@ -254,6 +254,10 @@ class _Page:
                 if version != self.suggested.version:
                     raise UserError("the shelves have changed since: look at the suggestions again")
                 moved = suggestions.accept(session, self.suggested, wanted, without)
+            case {"do": "keep", "row": int(kept), "others": [*others], "shelf": str(shelf)}:
+                edit_requests.numbers([kept, *others])
+                moved, stay = alike.keep(session, kept, others, shelf)
+                answer["stay"] = stay
             case {"do": "put-away", "notes": [*some]}:
                 self.put_away.add(edit_requests.texts(some))
             case {"do": "apply" | "unapply" as act}:
@@ -261,7 +265,8 @@ class _Page:
                 self.jobs.apply(kind) if act == "apply" else self.jobs.undo()
             case _:
                 raise ValueError("no such edit")
-        return _ascii({"version": session.version, "edits": session.edit_count, "moved": moved})
+        told = {"version": session.version, "edits": session.edit_count, "moved": moved}
+        return _ascii(told | answer)
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -271,13 +276,8 @@ class _Page:
             raise UserError("there is no such picture in this run")
         return row
 
-    def _place(self, row: int) -> str:
-        """The picture's path now: its old one, or the one that the plan gave it."""
-        path = self.session.run.embeddings.pictures[row].path
-        if os.path.exists(path) or not kinds.of(self.session.planned.kind).takes_away:
-            return path
-        planned = plan_file.load(os.path.join(self.session.record, "plan.jsonl"))
-        return next((a.target for a in planned.actions if a.source == path), path)
+    def _file_of(self, request: Request) -> str:
+        return one_picture.place(self.session, self._row(request))
 
     def _facts(self) -> dict[str, Any]:
         run = self.session.run
@@ -285,7 +285,7 @@ class _Page:
             "run": run.id,
             "folder": run.request.folder,
             "destination": self.session.planned.destination,
-            "actions": [_words(name) for name in self.session.possible_actions],
+            "actions": [_words(name, self.session) for name in self.session.possible_actions],
             "model": run.model.id,
             "notes": [*run.notes, *ignored.lines(run.ignored)],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
@@ -294,11 +294,13 @@ class _Page:
         }
 
 
-def _words(name: str) -> dict[str, str]:
+def _words(name: str, session: Session) -> dict[str, str]:
     """An action as the page offers it."""
     kind = kinds.of(name)
+    there = session.first_plan.destination if kind.needs_destination else session.root
     return {
         "name": name,
+        "to": there,
         "choice": kind.choice,
         "meaning": kind.meaning,
         "place": kind.place,
@@ -317,14 +319,6 @@ def _stacks(session: Session) -> list[int]:
 
 def _bytes(probabilities: Any) -> Any:
     return np.round(np.asarray(probabilities) * 255).astype(np.uint8)
-
-
-def _day(seconds: float) -> str | None:
-    """A file's time in words; None if it is out of range, as the year 30828 is."""
-    try:
-        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _ascii(answer: Any) -> Response:

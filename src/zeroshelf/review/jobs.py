@@ -46,13 +46,18 @@ class Jobs:
     def apply(self, kind: ActionKind | None = None) -> None:
         """Start to carry out the plan, by another action if `kind` is given. Raises `UserError`."""
         self._check_idle()
+        self.check_possible(kind)
         planned = self._session.planned.kind
-        if kind not in (None, planned, *self._session.possible_actions):
-            raise UserError(f"this plan can't be carried out as {kind}: it is a {planned}")
         goes_on = self.progress.state == "partly" and kind in (None, planned)
         if not self._session.update_plan(kind) and not goes_on:
             raise UserError("this run is carried out already: undo it first, then apply again")
         self._begin("applying", partial(apply.carry_out, self._session.record))
+
+    def check_possible(self, kind: ActionKind | None) -> None:
+        """Raise `UserError` for an action by which the plan can't be carried out."""
+        planned = self._session.planned.kind
+        if kind not in (None, planned, *self._session.possible_actions):
+            raise UserError(f"this plan can't be carried out as {kind}: it is a {planned}")
 
     def undo(self) -> None:
         self._check_idle()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.actions import journal, lock, plan, plan_file
+from zeroshelf.actions import journal, lock, plan, plan_file, plan_request
 from zeroshelf.corrections import follow, stored
 from zeroshelf.decisions import closed_set
 from zeroshelf.decisions.decide import Decisions
@@ -63,6 +63,7 @@ class Session:
         self.run = run  # under the present labels and offset
         self.record = run.record
         self.planned = plan_file.load(os.path.join(self.record, "plan.jsonl"))  # on the disk
+        self.first_plan = self.planned  # a plan of tags has no destination any more
         self.root = run.request.folder
         self.paths = [_relative(p.path, self.root) for p in run.embeddings.pictures]
         self.row_of = {path: row for row, path in enumerate(self.paths)}
@@ -198,12 +199,13 @@ class Session:
     @property
     def possible_actions(self) -> tuple[ActionKind, ...]:
         """The actions by which the plan can be carried out."""
-        return plan.possible(self.planned)
+        return plan.possible(self.first_plan)
 
     def plan(self, kind: ActionKind | None = None) -> Plan:
         """Where every picture would go as the shelves are now, and how: None as before."""
         with self.lock:
-            wanted = replace(self.planned.request, action=kind or self.planned.kind)
+            asked = replace(self.first_plan.request, action=kind or self.planned.kind)
+            wanted = plan_request.without_unused(asked)
             by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
             made = earlier.made(wanted, self.edited.labels, own=self.run.id)
             decided = self.shown().decisions
@@ -216,9 +218,8 @@ class Session:
         return self.run.derive(self.run.request, corrections, record=first.saved)
 
     def update_plan(self, kind: ActionKind | None = None) -> bool:
-        """Make the plan that of the shelves as they are now, so that `zeroshelf apply` does what
-        the page shows. kind: by another action than before. False, and no change, if the run was
-        applied already: it has to be undone first."""
+        """Make the plan that of the shelves as they are now; kind: by another action than before.
+        False, and no change, if the run was applied already: it has to be undone first."""
         with self.lock:
             if self.edit_count == self._planned_edits and kind in (None, self.planned.kind):
                 return True
@@ -262,8 +263,7 @@ class Session:
         stored.save(stored.path_for(labels, model), self.all_corrections(), model)
 
     def _own(self) -> dict[str, Correction]:
-        """Digest in hex -> correction, of the pictures corrected on this run's page, now or before
-        it was saved again."""
+        """Digest in hex -> correction, of what was corrected on this run's page, ever."""
         here = self.run.embeddings
         before = self.run.corrections.reviewed.items()
         given = {**{_relative(p, self.root): name for p, name in before}, **self.edited.corrected}

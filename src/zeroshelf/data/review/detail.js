@@ -5,7 +5,7 @@ import { SUGGESTION, OTHER, request, confidence, run, spokenConfidence } from ".
 import { keyOf } from "./shelves.js";
 import { $, baseName, button, bytes, make, number, percent, visible } from "./words.js";
 
-export const heard = { place() {}, move() {} };  // set by the page
+export const heard = { place() {}, move() {}, compare() {}, isAlike: () => false };  // set by the page
 
 export let row = 0;
 export let over = null;  // the dialog over which a picture is shown; null: over the grid
@@ -39,6 +39,7 @@ export async function show(index) {
   const mine = row, name = visible(baseName(run.paths[row]));
   if (!other) heard.move(index);
   $("detail-tool").hidden = !other?.tool;
+  $("detail-alike").hidden = Boolean(other) || !heard.isAlike(row);
   if (other?.tool) $("detail-tool").textContent = other.tool.text(row);
   const image = $("detail-picture");
   image.removeAttribute("src");
@@ -65,7 +66,7 @@ function verdict() {
 }
 
 function fill(about) {
-  $("detail-reason").textContent = run.by[row] === SUGGESTION ? "suggested from your corrections" : visible(about.reason);
+  $("detail-reason").textContent = run.by[row] === SUGGESTION ? "you accepted that it goes here" : visible(about.reason);
   const now = run.names[run.columns[row]];
   const top = [...about.top, [OTHER, about.other]];
   if (!top.some(([label]) => label === now)) top.unshift([now, 0]);
@@ -81,14 +82,22 @@ function fill(about) {
   const facts = [
     ["File", about.path],
     ["Size", `${bytes(about.size)}${about.width ? `, ${number(about.width)} \u00d7 ${number(about.height)} pixels` : ""}`],
-    ["Changed", about.changed], ["Note", about.note],
+    ["Taken", about.taken], ["Camera", about.camera],
+    ["Place", about.place && `${coordinate(about.place[0], "N", "S")}, ${coordinate(about.place[1], "E", "W")}`],
+    ["File changed", about.changed], ["Note", about.note],
   ];
   $("detail-facts").replaceChildren(...facts.filter(([, value]) => value).map(
     ([name, value]) => make("div", "", make("dt", "", name), make("dd", "", make("bdi", "", visible(value))))));
 }
 
+const coordinate = (degrees, above, below) => `${Math.abs(degrees).toFixed(5)}\u00b0 ${degrees < 0 ? below : above}`;
+
 $("previous").addEventListener("click", () => step(-1));
 $("next").addEventListener("click", () => step(1));
+$("detail-alike").addEventListener("click", () => {
+  $("detail").close();
+  heard.compare(row);
+});
 $("detail-tool").addEventListener("click", () => {
   other.tool.act(row);
   $("detail-tool").textContent = other.tool.text(row);

@@ -2,7 +2,7 @@
 
 import { request, edit, news, run, sync } from "./state.js";
 import { counts, keys, without } from "./shelves.js";
-import { $, make, number, plural, visible } from "./words.js";
+import { $, bytes, make, number, plural, visible } from "./words.js";
 
 export const heard = { say() {}, find() {} };  // set by the page
 
@@ -90,26 +90,44 @@ function offerWays() {
   $("apply-how").replaceChildren($("apply-how").firstElementChild, ...ways.map(({ name, choice }) => {
     const box = make("input", "unseen");
     Object.assign(box, { type: "radio", name: "how", value: name, checked: name === run.kind });
-    box.addEventListener("change", drawApply);
+    box.addEventListener("change", () => { drawApply(); foresee(); });
     return make("label", "", box, choice);
   }));
 }
 
-/** What the chosen action means ("meaning"), or where its results are ("place"); `there`: the destination. */
-function words(which, there) {
+/** What the chosen action means ("meaning"), or where its results are ("place"). */
+function words(which) {
   const action = run.facts.actions.find(({ name }) => name === chosen());
-  return (action?.[which] ?? "").replace("{to}", () => there);
+  return (action?.[which] ?? "").replace("{to}", () => visible(action.to ?? ""));
+}
+
+let foreseen = 0;
+
+/** Say how many files the chosen action is about, what room they need, and what is special about the plan. */
+async function foresee() {
+  const mine = (foreseen += 1), { state } = run.progress;
+  $("apply-needs").textContent = "";
+  $("apply-notes").replaceChildren();
+  if (state !== "planned" && state !== "undone") return;
+  $("apply-needs").textContent = "Looking at what would be done \u2026";
+  const given = await request(`consequences?kind=${encodeURIComponent(chosen())}`);
+  if (mine !== foreseen) return;
+  if (!given || ["applying", "undoing", "applied"].includes(run.progress.state)) { $("apply-needs").textContent = ""; return; }
+  const room = given.needed ? `, ${bytes(given.needed)} of room${given.free === null ? "" : `; ${bytes(given.free)} are free there`}` : ", no room on the disk";
+  $("apply-needs").textContent = given.files ? `${plural(given.files, "file")}${room}.` : "Nothing to do: no file would change.";
+  $("apply-needs").classList.toggle("warn", given.free !== null && given.needed > given.free);
+  $("apply-notes").replaceChildren(...given.notes.map((note) => make("li", "", visible(note))));
 }
 
 function drawApply() {
   const { state, done, total, trouble, left_alone: left, error } = run.progress;
-  const busy = state === "applying" || state === "undoing", there = visible(run.facts.destination ?? "");
+  const busy = state === "applying" || state === "undoing";
   const { tally } = counts();
   const says = {
-    planned: words("meaning", there),
-    undone: `Everything is back as it was. ${words("meaning", there)}`,
-    applied: `Done, ${words("place", there)}. To apply later edits, undo first.`,
-    partly: `This was stopped, or some pictures were left alone. Apply goes on; undo ${words("undo", there)}.`,
+    planned: words("meaning"),
+    undone: `Everything is back as it was. ${words("meaning")}`,
+    applied: `Done, ${words("place")}. To apply later edits, undo first.`,
+    partly: `This was stopped, or some pictures were left alone. Apply goes on; undo ${words("undo")}.`,
     applying: "Applying …", undoing: "Putting everything back …",
   };
   const open = run.facts.actions.length > 1 && (state === "planned" || state === "undone");
@@ -130,9 +148,9 @@ function drawApply() {
   document.body.dataset.state = state;
 }
 
-news.addEventListener("progress", drawApply);
-news.addEventListener("change", () => { if ($("apply").open) drawApply(); });
-$("apply-open").addEventListener("click", () => { offerWays(); drawApply(); $("apply").showModal(); });
+news.addEventListener("progress", () => { drawApply(); if ($("apply").open) foresee(); });
+news.addEventListener("change", () => { if ($("apply").open) { drawApply(); foresee(); } });
+$("apply-open").addEventListener("click", () => { offerWays(); drawApply(); $("apply").showModal(); foresee(); });
 $("apply-now").addEventListener("click", () => edit({ do: "apply", kind: $("apply-how").hidden ? run.kind : chosen() }).then(() => sync()));
 $("unapply").addEventListener("click", () => edit({ do: "unapply" }).then(() => sync()));
 

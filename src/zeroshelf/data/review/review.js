@@ -1,12 +1,14 @@
 // The page: which pictures are shown, what keys and clicks mean. Everything else has its own module.
 
+import * as compare from "./compare.js";
 import * as detail from "./detail.js";
+import * as filters from "./filters.js";
 import * as cells from "./grid.js";
 import * as notes from "./notes.js";
 import * as panels from "./panels.js";
 import * as shelves from "./shelves.js";
 import * as suggestions from "./suggestions.js";
-import { ALL, USER, UNSURE, request, edit, load, news, place, run, unsureBelow } from "./state.js";
+import { ALIKE, ALL, USER, UNSURE, request, edit, load, news, place, run, unsureBelow } from "./state.js";
 import { $, baseName, make, number, plural, slashes, visible } from "./words.js";
 
 const { grid } = cells;
@@ -21,33 +23,40 @@ let names = null;          // paths in small letters, once something is looked f
 let stacked = null;        // group -> whether it has more than one picture
 
 function matching() {
-  if (view.found) return { rows: view.found, piles: new Map() };
+  const passes = filters.test();
+  if (view.found) return { rows: passes ? view.found.filter(passes) : view.found, piles: new Map() };
   const { size, columns, p, by, stacks } = run;
-  const wanted = run.names.indexOf(view.look);
+  const wanted = run.names.indexOf(view.look), alike = view.look === ALIKE;
+  if (alike) countStacks();
   const below = view.look === UNSURE ? unsureBelow() : 256;
   const words = view.text.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length) names ??= run.paths.map((path) => path.toLowerCase());
   // unsure first, what the user corrected last: a counting sort over 257 levels
   const levels = new Uint16Array(size), starts = new Uint32Array(258);
   for (let row = 0; row < size; row += 1) {
-    const yours = by[row] === USER;
-    const fits = (wanted < 0 || columns[row] === wanted) && (below === 256 || (!yours && p[row] < below))
-      && words.every((word) => names[row].includes(word));
+    const yours = by[row] === USER && !alike;
+    const fits = (!alike || stacked[stacks[row]]) && (wanted < 0 || columns[row] === wanted) && (below === 256 || (!yours && p[row] < below))
+      && words.every((word) => names[row].includes(word)) && (!passes || passes(row));
     levels[row] = !fits ? 257 : yours ? 256 : p[row];
     if (fits) starts[levels[row] + 1] += 1;
   }
   for (let level = 1; level < 258; level += 1) starts[level] += starts[level - 1];
   const sorted = new Uint32Array(starts[257]);
   for (let row = 0; row < size; row += 1) if (levels[row] < 257) sorted[starts[levels[row]]++] = row;
+  // groups of near-duplicates lie side by side, in the order of their first pictures
+  if (alike) return { rows: sorted.sort((a, b) => stacks[a] - stacks[b] || a - b), piles: new Map() };
   return fold(sorted, stacks, columns);
+}
+
+function countStacks() {
+  if (stacked) return;
+  stacked = new Uint8Array(run.size);
+  run.stacks.forEach((top, row) => { if (top !== row) stacked[top] = 1; });
 }
 
 /** Pictures that look the same and lie on the same shelf become one, with their number. */
 function fold(sorted, stacks, columns) {
-  if (!stacked) {
-    stacked = new Uint8Array(run.size);
-    stacks.forEach((top, row) => { if (top !== row) stacked[top] = 1; });
-  }
+  countStacks();
   const piles = new Map(), first = new Map();
   let count = 0;
   for (const row of sorted) {
@@ -92,11 +101,13 @@ function draw() {
 
 function tell() {
   const shown = grid.rows.length;
-  const where = view.title || { [ALL]: "all pictures", [UNSURE]: "unsure" }[view.look] || `on ${visible(view.look)}`;
-  $("shown").textContent = `${plural(shown, "picture")}${shown && !view.found && grid.piles.size ? " and stacks" : ""}: ${where}`;
+  const where = view.title || { [ALL]: "all pictures", [UNSURE]: "unsure", [ALIKE]: "nearly the same as another one" }[view.look] || `on ${visible(view.look)}`;
+  const only = filters.said();
+  $("compare-open").hidden = view.look !== ALIKE || Boolean(view.found) || !shown;
+  $("shown").textContent = `${plural(shown, "picture")}${shown && !view.found && grid.piles.size ? " and stacks" : ""}: ${[where, ...only].join(", ")}`;
   $("grid").setAttribute("aria-label", `Pictures: ${where}${view.found ? "" : ", unsure first"}`);
   $("nothing").hidden = shown > 0;
-  $("nothing").textContent = view.found ? view.nothing : view.text ? "No picture matches." : view.look === UNSURE ? "Nothing is unsure." : "No picture here.";
+  $("nothing").textContent = view.found ? view.nothing : view.text || only.length ? "No picture matches." : view.look === UNSURE ? "Nothing is unsure." : "No picture here.";
   $("select-all").replaceChildren(`Select all ${number(shown)} that match `, make("kbd", "", "A"));
   $("select-shown").hidden = $("select-all").hidden = shown === 0;
   const count = grid.selected.size;
@@ -141,7 +152,7 @@ function list(rows, title) {
 let offering = 0;
 
 function put(column) {
-  const open = detail.isOpen(), stays = view.found || view.look === ALL ? 1 : 0;
+  const open = detail.isOpen(), stays = view.found || view.look === ALL || view.look === ALIKE ? 1 : 0;
   const rows = detail.over ? [detail.row] : withPiles(open ? [detail.row] : cells.chosen());
   if (!rows.length || column < 0) return;
   if (!open) grid.selected.clear();
@@ -248,10 +259,20 @@ $("informative").addEventListener("click", () => search("most-informative?count=
 shelves.heard.look = look;
 shelves.heard.drop = put;
 cells.heard.select = tell;
+filters.heard.change = () => { cells.start(); refresh(); };
 cells.heard.open = (index) => detail.show(index);
 detail.heard.place = put;
 detail.heard.move = (index) => cells.activate(index);
-panels.heard.say = suggestions.heard.say = say;
+panels.heard.say = suggestions.heard.say = compare.heard.say = say;
+detail.heard.isAlike = (row) => Boolean(stacked?.[run.stacks[row]]);
+detail.heard.compare = (row) => compare.open(run.stacks[row]);
+// the groups of what is shown, or of all pictures if none of it is in one
+compare.heard.groups = () => {
+  countStacks();
+  const some = [...new Set(Array.from(grid.rows, (row) => run.stacks[row]))].filter((first) => stacked[first]);
+  return some.length ? some : [...new Set(run.stacks)].filter((first) => stacked[first]);
+};
+$("compare-open").addEventListener("click", () => compare.open(run.stacks[grid.rows[grid.active]]));
 panels.heard.find = list;
 $("detail").addEventListener("close", () => {
   if (document.activeElement === document.body) $("grid").focus({ preventScroll: true });
@@ -262,7 +283,7 @@ $("detail").addEventListener("close", () => {
 const how = make("span", "", run.kind);
 news.addEventListener("change", ({ detail: { mine } }) => {
   const row = grid.rows[grid.active], held = mine ? null : cells.anchor();
-  if (!run.names.includes(view.look) && view.look !== ALL) view.look = UNSURE;  // its shelf was dropped
+  if (!run.names.includes(view.look) && ![ALL, ALIKE].includes(view.look)) view.look = UNSURE;  // its shelf was dropped
   refresh(mine);  // my keys may come faster than frames
   if (mine) return;
   cells.stay(row);  // an edit from elsewhere, or of all pictures, must not advance to the next picture
@@ -309,6 +330,7 @@ $("facts").append(
   ...notes.links());
 notes.draw();
 if (!shelves.counts().unsure) view.look = ALL;
+shelves.countAlike(compare.count());
 refresh();
 suggestions.offer();
 $("grid").focus({ preventScroll: true });

@@ -1,6 +1,6 @@
 // The shelves at the side: counts, a key for each, drop targets; adding, renaming, merging, dropping.
 
-import { ALL, OTHER, USER, UNSURE, edit, run, unsureBelow } from "./state.js";
+import { ALIKE, ALL, OTHER, USER, UNSURE, edit, run, unsureBelow } from "./state.js";
 import { $, button, make, number, plural, visible } from "./words.js";
 
 export const heard = { look() {}, drop() {} };  // set by the page
@@ -38,6 +38,12 @@ export function counts() {
 /** Whether it is the shelf "other" of a closed set, on which the user has put nothing. */
 export const without = (column, tally) => run.closed && column === run.names.length - 1 && !tally[column];
 
+let alike = 0;  // pictures that look nearly the same as another one: never changes
+
+export function countAlike(count) {
+  alike = count;
+}
+
 export function draw(look) {
   looked = look;
   giveKeys();
@@ -46,6 +52,7 @@ export function draw(look) {
   const entries = [
     entry(ALL, "All pictures", run.size),
     entry(UNSURE, "Unsure", unsure),
+    ...(alike ? [entry(ALIKE, "Nearly the same", alike)] : []),
     ...run.names.map((name, column) => without(column, tally) ? null : entry(name, name, tally[column], column)).filter(Boolean),
   ];
   $("shelves").replaceChildren(...entries);

@@ -5,7 +5,7 @@ import { plural } from "./words.js";
 
 export const MODEL = 0, USER = 1, SUGGESTION = 2;  // who or what chose a picture's shelf
 export const OTHER = "other";
-export const ALL = "/all", UNSURE = "/unsure";  // looks beside the shelves: no label begins with a slash
+export const ALL = "/all", UNSURE = "/unsure", ALIKE = "/alike";  // looks beside the shelves: no label begins with a slash
 export const news = new EventTarget();
 
 export const run = {
@@ -193,4 +193,4 @@ export function confidence(row) {
 export const unsureBelow = () => Math.ceil(run.facts.likely * 255);
 
 export const spokenConfidence = (row) =>
-  run.by[row] === USER ? "corrected by you" : run.by[row] === SUGGESTION ? "suggested, accepted by you" : confidence(row);
+  run.by[row] === USER ? "corrected by you" : run.by[row] === SUGGESTION ? "accepted by you" : confidence(row);

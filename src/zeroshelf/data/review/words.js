@@ -5,7 +5,7 @@ const english = new Intl.NumberFormat("en");
 export const number = (n) => english.format(n);
 export const plural = (n, word) => `${number(n)} ${word}${n === 1 ? "" : "s"}`;
 export const percent = (p) => (p > 0 && p < 0.01 ? "< 1 %" : p < 1 && p > 0.99 ? "> 99 %" : `${Math.round(100 * p)} %`);
-export const bytes = (size) => (size < 1e6 ? `${Math.max(1, Math.round(size / 1e3))} kB` : `${(size / 1e6).toFixed(1)} MB`);
+export const bytes = (size) => (size < 1e6 ? `${Math.max(1, Math.round(size / 1e3))} kB` : size < 1e9 ? `${(size / 1e6).toFixed(1)} MB` : `${(size / 1e9).toFixed(1)} GB`);
 // An absolute path as Windows writes it has a drive or a share first; elsewhere "\\" is part of a name.
 export const slashes = (path) => (path.startsWith("/") ? path : path.replaceAll("\\", "/"));
 export const baseName = (path) => path.slice(path.lastIndexOf("/") + 1);
