@@ -21,6 +21,7 @@ NOT_RUN = [
     "README.md: makes a virtual environment",
     "corrections.md: a server that waits",
     "gpu.md: needs an NVIDIA GPU",
+    "immich.md: needs Docker",
     "immich.md: needs an Immich server",
     "immich.md: needs organize",
     "nas.md: a server that waits, and another machine",
