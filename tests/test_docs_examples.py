@@ -32,8 +32,12 @@ NOT_RUN = [
     "corrections.md: a server that waits",
     "evaluate.md: names runs of another day, and opens the browser",
     "gpu.md: needs an NVIDIA GPU",
+<<<<<<< HEAD
     "models.md: downloads a model",
     "models.md: needs torch, and downloads models",
+=======
+    "immich.md: needs Docker",
+>>>>>>> w-watch
     "immich.md: needs an Immich server",
     "immich.md: needs organize",
     "nas.md: a server that waits, and another machine",

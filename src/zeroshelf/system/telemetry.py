@@ -50,7 +50,7 @@ def onnxruntime(part: str = "") -> Any:
 
 def huggingface_hub(part: str = "") -> Any:
     """The module huggingface_hub, or its submodule `part`, without its telemetry. Only `zeroshelf
-    models get` and the export call it: nothing else uses the network."""
+    models get` and the export call it. Beside them only `zeroshelf immich` uses the network."""
     switch_off()
     constants: Any = import_module("huggingface_hub.constants")
     constants.HF_HUB_DISABLE_TELEMETRY = True  # it read the environment when it was imported

@@ -1,0 +1,89 @@
+"""The examples: labels files that parse and tell apart, and a container that takes no liberties."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.known import shipped
+from zeroshelf.embeddings import compute
+from zeroshelf.embeddings.cache import EmbeddingCache
+from zeroshelf.images import demo
+from zeroshelf.labels import check, labels_file
+from zeroshelf.labels.resolve import resolve
+from zeroshelf.run import classify
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+LABELS = sorted(EXAMPLES.glob("*.toml"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", LABELS, ids=lambda file: file.stem)
+def test_a_labels_file_can_be_used(file: Path) -> None:
+    found = labels_file.read(file)
+    assert len(found) >= 8
+    assert labels_file.write(found)
+    with EmbeddingCache.open() as store:
+        texts = compute.text_embedder(shipped(), store)
+        serious = check.serious(resolve(found, texts), shipped().model, texts)
+    assert not serious, [str(one) for one in serious]
+
+
+@pytest.mark.parametrize("file", LABELS, ids=lambda file: file.stem)
+def test_a_labels_file_sorts_the_demo(file: Path, known_demo: None) -> None:
+    folder = Path(demo.__file__).parent.parent / "data" / "demo" / "pictures"
+    run = classify(folder, labels_file.read(file), encoder=shipped())
+    on_shelves = [d for d in run if d.label != "other"]
+    assert on_shelves and len(on_shelves) <= len(run)
+    if "animals" in run.labels.names:
+        assert any("IMG_0413" in d.picture.path for d in run.shelf("animals")), "the cat"
+
+
+def test_every_example_is_listed() -> None:
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"\]\((\w+\.\w+)\)", text))
+    assert listed == {path.name for path in EXAMPLES.iterdir()} - {"README.md"}
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (EXAMPLES / target).exists(), target
+
+
+def test_the_image_runs_as_a_user_and_keeps_its_records() -> None:
+    lines = [line for line in DOCKERFILE.splitlines() if not line.startswith("#")]
+    last = "\n".join(lines)[("\n".join(lines)).rindex("FROM ") :]
+    assert re.search(r"^USER zeroshelf$", last, re.M), "not root"
+    assert last.index("USER") < last.index("ENTRYPOINT")
+    assert "RUN " not in last[last.index("USER") :]
+    for variable in ("RUNS", "CACHE", "MODELS"):
+        assert re.search(rf"ZEROSHELF_{variable}=/data/\w+", last)
+    assert re.search("^VOLUME /data$", last, re.M)
+    assert all(re.search(r":\d", line) for line in lines if line.startswith("FROM")), "no latest"
+    assert not re.search(r"^ADD |https?://", last, re.M)
+
+
+def test_what_the_image_copies_is_there_and_not_ignored() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.M):
+        for name in line.split():
+            assert (ROOT / name).exists() and f"!{name}" in ignored, name
+
+
+def test_the_compose_file_mounts_pictures_read_only_and_drops_rights() -> None:
+    yaml = pytest.importorskip("yaml")
+    compose = yaml.safe_load((EXAMPLES / "compose.yml").read_text(encoding="utf-8"))
+    for service in compose["services"].values():
+        assert service["user"] == "1000:1000" and service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        mounts = dict(one.split(":/", 1) for one in service["volumes"])
+        read_only = [t for t in mounts.values() if t.startswith(("inbox", "pictures", "labels"))]
+        assert len(read_only) == 2 and all(target.endswith(":ro") for target in read_only)
+        assert mounts["zeroshelf"] == "data"
+        words = service["command"]
+        if words[0] == "watch":
+            from zeroshelf.commands.watch import command
+
+            context = command.make_context("watch", list(words[1:]))
+            assert context.params["yes"] and context.params["kind"] == "copy"
+    assert compose["volumes"] == {"zeroshelf": None}
