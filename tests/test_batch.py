@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.colours import COLOURS
 from zeroshelf.models import batch, ort
-from zeroshelf.models.encoder import _Visual, at_once
+from zeroshelf.models.visual_tower import VisualTower, at_once
 
 SIDE, WIDTH, PATCHES, HEADS = 8, 6, 4, 2
 
@@ -99,10 +99,10 @@ def test_attention_with_the_batch_in_the_middle(tmp_path: Path) -> None:
     agrees(tmp_path / "one.onnx")
 
 
-def tower(file: Path) -> _Visual:
+def tower(file: Path) -> VisualTower:
     model = replace(COLOURS, preprocessing=replace(COLOURS.preprocessing, size=SIDE))
     graph = ort.open_graph(file, "cpu", 1, lambda line: None)
-    return at_once(_Visual(graph, model), model)
+    return at_once(VisualTower(graph, model), model)
 
 
 def test_a_tower_takes_many_at_once_where_that_is_proved(tmp_path: Path) -> None:

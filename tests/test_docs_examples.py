@@ -32,14 +32,11 @@ NOT_RUN = [
     "corrections.md: a server that waits",
     "evaluate.md: names runs of another day, and opens the browser",
     "gpu.md: needs an NVIDIA GPU",
-<<<<<<< HEAD
-    "models.md: downloads a model",
-    "models.md: needs torch, and downloads models",
-=======
     "immich.md: needs Docker",
->>>>>>> w-watch
     "immich.md: needs an Immich server",
     "immich.md: needs organize",
+    "models.md: downloads a model",
+    "models.md: needs torch, and downloads models",
     "nas.md: a server that waits, and another machine",
     "nas.md: sets the places of a container",
     "review.md: installs packages, and a server that waits",

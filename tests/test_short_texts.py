@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests import tiny
-from zeroshelf.models import encoder, ort, select, shorten
+from zeroshelf.models import encoder, ort, select, shorten, textual_tower
 from zeroshelf.models.encoder import TwoTower
 
 CONTEXT, WIDTH = 77, tiny.DIM
@@ -105,7 +105,7 @@ def test_short_texts_are_not_padded_to_the_context(
     tower(folder / "textual" / "model.onnx", CAUSAL, how)
     texts = [*SHORT_TEXTS, LONG_TEXT, "cat"]
     found, lengths = embedded(folder, texts)
-    assert set(lengths) == {encoder.SHORT, CONTEXT}
+    assert set(lengths) == {textual_tower.SHORT, CONTEXT}
     assert lengths.count(CONTEXT) == 1
     np.testing.assert_allclose(found, whole(folder, texts, monkeypatch), atol=1e-6)
 
@@ -129,10 +129,10 @@ def test_a_graph_with_its_weights_in_other_files_is_left_as_it_is(folder: Path) 
     onnx.save(
         onnx.load(file), file, save_as_external_data=True, location="weights", size_threshold=1024
     )
-    assert shorten.shortened(file, CONTEXT, encoder.SHORT) is None
+    assert shorten.shortened(file, CONTEXT, textual_tower.SHORT) is None
     assert set(embedded(folder, SHORT_TEXTS)[1]) == {CONTEXT}
 
 
 def test_what_is_no_graph_is_none(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\x08\x07\xff")
-    assert shorten.shortened(tmp_path / "model.onnx", CONTEXT, encoder.SHORT) is None
+    assert shorten.shortened(tmp_path / "model.onnx", CONTEXT, textual_tower.SHORT) is None
