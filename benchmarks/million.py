@@ -117,10 +117,10 @@ def copy_derived(db: sqlite3.Connection, first: bytes, others: list[bytes]) -> N
             continue
         at = columns.index("digest")
         for row in db.execute(f"SELECT * FROM {table} WHERE digest = ?", (first,)).fetchall():
-            marks = ",".join("?" * len(row))
+            places = ",".join("?" * len(row))
             kept = [None if name == "id" else row[i] for i, name in enumerate(columns)]
             rows = ((*kept[:at], digest, *kept[at + 1 :]) for digest in others)
-            db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+            db.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
 
 
 # --- one step, in a process of its own -----------------------------------------------------------

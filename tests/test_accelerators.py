@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tests import tiny
+from tests.waiting import HANG
 from zeroshelf.commands.cli import main
-from zeroshelf.models import encoder as towers
-from zeroshelf.models import half, ort, select
+from zeroshelf.models import half, ort, select, visual_tower
 from zeroshelf.models.encoder import TwoTower
 from zeroshelf.models.several import Several
 from zeroshelf.system import machine
@@ -98,7 +98,7 @@ def test_several_towers_work_at_once_and_each_for_one_caller() -> None:
             with lock:
                 assert name not in at_work
                 at_work.append(name)
-            both.wait(30)
+            both.wait(HANG)
             with lock:
                 at_work.remove(name)
             return given
@@ -114,7 +114,7 @@ def test_several_towers_work_at_once_and_each_for_one_caller() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(HANG)
     assert sorted(answers) == [0, 3, 6, 9]
 
 
@@ -158,7 +158,7 @@ def test_half_precision_that_is_too_far_off_is_not_used(
     if least is None:
         monkeypatch.setattr(half, "computing", lambda path: b"no graph")
     else:
-        monkeypatch.setattr(towers, "LEAST_HALF", least)
+        monkeypatch.setattr(visual_tower, "LEAST_HALF", least)
     encoder = loaded(model(tmp_path, precision="fp16"), "cuda")
     assert encoder.pixel_type is np.float32 and encoder.half_cosine is None
     assert encoder.embed_pictures(pixels()).shape == (5, tiny.DIM)

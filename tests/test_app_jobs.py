@@ -19,7 +19,7 @@ from tests.apping import call, done, labelled, serving, tree
 from tests.chromium import PROGRAM, Chromium
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.hub import Hub
-from tests.waiting import until
+from tests.waiting import HANG, until
 from zeroshelf.actions import apply
 from zeroshelf.app import shelves
 from zeroshelf.app.jobs import Jobs
@@ -44,7 +44,7 @@ class SlowEncoder(ColourEncoder):
 
     def embed_pictures(self, pixels: Pixels) -> Vectors:
         if self.pictures > 16:
-            assert self.go.wait(300)
+            assert self.go.wait(HANG)
         return super().embed_pictures(pixels)
 
 
@@ -104,7 +104,7 @@ def test_a_model_download_survives_a_closed_tab(
     go, download = threading.Event(), fetch.download
 
     def slow(*given: object) -> None:
-        assert go.wait(300)
+        assert go.wait(HANG)
         download(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(fetch, "download", slow)
@@ -359,7 +359,7 @@ def test_nothing_ends_the_app_while_files_are_changed(
     folder, go, real = pictures(tmp_path / "pictures", each=2), threading.Event(), apply.apply
 
     def slow(record: str, tell: Progress) -> object:
-        assert go.wait(300)
+        assert go.wait(HANG)
         return real(record, tell)
 
     monkeypatch.setattr(apply, "apply", slow)

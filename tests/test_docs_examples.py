@@ -20,7 +20,14 @@ PAGES = [
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name not in MADE),
 ]
 EXAMPLE = re.compile(r"(<!-- not run: (.*?) -->\n)?^```(sh|python|sql)\n(.*?)^```$", re.M | re.S)
-OTHER_LANGUAGES = {"csv", "json", "mermaid", "text", "toml"}  # of blocks that are no program
+OTHER_LANGUAGES = {
+    "csv",
+    "json",
+    "mermaid",
+    "text",
+    "toml",
+    "yaml",
+}  # of blocks that are no program
 BEFORE = {"review.md": "zeroshelf sort Photos -l cat -l frog --to Sorted"}  # what a page supposes
 # What is written in the pages and not run here, with the reason that the page gives.
 NOT_RUN = [

@@ -102,7 +102,12 @@ FILES: dict[FileFormat, tuple[str, Callable[[str], object], Callable[[str], obje
     ),
 }
 # the tests at the end, and test_immich.py
-ELSEWHERE = {file_versions.LOCK, file_versions.MODEL_DIGESTS, file_versions.IMMICH}
+ELSEWHERE = {
+    file_versions.LOCK,
+    file_versions.MODEL_DIGESTS,
+    file_versions.IMMICH,
+    file_versions.APP,
+}
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images.decode import Decoded
 from zeroshelf.images.preprocess import to_pixels
 from zeroshelf.models import encoder as towers
-from zeroshelf.models import families, golden, ort, select
+from zeroshelf.models import families, golden, ort, select, textual_tower
 from zeroshelf.models.text import CLEANING, Tokenizer
 from zeroshelf.records import Label, LabelSet, Model, Vectors
 
@@ -303,7 +303,7 @@ def test_many_texts_are_embedded_as_each_alone(monkeypatch: pytest.MonkeyPatch) 
     alone, many = (select.load(select.find(), device="cpu", threads=3) for _ in range(2))
     one_by_one = np.concatenate([alone.embed_texts([text]) for text in texts])
     monkeypatch.setattr(towers, "MANY_TEXTS", 10)
-    monkeypatch.setattr(towers, "LEAST_BATCH", 4)
+    monkeypatch.setattr(textual_tower, "LEAST_BATCH", 4)
     np.testing.assert_allclose(many.embed_texts(texts), one_by_one, atol=1e-5)
     np.testing.assert_allclose(many.embed_texts(texts[:3]), one_by_one[:3], atol=1e-5)
 

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import time
 import tracemalloc
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -23,6 +22,7 @@ from PIL import Image
 
 from tests.chromium import PROGRAM, Chromium
 from tests.systems import linux_names
+from tests.waiting import until
 from zeroshelf.output import report
 from zeroshelf.output.report import Facts
 from zeroshelf.output.results import Row
@@ -503,12 +503,12 @@ def arrive(browser, end, cards, shelf=None):
         f"location.pathname.endsWith({json.dumps(end)}) && typeof complete === 'boolean'"
         f" && complete && {CARDS}.length === {cards} && state.shelf === {json.dumps(shelf)}"
     )
-    for _ in range(600):
+
+    def there():
         with contextlib.suppress(Exception):
-            if browser.run(condition):
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"never at {end}: {browser.run('location.href')}")
+            return browser.run(condition)
+
+    until(there)
 
 
 @in_chromium

@@ -132,7 +132,7 @@ class _Standing:
 
     def newest_first(self) -> Iterator[Entry]:
         """All of them, the last that was begun first. What was removed is made again from its
-        original, once that is back: so the kinds that are undone last come after all others."""
+        original, once that is back: so the actions that are undone last come after all others."""
         yield from (e for _, e in self._each(undone_last=False, newest_first=True))
         if self._any_last:
             yield from (e for _, e in self._each(undone_last=True, newest_first=True))

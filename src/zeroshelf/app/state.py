@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
 
-from zeroshelf.actions import plan, plan_request
+from zeroshelf.actions import kinds, plan, plan_request
 from zeroshelf.app import model_list, operations
 from zeroshelf.app.allowed import Allowed
 from zeroshelf.app.folder import OpenFolder
@@ -191,7 +191,7 @@ class App:
         folder = self._opened()
         run, action = folder.to_plan(), given["action"]  # each plan has a run and a record
         destination = None
-        if action != "tag":
+        if kinds.of(action).needs_destination:
             wanted = given["destination"] or self._default_destination(folder.path)
             destination = self.allowed.check(wanted)
             folder.check_destination(destination)

@@ -16,6 +16,7 @@ from zeroshelf.system.streams import interactive
 if TYPE_CHECKING:
     from zeroshelf.records import LabelSet
 
+DEFAULT_ACTION = "copy"
 DECLINED = "Nothing was changed."  # shown to a user who answers no
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -157,7 +158,7 @@ def placing(command: Command) -> Command:
                 "--as",
                 "kind",
                 type=ActionParameter(),
-                default="copy",
+                default=DEFAULT_ACTION,
                 show_default=True,
                 help="What is done with each picture; tag writes its label into its XMP sidecar.",
             ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zeroshelf.commands.options import (
+    DEFAULT_ACTION,
     ActionParameter,
     check_homes,
     given_labels,
@@ -131,7 +132,7 @@ def _check(planning: dict[str, Any], other: bool) -> None:
 
     kind = kinds.of(planning["kind"])
     if not planning["to"]:
-        if kind.name != "copy" or planning["several"] or planning["keep_earlier"]:
+        if planning["kind"] != DEFAULT_ACTION or planning["several"] or planning["keep_earlier"]:
             raise UserError("--as, --several and --keep-earlier need --to: add it")
         return
     if not kind.needs_destination:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from zeroshelf.counting import counted
 from zeroshelf.datasets import parts
 from zeroshelf.datasets.places import Place, local_path
 from zeroshelf.datasets.row_file import RowFile
@@ -73,7 +74,7 @@ def model_digest(dataset: Place) -> str:
         raise UserError(f"no embeddings in {dataset.uri}: `zeroshelf embed` writes some there")
     if len(found) > 1:
         raise UserError(
-            f"{len(found)} models made the embeddings in {dataset.uri}: embed into a folder for "
+            f"{counted(len(found), 'model')} made the embeddings in {dataset.uri}: embed into a folder for "
             "each model"
         )
     return found.pop()

@@ -53,7 +53,7 @@ $("widen-look").addEventListener("click", () => { if (wider) heard.find(wider.ro
 // --- threshold offset -------------------------------------------------------------------------------
 
 let looking = 0, previews = 0;
-export let sliding = false;  // the user holds the slider: news must not move it
+export let sliding = false;  // the user moves the slider: news must not
 for (const end of ["pointerup", "keyup", "blur"]) $("offset").addEventListener(end, () => { sliding = false; });
 
 $("offset").addEventListener("input", () => {

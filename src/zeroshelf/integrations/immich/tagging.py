@@ -72,7 +72,7 @@ def undo(client: Client, ledger: Ledger, progress: Progress | None = None) -> Do
         ids = list(group.added)
         for start in range(0, len(ids), BATCH):
             some = ids[start : start + BATCH]
-            answer = (client.untag if group.place == "tag" else client.remove_from_album)(
+            answer = (client.untag if group.place != "album" else client.remove_from_album)(
                 group.id, some
             )
             ledger.removed(group, [one for one in some if one not in answer.refused])
@@ -93,14 +93,14 @@ def _with_ids(
 
 def _add(client: Client, ledger: Ledger, group: Group, some: Sequence[str], done: Done) -> None:
     ledger.begin(group, some)
-    add = client.tag if group.place == "tag" else client.add_to_album
+    add = client.tag if group.place != "album" else client.add_to_album
     answer = add(group.id, some)
     ledger.added(group, answer.changed)
     _count(done, group, answer.changed, answer.refused)
 
 
 def _count(done: Done, group: Group, changed: Sequence[str], refused: Mapping[str, str]) -> None:
-    name = group.name if group.place == "tag" else f"album {group.name}"
+    name = group.name if group.place != "album" else f"album {group.name}"
     if changed:
         done.changed[name] = done.changed.get(name, 0) + len(changed)
     for why in refused.values():
