@@ -33,6 +33,7 @@ BEFORE = {"review.md": "zeroshelf sort Photos -l cat -l frog --to Sorted"}  # wh
 NOT_RUN = [
     "README.md: installs the package",
     "README.md: makes a virtual environment",
+    "app.md: installs a package, and a server that waits",
     "cluster.md: needs a bucket",
     "cluster.md: needs a cluster",
     "cluster.md: needs shards",

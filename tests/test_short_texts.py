@@ -94,7 +94,7 @@ def embedded(folder: Path, texts: list[str]) -> tuple[np.ndarray, list[int]]:
 
 
 def whole(folder: Path, texts: list[str], patch: pytest.MonkeyPatch) -> np.ndarray:
-    patch.setattr(TwoTower, "_shorter", lambda self, tower: tower)
+    patch.setattr(textual_tower, "_shorter", lambda tower, *_: tower)
     return embedded(folder, texts)[0]
 
 

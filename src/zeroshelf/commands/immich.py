@@ -35,7 +35,7 @@ key_option = click.option(
 def group() -> None:
     """Hand the labels of a run to Immich, as tags and albums.
 
-    The API key is in ZEROSHELF_IMMICH_KEY, a variable of the environment, or in a file, never among the
+    The API key is in ZEROSHELF_IMMICH_KEY, of the environment, or in a file, never among the
     arguments, which other users of the machine can read.
     """
 

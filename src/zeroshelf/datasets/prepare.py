@@ -74,8 +74,8 @@ def model_digest(dataset: Place) -> str:
         raise UserError(f"no embeddings in {dataset.uri}: `zeroshelf embed` writes some there")
     if len(found) > 1:
         raise UserError(
-            f"{counted(len(found), 'model')} made the embeddings in {dataset.uri}: embed into a folder for "
-            "each model"
+            f"{counted(len(found), 'model')} made the embeddings in {dataset.uri}: embed into a "
+            "folder for each model"
         )
     return found.pop()
 
