@@ -14,7 +14,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests import tiny
 from zeroshelf.models import encoder, ort, select, shorten, textual_tower
-from zeroshelf.models.encoder import TwoTower
 
 CONTEXT, WIDTH = 77, tiny.DIM
 WORDS = ("red", "green", "blue", "cat")
