@@ -59,6 +59,7 @@ def make(
     building = _Building(
         kind,
         shelves.for_labels(sorted({label for _, label, _ in placed}), destination),
+        remembers=bool(earlier),
     )
     for picture, label, digest in placed:
         building.place(picture, label, digest)
@@ -85,6 +86,7 @@ class _Building:
 
     kind: Kind
     by_label: Mapping[str, shelves.Shelf]
+    remembers: bool  # whether `wanted` and `units` are needed: they take half of the memory
     actions: list[Action] = field(default_factory=list)
     tally: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the words of a note
     wanted: set[str] = field(default_factory=set)  # paths of all pictures and companions to be
@@ -95,7 +97,8 @@ class _Building:
         """Plan the picture and its companions onto the shelf of `label`."""
         shelf = self.by_label[label]
         unit = unit_of(picture, label, digest, self.kind.name)
-        self.units.append((unit, shelf.path))
+        if self.remembers:
+            self.units.append((unit, shelf.path))
         folder = os.path.dirname(picture.path)
         if self.folders.same(folder, shelf.path):
             self.tally[_IN_PLACE] += 1
@@ -109,7 +112,8 @@ class _Building:
             on_shelf = shelf.free_names(_sources(unit), folder)
             fresh = list(range(len(unit)))
             self._count(picture.path, on_shelf[0], shelf)
-        self.wanted |= {os.path.join(shelf.path, name) for name in on_shelf}
+        if self.remembers:
+            self.wanted |= {os.path.join(shelf.path, name) for name in on_shelf}
         for i in fresh:
             shelf.take(on_shelf[i], folder)
             self.actions.append(replace(unit[i], target=os.path.join(shelf.path, on_shelf[i])))
