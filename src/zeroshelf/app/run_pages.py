@@ -123,9 +123,9 @@ class RunPages:
 
     # --- the list ---------------------------------------------------------------------------
 
-    def listing(self) -> list[dict[str, Any]]:
-        """The newest runs, newest first."""
-        return [self._row(run) for run in itertools.islice(registry.all(), LISTED)]
+    def listing(self, count: int = LISTED) -> list[dict[str, Any]]:
+        """The newest runs, newest first, `count` at most."""
+        return [self._row(run) for run in itertools.islice(registry.all(), count)]
 
     def _row(self, run: RunRecord | NewerRun) -> dict[str, Any]:
         newer = isinstance(run, NewerRun)
@@ -174,6 +174,7 @@ class RunPages:
             "edits": 0 if opened is None else opened.session.edit_count,
             "left_alone": [list(one) for one in self._left.get(id, [])[:SHOWN]],
             "left_alone_count": len(self._left.get(id, [])),
+            **_how_far(record),
         }
 
     def apply(self, id: str, kind: ActionKind | None, tell: Progress) -> str:
@@ -239,6 +240,23 @@ class RunPages:
     def _note(self, id: str, outcomes: Sequence[Outcome]) -> None:
         left = [one for one in outcomes if one.status in ("refused", "failed")]
         self._left[id] = [(one.action.source, one.reason) for one in left]
+
+
+def _how_far(run: RunRecord) -> dict[str, Any]:
+    """Of a run that is partly done: what was begun last ("apply", "undo"), and how many pictures
+    are in place: None where it was stopped on the way, as the journal may be a batch behind."""
+    if run.state != "partly":
+        return {"begun": "", "in_place": None}
+    past = journal.read(run.record)
+    begun, ended = past.last
+    plannable = kinds.plannable()
+    in_place = sum(
+        entry.step in ("done", "revert")
+        and entry.action.companion_of is None
+        and entry.action.kind in plannable
+        for _, entry in (past.entries.each() if ended else ())
+    )
+    return {"begun": begun, "in_place": in_place if ended else None}
 
 
 def describe(name: str, destination: str) -> dict[str, str]:

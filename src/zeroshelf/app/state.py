@@ -213,7 +213,7 @@ class App:
         return self.pages.save(run, planned, tell)
 
     def runs(self, given: Given) -> Any:
-        return {"runs": self.pages.listing()}
+        return {"runs": self.pages.listing(given["count"])}
 
     def run(self, given: Given) -> Any:
         return self.pages.facts(given["id"])

@@ -88,6 +88,7 @@ class Jobs:
             raise UserError("apply or undo is running: wait until it ends")
 
     def _begin(self, state: Literal["applying", "undoing"], work: _Work) -> None:
+        self._stopping = False  # of an earlier stop: this one was asked for later
         self.progress = Progress(state)
         # a daemon, so that the process can end without it; nothing is lost, as after a kill
         self._thread = threading.Thread(target=self._work, args=(work,), name=state, daemon=True)
@@ -110,6 +111,8 @@ class Jobs:
             pass
         except (UserError, OSError) as trouble:
             error = str(trouble)
+        except Exception as bug:  # told, because the page would wait for ever
+            error = f"a bug: {type(bug).__name__}: {bug}. Please report it"
         self.progress = Progress(
             journal.state(self._session.record),
             trouble=tuple(left),
