@@ -104,7 +104,7 @@ class OpenFolder:
         self.version += 1
         once = sources.near_duplicates.groups(tell)
         tell("suggesting", 0, 0)
-        self.suggested = suggest.suggest(embedded, texts, once=once)
+        self.suggested = suggest.suggest(embedded, texts, once=once, negatives=sources.negatives)
         self.version += 1
         return ""
 
