@@ -212,7 +212,7 @@ def _hit(found: _Judged, group: Sequence[int]) -> Hit:
     pictures = found.embeddings.pictures
     return Hit(
         path=pictures[at].path,
-        score=float(found.scores[at]),
+        score=float(np.clip(found.scores[at], -1, 1)),  # in half precision, a row is about 1 long
         probability=None if found.probabilities is None else float(found.probabilities[at]),
         row=int(found.rows[at]),
         digest=found.embeddings.digests[at],
