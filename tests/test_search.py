@@ -159,6 +159,14 @@ def index(album: Path, encoder: ColourEncoder) -> zs.Index:
     return zs.index(album, encoder=encoder)
 
 
+def test_a_score_is_a_cosine_although_vectors_are_rounded(index: zs.Index) -> None:
+    lengths = np.linalg.norm(index.vectors.astype(np.float32), axis=1)
+    longest = int(lengths.argmax())
+    assert lengths[longest] ** 2 > 1
+    hits = index.search(image=index.paths[longest], top=3, fold=False)
+    assert hits[0].score == 1 and all(-1 <= hit.score <= 1 for hit in hits)
+
+
 def as_json(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
     code = command("search", *words, "--json")
     out, err = capsys.readouterr()

@@ -94,7 +94,8 @@ class Searcher:
         least: the least probability of a hit; None: any.
         fold: a near-duplicate of a better hit is listed in that hit, and is none of its own.
         judge: False for hits without probabilities, which are there at once: the probabilities need
-            the vectors of all negative labels, and a large model takes minutes for these once.
+            the model's calibration and the vectors of some hundred negative labels, and a large
+            model takes a while for these once.
 
         Raises `UserError` where a picture of the query can't be read, or where `least` is given for
         a query without words.
@@ -212,7 +213,7 @@ def _hit(found: _Judged, group: Sequence[int]) -> Hit:
     pictures = found.embeddings.pictures
     return Hit(
         path=pictures[at].path,
-        score=float(found.scores[at]),
+        score=float(np.clip(found.scores[at], -1, 1)),  # in half precision, a row is about 1 long
         probability=None if found.probabilities is None else float(found.probabilities[at]),
         row=int(found.rows[at]),
         digest=found.embeddings.digests[at],
