@@ -111,7 +111,7 @@ def child(what: str, path: Path, dim: int) -> None:
     asked = query.parse(["red car"])
     with EmbeddingCache.open(str(path)) as store:
         source = sources.InCache(store, encoder.model, ROOT)
-        searcher = Searcher(source, encoder, store, Calibration())
+        searcher = Searcher(source, encoder, store, Calibration)
         if what == "search":
             searcher.search(asked, top=20)  # the texts are embedded once, as with any model
         start = time.process_time()

@@ -3,7 +3,7 @@ calibration makes of other dimensions, logit scales, modality gaps and ranges of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import pytest
 from benchmarks.large_models import SIMULATED, Simulated, embeddings, moved
 from tests import tiny
 from tests.colours import ColourEncoder, paint
-from zeroshelf import classify, reopen
+from tests.program import command
+from zeroshelf import classify, index, reopen
 from zeroshelf.decisions import calibration_transfer, likely_negatives
 from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.scores import score_vectors
@@ -41,6 +42,8 @@ SHOWN = (
     "spoon",
     "tractor",
 )
+
+Large = tuple[Path, str, Callable[[], list[str]]]
 
 
 def texts(wanted: Sequence[str]) -> Vectors:
@@ -109,12 +112,14 @@ def test_the_nearest_negative_labels_of_a_picture_are_among_those_it_can_need() 
     assert {one.prompt for one in left.negatives} < names
 
 
-def test_a_large_model_embeds_only_those_and_a_saved_run_opens_with_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Large:
+    """A folder, a model that nothing was measured for, and a function that returns the texts that
+    this model embedded since it was last called."""
     folder = tmp_path / "pictures"
-    for number in range(6):
-        paint(folder / f"{number}.png", (40 * number, 200 - 30 * number, 90))
+    for number in range(1, 7):  # red, green, blue, and what two of them make
+        red, green, blue = (255 * (number >> bit & 1) for bit in range(3))
+        paint(folder / f"{number}.png", (red, green, blue))
     embedded: list[str] = []
     whole = TwoTower.embed_texts
 
@@ -123,20 +128,67 @@ def test_a_large_model_embeds_only_those_and_a_saved_run_opens_with_them(
             embedded.extend(wanted)
         return whole(self, wanted)
 
+    def since() -> list[str]:
+        found = list(embedded)
+        embedded.clear()
+        return found
+
     monkeypatch.setattr(TwoTower, "embed_texts", noting)
-    model = str(tiny.immich(tmp_path / "model", logit_scale=20))
+    return folder, str(tiny.immich(tmp_path / "model", logit_scale=20)), since
+
+
+def test_a_large_model_embeds_only_those_and_a_saved_run_opens_with_them(
+    large: Large, tmp_path: Path
+) -> None:
+    folder, model, since = large
     run = classify(folder, ["red", "blue"], model=model)
     prompts = {one.prompt for one in negative_labels()}
-    assert len(cohort()) <= len(prompts & set(embedded)) < len(prompts) / 4
+    assert len(cohort()) <= len(prompts & set(since())) < len(prompts) / 4
     candidates = run.decisions.scores.candidates
     assert candidates is not None and candidates.searched is not None
     run.save(run.plan(tmp_path / "shelves"))
-    embedded.clear()
     again = reopen(run.id)
     np.testing.assert_array_equal(again.decisions.probabilities, run.decisions.probabilities)
-    assert not embedded
+    assert not since()
 
 
 def test_the_starter_and_a_callers_encoder_use_all() -> None:
     assert likely_negatives.needs_all(STARTER)
     assert likely_negatives.needs_all(ColourEncoder().model)
+
+
+def test_an_index_of_a_large_model_embeds_texts_only_when_they_are_needed(
+    large: Large,
+) -> None:
+    folder, model, since = large
+    made = index(folder, model=model)
+    assert len(made.near_duplicates()) + len(made.outliers()) + len(made.typical()) > 0
+    assert made.vectors.shape == (6, 4)
+    assert since() == []
+    hits = made.search("red", least=None)
+    assert len(hits) > 0
+    assert len(since()) < len(negative_labels()) / 3  # those of the folder, and the references
+    made.search("blue")
+    assert len(since()) < 30  # the prompts of the word
+
+
+def test_suggest_with_a_large_model_embeds_the_names_that_the_folder_can_need(
+    large: Large,
+) -> None:
+    folder, model, since = large
+    found = index(folder, model=model).suggest_labels()
+    asked = since()
+    prompts = {one.prompt for one in negative_labels()}
+    assert 0 < len(asked) < len(prompts) / 4
+    assert set(asked) <= prompts
+    assert found
+    assert command("suggest", folder, "--model", model, "--json") == 0
+    assert since() == []  # the same names
+
+
+def test_paths_are_found_by_a_large_model_without_negative_labels(
+    large: Large,
+) -> None:
+    folder, model, since = large
+    assert command("search", "red", folder, "--model", model, "--paths") == 0
+    assert 0 < len(since()) < 30

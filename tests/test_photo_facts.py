@@ -124,7 +124,8 @@ def test_a_file_without_facts_says_nothing(tmp_path: Path) -> None:
     paint(tmp_path / "a.jpg", RED)
     (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:60])
     (tmp_path / "c.txt").write_text("no picture")
-    os.mkfifo(tmp_path / "d.jpg")
+    if hasattr(os, "mkfifo"):  # a named pipe, which must not be waited for
+        os.mkfifo(tmp_path / "d.jpg")
     (tmp_path / "e.jpg").mkdir()
     for name in "abdef":
         assert read(str(tmp_path / f"{name}.jpg")) == NOTHING

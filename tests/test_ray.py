@@ -76,6 +76,24 @@ def test_two_actors_from_and_to_a_bucket_as_one_process(server: S3Server, model:
     assert not any(name.startswith("pictures/") for name in server.fetched(start))
 
 
+def test_a_cluster_that_can_not_be_started_is_one_line(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[Any] = []
+
+    def late(**given: Any) -> None:
+        starts.append(given)
+        raise Exception("The current node timed out\n during startup")
+
+    (tmp_path / "a.jpg").write_bytes(ray_kills.picture(1))
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(UserError, match="Ray can't be started: The current node timed out") as said:
+        zs.embed_dataset(tmp_path, tmp_path / "out", model=model, engine="ray")
+    assert len(starts) == 2 and "\n" not in str(said.value)
+
+
 def test_one_broken_picture_is_a_row(server: S3Server, model: str, tmp_path: Path) -> None:
     server.put("broken", {"a.jpg": b"\xff\xd8\xff", "b.jpg": ray_kills.picture(1)})
     made = zs.embed_dataset(

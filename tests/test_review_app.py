@@ -274,13 +274,13 @@ def test_a_review_that_ends_while_it_applies_says_so_and_waits(
             waited_for.set()
             super().wait(*tell)
 
-    def slowly(record: str, tell: Any) -> Any:
+    def slowly(record: str, *rest: Any) -> Any:
         assert waited_for.wait(HANG)
-        return apply.apply(record, tell)
+        return apply.carry_out(record, *rest)
 
     run = colour_run(tmp_path)
     monkeypatch.setattr("zeroshelf.commands.review._run", lambda *_: run)
-    monkeypatch.setattr(jobs, "apply", SimpleNamespace(apply=slowly))
+    monkeypatch.setattr(jobs, "apply", SimpleNamespace(carry_out=slowly))
     monkeypatch.setattr(jobs, "Jobs", AtWork)
     monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # Ctrl-C at once
     ended = CliRunner().invoke(cli, ["review", "--no-open"])

@@ -65,8 +65,8 @@ def test_a_term(written: str, term: Term) -> None:
         ({"cat": 10**400}, None, "a weight must be a number"),
         ([3], None, "each of words must be a text, not 3"),
         (3, None, "words must be a list of texts, not 3"),
-        (b"cat", None, "words: give a list"),
-        (None, 3, "image must be a list of texts, not 3"),
+        (b"cat", None, "words must be a list of texts, not b'cat'"),
+        (None, 3, "image must be a list of paths, not 3"),
         (None, b"a.jpg", "image"),
         (["cat"] * 101, None, "up to 100 terms, not 101"),
     ],
@@ -157,6 +157,14 @@ def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def index(album: Path, encoder: ColourEncoder) -> zs.Index:
     return zs.index(album, encoder=encoder)
+
+
+def test_a_score_is_a_cosine_although_vectors_are_rounded(index: zs.Index) -> None:
+    lengths = np.linalg.norm(index.vectors.astype(np.float32), axis=1)
+    longest = int(lengths.argmax())
+    assert lengths[longest] ** 2 > 1
+    hits = index.search(image=index.paths[longest], top=3, fold=False)
+    assert hits[0].score == 1 and all(-1 <= hit.score <= 1 for hit in hits)
 
 
 def as_json(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:

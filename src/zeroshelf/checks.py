@@ -58,14 +58,15 @@ def path(value: object, what: str) -> str:
 def each(value: object, what: str, one: Callable[[object, str], Item]) -> list[Item]:
     """The items of any collection, each checked by `one`. A bare text is no collection: its letters
     are never meant."""
-    if isinstance(value, (str, bytes, os.PathLike)):
+    wanted = "a list of paths" if one is path else "a list of texts"
+    if isinstance(value, (str, os.PathLike)):
         raise ArgumentError(f"{what}: give a list, not one text: [{described(value)}]")
-    if isinstance(value, Mapping) or not isinstance(value, Iterable):
-        raise refuse(what, "a list of texts", value)
+    if isinstance(value, (bytes, Mapping)) or not isinstance(value, Iterable):
+        raise refuse(what, wanted, value)
     try:
         items = iter(value)
     except TypeError:  # an array without dimensions
-        raise refuse(what, "a list of texts", value) from None
+        raise refuse(what, wanted, value) from None
     return [one(item, f"each of {what}") for item in items]
 
 

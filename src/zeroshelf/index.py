@@ -81,7 +81,8 @@ def index(
     leave_out: absolute paths of folders that are left out. Not for a list of paths.
     device: where the model runs, "cpu" or "cuda", ...; None: automatic.
     encoder, store: used in place of the model and the cache, in tests and in other programs.
-    progress: called with a stage, how much of it is done, and the total (0 if unknown).
+    progress: called with a stage, how much of it is done, and the total (0 if unknown); later too,
+        by what first needs the vectors of many texts from a large model.
     warn: called with each warning; None: a Python warning.
 
     Raises `UserError` if the folder or the model can't be used, or there is no picture.
@@ -102,13 +103,7 @@ def index(
     embedded = compute.embed(found, encoder, store, progress=progress)
     if store.trouble:
         (warn or warnings.warn)(store.trouble)
-    sources = sources_of(embedded, encoder, store, progress=progress)
-    return Index(
-        found.root,
-        embedded,
-        calibration_of(embedded, sources, progress, given is None),
-        sources,
-    )
+    return Index(found.root, embedded, encoder, store, progress, given is None)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -117,8 +112,10 @@ class Index:
 
     folder: str  # that all pictures lie in, an absolute path
     embeddings: Embeddings
-    calibration: Calibration
-    _sources: Sources
+    _encoder: Encoder
+    _store: EmbeddingCache
+    _progress: Progress | None
+    _may_transfer: bool  # whether a calibration may be transferred to the model
 
     def __repr__(self) -> str:
         return (
@@ -149,6 +146,20 @@ class Index:
     def skipped(self) -> tuple[Skipped, ...]:
         """The files that could not be used, each with the reason."""
         return self.embeddings.skipped
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The model's calibration. For a model without one, the first use transfers the starter's,
+        as `zeroshelf.classify` does: the model embeds some hundred texts for it."""
+        return calibration_of(self.embeddings, self._sources, self._progress, self._may_transfer)
+
+    @cached_property
+    def _sources(self) -> Sources:
+        return sources_of(self.embeddings, self._encoder, self._store, progress=self._progress)
+
+    @cached_property
+    def _near_duplicates(self) -> NearDuplicates:
+        return NearDuplicates(self.embeddings, self._store.hashes)
 
     # --- search -----------------------------------------------------------------------------
 
@@ -184,13 +195,18 @@ class Index:
         least = None if least is None else checks.probability(least, "least")
         checks.flag(fold, "fold")
         found = self.searcher.search(asked, top=top, least=least, fold=fold)
-        return Hits(asked, tuple(found), self._sources.store)
+        return Hits(asked, tuple(found), self._store)
 
     @cached_property
     def searcher(self) -> Searcher:
         """What `search` calls; it keeps what does not depend on the words."""
-        sources = self._sources
-        return Searcher(InMemory(self.embeddings), sources.encoder, sources.store, self.calibration)
+        return Searcher(
+            InMemory(self.embeddings),
+            self._encoder,
+            self._store,
+            lambda: self.calibration,
+            progress=self._progress,
+        )
 
     # --- the folder as a whole --------------------------------------------------------------
 
@@ -202,7 +218,7 @@ class Index:
             and more if there are many pictures.
         """
         checks.function(progress, "progress")
-        return self._sources.near_duplicates.groups(progress)
+        return self._near_duplicates.groups(progress)
 
     def suggest_labels(self, count: int | None = None) -> tuple[Shelf, ...]:
         """Labels for a folder that has none: groups of pictures that look alike, each with a name,
@@ -216,8 +232,9 @@ class Index:
         count = None if count is None else checks.count(count, "count")
         if count == 0:
             raise checks.refuse("count", "a whole number from 1 on, or None", count)
-        texts = compute.text_embedder(self._sources.encoder, self._sources.store)
-        return suggest.suggest(self.embeddings, texts, count=count, once=self.near_duplicates())
+        once, negatives = self.near_duplicates(), self._sources.negatives
+        texts = compute.text_embedder(self._encoder, self._store, self._progress)
+        return suggest.suggest(self.embeddings, texts, count=count, once=once, negatives=negatives)
 
     def outliers(self, count: int = 20) -> list[Outlier]:
         """The pictures that are like no other of the folder, the oddest first: those with the
@@ -256,7 +273,8 @@ class Index:
         progress: Progress | None = None,
     ) -> Run:
         """Decide for every picture which label fits it, as `zeroshelf.classify` does. No picture is
-        read. Pictures on the shelves of earlier runs inside the folder are left out.
+        read, unless the model is a large one: the starter then looks at up to 300 of them, once.
+        Pictures on the shelves of earlier runs inside the folder are left out.
 
         labels, threshold, corrections, other, progress: as for `zeroshelf.classify`.
 
@@ -270,14 +288,15 @@ class Index:
         closed_set.check(asked)
         checks.flag(corrections, "corrections")
         checks.function(progress, "progress")
-        embedded, sources = self.embeddings, self._sources
+        embedded = self.embeddings
+        sources = replace(self._sources, near_duplicates=self._near_duplicates)
         shelves = earlier.destinations(self.folder)
         kept = [row for row, path in enumerate(self.paths) if not _inside_any(path, shelves)]
         if embedded.pictures and not kept:
             raise NothingToSort(f"nothing new to sort in {self.folder}: earlier runs sorted it")
         if len(kept) < len(embedded):
             embedded = embedded.some(kept)
-            duplicates = NearDuplicates(embedded, sources.store.hashes)
+            duplicates = NearDuplicates(embedded, self._store.hashes)
             sources = replace(sources, near_duplicates=duplicates)
         known = stored.load_for(wanted, self.model) if corrections else {}
         return make_run(
@@ -294,11 +313,11 @@ class Index:
         given = checks.texts(texts, "texts")
         if not given:
             return np.empty((0, self.model.dim), np.float32)
-        return compute.text_embedder(self._sources.encoder, self._sources.store)(given)
+        return compute.text_embedder(self._encoder, self._store)(given)
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Digests in hex -> small JPEGs; a digest without a thumbnail is left out."""
-        return thumbnails(self._sources.store, digests)
+        return thumbnails(self._store, digests)
 
 
 def _folder(

@@ -59,7 +59,9 @@ def make(
     placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
     paths, path_notes = shelf_paths.of(request.shelf_path, placed)
     wanted = {(label, path) for (_, label, _), path in zip(placed, paths, strict=True)}
-    building = _Building(kind, shelves.for_paths(sorted(wanted), destination))
+    building = _Building(
+        kind, shelves.for_paths(sorted(wanted), destination), remembers=bool(earlier)
+    )
     for (picture, label, digest), path in zip(placed, paths, strict=True):
         building.place(picture, label, digest, building.shelves[label, path])
     actions, tally = building.actions, building.tally
@@ -86,6 +88,7 @@ class _Building:
 
     kind: Kind
     shelves: Mapping[tuple[str, str], Shelf]  # by label and path
+    remembers: bool  # whether `wanted` and `units` are needed: they take half of the memory
     actions: list[Action] = field(default_factory=list)
     tally: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the words of a note
     wanted: set[str] = field(default_factory=set)  # paths of all pictures and companions to be
@@ -95,7 +98,8 @@ class _Building:
     def place(self, picture: Picture, label: str, digest: bytes | None, shelf: Shelf) -> None:
         """Plan the picture and its companions onto this shelf of `label`."""
         unit = unit_of(picture, label, digest, self.kind.name)
-        self.units.append((unit, shelf.path))
+        if self.remembers:
+            self.units.append((unit, shelf.path))
         folder = os.path.dirname(picture.path)
         if self.folders.same(folder, shelf.path):
             self.tally[_IN_PLACE] += 1
@@ -109,7 +113,8 @@ class _Building:
             on_shelf = shelf.free_names(_sources(unit), folder)
             fresh = list(range(len(unit)))
             self._count(picture.path, on_shelf[0], shelf)
-        self.wanted |= {os.path.join(shelf.path, name) for name in on_shelf}
+        if self.remembers:
+            self.wanted |= {os.path.join(shelf.path, name) for name in on_shelf}
         for i in fresh:
             shelf.take(on_shelf[i], folder)
             self.actions.append(replace(unit[i], target=os.path.join(shelf.path, on_shelf[i])))

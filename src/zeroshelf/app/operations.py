@@ -124,7 +124,13 @@ OPERATIONS = (
         "Make the plan for the open folder and its labels: a run. No picture is touched.",
         body={"action": ACTION, "destination": {**PATH, "minLength": 0, "default": ""}},
     ),
-    Operation("runs", "GET", "/runs", "The newest runs, newest first."),
+    Operation(
+        "runs",
+        "GET",
+        "/runs",
+        "The newest runs, newest first.",
+        query={"count": {"type": "integer", "minimum": 1, "maximum": 200, "default": 200}},
+    ),
     Operation("run", "GET", "/runs/{id}", "What a run will do or did.", parts=_RUN),
     Operation(
         "apply",

@@ -18,6 +18,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from zeroshelf.actions import apply, journal, kinds, plan, plan_file, undo
+from zeroshelf.app import wording
 from zeroshelf.app.allowed import Allowed
 from zeroshelf.app.jobs import Stopped
 from zeroshelf.errors import UserError
@@ -123,9 +124,9 @@ class RunPages:
 
     # --- the list ---------------------------------------------------------------------------
 
-    def listing(self) -> list[dict[str, Any]]:
-        """The newest runs, newest first."""
-        return [self._row(run) for run in itertools.islice(registry.all(), LISTED)]
+    def listing(self, count: int = LISTED) -> list[dict[str, Any]]:
+        """The newest runs, newest first, `count` at most."""
+        return [self._row(run) for run in itertools.islice(registry.all(), count)]
 
     def _row(self, run: RunRecord | NewerRun) -> dict[str, Any]:
         newer = isinstance(run, NewerRun)
@@ -168,12 +169,13 @@ class RunPages:
             "with_them": len(moved) - len(own),
             "bytes": sum(action.size for action in moved),
             "removed": len(planned.actions) - len(moved),
-            "notes": list(planned.notes),
+            "notes": [wording.in_app(note) for note in planned.notes],
             "left_behind": len(planned.left_behind),
             "actions": [describe(name, planned.destination) for name in others],
             "edits": 0 if opened is None else opened.session.edit_count,
             "left_alone": [list(one) for one in self._left.get(id, [])[:SHOWN]],
             "left_alone_count": len(self._left.get(id, [])),
+            **_how_far(record),
         }
 
     def apply(self, id: str, kind: ActionKind | None, tell: Progress) -> str:
@@ -241,6 +243,23 @@ class RunPages:
         self._left[id] = [(one.action.source, one.reason) for one in left]
 
 
+def _how_far(run: RunRecord) -> dict[str, Any]:
+    """Of a run that is partly done: what was begun last ("apply", "undo"), and how many pictures
+    are in place: None where it was stopped on the way, as the journal may be a batch behind."""
+    if run.state != "partly":
+        return {"begun": "", "in_place": None}
+    past = journal.read(run.record)
+    begun, ended = past.last
+    plannable = kinds.plannable()
+    in_place = sum(
+        entry.step in ("done", "revert")
+        and entry.action.companion_of is None
+        and entry.action.kind in plannable
+        for _, entry in (past.entries.each() if ended else ())
+    )
+    return {"begun": begun, "in_place": in_place if ended else None}
+
+
 def describe(name: str, destination: str) -> dict[str, str]:
     """An action in words."""
     kind = kinds.of(name)
@@ -256,7 +275,7 @@ def describe(name: str, destination: str) -> dict[str, str]:
 def _opened(run: Run) -> _Open:
     session = Session(run)
     jobs = Jobs(session)
-    return _Open(session, jobs, page(session, jobs))
+    return _Open(session, jobs, page(session, jobs, wording.in_app))
 
 
 def _tally(session: Session) -> Counter[str]:

@@ -216,10 +216,14 @@ def _search_cache(
     encoder = select.load(select.find(given["model"]), given["device"], warn=screen.warn)
     with EmbeddingCache.open() as store, screen.progress() as progress:
         source = InCache(store, encoder.model, root)
-        calibration = select.calibration(encoder.model)
-        hits = Searcher(source, encoder, store, calibration, progress=progress).search(
-            query, **limits
+        searcher = Searcher(
+            source,
+            encoder,
+            store,
+            lambda: select.calibration(encoder.model),
+            progress=progress,
         )
+        hits = searcher.search(query, **limits)
     if not len(source):
         raise UserError(f"the cache knows no picture in {root}: leave --no-scan out once")
     known = (

@@ -87,6 +87,7 @@ def _check_writable(to: str | None) -> None:
 
 def _propose(found: Folder, encoder: Encoder, count: int | None, screen: Screen) -> _Proposed:
     """Embed the pictures of `found` and group them. Raises `UserError` if there are none."""
+    from zeroshelf.decisions import likely_negatives
     from zeroshelf.embeddings import compute
     from zeroshelf.embeddings.cache import EmbeddingCache
     from zeroshelf.images import ignored, near_duplicates
@@ -99,7 +100,8 @@ def _propose(found: Folder, encoder: Encoder, count: int | None, screen: Screen)
             raise UserError(f"no pictures in {found.root}: {passed_by}")
         once = near_duplicates.groups(embedded, store.hashes, progress)
         texts = compute.text_embedder(encoder, store, progress)
-        groups = suggest.suggest(embedded, texts, count=count, once=once)
+        negatives = likely_negatives.of_folder(embedded, store, progress)
+        groups = suggest.suggest(embedded, texts, count=count, once=once, negatives=negatives)
     return _Proposed(found.root, embedded, groups, once)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from zeroshelf.datasets.places import one_line
 from zeroshelf.datasets.worker import Done, Job, Worker
 from zeroshelf.errors import UserError
 from zeroshelf.models import listing
@@ -23,6 +24,7 @@ from zeroshelf.models.encoder import TwoTower
 from zeroshelf.records import Encoder
 from zeroshelf.system import machine, telemetry
 
+_STARTS = 2  # attempts
 _THREADS = 16  # that decode for one GPU, at most
 
 
@@ -50,13 +52,26 @@ def connect(workers: int | None) -> Actors:
         local = (
             {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": cores, "include_dashboard": False}
         )
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
+        _start(ray, local)
     there = ray.cluster_resources()
     cores, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0))
     if gpus:
         actors = min(workers or gpus, gpus)
         return Actors(actors, max(1, min(_THREADS, (cores - 1) // actors)), 1)
     return Actors(min(workers or cores, max(1, cores - 1)), 1)
+
+
+def _start(ray: Any, local: dict[str, Any]) -> None:
+    """Raises `UserError` where Ray can't be started or its cluster not be reached. It gives its own
+    processes 30 seconds, which a busy machine may need twice."""
+    for attempt in range(_STARTS):
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
+            return
+        except Exception as error:  # Ray raises bare ones
+            ray.shutdown()
+            if attempt == _STARTS - 1:
+                raise UserError(f"Ray can't be started: {one_line(error)}") from error
 
 
 def embed(blocks: Sequence[pa.Table], job: Job, encoder: Encoder, plan: Actors) -> Iterator[Done]:

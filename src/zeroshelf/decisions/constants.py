@@ -51,7 +51,7 @@ SUGGESTED_WORDS_LEAST_IMAGES = 5  # in "other" near words of one label: suggeste
 
 # --- calibration --------------------------------------------------------------------------------
 
-MIN_KEPT_SHARE = 0.88  # of folders without OOD images, that a calibrated threshold must keep
+MIN_KEPT_SHARE = 0.9  # of folders without OOD images, that a calibrated threshold must keep
 NEWTON_STEPS = 20  # of the regression of the OOD temperature; it has converged after eight
 SLOPE_RIDGE = 1.0  # images; keeps that slope finite where the OOD score makes no error
 CALIBRATION_LEAST_IMAGES = 50  # in-distribution images, and as many OOD ones

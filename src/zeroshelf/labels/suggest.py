@@ -21,7 +21,7 @@ from zeroshelf.labels.negative_labels import negative_labels, scene_prompts
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.senses import visible_senses
 from zeroshelf.labels.wordnet import wordnet
-from zeroshelf.records import Embeddings, Label, LabelSet
+from zeroshelf.records import Embeddings, Label, LabelSet, NegativeRows
 
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24)  # numbers of groups that are tried
 DIMENSIONS = 50  # of the PCA
@@ -36,6 +36,7 @@ CANDIDATES = 5  # best names of a group, from which its name is chosen
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Candidate = tuple[str, str, float]  # a name, its prompt, the standard deviations added to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,18 @@ def suggest(
     *,
     count: int | None = None,
     once: Sequence[Sequence[int]] = (),
+    negatives: NegativeRows | None = None,
 ) -> tuple[Shelf, ...]:
     """Propose shelves, the fullest first, "mixed" last; () where there are fewer than `LEAST`
     pictures.
 
-    `texts` embeds the candidate names. `count` is how many groups are made, None for the best
-    number; `once` are groups of rows that are near-duplicates and count as one picture each. Groups
-    that get the same name are one shelf.
+    texts: embeds the candidate names.
+    count: how many groups are made; None: the best number.
+    once: groups of rows that are near-duplicates and count as one picture each.
+    negatives: the negative labels that a name is taken from, so that a large model embeds few texts
+        (decisions/likely_negatives.py); None: all.
+
+    Groups that get the same name are one shelf.
     """
     left_out = {row for group in once for row in group[1:]}
     rows = np.array([row for row in range(len(embeddings)) if row not in left_out], np.int64)
@@ -76,7 +82,7 @@ def suggest(
     found = max(
         (_kmeans(points, size) for size in sizes or (1,)), key=lambda g: _silhouette(points, g)
     )
-    named = _names(vectors, found, texts)
+    named = _names(vectors, found, texts, _among(negatives))
     shelves: dict[str, tuple[list[int], tuple[str, ...]]] = {}
     for group, (name, words) in named.items():
         members = np.flatnonzero(found == group)
@@ -97,9 +103,10 @@ def label_set(shelves: Sequence[Shelf]) -> LabelSet:
     return LabelSet(tuple(Label(shelf.name) for shelf in shelves if shelf.name != "mixed"))
 
 
-def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, tuple[str, ...]]]:
+def _names(
+    vectors: Floats, groups: Ints, texts: Texts, candidates: Sequence[Candidate]
+) -> dict[int, tuple[str, tuple[str, ...]]]:
     """(N, D) vectors and (N,) groups -> group: its name, and the best candidates for it."""
-    candidates = _candidates()
     cosines = vectors @ texts([prompt for _, prompt, _ in candidates]).T  # (N, candidates)
     mean, std = cosines.mean(axis=0), cosines.std(axis=0) + 1e-6
     favour = np.array([favour for _, _, favour in candidates])
@@ -119,9 +126,17 @@ def _names(vectors: Floats, groups: Ints, texts: Texts) -> dict[int, tuple[str, 
     return names
 
 
+def _among(negatives: NegativeRows | None) -> Sequence[Candidate]:
+    """The candidates that are among some negative labels; None: all."""
+    if negatives is None:
+        return _candidates()
+    prompts = {negative_labels()[row].prompt for row in negatives.rows.tolist()}
+    return [candidate for candidate in _candidates() if candidate[1] in prompts]
+
+
 @cache
-def _candidates() -> tuple[tuple[str, str, float], ...]:
-    """The names that a shelf may get: name, prompt, and the standard deviations added to it."""
+def _candidates() -> tuple[Candidate, ...]:
+    """The names that a shelf may get."""
     things = {one.name: one.prompt for one in negative_labels() if one.kind != "scene"}
     prompts = scene_prompts() | things
     return tuple(

@@ -40,18 +40,20 @@ class Jobs:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()  # of what begins: two tabs may ask at the same time
         self._stopping = False
         self.progress = Progress(journal.state(session.record))
 
     def apply(self, kind: ActionKind | None = None) -> None:
         """Start to carry out the plan, by another action if `kind` is given. Raises `UserError`."""
-        self._check_idle()
-        self.check_possible(kind)
-        planned = self._session.planned.kind
-        goes_on = self.progress.state == "partly" and kind in (None, planned)
-        if not self._session.update_plan(kind) and not goes_on:
-            raise UserError("this run is carried out already: undo it first, then apply again")
-        self._begin("applying", partial(apply.carry_out, self._session.record))
+        with self._lock:
+            self._check_idle()
+            self.check_possible(kind)
+            planned = self._session.planned.kind
+            goes_on = self.progress.state == "partly" and kind in (None, planned)
+            if not self._session.update_plan(kind) and not goes_on:
+                raise UserError("this run is carried out already: undo it first, then apply again")
+            self._begin("applying", partial(apply.carry_out, self._session.record))
 
     def check_possible(self, kind: ActionKind | None) -> None:
         """Raise `UserError` for an action by which the plan can't be carried out."""
@@ -60,8 +62,9 @@ class Jobs:
             raise UserError(f"this plan can't be carried out as {kind}: it is a {planned}")
 
     def undo(self) -> None:
-        self._check_idle()
-        self._begin("undoing", partial(undo.carry_out, self._session.record))
+        with self._lock:
+            self._check_idle()
+            self._begin("undoing", partial(undo.carry_out, self._session.record))
 
     @property
     def busy(self) -> bool:
@@ -88,6 +91,7 @@ class Jobs:
             raise UserError("apply or undo is running: wait until it ends")
 
     def _begin(self, state: Literal["applying", "undoing"], work: _Work) -> None:
+        self._stopping = False  # of an earlier stop: this one was asked for later
         self.progress = Progress(state)
         # a daemon, so that the process can end without it; nothing is lost, as after a kill
         self._thread = threading.Thread(target=self._work, args=(work,), name=state, daemon=True)
@@ -110,6 +114,8 @@ class Jobs:
             pass
         except (UserError, OSError) as trouble:
             error = str(trouble)
+        except Exception as bug:  # told, because the page would wait for ever
+            error = f"a bug: {type(bug).__name__}: {bug}. Please report it"
         self.progress = Progress(
             journal.state(self._session.record),
             trouble=tuple(left),

@@ -259,7 +259,7 @@ class Run(Classification):
         """What searches the pictures of this run, as `Index.search` does."""
         encoder, store = self._sources.encoder, self._sources.store
         source, known = InMemory(self.embeddings), self.decisions
-        return Searcher(source, encoder, store, known.calibration, before=known.scores)
+        return Searcher(source, encoder, store, lambda: known.calibration, before=known.scores)
 
     def to_pandas(self) -> pandas.DataFrame:
         """A data frame with a row a picture, in the order of the run: the columns are named in

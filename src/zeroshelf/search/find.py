@@ -7,7 +7,7 @@ beside some that are drawn evenly from the folder; in a small folder, for all of
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +58,8 @@ class Searcher:
     source: the folder's vectors.
     encoder: the model that made them.
     store: the cache, which keeps the vectors of texts.
-    calibration: of the model.
+    calibration: returns that of the model; called where probabilities are wanted, since a large
+        model may have to embed texts for it.
     before: scores of all pictures of the source under any labels, if there are some.
     progress: called with the stage "texts" where many have to be embedded.
     """
@@ -68,7 +69,7 @@ class Searcher:
         source: Source,
         encoder: Encoder,
         store: EmbeddingCache,
-        calibration: Calibration,
+        calibration: Callable[[], Calibration],
         *,
         before: Scores | None = None,
         progress: Progress | None = None,
@@ -93,7 +94,8 @@ class Searcher:
         least: the least probability of a hit; None: any.
         fold: a near-duplicate of a better hit is listed in that hit, and is none of its own.
         judge: False for hits without probabilities, which are there at once: the probabilities need
-            the vectors of all negative labels, and a large model takes minutes for these once.
+            the model's calibration and the vectors of some hundred negative labels, and a large
+            model takes a while for these once.
 
         Raises `UserError` where a picture of the query can't be read, or where `least` is given for
         a query without words.
@@ -173,9 +175,10 @@ class Searcher:
             judge = self._whole if whole else None
             if judge is None:
                 places = np.flatnonzero(np.isin(rows, drawn)).tolist()
+                calibration = self._calibration()  # may add to the cache what is read from it below
                 judge = fits.Judge(
                     embedded,
-                    self._calibration,
+                    calibration,
                     self._texts,
                     total=total,
                     drawn=None if whole else places,
@@ -210,7 +213,7 @@ def _hit(found: _Judged, group: Sequence[int]) -> Hit:
     pictures = found.embeddings.pictures
     return Hit(
         path=pictures[at].path,
-        score=float(found.scores[at]),
+        score=float(np.clip(found.scores[at], -1, 1)),  # in half precision, a row is about 1 long
         probability=None if found.probabilities is None else float(found.probabilities[at]),
         row=int(found.rows[at]),
         digest=found.embeddings.digests[at],

@@ -118,7 +118,7 @@ function route() {
 async function look() {
   route();
   document.body.dataset.view = "";
-  if (view === "start") drawStart();
+  if (view === "start") { drawStart(); await loadLately(); }
   if (view === "folder") { drawFolder(); await loadLabels(); }
   if (view === "run") await loadRun();
   if (view === "runs") await loadRuns();
@@ -150,15 +150,30 @@ function finished(kind, job) {
     planned();
     if (job.state === "done" && view === "folder") location.hash = `#/run/${job.result}`;
   }
-  if ((kind === "apply" || kind === "undo") && view === "run") loadRun();
+  if (kind === "apply" || kind === "undo") toldRun(job);
   if (kind === "model" && view === "models") loadModels();
   if (kind === "cache" && view === "storage") loadStorage();
-  if (kind === "apply" && job.state === "done") say("Done. Undo brings everything back.");
-  if (kind === "undo" && job.state === "done") say("Everything is back where it was.");
   if (kind === "model" && job.state === "done") say("The model is here. Choose \u201cUse this\u201d to sort with it.");
 }
 
+/** Say how an apply or undo ended: by the run itself, since files may have been left alone. */
+async function toldRun(job) {
+  if (view === "run" && job.about === shownRun) await loadRun();
+  if (view === "start") await loadLately();
+  if (job.state !== "done") return;
+  const now = view === "run" && run?.id === job.about ? run : await attempt(`runs/${job.about}`);
+  if (now) say({ applied: "Done. Undo brings everything back.", undone: "Everything is back where it was." }[now.state] ?? `Not everything was done: ${plural(now.left_alone_count, "file was", "files were")} left alone.`);
+}
+
 // --- start ----------------------------------------------------------------------------------------
+
+/** The newest runs, below the folders. */
+async function loadLately() {
+  const given = await attempt("runs?count=5");
+  if (!given) return;
+  $("lately-part").hidden = !given.runs.length;
+  $("lately").replaceChildren(...given.runs.map(runRow));
+}
 
 let recentDrawn = "";
 function drawStart() {
@@ -525,8 +540,12 @@ function drawRun() {
   const open = run.state === "planned" || run.state === "undone";
   $("run-review").href = `review/${run.id}/`;
   $("run-apply").hidden = run.state === "applied";
-  $("run-apply").textContent = { partly: "Go on" }[run.state] ?? `${own()?.choice ?? "Apply"}: ${plural(run.pictures, "picture")}`;
+  const back = run.begun === "undo";  // what was not finished is an undo
+  $("run-apply").textContent = run.state === "partly" ? (back ? "Do it all again" : "Go on") : `${own()?.choice ?? "Apply"}: ${plural(run.pictures, "picture")}`;
+  $("run-apply").className = `${back ? "plain" : "main"} large`;
   $("run-undo").hidden = open;
+  $("run-undo").textContent = back ? "Go on putting back" : "Undo: put everything back";
+  $("run-undo").className = `${back ? "main" : "plain"} large`;
   $("run-remove").hidden = !open;
   $("run-labels").hidden = !open || state.folder?.path !== run.folder;
   $("run-table").querySelector("tbody").replaceChildren(...run.shelves.map(({ name, count }) => make("tr", "", make("td", "", bdi(name)), make("td", "", number(count)))));
@@ -546,11 +565,17 @@ function sentence() {
   const where = kind?.needs_destination === "" ? [] : [" to shelves in ", bdi(run.destination)];
   const does = kind?.done ?? run.kind;
   if (run.state === "applied") parts.push(`${has(run.pictures, `was ${does}`, `were ${does}`)}${along}`, ...where, ". Undo brings everything back as it was.");
-  else if (run.state === "partly") parts.push(`Of ${plural(run.pictures, "picture")} some are ${does}. You can go on, or undo what was done.`);
+  else if (run.state === "partly") parts.push(partly(does));
   else parts.push(`${has(run.pictures, `will be ${does}`, `will be ${does}`)}${along}`, ...where, `. Nothing is overwritten${run.kind === "copy" ? `, and ${bytes(run.bytes)} are needed` : ""}. Nothing was done yet.`);
   if (run.removed) parts.push(` ${plural(run.removed, "file")} of earlier runs will be removed from other shelves.`);
   if (run.edits) parts.push(` With ${plural(run.edits, "edit")} of yours.`);
   return parts;
+}
+
+function partly(does) {
+  const one = run.in_place === 1, count = run.in_place === null ? `some of ${plural(run.pictures, "picture")}` : `${number(run.in_place)} of ${plural(run.pictures, "picture")}`;
+  if (run.begun === "undo") return `Not everything is back yet: ${count} ${one ? "is" : "are"} still ${does}. ${run.left_alone_count ? "The reasons are below: what has changed since is never touched. Clear them away and go on, or put these files back yourself." : "You can go on putting back."}`;
+  return `So far ${count} ${one ? "is" : "are"} ${does}. You can go on, or undo what was done.`;
 }
 
 function drawProgress() {
@@ -575,7 +600,7 @@ $("run-undo").addEventListener("click", async () => {
 });
 $("run-stop").addEventListener("click", () => { for (const kind of ["apply", "undo"]) if (running(kind)) attempt("stop", { kind }); });
 $("run-remove").addEventListener("click", async () => {
-  if (!(await confirmed("Remove this plan from the history?", "No picture is touched.", "Remove"))) return;
+  if (!(await confirmed("Remove this plan from the history?", `No picture is touched.${run.edits ? ` What you corrected in it goes with it: ${plural(run.edits, "edit")}.` : ""}`, "Remove"))) return;
   if (await attempt(`runs/${run.id}/remove`, {})) location.hash = "#/runs";
 });
 addEventListener("focus", () => { if (view === "run") loadRun(); });  // back from the review page
@@ -584,13 +609,15 @@ async function loadRuns() {
   const given = await attempt("runs");
   if (!given) return;
   $("runs-none").hidden = given.runs.length > 0;
-  $("runs").replaceChildren(...given.runs.map((one) => {
-    const [words, look] = STATES[one.state] ?? [one.state, ""];
-    const inside = [make("b", "", bdi(baseName(one.folder ?? "?"))), make("span", "quiet", day(one.when), one.pictures === null ? "" : `, ${plural(one.pictures, "picture")}, ${one.kind} \u2192 `, bdi(one.destination ?? "?"))];
-    const what = one.may_open ? make("a", "what", ...inside) : make("span", "what", ...inside, make("span", "quiet", ". Not in a folder that this app may open."));
-    if (one.may_open) what.href = `#/run/${one.id}`;
-    return make("li", "", what, make("span", `badge ${look}`, words));
-  }));
+  $("runs").replaceChildren(...given.runs.map(runRow));
+}
+
+function runRow(one) {
+  const [words, look] = STATES[one.state] ?? [one.state, ""];
+  const inside = [make("b", "", bdi(baseName(one.folder ?? "?"))), make("span", "quiet", day(one.when), one.pictures === null ? "" : `, ${plural(one.pictures, "picture")}, ${one.kind} \u2192 `, bdi(one.destination ?? "?"))];
+  const what = one.may_open ? make("a", "what", ...inside) : make("span", "what", ...inside, make("span", "quiet", ". Not in a folder that this app may open."));
+  if (one.may_open) what.href = `#/run/${one.id}`;
+  return make("li", "", what, make("span", `badge ${look}`, words));
 }
 
 // --- models ---------------------------------------------------------------------------------------
