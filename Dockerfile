@@ -4,7 +4,7 @@
 #   docker run --rm -v ~/Pictures:/pictures:ro -v zeroshelf:/data zeroshelf plan /pictures -l cat --to /data/sorted
 FROM python:3.13-slim AS build
 WORKDIR /source
-COPY pyproject.toml README.md CHANGELOG.md LICENSE NOTICE ./
+COPY pyproject.toml hatch_build.py README.md CHANGELOG.md LICENSE NOTICE ./
 COPY LICENSES LICENSES
 COPY src src
 RUN python -m venv /opt/zeroshelf && /opt/zeroshelf/bin/pip install --no-cache-dir ".[watch]"

@@ -22,13 +22,14 @@ from zeroshelf.images.demo import demo_labels, demo_pictures
 
 HOME = "/home/anna"
 DOCS = Path(__file__).parent.parent / "docs"
-SHOTS = (  # name, width, height, dark, what is done first
+SHOTS = (  # name, width, height, dark, what is done first, and what is true once it is done
     (
         "review-light",
         1312,
         880,
         False,
         "[...document.querySelectorAll('.card .tick')].slice(2, 5).forEach((tick) => tick.click())",
+        "!document.getElementById('offer').hidden",
     ),
     (
         "review-dark",
@@ -37,9 +38,18 @@ SHOTS = (  # name, width, height, dark, what is done first
         True,
         "[...document.querySelectorAll('.card')].find((card) => card.index === 3)"
         ".dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))",
+        "document.querySelector('#detail-top li')"
+        " && document.getElementById('detail-picture').naturalWidth > 0",
     ),
-    ("review-suggestions", 1200, 760, False, "document.getElementById('suggestions-open').click()"),
-    ("review-phone", 390, 844, True, "0"),
+    (
+        "review-suggestions",
+        1200,
+        760,
+        False,
+        "document.getElementById('suggestions-open').click()",
+        "document.getElementById('suggestions').open",
+    ),
+    ("review-phone", 390, 844, True, "0", "!document.getElementById('offer').hidden"),
 )
 CORRECTIONS = {  # by the pictures' names in the demo
     "IMG_0413.jpg": "other",
@@ -50,7 +60,7 @@ CORRECTIONS = {  # by the pictures' names in the demo
 
 
 def shots(address: str, folder: str) -> None:
-    for name, width, height, dark, act in SHOTS:
+    for name, width, height, dark, act, done in SHOTS:
         path = os.path.join(folder, name + ".png")
         with Chromium(width, height, dark) as browser:
             browser.open(address)
@@ -58,12 +68,14 @@ def shots(address: str, folder: str) -> None:
             browser.run("document.querySelector('#shelves li[data-look=\"/all\"] .to').click()")
             browser.wait("document.querySelectorAll('#grid img.ready').length > 2")
             browser.run(act)
-            time.sleep(2)
+            browser.wait(done)
+            browser.wait("[...document.images].every((image) => image.complete)")
+            time.sleep(2)  # for what fades in or out
             browser.screenshot(path)
         with Image.open(path) as picture:
             picture.convert("RGB").save(path)
         target = str(DOCS / f"{name}.png")
-        subprocess.run(["pngquant", "--force", "--output", target, "200", path], check=True)
+        subprocess.run(["pngquant", "--force", "--output", target, "160", path], check=True)
 
 
 def main() -> None:
@@ -74,7 +86,7 @@ def main() -> None:
             run = classify(demo_pictures(f"{HOME}/Pictures"), demo_labels())
             run.save(run.plan(f"{HOME}/Sorted"))
             with serving(run) as (session, address):
-                session.set_offset(1.5)  # so that there is something to learn in so small a folder
+                session.set_offset(3)  # so that there is something to learn in so small a folder
                 for name, label in CORRECTIONS.items():
                     rows = [row for row, path in enumerate(session.paths) if path.endswith(name)]
                     session.place(rows, label)

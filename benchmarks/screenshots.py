@@ -48,7 +48,7 @@ def shots(report: str, folder: str) -> None:
             size = (narrow, height * narrow // width)
             picture.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(path)
         target = os.path.join(ROOT, "docs", name + ".png")
-        subprocess.run(["pngquant", "--force", "--output", target, "200", path], check=True)
+        subprocess.run(["pngquant", "--force", "--output", target, "160", path], check=True)
 
 
 if __name__ == "__main__":

@@ -166,6 +166,31 @@ def test_the_app_started_again_knows_the_folder_and_its_labels(
         assert shelves(chromium) == ["red", "green", "other"]
 
 
+@pytest.mark.usefixtures("colours")
+def test_an_undo_that_is_not_whole_is_not_called_whole(tmp_path: Path, chromium: Chromium) -> None:
+    folder = three_colours(tmp_path / "pictures")
+    with serving(tmp_path) as (app, address):
+        labelled(app, folder, ["red", "green"])
+        app.plan({"action": "move", "destination": ""})
+        done(app, "plan")
+        id = registry.find().id
+        app.apply({"id": id, "action": ""})
+        done(app, "apply")
+        one = next((tmp_path / "pictures-sorted" / "red").iterdir())
+        one.write_bytes(one.read_bytes() + b"edited since")
+        opened(chromium, f"{address}#/run/{id}")
+        chromium.wait("document.body.dataset.run?.endsWith(' applied')")
+        click(chromium, "run-undo")
+        chromium.wait("document.getElementById('says').textContent.includes('1 file was left')")
+        says = chromium.run("document.getElementById('run-says').textContent")
+        assert says.startswith("Not everything is back yet: 1 of 12 pictures is still moved.")
+        assert chromium.run("document.getElementById('run-undo').className") == "main large"
+        chromium.run("location.hash = '#/'")
+        chromium.wait("document.querySelector('#lately .badge')?.textContent === 'partly done'")
+        assert chromium.run("document.querySelector('#lately a').hash") == f"#/run/{id}"
+    assert chromium.errors == []
+
+
 def test_the_keyboard_alone_is_enough(tmp_path: Path, chromium: Chromium, colours: None) -> None:
     """From the start page to an apply and its undo, with Tab, Enter, Space, arrows and letters."""
     three_colours(tmp_path / "me" / "pictures")

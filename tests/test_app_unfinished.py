@@ -3,6 +3,8 @@ goes on."""
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +16,8 @@ pytest.importorskip("uvicorn", reason="the review extra is not installed")
 from tests.apping import call, done, labelled, serving, tree
 from tests.colours import BLUE, GREEN, RED, paint
 from zeroshelf.actions import apply, undo
+from zeroshelf.app.settings import Settings
+from zeroshelf.errors import UserError
 from zeroshelf.records import Progress
 from zeroshelf.review.jobs import Jobs as PageJobs
 
@@ -105,3 +109,62 @@ def test_a_bug_while_files_are_changed_is_told(
         assert app.jobs.now["apply"].state == "failed"
         assert "KeyError" in app.jobs.now["apply"].error
         assert call(f"{address}runs/{id}")[1]["state"] == "planned"
+
+
+def test_of_two_tabs_that_apply_at_once_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one would change the plan under the first, and hide that it is at work."""
+    folder = pictures(tmp_path / "pictures", each=1)
+    with serving(tmp_path) as (app, _):
+        labelled(app, folder, ["red"])
+        app.plan({"action": "copy", "destination": ""})
+        done(app, "plan")
+        page = app.pages._session(app.jobs.now["plan"].result)
+        ended, first, real = threading.Event(), threading.Event(), page.session.update_plan
+        told: Counter[str] = Counter()
+
+        def slow(kind: object) -> bool:
+            first.set()
+            other.join(0.3)  # it is through by then, if nothing keeps it waiting
+            return real(kind)  # type: ignore[arg-type]
+
+        def carry_out(record: str, take: object, tell: object) -> None:
+            told["carried out"] += 1
+            assert ended.wait(60)
+
+        def try_to_apply() -> None:
+            try:
+                page.jobs.apply("move")
+                told["begun"] += 1
+            except UserError:
+                told["refused"] += 1
+
+        def try_after_the_first() -> None:
+            assert first.wait(60)
+            try_to_apply()
+
+        other = threading.Thread(target=try_after_the_first)
+        monkeypatch.setattr(page.session, "update_plan", slow)
+        monkeypatch.setattr(apply, "carry_out", carry_out)
+        other.start()
+        try_to_apply()
+        other.join()
+        assert page.jobs.busy
+        ended.set()
+        page.jobs.wait()
+    assert told == {"begun": 1, "refused": 1, "carried out": 1}
+
+
+def test_settings_that_change_at_once_are_all_kept() -> None:
+    settings = Settings()
+
+    def keep(number: int) -> None:
+        settings.set_labels(f"/folder {number}", {"cat": []})
+
+    threads = [threading.Thread(target=keep, args=(number,)) for number in range(40)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(settings.now.labels) == 40 and Settings().now == settings.now

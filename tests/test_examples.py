@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,51 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
     for line in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.M):
         for name in line.split():
             assert (ROOT / name).exists() and f"!{name}" in ignored, name
+
+
+def test_the_image_has_all_that_the_build_needs() -> None:
+    copied = " ".join(re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.M)).split()
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        settings = tomllib.load(file)
+    targets = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = [settings["project"]["readme"], *targets["packages"]]
+    needed += [hook.get("path", "hatch_build.py") for hook in targets["hooks"].values()]
+    for name in needed:
+        assert name.split("/")[0] in copied, name
+
+
+def test_the_paths_of_the_compose_file_are_from_immichs_folder() -> None:
+    """Compose takes them from the folder of the first file, not from that of this one."""
+    yaml = pytest.importorskip("yaml")
+    text = (EXAMPLES / "compose.yml").read_text(encoding="utf-8")
+    assert "-f docker-compose.yml -f zeroshelf/examples/compose.yml" in text
+    services = yaml.safe_load(text)["services"].values()
+    builds = [one["build"] for one in services if "build" in one]
+    mounts = [m.split(":")[0] for one in services for m in one["volumes"] if m.startswith(".")]
+    assert builds == ["./zeroshelf"] and len(mounts) == 2
+    for path in (*builds, *mounts):
+        assert path.startswith("./zeroshelf")
+        assert (ROOT / path.removeprefix("./zeroshelf").removeprefix("/")).exists(), path
+    for variable in re.findall(r"\$\{(\w+):\?", text):
+        assert re.search(rf"^#.*\b{variable}=", text, re.M), f"{variable} is needed and not named"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the container's shell is a POSIX one")
+@pytest.mark.parametrize(("code", "tags"), [(0, True), (1, True), (2, False), (130, False)])
+def test_no_older_run_is_tagged_where_the_plan_failed(
+    tmp_path: Path, code: int, tags: bool
+) -> None:
+    yaml = pytest.importorskip("yaml")
+    compose = yaml.safe_load((EXAMPLES / "compose.yml").read_text(encoding="utf-8"))
+    script = compose["services"]["zeroshelf-tag"]["command"][0].replace("$$", "$")
+    fake = tmp_path / "zeroshelf"
+    fake.write_text(f'#!/bin/sh\n[ "$1" = immich ] && echo tagged && exit 0\nexit {code}\n')
+    fake.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout == "tagged\n") is tags
 
 
 def test_the_compose_file_mounts_pictures_read_only_and_drops_rights() -> None:

@@ -13,8 +13,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OWN = "Now with your own folder"
-# The first notebook is older than this rule: its folder is set in the first cell.
-WITHOUT_LAST_CELLS = {"image_categorizer.ipynb"}
 
 
 def cells(notebook: Path) -> list[dict[str, Any]]:
@@ -30,7 +28,7 @@ def code(notebook: Path) -> list[str]:
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_short_and_small_and_has_its_outputs(notebook: Path) -> None:
     found = cells(notebook)
-    assert len(found) < 15 or notebook.name in WITHOUT_LAST_CELLS
+    assert len(found) < 15
     assert notebook.stat().st_size < 400_000
     outputs = [output for cell in found for output in cell.get("outputs", [])]
     assert outputs and not [one for one in outputs if one["output_type"] == "error"]
@@ -38,8 +36,6 @@ def test_a_notebook_is_short_and_small_and_has_its_outputs(notebook: Path) -> No
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_ends_with_ones_own_folder_and_its_claims(notebook: Path) -> None:
-    if notebook.name in WITHOUT_LAST_CELLS:
-        return
     *shown, last = cells(notebook)
     headings = ["".join(cell["source"]) for cell in shown if cell["cell_type"] == "markdown"]
     assert f"## {OWN}" in headings[-1]
@@ -51,8 +47,8 @@ def test_the_index_names_a_notebook_and_shows_a_picture_of_it(notebook: Path) ->
     index = (notebook.parent / "README.md").read_text(encoding="utf-8")
     assert f"({notebook.name})" in index
     shown = notebook.parent / "pictures" / f"{notebook.stem}.jpg"
-    assert f"(pictures/{shown.name})" in index or notebook.name in WITHOUT_LAST_CELLS
-    assert f"(pictures/{shown.name})" not in index or shown.stat().st_size < 100_000
+    assert f"(pictures/{shown.name})" in index
+    assert shown.stat().st_size < 100_000
 
 
 def test_mypy_is_strict_about_the_code_of_the_notebooks(tmp_path: Path) -> None:

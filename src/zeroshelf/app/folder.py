@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from zeroshelf.app import shelves
+from zeroshelf.app import shelves, wording
 from zeroshelf.app.settings import Settings, Words
 from zeroshelf.corrections import stored
 from zeroshelf.embeddings import compute
@@ -166,7 +166,7 @@ class OpenFolder:
         return {
             "path": self.path,
             "found": self._contents,
-            "warnings": self.warnings,
+            "warnings": [wording.in_app(line) for line in self.warnings],
             "read": len(self._read),
             "latest": [digest.hex() for digest in self._read[-SHOWN:]],
             "ready": self.ready,

@@ -18,6 +18,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from zeroshelf.actions import apply, journal, kinds, plan, plan_file, undo
+from zeroshelf.app import wording
 from zeroshelf.app.allowed import Allowed
 from zeroshelf.app.jobs import Stopped
 from zeroshelf.errors import UserError
@@ -168,7 +169,7 @@ class RunPages:
             "with_them": len(moved) - len(own),
             "bytes": sum(action.size for action in moved),
             "removed": len(planned.actions) - len(moved),
-            "notes": list(planned.notes),
+            "notes": [wording.in_app(note) for note in planned.notes],
             "left_behind": len(planned.left_behind),
             "actions": [describe(name, planned.destination) for name in others],
             "edits": 0 if opened is None else opened.session.edit_count,
@@ -274,7 +275,7 @@ def describe(name: str, destination: str) -> dict[str, str]:
 def _opened(run: Run) -> _Open:
     session = Session(run)
     jobs = Jobs(session)
-    return _Open(session, jobs, page(session, jobs))
+    return _Open(session, jobs, page(session, jobs, wording.in_app))
 
 
 def _tally(session: Session) -> Counter[str]:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from zeroshelf.app import operations
+from zeroshelf.app import operations, wording
 from zeroshelf.app.operations import OPERATIONS, Given, Operation
 from zeroshelf.app.run_pages import RunPages
 from zeroshelf.app.state import App
@@ -78,13 +78,13 @@ class _Reviews:
             page: ASGIApp = await run_in_threadpool(self._pages.page, id)
         except (UserError, ValueError) as trouble:
             code = 409 if isinstance(trouble, UserError) else 400
-            await PlainTextResponse(f"{trouble}\n", code)(scope, receive, send)
+            await PlainTextResponse(f"{wording.in_app(str(trouble))}\n", code)(scope, receive, send)
             return
         await page({**scope, "path": f"/{rest}", "root_path": ""}, receive, send)
 
 
 def _refused(_: Request, trouble: Exception) -> Response:
-    return JSONResponse({"error": str(trouble)}, 409)
+    return JSONResponse({"error": wording.in_app(str(trouble))}, 409)
 
 
 def _malformed(_: Request, trouble: Exception) -> Response:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
 from zeroshelf.errors import UserError
@@ -37,41 +38,44 @@ class Settings:
 
     def opened(self, folder: str) -> None:
         """Note that `folder` was opened."""
-        recent = [folder, *(one for one in self.now.recent if one != folder)][:MOST_RECENT]
-        self._keep(
-            replace(
-                self.now,
+        with self._changing() as now:
+            recent = [folder, *(one for one in now.recent if one != folder)][:MOST_RECENT]
+            self.now = replace(
+                now,
                 recent=recent,
-                labels={one: self.now.labels[one] for one in recent if one in self.now.labels},
+                labels={one: now.labels[one] for one in recent if one in now.labels},
                 destinations={
-                    one: self.now.destinations[one]
-                    for one in recent
-                    if one in self.now.destinations
+                    one: now.destinations[one] for one in recent if one in now.destinations
                 },
             )
-        )
 
     def forget(self, folder: str) -> None:
         """Remove `folder` from the recent ones."""
-        self._keep(replace(self.now, recent=[one for one in self.now.recent if one != folder]))
+        with self._changing() as now:
+            self.now = replace(now, recent=[one for one in now.recent if one != folder])
 
     def set_labels(self, folder: str, labels: Words) -> None:
-        self._keep(replace(self.now, labels={**self.now.labels, folder: labels}))
+        with self._changing() as now:
+            self.now = replace(now, labels={**now.labels, folder: labels})
 
     def set_destination(self, folder: str, destination: str) -> None:
-        self._keep(replace(self.now, destinations={**self.now.destinations, folder: destination}))
+        with self._changing() as now:
+            self.now = replace(now, destinations={**now.destinations, folder: destination})
 
     def set_model(self, model: str | None) -> None:
-        self._keep(replace(self.now, model=model))
+        with self._changing() as now:
+            self.now = replace(now, model=model)
 
-    def _keep(self, changed: Remembered) -> None:
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[Remembered]:
+        """What is remembered now, alone; what the block makes of it is written."""
         with self._lock:
-            self.now = changed
+            yield self.now
             with registry.writing(os.path.dirname(self._path)):
                 os.makedirs(os.path.dirname(self._path), exist_ok=True)
                 beside = f"{self._path}.part"
                 with open(beside, "w", encoding="ascii") as file:
-                    json.dump(file_versions.APP.header | asdict(changed), file, indent=1)
+                    json.dump(file_versions.APP.header | asdict(self.now), file, indent=1)
                 os.replace(beside, self._path)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import PlainTextResponse, Response
 
 from zeroshelf.actions import kinds, plan, plan_request
-from zeroshelf.app import model_list, operations
+from zeroshelf.app import model_list, operations, wording
 from zeroshelf.app.allowed import Allowed
 from zeroshelf.app.folder import OpenFolder
 from zeroshelf.app.jobs import Jobs
@@ -79,7 +79,7 @@ class App:
             "jobs": {
                 kind: {
                     "about": job.about, "state": job.state, "stage": job.stage, "done": job.done,
-                    "total": job.total, "result": job.result, "error": job.error,
+                    "total": job.total, "result": job.result, "error": wording.in_app(job.error),
                 }
                 for kind, job in list(self.jobs.now.items())
             },

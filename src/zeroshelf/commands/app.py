@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="DIR",
     type=click.Path(),
-    help="A folder that the app may open, and all in it; your home folder by default.",
+    help="A folder that the app may open, and all in it; home and plugged-in drives by default.",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="By default any that is free."
@@ -54,7 +54,7 @@ def command(
     """Open the app in the browser: choose a folder, type labels, and watch the shelves fill.
 
     \b
-      zeroshelf app                            the folders of your home folder
+      zeroshelf app                            your home folder, and drives
       zeroshelf app Photos                     with this folder open
       zeroshelf app --allow /mnt/nas/Pictures  these folders only
       zeroshelf app --install-shortcut         to start it without a terminal
@@ -128,8 +128,9 @@ def _allowed(folder: str | None, allow: tuple[str, ...]) -> tuple[Allowed, str |
     does not exist."""
     from zeroshelf.app.allowed import Allowed
     from zeroshelf.images.scan import root_of
+    from zeroshelf.system import drives
 
-    roots = [root_of(one) for one in allow] or [os.path.expanduser("~")]
+    roots = [root_of(one) for one in allow] or [os.path.expanduser("~"), *drives.folders()]
     first = None if folder is None else root_of(folder)
     for root in (*roots, *([] if first is None else [first])):
         if not os.path.isdir(root):

@@ -127,6 +127,7 @@ def _settings(given: dict[str, Any], pause: float, every: float) -> Settings:
             given["threshold"],
             given["other"],
             given["corrections"],
+            root_of(given["labels_file"]) if given["labels_file"] else None,
         )
     )
 

@@ -47,15 +47,19 @@ def make(session: Session, jobs: Jobs, token: str) -> AccessCheck:
     return AccessCheck(page(session, jobs), token)
 
 
-def page(session: Session, jobs: Jobs) -> Starlette:
-    """The page without its access check: for the app, which has one for all of its pages."""
-    return _Page(session, jobs).app()
+def page(session: Session, jobs: Jobs, worded: Callable[[str], str] = str) -> Starlette:
+    """The page without its access check: for the app, which has one for all of its pages.
+
+    worded: a note of the run -> as it is shown.
+    """
+    return _Page(session, jobs, worded).app()
 
 
 class _Page:
-    def __init__(self, session: Session, jobs: Jobs) -> None:
+    def __init__(self, session: Session, jobs: Jobs, worded: Callable[[str], str]) -> None:
         self.session = session
         self.jobs = jobs
+        self.worded = worded
         self.suggested = suggestions.Suggestions(0, 0, ())
         self.put_away = PutAway(session.record)
         self.photo_filter = PhotoFilter(session)
@@ -287,7 +291,7 @@ class _Page:
             "destination": self.session.planned.destination,
             "actions": [_words(name, self.session) for name in self.session.possible_actions],
             "model": run.model.id,
-            "notes": [*run.notes, *ignored.lines(run.ignored)],
+            "notes": [self.worded(one) for one in (*run.notes, *ignored.lines(run.ignored))],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
             "sure": constants.SURE,
             "likely": constants.LIKELY,

@@ -40,18 +40,20 @@ class Jobs:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()  # of what begins: two tabs may ask at the same time
         self._stopping = False
         self.progress = Progress(journal.state(session.record))
 
     def apply(self, kind: ActionKind | None = None) -> None:
         """Start to carry out the plan, by another action if `kind` is given. Raises `UserError`."""
-        self._check_idle()
-        self.check_possible(kind)
-        planned = self._session.planned.kind
-        goes_on = self.progress.state == "partly" and kind in (None, planned)
-        if not self._session.update_plan(kind) and not goes_on:
-            raise UserError("this run is carried out already: undo it first, then apply again")
-        self._begin("applying", partial(apply.carry_out, self._session.record))
+        with self._lock:
+            self._check_idle()
+            self.check_possible(kind)
+            planned = self._session.planned.kind
+            goes_on = self.progress.state == "partly" and kind in (None, planned)
+            if not self._session.update_plan(kind) and not goes_on:
+                raise UserError("this run is carried out already: undo it first, then apply again")
+            self._begin("applying", partial(apply.carry_out, self._session.record))
 
     def check_possible(self, kind: ActionKind | None) -> None:
         """Raise `UserError` for an action by which the plan can't be carried out."""
@@ -60,8 +62,9 @@ class Jobs:
             raise UserError(f"this plan can't be carried out as {kind}: it is a {planned}")
 
     def undo(self) -> None:
-        self._check_idle()
-        self._begin("undoing", partial(undo.carry_out, self._session.record))
+        with self._lock:
+            self._check_idle()
+            self._begin("undoing", partial(undo.carry_out, self._session.record))
 
     @property
     def busy(self) -> bool:

@@ -29,6 +29,7 @@ class Settings:
     threshold: float | None = None
     other: bool = True
     corrections: bool = True
+    labels_file: str | None = None  # absolute; read again where it changes
 
     @property
     def request(self) -> PlanRequest:

@@ -44,21 +44,23 @@ class Planned:
 
 
 class Sorter:
-    """Keeps the model and what is known of earlier runs from one run to the next. The model is
+    """settings: may be replaced between two runs.
+
+    Keeps the model and what is known of earlier runs from one run to the next. The model is
     loaded with the first picture."""
 
     def __init__(
         self, settings: Settings, warn: Callable[[str], None], encoder: Encoder | None = None
     ) -> None:
         """encoder: used in place of the settings' model."""
-        self._settings, self._warn = settings, warn
+        self.settings, self._warn = settings, warn
         self._encoder, self._given = encoder, encoder is not None
         self._known: dict[str, tuple[bytes, ...]] = {}
 
     def plan(self, found: Folder) -> Planned:
         """Decide about the pictures of `found`, among those that are on the shelves already, and
         plan. A picture whose end is missing stays: its writer may only be slow."""
-        settings = self._settings
+        settings = self.settings
         if self._encoder is None:
             model = select.find(settings.model)
             self._encoder = select.load(model, settings.device, warn=self._warn)
@@ -70,7 +72,7 @@ class Sorter:
         return Planned(run, made, left)
 
     def _run(self, embedded: Embeddings, encoder: Encoder, store: EmbeddingCache) -> Run:
-        settings = self._settings
+        settings = self.settings
         beside = shelved.pictures(settings.destination, encoder.model, store, known=self._known)
         sources = sources_of(embedded, encoder, store, beside)
         known = stored.load_for(settings.labels, encoder.model) if settings.corrections else {}

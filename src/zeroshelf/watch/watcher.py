@@ -20,6 +20,7 @@ from zeroshelf.records import Encoder, Outcome
 from zeroshelf.runs import earlier, registry
 from zeroshelf.system import file_names, mounts
 from zeroshelf.watch import past_runs, ready
+from zeroshelf.watch.label_changes import LabelChanges
 from zeroshelf.watch.look import Look, State, look
 from zeroshelf.watch.settings import Settings
 from zeroshelf.watch.sort import Planned, Sorter
@@ -59,6 +60,7 @@ class Watcher:
         self.settings, self.told = settings, Told()
         self._tell, self._clock, self._wait = tell, clock, wait
         self._sorter = Sorter(settings, tell, encoder)
+        self._label_changes = LabelChanges(settings)
         self._past = past_runs.PastRuns(settings.folder, settings.destination)
         self._unchanged = ready.Unchanged(settings.quiet)
         self._done: dict[str, State] = {}  # what needs no look until it changes
@@ -92,6 +94,7 @@ class Watcher:
 
     def step(self) -> float:
         """One look, and a run if something is ready; how many seconds the next look can wait."""
+        self._follow_labels()
         settings = self.settings
         try:
             seen = look(settings.folder, exclude=settings.exclude, leave_out=self._leave_out)
@@ -119,6 +122,17 @@ class Watcher:
         rest = {path for path in fresh if path not in self._done}
         left = self._unchanged.left(rest, now)
         return settings.every if left is None else min(left, settings.every)
+
+    def _follow_labels(self) -> None:
+        """Take over a labels file that was changed. What is sorted already stays where it is."""
+        try:
+            changed = self._label_changes.look(self.settings)
+        except UserError as error:
+            self._tell(f"the labels stay as they were: {error}")
+            return
+        if changed is not None:
+            self.settings = self._sorter.settings = changed
+            self._tell(f"the labels are now: {', '.join(changed.labels.names)}")
 
     # --- what is ready ----------------------------------------------------------------------
 

@@ -574,7 +574,7 @@ function sentence() {
 
 function partly(does) {
   const one = run.in_place === 1, count = run.in_place === null ? `some of ${plural(run.pictures, "picture")}` : `${number(run.in_place)} of ${plural(run.pictures, "picture")}`;
-  if (run.begun === "undo") return `Not everything is back yet: ${count} ${one ? "is" : "are"} still ${does}. You can go on putting back.`;
+  if (run.begun === "undo") return `Not everything is back yet: ${count} ${one ? "is" : "are"} still ${does}. ${run.left_alone_count ? "The reasons are below: what has changed since is never touched. Clear them away and go on, or put these files back yourself." : "You can go on putting back."}`;
   return `So far ${count} ${one ? "is" : "are"} ${does}. You can go on, or undo what was done.`;
 }
 
