@@ -256,7 +256,7 @@ def test_what_is_said(call: Callable[[Run], object], says: str, run: Run) -> Non
     [
         ({"labels": "cat"}, r"labels: give a list, not one text: \['cat'\]"),
         ({"labels": None}, "labels must be a list of texts, not None"),
-        ({"labels": b"cat"}, "give a list"),
+        ({"labels": b"cat"}, "labels must be a list of texts, not b'cat'"),
         ({"exclude": "x"}, r"exclude: give a list, not one text: \['x'\]"),
         ({"leave_out": "x"}, "leave_out: give a list, not one text"),
         ({"folder": 3}, r"the folder must be a path \(str or os.PathLike\), not 3"),

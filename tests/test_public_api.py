@@ -11,6 +11,7 @@ import sys
 import types
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -276,3 +277,18 @@ def test_a_missing_library_is_one_line(
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingPackage, match=rf"pip install 'zeroshelf\[{extra}\]'$"):
         getattr(run, call)()
+
+
+@pytest.mark.parametrize(
+    ("files", "encoder", "says"),
+    [
+        (3, ColourEncoder(), "files must be a list of paths, not 3"),
+        (b"a.jpg", ColourEncoder(), "files must be a list of paths, not b'a.jpg'"),
+        ("a.jpg", ColourEncoder(), r"files: give a list, not one text: \['a.jpg'\]"),
+        ([], None, "encoder must be an Encoder, as load_model returns it, not None"),
+        ([], "starter", "encoder must be an Encoder, as load_model returns it, not 'starter'"),
+    ],
+)
+def test_embed_batch_says_what_it_takes(files: Any, encoder: Any, says: str) -> None:
+    with pytest.raises(zeroshelf.ArgumentError, match=f"{says}$"):
+        zeroshelf.embed_batch(files, encoder)

@@ -55,10 +55,14 @@ def path(value: object, what: str) -> str:
     return found
 
 
-def each(value: object, what: str, one: Callable[[object, str], Item]) -> list[Item]:
-    """The items of any collection, each checked by `one`. A bare text is no collection: its letters
-    are never meant."""
-    wanted = "a list of paths" if one is path else "a list of texts"
+def each(
+    value: object,
+    what: str,
+    one: Callable[[object, str], Item],
+    wanted: str = "a list of texts",
+) -> list[Item]:
+    """The items of any collection, each checked by `one`; `wanted` names the collection in an
+    error. A bare text is no collection: its letters are never meant."""
     if isinstance(value, (str, os.PathLike)):
         raise ArgumentError(f"{what}: give a list, not one text: [{described(value)}]")
     if isinstance(value, (bytes, Mapping)) or not isinstance(value, Iterable):
@@ -75,7 +79,7 @@ def texts(value: object, what: str) -> list[str]:
 
 
 def paths(value: object, what: str) -> list[str]:
-    return each(value, what, path)
+    return each(value, what, path, "a list of paths")
 
 
 def digest(value: object, what: str) -> bytes:
@@ -148,12 +152,16 @@ def plan(value: object) -> Plan:
     return found
 
 
-def encoder(value: object) -> None:
-    """None, or what has both towers of `records.Encoder`. Its properties are not read: the batch
-    size opens the model."""
+def encoder(value: object, *, optional: bool = True) -> None:
+    """What has both towers of `records.Encoder`, or None if it is optional. Its properties are not
+    read: the batch size opens the model."""
+    if value is None and optional:
+        return
     towers = (getattr(type(value), name, None) for name in ("embed_pictures", "embed_texts"))
-    if value is not None and not all(map(callable, towers)):
-        raise refuse("encoder", "an Encoder (zeroshelf.records) or None", value)
+    if not all(map(callable, towers)):
+        or_none = "an Encoder (zeroshelf.records) or None"
+        wanted = or_none if optional else "an Encoder, as load_model returns it"
+        raise refuse("encoder", wanted, value)
 
 
 def instance(value: object, kind: type, what: str) -> None:

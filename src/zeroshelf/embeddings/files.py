@@ -42,14 +42,12 @@ def embed_batch(files: Iterable[File], encoder: Encoder) -> list[EmbeddedFile | 
     Raises `ArgumentError` for an argument of a wrong type; a picture that can't be read never
     raises.
     """
-    checks.encoder(encoder)
-    if encoder is None:
-        raise checks.refuse("encoder", "an Encoder, as load_model returns it", encoder)
+    checks.encoder(encoder, optional=False)
     answers: list[EmbeddedFile | Unreadable] = []
     at: list[int] = []  # of each readable file in `answers`
     read: list[tuple[str, decode.Content]] = []
     digests: list[bytes] = []
-    for name, given in checks.each(files, "files", _file):
+    for name, given in checks.each(files, "files", _file, "a list of paths"):
         try:
             content = decode.read(name) if given is None else given
             digests.append(decode.digest(content))
