@@ -127,6 +127,8 @@ HEADERS = {
     "a foreign name and the port": {"Host": "evil.example:{port}"},
     "a name that begins alike": {"Host": "localhost.evil.example"},
     "another address": {"Host": "192.168.1.1:{port}"},
+    "an address that is not closed": {"Host": "[::1"},
+    "no name": {"Host": ":{port}"},
     "a foreign origin": {"Origin": "http://evil.example"},
     "an origin of another port": {"Origin": "http://127.0.0.1:1"},
     "an origin of a file": {"Origin": "null"},

@@ -59,8 +59,7 @@ class AccessCheck:
         await self._app({**scope, "path": rest, "root_path": ""}, receive, send_with_headers)
 
     def _why_not(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
-        host = urlsplit(f"//{headers.get('host', '')}")
-        if host.hostname not in HOSTS:
+        if _name(headers.get("host", "")) not in HOSTS:
             return PlainTextResponse("this page answers on 127.0.0.1 and localhost alone\n", 400)
         origin = headers.get("origin")
         if origin is not None and origin != f"http://{headers['host']}":
@@ -73,4 +72,12 @@ class AccessCheck:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST:
             return PlainTextResponse("too much at once\n", 413)
+        return None
+
+
+def _name(host: str) -> str | None:
+    """The name in a Host header, without its port; None where there is none to be read."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:  # a bracket that is not closed
         return None
