@@ -15,6 +15,7 @@ pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.apping import call, done, labelled, serving, tree
 from tests.colours import BLUE, GREEN, RED, paint
+from tests.waiting import HANG
 from zeroshelf.actions import apply, undo
 from zeroshelf.app.settings import Settings
 from zeroshelf.errors import UserError
@@ -131,7 +132,7 @@ def test_of_two_tabs_that_apply_at_once_one_is_refused(
 
         def carry_out(record: str, take: object, tell: object) -> None:
             told["carried out"] += 1
-            assert ended.wait(60)
+            assert ended.wait(HANG)
 
         def try_to_apply() -> None:
             try:
@@ -141,7 +142,7 @@ def test_of_two_tabs_that_apply_at_once_one_is_refused(
                 told["refused"] += 1
 
         def try_after_the_first() -> None:
-            assert first.wait(60)
+            assert first.wait(HANG)
             try_to_apply()
 
         other = threading.Thread(target=try_after_the_first)
