@@ -162,7 +162,10 @@ class _Process:
     def _start(self) -> None:
         words = [sys.executable, "-m", "benchmarks.watch_storm", "--watch"]
         self.process = subprocess.Popen(
-            [*words, str(self.inbox), str(self.shelves)], stdout=subprocess.PIPE, text=True
+            [*words, str(self.inbox), str(self.shelves)],
+            cwd=Path(__file__).parent.parent,  # where the package benchmarks is found
+            stdout=subprocess.PIPE,
+            text=True,
         )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
 

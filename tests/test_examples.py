@@ -132,6 +132,8 @@ def test_the_compose_file_mounts_pictures_read_only_and_drops_rights() -> None:
         if words[0] == "watch":
             from zeroshelf.commands.watch import command
 
-            context = command.make_context("watch", list(words[1:]))
+            context = command.make_context(
+                "watch", list(words[1:]), help_option_names=["-h", "--help"]
+            )  # kept by click for later: as the program names them
             assert context.params["yes"] and context.params["kind"] == "copy"
     assert compose["volumes"] == {"zeroshelf": None}
