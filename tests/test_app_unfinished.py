@@ -15,7 +15,7 @@ pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.apping import call, done, labelled, serving, tree
 from tests.colours import BLUE, GREEN, RED, paint
-from tests.waiting import HANG
+from tests.waiting import HANG, until
 from zeroshelf.actions import apply, undo
 from zeroshelf.app.settings import Settings
 from zeroshelf.errors import UserError
@@ -127,7 +127,8 @@ def test_of_two_tabs_that_apply_at_once_one_is_refused(
 
         def slow(kind: object) -> bool:
             first.set()
-            other.join(0.3)  # it is through by then, if nothing keeps it waiting
+            # where nothing keeps the other one waiting, it is through before this goes on
+            until(lambda: page.jobs._lock.locked() or not other.is_alive())
             return real(kind)  # type: ignore[arg-type]
 
         def carry_out(record: str, take: object, tell: object) -> None:

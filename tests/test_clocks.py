@@ -37,8 +37,6 @@ MAY: dict[str, str] = {  # file -> why it may look at a clock
     "test_runs_command.py": "gives a run an age",
     "test_many_runs.py": "sets the clock back, for the order of runs",
     "test_telemetry.py": "lives as long as a process beside it that calls home",
-    "test_app_unfinished.py": "gives another thread the time to go wrong",
-    "test_feeding.py": "is a slow device, and waits until nothing moves any more",
     "test_clocks.py": "names what is forbidden",
 }
 

@@ -4,7 +4,6 @@ without the interpreter's lock. No clock is read: what overlaps is counted."""
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +12,15 @@ import numpy.typing as npt
 import pytest
 
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
+from tests.waiting import HANG, until
 from zeroshelf.embeddings import compute, feeding
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import decode, scan
-from zeroshelf.records import Embeddings, Pixels, Vectors
-
-PATIENCE = 60  # seconds after which a test gives up; nothing waits that long if all is well
+from zeroshelf.records import Embeddings, Encoder, Pixels, Vectors
 
 
 class Device(ColourEncoder):
-    """An encoder whose embeddings take a while, on `feeders` devices."""
+    """An encoder on `feeders` devices. What a test does in `compute` delays its answers."""
 
     def __init__(self, feeders: int = 1, batch_size: int = 8) -> None:
         super().__init__(batch_size=batch_size)
@@ -47,7 +45,7 @@ class Device(ColourEncoder):
             return super().embed_pictures(pixels.astype(np.float32))
 
     def compute(self) -> None:
-        time.sleep(0.002)
+        """Called for each batch, before it is answered."""
 
 
 @pytest.fixture
@@ -104,14 +102,9 @@ def test_decoding_goes_on_while_the_device_computes(
     """A batch is not answered before twice as many files are decoded as the device was given."""
 
     class Slow(Device):
-        waited = 0
-
         def compute(self) -> None:
-            given, patient = sum(self.batches), time.monotonic() + PATIENCE
-            while sum(decoders.values()) < min(60, given + self.batch_size):
-                assert time.monotonic() < patient, "nothing is decoded while the device computes"
-                self.waited += 1
-                time.sleep(0.001)
+            wanted = min(60, sum(self.batches) + self.batch_size)
+            until(lambda: sum(decoders.values()) >= wanted)
 
     assert len(embedded(photos(tmp_path, 60), Slow(), tmp_path / "cache")) == 60
 
@@ -129,7 +122,7 @@ def test_the_device_computes_while_files_are_decoded(
             started += 1
             late = started > 50
         if late:
-            assert begun.acquire(timeout=PATIENCE)
+            assert begun.acquire(timeout=HANG)
             begun.release()
         return frames(data, side, suffix=suffix)
 
@@ -148,9 +141,18 @@ def test_what_waits_for_a_slow_device_is_bounded(
     monkeypatch.setattr(compute, "CHUNK", 2)
     most, still = feeding.AHEAD * 4 + feeding.CHUNKS * 3 * 2 + 4, threading.Event()
 
+    made: list[feeding.Feeding] = []
+
+    class Kept(feeding.Feeding):
+        def __init__(self, encoder: Encoder, decoders: int) -> None:
+            super().__init__(encoder, decoders)
+            made.append(self)
+
+    monkeypatch.setattr(feeding, "Feeding", Kept)
+
     class Stuck(Device):
         def compute(self) -> None:
-            assert still.wait(PATIENCE)
+            assert still.wait(HANG)
 
     device = Stuck(batch_size=4)
     result: list[Embeddings] = []
@@ -159,13 +161,11 @@ def test_what_waits_for_a_slow_device_is_bounded(
         target=lambda: result.append(embedded(folder, device, tmp_path / "cache"))
     )
     thread.start()
-    patient, before = time.monotonic() + PATIENCE, -1
-    while (now := sum(decoders.values())) != before or now < feeding.AHEAD * 4:
-        assert time.monotonic() < patient
-        before = now
-        time.sleep(0.2)
+    # enough waits for the device, and nothing is decoded: so it stays until the device answers
+    until(lambda: made and len(made[0]._feeding) >= feeding.AHEAD and not made[0]._decoding)
+    now = sum(decoders.values())
     still.set()
-    thread.join(PATIENCE)
+    thread.join(HANG)
     assert now <= most and len(result[0]) == 120
 
 
@@ -175,7 +175,7 @@ def test_every_device_has_a_thread_of_its_own(tmp_path: Path) -> None:
 
     class Two(Device):
         def compute(self) -> None:
-            both.wait(PATIENCE)
+            both.wait(HANG)
 
     device = Two(feeders=2, batch_size=5)
     assert len(embedded(photos(tmp_path, 40), device, tmp_path / "cache")) == 40
@@ -210,7 +210,7 @@ def test_an_interrupted_run_stops_its_threads(tmp_path: Path) -> None:
             compute.embed(folder, device, store, workers=2, progress=stop)
     for thread in threading.enumerate():
         if thread.name.startswith(("decode", "feed")):
-            thread.join(PATIENCE)
+            thread.join(HANG)
             assert not thread.is_alive()
 
 
