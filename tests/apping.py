@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -14,11 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from PIL import Image, ImageOps
 
 from tests.known import DEMO
-from tests.waiting import until
+from tests.serving import served
 from zeroshelf.app.allowed import Allowed
 from zeroshelf.app.server import make
 from zeroshelf.app.state import App
@@ -32,20 +30,11 @@ def serving(*roots: Path) -> Iterator[tuple[App, str]]:
     """The app and the address of its page. It may open the folders `roots`."""
     with EmbeddingCache.open() as store:
         app = App(Allowed([str(root) for root in roots]), store)
-        config = uvicorn.Config(
-            make(app, TOKEN), port=0, log_level="critical", timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        app.quit_now = lambda: setattr(server, "should_exit", True)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        until(lambda: server.started)
-        port = server.servers[0].sockets[0].getsockname()[1]
         try:
-            yield app, f"http://127.0.0.1:{port}/{TOKEN}/"
+            with served(make(app, TOKEN)) as (server, address):
+                app.quit_now = lambda: setattr(server, "should_exit", True)
+                yield app, f"{address}{TOKEN}/"
         finally:
-            server.should_exit = True
-            thread.join()
             for kind in ("look", "read", "plan", "apply", "undo"):
                 app.jobs.stop(kind)
                 app.jobs.wait(kind)

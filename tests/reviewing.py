@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import uvicorn
 from PIL import Image
 
 from tests import known
 from tests.chromium import Chromium
 from tests.colours import BLUE, COLOURS, GREEN, RED, ColourEncoder, paint
-from tests.waiting import until
+from tests.serving import served
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.embeddings.cache import EmbeddingCache
@@ -113,23 +111,8 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
 @contextmanager
 def serving(run: Run) -> Iterator[tuple[Session, str]]:
     """The session and the page's address."""
-    with Session(run) as session:
-        config = uvicorn.Config(
-            make(session, Jobs(session), TOKEN),
-            port=0,
-            log_level="critical",
-            timeout_graceful_shutdown=1,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        until(lambda: server.started)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        try:
-            yield session, f"http://127.0.0.1:{port}/{TOKEN}/"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with Session(run) as session, served(make(session, Jobs(session), TOKEN)) as (_, address):
+        yield session, f"{address}{TOKEN}/"
 
 
 # --- the page, in a browser -----------------------------------------------------------------------

@@ -99,13 +99,10 @@ def modelling(command: Command) -> Command:
 excluding = click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out.")
 
 
-def classifying(command: Command) -> Command:
-    """Which labels and model, which pictures, and how they are decided."""
+def deciding(command: Command) -> Command:
+    """How the scores of a picture become a label or "other"."""
     for decorate in reversed(
         (
-            labelling,
-            modelling,
-            excluding,
             click.option(
                 "--threshold",
                 type=click.FloatRange(0, 1),
@@ -119,6 +116,32 @@ def classifying(command: Command) -> Command:
                 flag_value=False,
                 help="Every picture fits one of the labels: none goes to other.",
             ),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def acting(help: str) -> Callable[[Command], Command]:
+    """What is done with each picture: the option --as, explained by `help`."""
+    return click.option(
+        "--as",
+        "kind",
+        type=ActionParameter(),
+        default=DEFAULT_ACTION,
+        show_default=True,
+        help=help,
+    )
+
+
+def classifying(command: Command) -> Command:
+    """Which labels and model, which pictures, and how they are decided."""
+    for decorate in reversed(
+        (
+            labelling,
+            modelling,
+            excluding,
+            deciding,
             click.option(
                 "--no-corrections",
                 "corrections",
@@ -154,14 +177,7 @@ def placing(command: Command) -> Command:
                 type=click.Path(),
                 help="The folder for the shelves, one subfolder per label.",
             ),
-            click.option(
-                "--as",
-                "kind",
-                type=ActionParameter(),
-                default=DEFAULT_ACTION,
-                show_default=True,
-                help="What is done with each picture; tag writes its label into its XMP sidecar.",
-            ),
+            acting("What is done with each picture; tag writes its label into its XMP sidecar."),
             click.option(
                 "--shelf-path",
                 metavar="PATH",

@@ -8,8 +8,9 @@ import click
 
 from zeroshelf.commands.options import (
     DEFAULT_ACTION,
-    ActionParameter,
+    acting,
     check_homes,
+    deciding,
     given_labels,
     labelling,
     modelling,
@@ -30,19 +31,7 @@ PLANNING = ("to", "kind", "several", "keep_earlier")
 @click.argument("dataset")
 @labelling
 @modelling
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    help="The least probability of a label; by default the model's own decision.",
-)
-@click.option(
-    "--no-other",
-    "other",
-    is_flag=True,
-    default=True,
-    flag_value=False,
-    help="Every picture fits one of the labels: none goes to other.",
-)
+@deciding
 @click.option(
     "--independent",
     is_flag=True,
@@ -54,14 +43,7 @@ PLANNING = ("to", "kind", "several", "keep_earlier")
     type=click.Path(),
     help="Plan the pictures, if they are files, onto shelves in this folder; `zeroshelf apply`.",
 )
-@click.option(
-    "--as",
-    "kind",
-    type=ActionParameter(),
-    default="copy",
-    show_default=True,
-    help="With --to: what is done with each picture.",
-)
+@acting("With --to: what is done with each picture.")
 @click.option(
     "--several", is_flag=True, help="With --to: onto every shelf that fits, not only the best."
 )

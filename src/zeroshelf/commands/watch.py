@@ -10,7 +10,7 @@ import click
 
 from zeroshelf.commands.options import (
     DECLINED,
-    ActionParameter,
+    acting,
     check_confirmable,
     check_homes,
     classifying,
@@ -33,14 +33,7 @@ UNSURE = "unsure"
 @click.argument("folder", metavar="INBOX", type=click.Path())
 @classifying
 @click.option("--to", type=click.Path(), help="The folder for the shelves.", required=True)
-@click.option(
-    "--as",
-    "kind",
-    type=ActionParameter(),
-    default="copy",
-    show_default=True,
-    help="What is done with each picture.",
-)
+@acting("What is done with each picture.")
 @click.option(
     "--unsure-to",
     metavar="NAME",
