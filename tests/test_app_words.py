@@ -8,7 +8,7 @@ import pytest
 
 from zeroshelf.app.wording import in_app
 from zeroshelf.errors import UserError
-from zeroshelf.models import catalogue, installed, select
+from zeroshelf.models import catalogue, installation, select
 from zeroshelf.runs import registry
 from zeroshelf.system import drives
 
@@ -25,7 +25,7 @@ def test_refusals_lead_to_pages_of_the_app() -> None:
         (lambda: registry.find("20260101-000000-abcd"), "History"),
         (lambda: select.find("missing"), "Models"),
         (lambda: select.find("clip-l-14"), "Models"),
-        (lambda: installed.remove("missing"), "Models"),
+        (lambda: installation.remove("missing"), "Models"),
     ):
         with pytest.raises(UserError) as refused:
             act()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.reviewing import colour_run
-from zeroshelf.commands.review import save_edits
+from zeroshelf.commands.edits import save_edits
 from zeroshelf.corrections import classification
 from zeroshelf.corrections.stored import load_for, save
 from zeroshelf.output import results

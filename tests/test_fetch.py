@@ -19,7 +19,7 @@ from tests import tiny
 from tests.hub import COMMIT, Hub
 from zeroshelf.commands.cli import cli, main
 from zeroshelf.errors import UserError
-from zeroshelf.models import calibrations, catalogue, fetch, installed, select
+from zeroshelf.models import calibrations, catalogue, fetch, installation, installed, select
 from zeroshelf.records import Calibration
 
 REPO = "someone/tiny"
@@ -41,7 +41,7 @@ def tree(folder: Path) -> list[str]:
 
 
 def install(name: str = REPO) -> Path:
-    return installed.install(installed.offer(name))
+    return installation.install(installation.offer(name))
 
 
 def test_a_model_arrives_with_what_it_needs_and_speaks(hub: Hub, home: Path) -> None:
@@ -60,9 +60,9 @@ def test_a_model_arrives_with_what_it_needs_and_speaks(hub: Hub, home: Path) -> 
     assert (record["repo"], record["revision"]) == (REPO, COMMIT)
     assert installed.ids() == (REPO,)
     assert select.find().id == REPO  # the best that is installed
-    comparisons = installed.verify(REPO, folder)
+    comparisons = installation.verify(REPO, folder)
     assert comparisons and all(comparison.within_tolerance for comparison in comparisons)
-    installed.remove(REPO)
+    installation.remove(REPO)
     assert tree(home / "models") == [] and installed.ids() == ()
 
 
@@ -256,9 +256,9 @@ def test_a_place_that_cannot_hold_models_is_named(
 ) -> None:
     (home / "file").write_text("no folder")
     monkeypatch.setenv("ZEROSHELF_MODELS", str(home / "file"))
-    offer = installed.offer(REPO)
+    offer = installation.offer(REPO)
     with pytest.raises(UserError, match="ZEROSHELF_MODELS names another") as refused:
-        installed.install(offer)
+        installation.install(offer)
     assert str(home / "file") in str(refused.value)
     with pytest.raises(UserError, match="ZEROSHELF_MODELS"):
         calibrations.store(select.find("starter"), Calibration())
@@ -283,7 +283,7 @@ def test_the_first_download_pins_and_the_next_compares(hub: Hub) -> None:
     before = tree(folder)
     with pytest.raises(UserError, match=rf"installed at c0ffee000000, .* {graph} .* another file"):
         install()
-    assert tree(folder) == before and installed.verify(REPO, folder)
+    assert tree(folder) == before and installation.verify(REPO, folder)
 
 
 def test_verify_finds_a_changed_file(hub: Hub) -> None:
@@ -293,7 +293,7 @@ def test_verify_finds_a_changed_file(hub: Hub) -> None:
     content[-1] ^= 1
     graph.write_bytes(bytes(content))
     with pytest.raises(UserError, match=r"visual/model\.onnx is missing or changed"):
-        installed.verify(REPO, folder)
+        installation.verify(REPO, folder)
 
 
 def test_verify_finds_other_embeddings(hub: Hub) -> None:
@@ -302,7 +302,7 @@ def test_verify_finds_other_embeddings(hub: Hub) -> None:
         pictures, texts = kept["pictures"].copy(), kept["texts"]
     pictures[3] = pictures[3][::-1]
     np.savez_compressed(folder / "golden.npz", pictures=pictures, texts=texts)
-    comparisons = installed.verify(REPO, folder)
+    comparisons = installation.verify(REPO, folder)
     assert comparisons and not comparisons[0].within_tolerance and comparisons[1].within_tolerance
     result = CliRunner().invoke(cli, ["models", "verify", REPO])
     assert isinstance(result.exception, UserError)
@@ -311,7 +311,7 @@ def test_verify_finds_other_embeddings(hub: Hub) -> None:
 def test_verify_says_how_far_it_is(hub: Hub) -> None:
     folder = install()
     told: list[tuple[str, int, int]] = []
-    installed.verify(REPO, folder, progress=lambda *far: told.append(far))
+    installation.verify(REPO, folder, progress=lambda *far: told.append(far))
     assert told == [("checking", done, 7) for done in range(7)]  # six files, and what it embeds
 
 
@@ -321,7 +321,7 @@ def test_damaged_golden_embeddings_are_one_line(hub: Hub, left: int) -> None:
     golden = folder / "golden.npz"
     golden.write_bytes(golden.read_bytes()[:left])
     with pytest.raises(UserError, match=r"golden\.npz is damaged; remove the model"):
-        installed.verify(REPO, folder)
+        installation.verify(REPO, folder)
 
 
 def test_the_commands(hub: Hub, home: Path) -> None:

@@ -16,7 +16,7 @@ from zeroshelf.actions import journal, lock, plan_file
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.images import ignored
-from zeroshelf.models import calibrations, digest, installed
+from zeroshelf.models import calibrations, digest, installation, installed
 from zeroshelf.output import results
 from zeroshelf.records import (
     Calibration,
@@ -97,7 +97,7 @@ FILES: dict[FileFormat, tuple[str, Callable[[str], object], Callable[[str], obje
     ),
     file_versions.INSTALLED_MODEL: (
         installed.RECORD,
-        lambda record: installed.adopt(Path(record)),
+        lambda record: installation.adopt(Path(record)),
         lambda record: installed.record(Path(record)),
     ),
 }

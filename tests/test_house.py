@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import symtable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,27 @@ def test_imports_point_one_way(path: Path) -> None:
     }
     later = {name for name in names if (_stage(name.replace(".", "/")) or 0) > here}
     assert not later, f"{path.name} imports from later stages: {', '.join(sorted(later))}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Nor by way of others; late imports and those for types count too. A package's `__init__`
+    counts by what it takes from its modules."""
+    names = {
+        ".".join(("zeroshelf", *path.relative_to(SOURCE).with_suffix("").parts)): path
+        for path in MODULES
+    }
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    graph = {
+        name: {found for found in imports(path) if found in names and found != name}
+        for name, path in names.items()
+    }
+    for name, found in graph.items():  # `from package import module` needs the module alone
+        graph[name] = {
+            one for one in found if not any(other.startswith(f"{one}.") for other in found)
+        }
+    with pytest.raises(CycleError):
+        TopologicalSorter({"a": {"b"}, "b": {"c"}, "c": {"a"}}).prepare()
+    TopologicalSorter(graph).prepare()
 
 
 def _stage(name: str) -> int | None:

@@ -23,7 +23,7 @@ from tests.reviewing import TOKEN, colour_run, serving
 from tests.waiting import HANG
 from zeroshelf.actions import apply, journal, plan_file
 from zeroshelf.commands.cli import cli
-from zeroshelf.commands.review import save_edits
+from zeroshelf.commands.edits import save_edits
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.review import jobs, one_picture

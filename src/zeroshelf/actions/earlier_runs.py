@@ -7,30 +7,17 @@ what that run made.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from zeroshelf.actions import transfer
 from zeroshelf.records import Action
 
 if TYPE_CHECKING:
-    from zeroshelf.actions.kinds import Kind
+    from zeroshelf.actions.kinds.base import Earlier, Kind
 
 REMOVE: Final = "remove"  # the name of the action
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a run made of one file, by its journal; `action` is that run's, of this kind."""
-
-    run: str  # the run's id
-    action: Action
-    kind: Kind
-
-
-# A file's path, or that of a sidecar -> what runs made of it that are not undone.
-Earlier = Mapping[str, Sequence[Made]]
 
 
 def removals(

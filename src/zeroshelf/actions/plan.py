@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from zeroshelf import checks
 from zeroshelf.actions import kinds, plan_request
-from zeroshelf.actions.earlier_runs import Earlier
-from zeroshelf.actions.kinds.base import Placement
+from zeroshelf.actions.kinds.base import Earlier, Placement
 from zeroshelf.counting import counted
 from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions

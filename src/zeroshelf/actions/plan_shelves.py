@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from zeroshelf.actions import left_behind, names, shelf_paths, shelves
-from zeroshelf.actions.earlier_runs import Earlier, removals
+from zeroshelf.actions.earlier_runs import removals
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.shelves import Shelf
 from zeroshelf.counting import counted
@@ -20,7 +20,7 @@ from zeroshelf.records import Action, Picture, Plan, PlanRequest
 from zeroshelf.system import file_names
 
 if TYPE_CHECKING:
-    from zeroshelf.actions.kinds.base import Kind, Placement
+    from zeroshelf.actions.kinds.base import Earlier, Kind, Placement
 
 
 _IN_PLACE = (

@@ -6,14 +6,17 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.tags import metadata, picture_files, sidecars, tagging
 from zeroshelf.counting import counted
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import scan
 from zeroshelf.records import OTHER, Action, Picture, Plan
 from zeroshelf.system import content_hash, file_names
+
+if TYPE_CHECKING:
+    from zeroshelf.actions.kinds.base import Earlier
 
 TAG, UNTAG = "tag", "untag"
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from zeroshelf.errors import UserError
-from zeroshelf.models import catalogue, installed, listing, select
+from zeroshelf.models import catalogue, installation, installed, listing, select
 from zeroshelf.records import Progress
 
 
@@ -41,7 +41,7 @@ def facts(chosen: str | None) -> dict[str, Any]:
 
 def offer(id: str) -> dict[str, Any]:
     """What getting a model would bring, asked of the hub. Raises `UserError`."""
-    found = installed.offer(_known(id))
+    found = installation.offer(_known(id))
     return {
         "id": found.id,
         "bytes": found.size,
@@ -54,13 +54,13 @@ def offer(id: str) -> dict[str, Any]:
 
 def get(id: str, tell: Progress) -> str:
     """Bring a model from its hub, from where an earlier download was cut off. Its id."""
-    found = installed.offer(_known(id))
+    found = installation.offer(_known(id))
     trouble: list[Exception] = []
     stage = ["downloading"]
 
     def bring() -> None:
         try:
-            installed.install(found, lambda line: stage.__setitem__(0, line))
+            installation.install(found, lambda line: stage.__setitem__(0, line))
         except Exception as error:  # raised below, in the job's own thread
             trouble.append(error)
 
@@ -79,7 +79,7 @@ def remove(id: str) -> None:
     """Delete an installed model, or what a cut download left. Raises `UserError`."""
     if id not in (*installed.ids(), *installed.begun()):
         raise UserError(f"the model {id} is not installed")
-    installed.remove(id)
+    installation.remove(id)
 
 
 def check_installed(id: str) -> str:

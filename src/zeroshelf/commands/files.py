@@ -35,7 +35,7 @@ def apply(run: str | None, yes: bool, screen: Screen) -> int:
     An interrupted run is resumed; what is done already is not done again.
     """
     from zeroshelf.actions import apply, kinds
-    from zeroshelf.commands.review import catch_up
+    from zeroshelf.commands.edits import catch_up
     from zeroshelf.runs import registry
 
     found = registry.find(run)

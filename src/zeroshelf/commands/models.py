@@ -70,14 +70,14 @@ def _list(screen: Screen) -> None:
 @options.showing
 def get(screen: Screen, id: str, revision: str | None) -> None:
     """Download a model from a hub: a catalogue id, or OWNER/NAME of any repository."""
-    from zeroshelf.models import installed, select
+    from zeroshelf.models import installation, select
 
     if id in (*select.starters(), select.MULTILINGUAL):
         model = select.find(id)
         screen.say(f"{id} is already installed, as part of its package ({model.folder})")
         screen.data({"id": id, "folder": str(model.folder), "licence": model.licence})
         return
-    offer = installed.offer(id, revision)
+    offer = installation.offer(id, revision)
     screen.say(
         f"{offer.id}: {offer.size / 1e6:,.0f} MB from {offer.remote.repo} at "
         f"{offer.remote.revision[:12]}"
@@ -87,7 +87,7 @@ def get(screen: Screen, id: str, revision: str | None) -> None:
         screen.warn(f"{id} is not in the catalogue: its accuracy is unknown")
     elif offer.row.note:
         screen.warn(offer.row.note)
-    folder = installed.install(offer, screen.say)
+    folder = installation.install(offer, screen.say)
     screen.say(f"installed: zeroshelf sort FOLDER --model {offer.id} ...")
     screen.data({"id": offer.id, "folder": str(folder), "licence": offer.licence})
 
@@ -124,13 +124,13 @@ def show(screen: Screen, id: str | None) -> None:
 @options.showing
 def remove(screen: Screen, id: str, yes: bool) -> None:
     """Delete an installed model's files, or what an interrupted download left."""
-    from zeroshelf.models import installed
+    from zeroshelf.models import installation, installed
 
     if not options.confirmed(screen, yes, f"Delete {installed.place_of(id)}?"):
         screen.say(options.DECLINED)
         screen.data({"id": id, "folder": None})
         return
-    folder = installed.remove(id)
+    folder = installation.remove(id)
     screen.say(f"removed {id}")
     screen.data({"id": id, "folder": str(folder)})
 
@@ -141,11 +141,11 @@ def remove(screen: Screen, id: str, yes: bool) -> None:
 @options.showing
 def verify(screen: Screen, id: str | None, device: str) -> None:
     """Check an installed model: checksums, and its embeddings of a dozen pictures and texts."""
-    from zeroshelf.models import installed, select
+    from zeroshelf.models import installation, select
 
     model = select.find(id)
     with screen.progress() as progress:
-        comparisons = installed.verify(model.id, model.folder, device, screen.warn, progress)
+        comparisons = installation.verify(model.id, model.folder, device, screen.warn, progress)
     if comparisons is None:
         screen.say(f"{model.id}: files as installed; it has no golden embeddings to compare with")
         screen.data({"id": model.id, "golden": None})
@@ -222,7 +222,7 @@ def export(
     SOURCE is a folder or a hub's OWNER/NAME of open_clip, transformers (CLIP, SigLIP, SigLIP 2) or
     sentence-transformers, or an architecture that open_clip knows. Needs zeroshelf[export].
     """
-    from zeroshelf.models import catalogue, installed
+    from zeroshelf.models import catalogue, installation, installed
 
     try:
         from zeroshelf.models.export import export as convert
@@ -248,6 +248,6 @@ def export(
     if written.small_pictures:
         screen.say(f"{precision} against fp32: pictures {written.small_pictures}")
         screen.say(f"{precision} against fp32: texts {written.small_texts}")
-    name = folder if folder.parent != installed.home() else installed.adopt(folder)
+    name = folder if folder.parent != installed.home() else installation.adopt(folder)
     screen.say(f"written: zeroshelf sort FOLDER --model {name} ...")
     screen.data({"folder": str(folder), "id": str(name)})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zeroshelf.commands.edits import save_edits
 from zeroshelf.commands.options import check_homes, classifying, placing, showing
 from zeroshelf.commands.sort import plan_folder
 from zeroshelf.commands.terminal import Screen
@@ -18,7 +19,6 @@ from zeroshelf.errors import NothingToSort, UserError
 from zeroshelf.system import machine
 
 if TYPE_CHECKING:
-    from zeroshelf.records import Progress
     from zeroshelf.review.jobs import Jobs
     from zeroshelf.review.session import Session
     from zeroshelf.run import Run
@@ -101,39 +101,6 @@ def _finish(jobs: Jobs, screen: Screen) -> bool:
         except KeyboardInterrupt:
             return not jobs.stop()
     return True
-
-
-def save_edits(session: Session, progress: Progress | None = None) -> bool:
-    """Store the corrections, and make the plan and the report those of the page. False if the run
-    was applied already: it has to be undone before the plan can change."""
-    session.store_corrections()
-    if not session.update_plan():
-        return False
-    session.write(progress)
-    return True
-
-
-def catch_up(run: str, screen: Screen) -> None:
-    """Before an apply: put into the plan the edits of a review that was killed before it could do
-    so. Raises `UserError` if the run was applied before these edits."""
-    from zeroshelf.actions import journal
-    from zeroshelf.review.session import Session
-    from zeroshelf.run import reopen
-    from zeroshelf.runs import edit_log, registry
-
-    found = registry.find(run)
-    if not edit_log.plan_is_outdated(found.record):
-        return
-    if journal.state(found.record) == "applied":
-        raise UserError(
-            f"run {found.id} was carried out before its last edits: "
-            f"`zeroshelf undo {found.id}`, then apply again"
-        )
-    with (
-        screen.progress() as progress,
-        Session(reopen(found.id, edited=False, progress=progress)) as session,
-    ):
-        save_edits(session, progress)
 
 
 def _part(session: Session, screen: Screen) -> None:

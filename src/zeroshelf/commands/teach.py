@@ -134,7 +134,7 @@ def _list(screen: Screen, session: Session, count: int) -> None:
 
 def _suggest(screen: Screen, session: Session, yes: bool) -> None:
     """Show the suggestions, offer them, and save what was decided."""
-    from zeroshelf.commands.review import save_edits
+    from zeroshelf.commands.edits import save_edits
     from zeroshelf.review import suggestions
 
     suggested = suggestions.find(session)

@@ -19,7 +19,7 @@ import pyarrow as pa
 from zeroshelf.datasets.places import one_line
 from zeroshelf.datasets.worker import Done, Job, Worker
 from zeroshelf.errors import UserError
-from zeroshelf.models import listing
+from zeroshelf.models import select
 from zeroshelf.models.encoder import TwoTower
 from zeroshelf.records import Encoder
 from zeroshelf.system import machine, telemetry
@@ -119,7 +119,7 @@ class Actor:
         done, trouble = Done(), ""
         try:
             if self._worker is None:
-                opened: Any = listing.reopen(*self._encoder)
+                opened: Any = select.reopen(*self._encoder)
                 self._worker = Worker(self._job, opened)
             done = self._worker.do(block)
         except UserError as error:

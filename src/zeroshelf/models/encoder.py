@@ -21,12 +21,22 @@ MANY_TEXTS = 64  # more are worth a graph that is optimised, which takes a quart
 
 
 class TwoTower:
-    """An `Encoder` on ONNX Runtime. Each tower is opened when it is first used."""
+    """An `Encoder` on ONNX Runtime. Each tower is opened when it is first used.
+
+    reopen: makes the same encoder in another process (`select.reopen`).
+    """
 
     def __init__(
-        self, model: Model, layout: Layout, device: str | None, threads: int, warn: Warn
+        self,
+        model: Model,
+        layout: Layout,
+        device: str | None,
+        threads: int,
+        warn: Warn,
+        reopen: Callable[[str, str, str, str | None, int], TwoTower],
     ) -> None:
         self.model = model
+        self._reopen = reopen
         self._layout = layout
         self._device, self._threads, self._warn = device, threads, warn
         self._lock = threading.Lock()
@@ -39,11 +49,9 @@ class TwoTower:
 
     def __reduce__(self) -> tuple[Callable[..., TwoTower], tuple[object, ...]]:
         """Pickled by the model's id: the other process opens the model's files anew."""
-        from zeroshelf.models import listing
-
         model = self.model
         parts = (model.id, str(model.folder), model.digest, self._device, self._threads)
-        return listing.reopen, parts
+        return self._reopen, parts
 
     @property
     def batch_size(self) -> int:

@@ -1,47 +1,21 @@
-"""Models on this machine: brought from a hub, listed, checked and removed.
-
-A model is a folder below `home()`, with zeroshelf.json, which names its source. It is put together
-in `.partial/` and appears under its name only when it is complete and has given embeddings.
+"""The models that are installed on this machine: a folder each below `home()`, with zeroshelf.json,
+which names its source. What is still being brought is in `.partial/`.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from zeroshelf.errors import UserError
-from zeroshelf.models import catalogue, fetch, golden, graph
-from zeroshelf.models.families import TRANSFORMERS_GRAPHS, read_json
-from zeroshelf.models.fetch import Remote, RemoteFile
-from zeroshelf.models.golden import Comparison
-from zeroshelf.models.ort import Warn
-from zeroshelf.records import Progress
+from zeroshelf.models import catalogue
+from zeroshelf.models.families import read_json
 from zeroshelf.system import app_folders
 from zeroshelf.system.file_versions import INSTALLED_MODEL
 
 RECORD = "zeroshelf.json"
-TEXT_FILES = (".json", ".txt", ".gz", ".model")
-LEGAL = ("license", "licence", "notice", "readme", "third_party")
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What `install` would bring, to be shown before it does."""
-
-    id: str
-    remote: Remote
-    files: tuple[RemoteFile, ...]  # without those that only the graph names
-    licence: str
-    row: catalogue.Row | None  # None: not in the catalogue
-
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self.files)
 
 
 def home() -> Path:
@@ -59,15 +33,6 @@ def writing() -> Iterator[None]:
             f"{error.filename or home()}: {error.strerror or error}; ZEROSHELF_MODELS names "
             "another folder for models"
         ) from error
-
-
-@contextmanager
-def _kept_if_usable(partial: Path) -> Iterator[None]:
-    try:
-        yield
-    except UserError:
-        shutil.rmtree(partial)
-        raise
 
 
 def folder_of(id: str) -> Path:
@@ -96,147 +61,13 @@ def place_of(id: str) -> Path:
     if id in ids():
         return folder_of(id)
     if id in begun():
-        return _partial(id)
+        return partial_of(id)
     raise UserError(f"{id} is not installed; `zeroshelf models` lists what is")
 
 
-def _partial(id: str) -> Path:
+def partial_of(id: str) -> Path:
+    """Where a model's files are put together, until it is complete."""
     return home() / ".partial" / folder_of(id).name
-
-
-def offer(name: str, revision: str | None = None) -> Offer:
-    """Ask the hub for a model: a catalogue id, or any repository as "owner/name"."""
-    row = catalogue.by_source(name)
-    if row and not row.repo:
-        images = f" --images {row.images}" if row.images else ""
-        raise UserError(
-            f"{row.id} is published for torch only; with zeroshelf[export] installed: "
-            f"zeroshelf models export {row.export}{images} --to {row.id}"
-        )
-    repo = row.repo if row and row.repo else name
-    if not row and name.count("/") != 1:
-        known = ", ".join(catalogue.rows())
-        raise UserError(f"no model {name!r}: name a hub's owner/name, or one of {known}")
-    remote = fetch.look(repo, revision or (row.revision if row else None))
-    files = _choose(remote, row.folder if row else "")
-    return Offer(
-        row.id if row else name, remote, files, row.licence if row else remote.licence, row
-    )
-
-
-@writing()
-def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Path:
-    """Bring the files, check them, let the model speak once, and only then give it its name.
-
-    The settings come first: they tell of many a model that it can't be used, and cost nothing.
-    """
-    from zeroshelf.models import select
-
-    target = folder_of(offer.id)
-    if target.exists():
-        raise UserError(_already(offer, target))
-    partial = _partial(offer.id)
-    graphs = [file for file in offer.files if file.path.endswith(".onnx")]
-    settings = [file for file in offer.files if file not in graphs]
-    fetch.download(offer.remote, settings, partial)
-    with _kept_if_usable(partial):
-        select.describe(offer.id, partial, coming={partial / file.path for file in graphs})
-    fetch.download(offer.remote, graphs, partial)  # what is cut off here goes on next time
-    with _kept_if_usable(partial):
-        beside = tuple(_beside(offer, partial))
-    fetch.download(offer.remote, beside, partial)
-    say("checking")
-    with _kept_if_usable(partial):
-        _finish(offer, partial, [file.path for file in (*offer.files, *beside)])
-    partial.rename(target)
-    return target
-
-
-def _already(offer: Offer, folder: Path) -> str:
-    """What is to be said where the model is here: is it what the hub has?"""
-    here = record(folder)
-    for file in offer.files:
-        if file.sha256 and here["sha256"].get(file.path) != file.sha256:
-            return (
-                f"{offer.id} is installed at {str(here['revision'])[:12]}, and the hub's "
-                f"{file.path} at {offer.remote.revision[:12]} is another file; to change over, "
-                f"`zeroshelf models remove {offer.id}` and get it again"
-            )
-    return f"{offer.id} is installed already, with the hub's own checksums ({folder})"
-
-
-def _finish(offer: Offer, folder: Path, paths: Sequence[str]) -> None:
-    """The record, and a first embedding of the golden dozen, kept for `verify`."""
-    from zeroshelf.models import select
-
-    sums = {path: fetch.sha256(folder / path) for path in paths}
-    for path, known in (offer.row.sha256 if offer.row else {}).items():
-        if sums.get(path, known) != known:
-            raise UserError(f"{offer.id}: {path} is not the file of the catalogue; refused")
-    facts = {
-        **INSTALLED_MODEL.header,
-        "id": offer.id,
-        "repo": offer.remote.repo,
-        "revision": offer.remote.revision,
-        "settings": {"licence": offer.licence} | (offer.row.settings if offer.row else {}),
-        "sha256": sums,
-    }
-    (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
-    encoder = select.load(select.describe(offer.id, folder), device="cpu")
-    golden.save(folder, *golden.embed(encoder))
-
-
-def adopt(folder: Path) -> str:
-    """Make an installed model of a finished folder in `home()`; its id is the folder's name."""
-    paths = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    sums = {path: fetch.sha256(folder / path) for path in sorted(paths)}
-    facts = INSTALLED_MODEL.header | {
-        "id": folder.name,
-        "repo": None,
-        "revision": None,
-        "settings": {},
-        "sha256": sums,
-    }
-    (folder / RECORD).write_text(json.dumps(facts, indent=2), encoding="utf-8")
-    return folder.name
-
-
-@writing()
-def remove(id: str) -> Path:
-    """Delete an installed model, or what a cut download left of one, and nothing else."""
-    folder, hidden = place_of(id), _partial(id)
-    if folder != hidden:
-        shutil.rmtree(hidden, ignore_errors=True)
-        hidden.parent.mkdir(exist_ok=True)
-        folder.rename(hidden)  # at once: a removal that is stopped leaves no half of a model
-    shutil.rmtree(hidden)
-    return folder
-
-
-def verify(
-    id: str,
-    folder: Path,
-    device: str | None = "cpu",
-    warn: Warn | None = None,
-    progress: Progress = lambda stage, done, total: None,
-) -> tuple[Comparison, Comparison] | None:
-    """Check sums and golden embeddings. None: it has none to compare with.
-
-    Raises `UserError` naming the first file that isn't what was installed.
-    """
-    sums = record(folder).get("sha256", {})
-    for done, (path, sum_) in enumerate(sums.items()):
-        progress("checking", done, len(sums) + 1)  # of a large model some seconds each
-        if not (folder / path).is_file() or fetch.sha256(folder / path) != sum_:
-            raise UserError(f"{id}: {path} is missing or changed; remove it and get it again")
-    if not (folder / golden.FILE).is_file():
-        return None
-    from zeroshelf.models import select
-
-    progress("checking", len(sums), len(sums) + 1)
-    return golden.compare_to_saved(
-        select.load(select.describe(id, folder), device, warn=warn), folder
-    )
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -261,49 +92,3 @@ def settings(folder: Path) -> dict[str, Any]:
         return kept
     row = catalogue.by_source(folder.name)
     return row.settings if row else {}
-
-
-def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:
-    """The files of a repository that are the model: one pair of graphs, settings, legal texts."""
-    files = {file.path: file for file in remote.files}
-    prefix = f"{part}/" if part else ""
-    pairs = [("visual/model.onnx", "textual/model.onnx")]
-    for place in ("onnx/", ""):
-        pairs += [
-            (f"{place}vision_model{s}.onnx", f"{place}text_model{s}.onnx")
-            for s in TRANSFORMERS_GRAPHS
-        ]
-    pairs += [(f"{prefix}visual.onnx", f"{prefix}textual.onnx")]
-    graphs = next((pair for pair in pairs if set(pair) <= files.keys()), None)
-    if graphs is None:
-        pickles = [path for path in files if path.endswith(fetch.PICKLES)]
-        found = f"but {pickles[0]}, a pickle, which zeroshelf never opens" if pickles else ""
-        raise UserError(
-            f"{remote.repo} has no pair of ONNX towers {found or 'in a known layout'}; "
-            "`zeroshelf models export` converts checkpoints in .safetensors"
-        )
-    homes = {str(PurePosixPath(path).parent) for path in graphs} | {".", "tokenizer"}
-    if part:
-        homes -= {"."}
-    kept = [files[path] for path in graphs]
-    for file in remote.files:
-        name = PurePosixPath(file.path).name.lower()
-        here = str(PurePosixPath(file.path).parent) in homes and name.endswith(TEXT_FILES)
-        if here or name.startswith(LEGAL):
-            kept.append(file)
-    return tuple(kept)
-
-
-def _beside(offer: Offer, folder: Path) -> Iterator[RemoteFile]:
-    """The files in which the graphs keep their weights: the graphs know which."""
-    files = {file.path: file for file in offer.remote.files}
-    for file in offer.files:
-        if not file.path.endswith(".onnx"):
-            continue
-        for name in graph.external_files(folder / file.path):
-            path = str(PurePosixPath(file.path).parent / name)
-            if not fetch.is_inside(name) or path not in files:
-                raise UserError(
-                    f"{offer.id}: {file.path} refers to weights in {name!r}, no file of it"
-                )
-            yield files[path]

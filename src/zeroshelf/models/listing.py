@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from zeroshelf import checks
-from zeroshelf.errors import UserError
 from zeroshelf.models import catalogue, installed, select
 from zeroshelf.models.encoder import TwoTower
 from zeroshelf.models.families import read_json
@@ -73,17 +70,3 @@ def load_model(
     threads = None if threads is None else checks.count(threads, "threads")
     checks.function(warn, "warn")
     return select.load(select.find(model), device, threads, warn)
-
-
-def reopen(id: str, folder: str, digest: str, device: str | None, threads: int) -> TwoTower:
-    """The encoder that was pickled, in another process: by its id there, else from its folder.
-
-    Raises `UserError` where the model's files are missing or differ: vectors of the two would not
-    be comparable.
-    """
-    for of_id in (True, False):
-        with contextlib.suppress(UserError):
-            model = select.find(id) if of_id else select.describe(id, Path(folder))
-            if model.digest == digest:
-                return select.load(model, device, threads)
-    raise UserError(f"the model {id} of the pickled encoder is not here, nor in {folder}")

@@ -6,6 +6,7 @@ in the record of its installation or in the catalogue.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import unicodedata
 import warnings
@@ -139,9 +140,22 @@ def load(
     if device is not None:
         ort.check_device(device)
     warn = warn or partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
-    return TwoTower(
-        model, families.read(model.folder), device, threads or machine.processors(), warn
-    )
+    layout = families.read(model.folder)
+    return TwoTower(model, layout, device, threads or machine.processors(), warn, reopen)
+
+
+def reopen(id: str, folder: str, digest: str, device: str | None, threads: int) -> TwoTower:
+    """The encoder that was pickled, in another process: by its id there, else from its folder.
+
+    Raises `UserError` where the model's files are missing or differ: vectors of the two would not
+    be comparable.
+    """
+    for of_id in (True, False):
+        with contextlib.suppress(UserError):
+            model = find(id) if of_id else describe(id, Path(folder))
+            if model.digest == digest:
+                return load(model, device, threads)
+    raise UserError(f"the model {id} of the pickled encoder is not here, nor in {folder}")
 
 
 def notes(model: Model, calibration: Calibration, labels: LabelSet) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from zeroshelf.actions import journal, kinds
-from zeroshelf.actions.earlier_runs import Made
+from zeroshelf.actions.kinds.base import Made
 from zeroshelf.errors import UserError
 from zeroshelf.records import LabelSet, PlanRequest
 from zeroshelf.runs import registry, request

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from zeroshelf.actions.disk_space import Room
-from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.tags import tagging
@@ -21,6 +21,8 @@ Placement: TypeAlias = tuple[Picture, str, bytes | None]
 Answer: TypeAlias = tuple[Literal["done", "already", "refused"], str]
 DONE: Answer = ("done", "")
 ALREADY: Answer = ("already", "")
+# A file's path, or that of a sidecar -> what runs made of it that are not undone.
+Earlier: TypeAlias = "Mapping[str, Sequence[Made]]"
 
 
 class Kind(abc.ABC):
@@ -185,3 +187,12 @@ class Kind(abc.ABC):
     def room_to_make_again(self, action: Action) -> Room | None:
         """The space that `make_again` needs; None: none."""
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a run made of one file, by its journal; `action` is that run's, of this kind."""
+
+    run: str  # the run's id
+    action: Action
+    kind: Kind

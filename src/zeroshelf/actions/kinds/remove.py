@@ -13,10 +13,9 @@ from dataclasses import replace
 
 from zeroshelf.actions import earlier_runs, transfer
 from zeroshelf.actions.disk_space import Room
-from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal_entries import Entry
-from zeroshelf.actions.kinds.base import DONE, Answer, Kind, Placement
+from zeroshelf.actions.kinds.base import DONE, Answer, Earlier, Kind, Placement
 from zeroshelf.actions.tags import tagging
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, Plan, PlanRequest

@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterable
 
 from zeroshelf.actions import plan_shelves, transfer, unchanged
-from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal_entries import Entry
-from zeroshelf.actions.kinds.base import ALREADY, DONE, Answer, Kind, Placement
+from zeroshelf.actions.kinds.base import ALREADY, DONE, Answer, Earlier, Kind, Placement
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action, Plan, PlanRequest
 from zeroshelf.system import mounts, renaming

@@ -8,10 +8,9 @@ from typing import ClassVar, cast
 
 from zeroshelf.actions import plan_tags, transfer
 from zeroshelf.actions.disk_space import Room
-from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal_entries import Entry
-from zeroshelf.actions.kinds.base import DONE, Answer, Kind, Placement
+from zeroshelf.actions.kinds.base import DONE, Answer, Earlier, Kind, Placement
 from zeroshelf.actions.tags import exiftool, tagging
 from zeroshelf.actions.tags.exiftool import ExifTool
 from zeroshelf.records import Action, Plan, PlanRequest

@@ -16,10 +16,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from zeroshelf.actions import left_behind, plan_shelves, transfer
-from zeroshelf.actions.earlier_runs import Earlier
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal_entries import Entry
-from zeroshelf.actions.kinds.base import ALREADY, DONE, Answer, Kind, Placement
+from zeroshelf.actions.kinds.base import ALREADY, DONE, Answer, Earlier, Kind, Placement
 from zeroshelf.actions.kinds.move import check_may_take_away
 from zeroshelf.actions.tags import tagging
 from zeroshelf.actions.tags.exiftool import ExifTool
