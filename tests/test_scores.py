@@ -11,6 +11,7 @@ from tests.colours import COLOURS, ColourEncoder
 from zeroshelf.decisions import negative_scores, scores
 from zeroshelf.decisions.constants import (
     LOW_QUALITY_PENALTY,
+    OTHER_WAYS_RANK_SHARE,
     OTHER_WAYS_SHARE,
     PROMPT_COUNT_PENALTY,
 )
@@ -136,7 +137,8 @@ def test_texts_that_the_negative_filter_removes_are_made_up_for(
     assert np.allclose(whole.negative_score, every.negative_score, atol=1e-5)
 
 
-def test_other_ways_to_ask_count_half() -> None:
+@pytest.mark.parametrize("share", [OTHER_WAYS_SHARE, OTHER_WAYS_RANK_SHARE])
+def test_other_ways_to_ask_count_in_part(share: float) -> None:
     """A label's own prompts, and the lexicon's beside them; a label without such is as it was."""
     people, giraffe = resolve(parse(["people", "giraffe"]), ColourEncoder().embed_texts).each
     assert people.other_ways and not giraffe.other_ways
@@ -144,10 +146,10 @@ def test_other_ways_to_ask_count_half() -> None:
     groups = np.zeros((2, own + other + len(giraffe.prompts)), np.float32)
     groups[0, 0] = groups[1, own] = 8  # an own prompt fits one, another way the other
     groups[1, own + other] = 6
-    found = scores.Ways([people, giraffe]).logits(groups)
+    found = scores.Ways([people, giraffe]).logits(groups, share)
     more = PROMPT_COUNT_PENALTY * (np.log(own + other) - np.log(own))
     alone = 8 - PROMPT_COUNT_PENALTY * np.log(own)
-    assert found[0, 0] == pytest.approx(alone - OTHER_WAYS_SHARE * more, abs=1e-5)
-    expected = alone - (1 - OTHER_WAYS_SHARE) * 8 - OTHER_WAYS_SHARE * more
+    assert found[0, 0] == pytest.approx(alone - share * more, abs=1e-5)
+    expected = alone - (1 - share) * 8 - share * more
     assert found[1, 0] == pytest.approx(expected, abs=1e-5)
     assert found[1, 1] == pytest.approx(6 - PROMPT_COUNT_PENALTY * np.log(len(giraffe.prompts)))

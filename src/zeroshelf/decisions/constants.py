@@ -18,7 +18,8 @@ NEAREST_NEGATIVES = 5  # negatives whose mean logit is an image's negative score
 CANDIDATE_NEGATIVES = 48  # nearest negatives kept for each image before the negative filter
 LIKELY_NEGATIVES = 48  # of each image by the starter: the only ones that a large model embeds
 PROMPT_COUNT_PENALTY = 0.3  # logits per ln n, for n prompt groups of a label
-OTHER_WAYS_SHARE = 0.5  # how much the lexicon's groups count against a label's own alone
+OTHER_WAYS_SHARE = 0.5  # how much the lexicon's groups count: whether any label fits
+OTHER_WAYS_RANK_SHARE = 0.75  # the same where labels are ranked
 RIVAL_MARGIN = 1.0  # logits; a sibling of the label in WordNet this near makes it not "sure"
 LOW_QUALITY_PENALTY = 4.0  # logits added to the negative score of a dark or blurred image
 

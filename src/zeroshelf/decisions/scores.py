@@ -1,11 +1,12 @@
 """Embeddings and labels -> scores: what the model says, before anything is decided.
 
 A label's logit is the model's logit scale times the cosine with the best of its n prompt groups,
-less PROMPT_COUNT_PENALTY * ln n. Where the lexicon of everyday words adds groups, it is the mean
-(OTHER_WAYS_SHARE) of that and of the same with these among them. Whether any label fits is measured
-with normalised logits. Some texts have a high cosine with every image ("thing") and some a low one,
-so each text's cosines are centred and scaled by its own mean and spread over the other negative
-texts v (cohort normalisation; "z-norm" in speaker recognition):
+less PROMPT_COUNT_PENALTY * ln n. Where the lexicon of everyday words adds groups, it is the mean of
+that and of the same with these among them, which weighs OTHER_WAYS_RANK_SHARE. Whether any label
+fits is measured with normalised logits, where that weighs OTHER_WAYS_SHARE. Some texts have a high
+cosine with every image ("thing") and some a low one, so each text's cosines are centred and scaled
+by its own mean and spread over the other negative texts v (cohort normalisation; "z-norm" in
+speaker recognition):
 
     n(x, t) = scale * (x.t - CENTRING * mean_v(v.t)) * (typical + floor) / (std_v(v.t) + floor)
 
@@ -28,6 +29,7 @@ import numpy.typing as npt
 
 from zeroshelf.decisions.constants import (
     LOW_QUALITY_PENALTY,
+    OTHER_WAYS_RANK_SHARE,
     OTHER_WAYS_SHARE,
     PROMPT_COUNT_PENALTY,
     RIVAL_MARGIN,
@@ -169,7 +171,7 @@ class ImageScorer:
         of the nearest negatives, (N,) mean logits over all negatives, and (N,) whether a rival of
         the best label fits about as well."""
         cosines = images @ self._words.vectors.T
-        logits = self._ways.logits(self._scale * cosines)
+        logits = self._ways.logits(self._scale * cosines, OTHER_WAYS_RANK_SHARE)
         normalised = self._ways.logits(cosines * self._words.factors - self._words.offsets)
         best, top = normalised.max(axis=1), logits.argmax(axis=1)
         score, nearest = self._negatives.nearest(images, candidates, top)
@@ -202,14 +204,15 @@ class Ways:
         self._own_penalty = np.float32(PROMPT_COUNT_PENALTY) * np.log(own).astype(np.float32)
         self._penalty = np.float32(PROMPT_COUNT_PENALTY) * np.log(every).astype(np.float32)
 
-    def logits(self, groups: npt.NDArray[np.floating]) -> Floats:
-        """(N, W) logits of the groups -> (N, K) of the labels."""
+    def logits(self, groups: npt.NDArray[np.floating], others: float = OTHER_WAYS_SHARE) -> Floats:
+        """(N, W) logits of the groups -> (N, K) of the labels; `others` is the weight of the best
+        group with `other_ways` among them, against the best of the label's own."""
         every = np.maximum.reduceat(groups, self._starts, axis=1) - self._penalty
         if not self._others.any():
             return np.asarray(every, np.float32)
         alone = np.where(self._others, np.float32(-np.inf), groups)
         own = np.maximum.reduceat(alone, self._starts, axis=1) - self._own_penalty
-        return np.asarray(own + np.float32(OTHER_WAYS_SHARE) * (every - own), np.float32)
+        return np.asarray(own + np.float32(others) * (every - own), np.float32)
 
 
 def penalise_low_quality(
