@@ -96,8 +96,9 @@ def _files(cache: str) -> list[tuple[float, int, str]]:
     """When each file was last used, in seconds since 1970, its bytes and its path; the one that was
     not used for longest first."""
     found = []
-    with contextlib.suppress(OSError), os.scandir(os.path.join(os.path.dirname(cache), FOLDER)) as (
-        entries
+    with (
+        contextlib.suppress(OSError),
+        os.scandir(os.path.join(os.path.dirname(cache), FOLDER)) as (entries),
     ):
         for entry in entries:
             with contextlib.suppress(OSError):  # another process may remove it
