@@ -136,7 +136,7 @@ def test_a_cache_that_may_only_be_read_is_used(monkeypatch: pytest.MonkeyPatch) 
         raise PermissionError(13, "no")
 
     for function in ("utime", "replace", "remove"):
-        monkeypatch.setattr(folder_cache.os, function, refused)
+        monkeypatch.setattr(os, function, refused)
     monkeypatch.setattr(before_labels, "smoothing_of", never)
     assert decided(found, "cat", "dog") == wanted
     assert kept() == [name]
