@@ -205,6 +205,7 @@ def test_the_command_the_api_and_the_cache_have_the_same_hits(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(find, "WHOLE", judged)
     monkeypatch.setattr(find, "NEAREST", judged)
     monkeypatch.setattr(find, "DRAWN", judged)
     expected = by_api(zs.index(album).search(**asked))

@@ -14,25 +14,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import checks
-from zeroshelf.corrections import stored
 from zeroshelf.counting import counted
-from zeroshelf.decisions import closed_set
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import ArgumentError, NothingToSort, UserError
 from zeroshelf.images import ignored, scan
 from zeroshelf.images.near_duplicates import NearDuplicates
-from zeroshelf.images.scan_files import scan_files
-from zeroshelf.labels import parse, suggest
-from zeroshelf.labels.suggest import Shelf
 from zeroshelf.models import select
-from zeroshelf.output.hits import Hits, thumbnails
 from zeroshelf.records import (
     Calibration,
     Corrections,
@@ -45,16 +39,18 @@ from zeroshelf.records import (
     Skipped,
     Vectors,
 )
-from zeroshelf.run.run import Labels, Run, make_run
-from zeroshelf.run.sources import Sources, calibration_of, sources_of
-from zeroshelf.run.start import check_helpers
-from zeroshelf.runs import earlier
-from zeroshelf.search import outliers, query
+from zeroshelf.run.sources import Sources, calibration_of, check_helpers, sources_of
+from zeroshelf.search import query
 from zeroshelf.search.find import Searcher
-from zeroshelf.search.outliers import Outlier
 from zeroshelf.search.query import Pictures, Query, Words
 from zeroshelf.search.sources import InMemory
 from zeroshelf.system import file_names, path_spelling
+
+if TYPE_CHECKING:
+    from zeroshelf.labels.suggest import Shelf
+    from zeroshelf.output.hits import Hits
+    from zeroshelf.run.run import Labels, Run
+    from zeroshelf.search.outliers import Outlier
 
 Place = str | os.PathLike[str]
 
@@ -190,6 +186,8 @@ class Index:
         Raises `ArgumentError` for a query that can't be understood, `UserError` for a picture that
         can't be read and for `least` without words.
         """
+        from zeroshelf.output.hits import Hits
+
         asked = query.parse(words, image)
         top = None if top is None else checks.count(top, "top")
         least = None if least is None else checks.probability(least, "least")
@@ -229,6 +227,8 @@ class Index:
         Returns: one `Shelf` a name, with its rows, the most typical first. The name "mixed" is for
         a group that no name fits. () for fewer than three pictures.
         """
+        from zeroshelf.labels import suggest
+
         count = None if count is None else checks.count(count, "count")
         if count == 0:
             raise checks.refuse("count", "a whole number from 1 on, or None", count)
@@ -242,6 +242,8 @@ class Index:
 
         count: how many at most.
         """
+        from zeroshelf.search import outliers
+
         return outliers.outliers(self.embeddings, checks.count(count, "count"))
 
     def typical(self, paths: Sequence[Place] | None = None, count: int = 4) -> list[str]:
@@ -253,6 +255,8 @@ class Index:
 
         Returns: absolute paths. Raises `UserError` for a path that is no picture of this index.
         """
+        from zeroshelf.search import outliers
+
         wanted, count = self.paths, checks.count(count, "count")
         if paths is not None:
             given = checks.paths(paths, "paths")
@@ -281,6 +285,12 @@ class Index:
         Raises `UserError` if a label can't be used, and `NothingToSort` if earlier runs have sorted
         every picture.
         """
+        from zeroshelf.corrections import stored
+        from zeroshelf.decisions import closed_set
+        from zeroshelf.labels import parse
+        from zeroshelf.run.run import make_run
+        from zeroshelf.runs import earlier
+
         wanted, threshold = parse.parse(labels), checks.threshold(threshold)
         asked = Request(
             self.folder, wanted, self.model.id, threshold, other=checks.flag(other, "other")
@@ -317,6 +327,8 @@ class Index:
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Digests in hex -> small JPEGs; a digest without a thumbnail is left out."""
+        from zeroshelf.output.hits import thumbnails
+
         return thumbnails(self._store, digests)
 
 
@@ -331,6 +343,8 @@ def _folder(
         return scan.scan(scan.root_of(folder), exclude=exclude, leave_out=leave_out)
     if exclude or leave_out:
         raise ArgumentError("exclude and leave_out are for a folder: leave them out of a list")
+    from zeroshelf.images.scan_files import scan_files
+
     return scan_files(checks.paths(given, "folder"))
 
 

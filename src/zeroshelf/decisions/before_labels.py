@@ -36,17 +36,19 @@ class BeforeLabels:
 def of_folder(
     embeddings: Embeddings,
     texts: Texts,
-    store: EmbeddingCache,
+    store: EmbeddingCache | None,
     negatives: NegativeRows | None = None,
 ) -> BeforeLabels:
     """Of N embedded images, from the cache where that has it.
 
     texts: embeds texts with the same model.
-    store: the cache; what is computed of `LEAST` images and more is added to it.
+    store: the cache; what is computed of `LEAST` images and more is added to it. None: not kept.
     negatives: the negative labels to search; None: all.
     """
-    key = key_of(embeddings, negatives)
-    kept = store.arrays(key) if len(embeddings) >= LEAST else None
+    if len(embeddings) < LEAST:
+        store = None
+    key = b"" if store is None else key_of(embeddings, negatives)
+    kept = None if store is None else store.arrays(key)
     found = None if kept is None else _from_arrays(kept, len(embeddings), negatives)
     if found is not None:
         return found
@@ -55,7 +57,7 @@ def of_folder(
         nearest_candidates(embeddings.vectors, texts, scale, negatives),
         smoothing_of(embeddings.vectors),
     )
-    if len(embeddings) >= LEAST:
+    if store is not None:
         store.add_arrays(key, _to_arrays(made))
     return made
 
