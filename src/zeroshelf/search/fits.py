@@ -6,14 +6,14 @@ chosen for the folder, while a search may be for something that no picture of it
 of N pictures fits any word the better, the more there are. So the threshold depends on the folder:
 
     m(v)   = greatest OOD score of a picture under the reference word v, for 300 reference words
-    fence  = Q3 + 1.25 * (Q3 - Q1) over all m(v), and what more prompts than one add to m (12 words)
-    t      = the fence, but no lower than the calibrated threshold, nor by more than 4 calibrated
-             temperatures higher
-    p      = sigmoid((OOD score - t) / calibrated temperature)
+    m      = median of all m(v), and what more prompts than one add to it (12 words)
+    t      = T + tau * (2.6 + 0.5 * (m - T) / tau), but no lower than T, nor higher than T + 4 tau
+    p      = sigmoid((OOD score - t) / tau)
 
-The reference words are negative labels, of which nearly all are about nothing in the folder; a
-fence above the quartiles is how Tukey tells outliers ("Exploratory Data Analysis", 1977).
-docs/decision.md has what this costs and brings.
+with the calibrated threshold T and temperature tau. The reference words are negative labels, of
+which most are about nothing in the folder; as long as that is true of half of them, the median is
+that of words that nothing fits. Half of what it says is followed: the rest is what it says in other
+folders. docs/decision.md has what this costs and brings.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from zeroshelf.decisions import before_labels, decide, scores
 from zeroshelf.decisions.before_labels import BeforeLabels
-from zeroshelf.decisions.constants import REFERENCE_CAP, REFERENCE_FENCE
+from zeroshelf.decisions.constants import REFERENCE_BASE, REFERENCE_CAP, REFERENCE_SHARE
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.records import Calibration, Embeddings, NegativeRows, ResolvedLabels, Scores
@@ -109,17 +109,10 @@ class Judge:
 
 def threshold_of(found: References, count: int, total: int, calibration: Calibration) -> float:
     """The threshold for a folder of `total` pictures, from the reference words' best of `count`."""
-    fence = _upper_fence(found.best)
+    typical = float(np.median(found.best))
     if total > count >= references.PART:
-        growth = fence - _upper_fence(found.best_of_part)
-        fence += max(growth, 0.0) * math.log(total / count) / math.log(references.PART)
-    least = calibration.ood_threshold
-    most = least + REFERENCE_CAP * calibration.ood_temperature
-    return min(max(fence + found.prompted, least), most)
-
-
-def _upper_fence(values: Floats) -> float:
-    """Tukey's fence of (R,) values: `REFERENCE_FENCE` interquartile ranges above the third
-    quartile."""
-    lower, upper = np.quantile(values, (0.25, 0.75))
-    return float(upper + REFERENCE_FENCE * (upper - lower))
+        growth = typical - float(np.median(found.best_of_part))
+        typical += max(growth, 0.0) * math.log(total / count) / math.log(references.PART)
+    least, step = calibration.ood_threshold, calibration.ood_temperature
+    above = REFERENCE_BASE + REFERENCE_SHARE * (typical + found.prompted - least) / step
+    return least + step * min(max(above, 0.0), REFERENCE_CAP)
