@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +23,16 @@ from zeroshelf import checks
 from zeroshelf.counting import counted
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
-from zeroshelf.errors import ArgumentError, NothingToSort, UserError
-from zeroshelf.images import ignored, scan
+from zeroshelf.errors import NothingToSort, UserError
+from zeroshelf.images import ignored
 from zeroshelf.images.near_duplicates import NearDuplicates
+from zeroshelf.images.scan_files import folder_of
 from zeroshelf.models import select
 from zeroshelf.records import (
     Calibration,
     Corrections,
     Embeddings,
     Encoder,
-    Folder,
     Model,
     Progress,
     Request,
@@ -40,8 +40,9 @@ from zeroshelf.records import (
     Vectors,
 )
 from zeroshelf.run.sources import Sources, calibration_of, check_helpers, sources_of
-from zeroshelf.search import query
+from zeroshelf.search import outliers, query
 from zeroshelf.search.find import Searcher
+from zeroshelf.search.outliers import Outlier
 from zeroshelf.search.query import Pictures, Query, Words
 from zeroshelf.search.sources import InMemory
 from zeroshelf.system import file_names, path_spelling
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from zeroshelf.labels.suggest import Shelf
     from zeroshelf.output.hits import Hits
     from zeroshelf.run.run import Labels, Run
-    from zeroshelf.search.outliers import Outlier
 
 Place = str | os.PathLike[str]
 
@@ -88,7 +88,9 @@ def index(
     exclude = checks.texts(exclude, "exclude")
     leave_out = checks.paths(leave_out, "leave_out")
     check_helpers(encoder, store, progress, warn)
-    found = _folder(folder, exclude, leave_out, progress)
+    if progress:
+        progress("looking", 0, 0)
+    found = folder_of(folder, exclude, leave_out)
     for warning in found.warnings:
         (warn or warnings.warn)(warning)
     if not found.pictures and not found.skipped:
@@ -242,8 +244,6 @@ class Index:
 
         count: how many at most.
         """
-        from zeroshelf.search import outliers
-
         return outliers.outliers(self.embeddings, checks.count(count, "count"))
 
     def typical(self, paths: Sequence[Place] | None = None, count: int = 4) -> list[str]:
@@ -255,8 +255,6 @@ class Index:
 
         Returns: absolute paths. Raises `UserError` for a path that is no picture of this index.
         """
-        from zeroshelf.search import outliers
-
         wanted, count = self.paths, checks.count(count, "count")
         if paths is not None:
             given = checks.paths(paths, "paths")
@@ -330,22 +328,6 @@ class Index:
         from zeroshelf.output.hits import thumbnails
 
         return thumbnails(self._store, digests)
-
-
-def _folder(
-    given: object, exclude: Sequence[str], leave_out: Collection[str], progress: Progress | None
-) -> Folder:
-    """The pictures of a folder, or those of a list of files."""
-    if progress:
-        progress("looking", 0, 0)
-    if isinstance(given, (str, bytes, os.PathLike)) or not hasattr(given, "__iter__"):
-        folder: Any = given  # what is no path is refused there
-        return scan.scan(scan.root_of(folder), exclude=exclude, leave_out=leave_out)
-    if exclude or leave_out:
-        raise ArgumentError("exclude and leave_out are for a folder: leave them out of a list")
-    from zeroshelf.images.scan_files import scan_files
-
-    return scan_files(checks.paths(given, "folder"))
 
 
 def _inside_any(path: str, folders: Collection[str]) -> bool:
