@@ -24,7 +24,7 @@ from zeroshelf.decisions.decide import decide
 from zeroshelf.decisions.scores import score
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
-from zeroshelf.labels import check, negative_filter, overlap
+from zeroshelf.labels import check, negative_filter, negative_index, overlap
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.normalise import dictionary_form, phrase
 from zeroshelf.labels.parse import parse
@@ -39,7 +39,11 @@ from zeroshelf.run import classify
 def nouns(count: int, skip: int = 0) -> list[str]:
     """The commonest nouns of several senses, plurals of others, and phrases of none."""
     net = wordnet()
-    words = [word for word in negative_filter._index().gloss if word.isalpha() and len(word) > 2]
+    words = [
+        word
+        for word in negative_index.negative_index().keys("gloss")
+        if word.isalpha() and len(word) > 2
+    ]
     known = sorted(word for word in words if len(net.senses(word)) > 1)
     made = (
         word + ("s" if at % 5 == 1 else "") if at % 7 else f"my {word} {at}"

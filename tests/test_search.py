@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,11 @@ import zeroshelf as zs
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.making import tree
 from tests.program import command
+from zeroshelf.decisions import before_labels
 from zeroshelf.embeddings import cache
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import ArgumentError, UserError
-from zeroshelf.search import exact, find, query
+from zeroshelf.search import exact, find, query, references
 from zeroshelf.search.query import Term
 from zeroshelf.search.sources import InCache
 
@@ -205,6 +208,7 @@ def test_the_command_the_api_and_the_cache_have_the_same_hits(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(find, "WHOLE", judged)
     monkeypatch.setattr(find, "NEAREST", judged)
     monkeypatch.setattr(find, "DRAWN", judged)
     expected = by_api(zs.index(album).search(**asked))
@@ -349,6 +353,45 @@ def test_a_search_by_a_picture_shows_cosines_and_the_name_of_the_file(
     assert "%" in re.sub(r'style="[^"]*"', "", both.show()) and "cosine" not in both.show()
     unjudged = index.searcher.search(both.query, judge=False)  # as --paths --open has them
     assert "cosine" in zs.Hits(both.query, tuple(unjudged), index._sources.store).show()
+
+
+@pytest.mark.parametrize("whole", [True, False])  # all pictures are judged, or a sample of them
+def test_a_search_starts_from_what_an_earlier_one_kept(
+    album: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    monkeypatch.setattr(before_labels, "LEAST", 30)
+    for name in ("WHOLE", "NEAREST", "DRAWN"):
+        monkeypatch.setattr(find, name, 10_000 if whole else 40)
+
+    def search() -> list[tuple[str, float | None]]:
+        found = zs.index(album, encoder=encoder).search("red", least=0.1, fold=False)
+        return [(hit.path, hit.probability) for hit in found]
+
+    def never(*_: object) -> None:
+        raise AssertionError("computed again")
+
+    first = search()
+    with monkeypatch.context() as patched:
+        patched.setattr(references._Folder, "found", never)
+        if whole:
+            patched.setattr(before_labels, "smoothing_of", never)
+            patched.setattr(before_labels, "nearest_candidates", never)
+        assert search() == first != []
+    with EmbeddingCache.open() as store:
+        store.prune(0)
+    assert search() == first
+
+
+def test_a_search_imports_nothing_that_moves_files() -> None:
+    """It starts the sooner. A run is imported where it is first used."""
+    script = (
+        "import sys, zeroshelf.index, zeroshelf.search.find; "
+        "late = {'zeroshelf.run.run', 'zeroshelf.actions', 'zeroshelf.output', 'email', 'xml'}; "
+        "sys.exit(str(late & set(sys.modules)) if late & set(sys.modules) else 0)"
+    )
+    ran = [sys.executable, "-c", script]
+    done = subprocess.run(ran, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # --- the command --------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tests.test_negative_filter import texts
-from zeroshelf.labels.negative_labels import FOLDER
+from zeroshelf.labels import negative_index
+from zeroshelf.labels.negative_labels import FOLDER, negative_labels
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import TEMPLATES
 from zeroshelf.labels.resolve import resolve
@@ -93,6 +94,24 @@ def test_own_templates_are_all_that_is_asked() -> None:
     prompts = built_in.prompts[0]
     assert prompts[: len(TEMPLATES)] == tuple(one.format("giraffe") for one in TEMPLATES)
     assert [prompts.count(text) for text in built_in.glosses] == [4, 4]
+
+
+def test_the_index_of_negative_labels_is_made_from_the_files_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a change there: python -m benchmarks.accuracy.make_negative_index."""
+    packed = (FOLDER / negative_index.FILE).read_bytes()
+    first, *lines = gzip.decompress(packed).decode().splitlines()
+    assert first == negative_index.digest_line()
+    assert lines == negative_index.index_lines()
+    made = negative_index.NegativeIndex(lines)
+    dog = [negative_labels()[row].name for row in made.rows("word", "dog")]
+    assert "dog" in dog and made.rows("head", "dog") >= made.rows("word", "dog")
+    assert made.rows("word", "no such word") == frozenset() == made.rows("whole", "zzz")
+    monkeypatch.setattr(negative_index, "digest_line", lambda: "# other files")
+    monkeypatch.setattr(negative_index, "index_lines", lambda: ["word dog\t1 2"])
+    anew = negative_index.negative_index.__wrapped__()
+    assert anew.rows("word", "dog") == {1, 2} and not anew.rows("head", "dog")
 
 
 def test_the_index_of_lemmas_is_that_of_the_synsets() -> None:

@@ -14,47 +14,43 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from zeroshelf import checks
-from zeroshelf.corrections import stored
 from zeroshelf.counting import counted
-from zeroshelf.decisions import closed_set
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
-from zeroshelf.errors import ArgumentError, NothingToSort, UserError
-from zeroshelf.images import ignored, scan
+from zeroshelf.errors import NothingToSort, UserError
+from zeroshelf.images import ignored
 from zeroshelf.images.near_duplicates import NearDuplicates
-from zeroshelf.images.scan_files import scan_files
-from zeroshelf.labels import parse, suggest
-from zeroshelf.labels.suggest import Shelf
+from zeroshelf.images.scan_files import folder_of
 from zeroshelf.models import select
-from zeroshelf.output.hits import Hits, thumbnails
 from zeroshelf.records import (
     Calibration,
     Corrections,
     Embeddings,
     Encoder,
-    Folder,
     Model,
     Progress,
     Request,
     Skipped,
     Vectors,
 )
-from zeroshelf.run.run import Labels, Run, make_run
-from zeroshelf.run.sources import Sources, calibration_of, sources_of
-from zeroshelf.run.start import check_helpers
-from zeroshelf.runs import earlier
+from zeroshelf.run.sources import Sources, calibration_of, check_helpers, sources_of
 from zeroshelf.search import outliers, query
 from zeroshelf.search.find import Searcher
 from zeroshelf.search.outliers import Outlier
 from zeroshelf.search.query import Pictures, Query, Words
 from zeroshelf.search.sources import InMemory
 from zeroshelf.system import file_names, path_spelling
+
+if TYPE_CHECKING:
+    from zeroshelf.labels.suggest import Shelf
+    from zeroshelf.output.hits import Hits
+    from zeroshelf.run.run import Labels, Run
 
 Place = str | os.PathLike[str]
 
@@ -92,7 +88,9 @@ def index(
     exclude = checks.texts(exclude, "exclude")
     leave_out = checks.paths(leave_out, "leave_out")
     check_helpers(encoder, store, progress, warn)
-    found = _folder(folder, exclude, leave_out, progress)
+    if progress:
+        progress("looking", 0, 0)
+    found = folder_of(folder, exclude, leave_out)
     for warning in found.warnings:
         (warn or warnings.warn)(warning)
     if not found.pictures and not found.skipped:
@@ -190,6 +188,8 @@ class Index:
         Raises `ArgumentError` for a query that can't be understood, `UserError` for a picture that
         can't be read and for `least` without words.
         """
+        from zeroshelf.output.hits import Hits
+
         asked = query.parse(words, image)
         top = None if top is None else checks.count(top, "top")
         least = None if least is None else checks.probability(least, "least")
@@ -229,6 +229,8 @@ class Index:
         Returns: one `Shelf` a name, with its rows, the most typical first. The name "mixed" is for
         a group that no name fits. () for fewer than three pictures.
         """
+        from zeroshelf.labels import suggest
+
         count = None if count is None else checks.count(count, "count")
         if count == 0:
             raise checks.refuse("count", "a whole number from 1 on, or None", count)
@@ -281,6 +283,12 @@ class Index:
         Raises `UserError` if a label can't be used, and `NothingToSort` if earlier runs have sorted
         every picture.
         """
+        from zeroshelf.corrections import stored
+        from zeroshelf.decisions import closed_set
+        from zeroshelf.labels import parse
+        from zeroshelf.run.run import make_run
+        from zeroshelf.runs import earlier
+
         wanted, threshold = parse.parse(labels), checks.threshold(threshold)
         asked = Request(
             self.folder, wanted, self.model.id, threshold, other=checks.flag(other, "other")
@@ -317,21 +325,9 @@ class Index:
 
     def thumbnails(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Digests in hex -> small JPEGs; a digest without a thumbnail is left out."""
+        from zeroshelf.output.hits import thumbnails
+
         return thumbnails(self._store, digests)
-
-
-def _folder(
-    given: object, exclude: Sequence[str], leave_out: Collection[str], progress: Progress | None
-) -> Folder:
-    """The pictures of a folder, or those of a list of files."""
-    if progress:
-        progress("looking", 0, 0)
-    if isinstance(given, (str, bytes, os.PathLike)) or not hasattr(given, "__iter__"):
-        folder: Any = given  # what is no path is refused there
-        return scan.scan(scan.root_of(folder), exclude=exclude, leave_out=leave_out)
-    if exclude or leave_out:
-        raise ArgumentError("exclude and leave_out are for a folder: leave them out of a list")
-    return scan_files(checks.paths(given, "folder"))
 
 
 def _inside_any(path: str, folders: Collection[str]) -> bool:

@@ -235,7 +235,7 @@ def _search_cache(
 
 def _show(query: Query, found: _Found, least: float | None, screen: Screen) -> None:
     chances = [hit.probability for hit in found.hits if hit.probability is not None]
-    if found.hits:
+    if found.hits and not screen.as_json:
         screen.table(
             ("fits", "score", "picture"),
             [
@@ -248,7 +248,7 @@ def _show(query: Query, found: _Found, least: float | None, screen: Screen) -> N
             ],
             whole=("picture",),
         )
-    else:
+    elif not found.hits:
         enough = "" if least is None else f" with a probability of {least:g}"
         screen.say(f"Nothing in {found.root} fits {query}{enough}.")
     if chances and max(chances) < FITS and least is None:

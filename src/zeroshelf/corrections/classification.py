@@ -19,6 +19,7 @@ from zeroshelf import checks
 from zeroshelf.corrections import follow
 from zeroshelf.corrections.given import rows_of
 from zeroshelf.decisions import closed_set, context, decide
+from zeroshelf.decisions.before_labels import BeforeLabels
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.decisions.evaluate import Evaluation, Truth, evaluate
 from zeroshelf.decisions.scores import score
@@ -162,6 +163,7 @@ def make(
     *,
     negatives: NegativeRows | None = None,
     before: Classification | None = None,
+    known: BeforeLabels | None = None,
     progress: Progress | None = None,
     beside: Embeddings | None = None,
 ) -> Classification:
@@ -172,6 +174,7 @@ def make(
     negatives: the negative labels that are used; None: all.
     before: an earlier classification of the same embeddings. Its scores are used again as far as
         the requests agree; the decisions are the same without it.
+    known: what no label changes of the scores of these embeddings; None: it is computed.
     beside: pictures of the same collection, made by the same model. The decisions are those that
         these pictures and `embeddings` would get as one folder; none is made about them.
     progress: told of the stage "deciding", and of the texts as they are embedded.
@@ -182,13 +185,13 @@ def make(
         progress("deciding", 0, 0)
     everything = embeddings
     if beside is not None:
-        everything, before = context.joined(embeddings, beside), None
+        everything, before, known = context.joined(embeddings, beside), None, None
     if before is not None and before.labels == request.labels:
         scores, advice = before.decisions.scores, before.advice
     else:
-        known = None if before is None else before.decisions.scores
         resolved = resolve(request.labels, texts, progress)
-        scores = score(everything, resolved, texts, known, progress, negatives)
+        earlier = known if before is None else before.decisions.scores
+        scores = score(everything, resolved, texts, earlier, progress, negatives)
         advice = serious(resolved, embeddings.model, texts, negatives)
     same = before is not None and before.request == request
     if before is not None and same and before.decisions.calibration == calibration:

@@ -26,6 +26,7 @@ from zeroshelf.datasets import parts
 from zeroshelf.datasets.places import Place, local_path
 from zeroshelf.datasets.row_file import RowFile
 from zeroshelf.decisions import by_blocks, constants, smoothing
+from zeroshelf.decisions.before_labels import made_by
 from zeroshelf.decisions.by_blocks import Prepared
 from zeroshelf.errors import UserError
 from zeroshelf.labels.negative_labels import negative_labels
@@ -141,9 +142,7 @@ def _home(dataset: Place) -> str:
 
 def _key(names: list[str], model: Model) -> str:
     """What the files depend on, as a name: the parts, the model, the negative labels, constants."""
-    tuned = sorted((k, repr(v)) for k, v in vars(constants).items() if k.isupper())
-    prompts = [one.prompt for one in negative_labels()]
-    given = repr((VERSION, names, model.digest, prompts, tuned))
+    given = repr((VERSION, names, model.digest, made_by()))
     return content_hash.of_bytes(given.encode()).hex()[:16]
 
 

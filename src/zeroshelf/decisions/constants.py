@@ -73,5 +73,6 @@ SCALE_RATIO_FLOOR = 0.01  # least ratio of two models' spreads of scores
 
 REFERENCE_WORDS = 300  # negative labels whose best pictures tell what an absent word gets
 REFERENCE_PROMPTED = 12  # of them, asked by all prompts of a label and not by one alone
-REFERENCE_FENCE = 1.25  # interquartile ranges above the third quartile: the threshold of a search
-REFERENCE_CAP = 4.0  # calibrated temperatures that this may be above the threshold of a run
+REFERENCE_BASE = 2.6  # calibrated temperatures that the threshold of a search is above a run's
+REFERENCE_SHARE = 0.5  # of the reference words' median above the threshold of a run, added to that
+REFERENCE_CAP = 4.0  # calibrated temperatures that both together may be

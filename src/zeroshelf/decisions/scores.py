@@ -27,6 +27,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.decisions.before_labels import BeforeLabels
 from zeroshelf.decisions.constants import (
     LOW_QUALITY_PENALTY,
     OTHER_WAYS_RANK_SHARE,
@@ -64,7 +65,7 @@ def score(
     embeddings: Embeddings,
     resolved: ResolvedLabels,
     texts: Texts,
-    before: Scores | None = None,
+    before: Scores | BeforeLabels | None = None,
     progress: Progress | None = None,
     negatives: NegativeRows | None = None,
 ) -> Scores:
@@ -89,7 +90,7 @@ def score_vectors(
     texts: Texts,
     *,
     notes: Mapping[int, str] = MappingProxyType({}),
-    before: Scores | None = None,
+    before: Scores | BeforeLabels | None = None,
     progress: Progress | None = None,
     negatives: NegativeRows | None = None,
 ) -> Scores:
@@ -100,8 +101,8 @@ def score_vectors(
     resolved: the K labels, resolved with the same model's texts (labels/resolve.py).
     texts: embeds texts with the same model.
     notes: row -> a note of images/quality.py ("dark picture") on that image.
-    before: the scores of the same vectors under other labels. Smoothing and candidate negatives do
-        not depend on the labels, so they are taken from there.
+    before: the scores of the same vectors under other labels, or the part of them that no label
+        changes: smoothing and candidate negatives are taken from there.
     progress: called with the stage "scoring" (images scored).
     negatives: the negative labels to search; None: all. With `before`, those searched there.
     """

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.embeddings import cache_derived, cache_scan, cache_vectors
+from zeroshelf.embeddings import cache_derived, cache_scan, cache_vectors, folder_cache
 from zeroshelf.embeddings.cache_db import CacheFile, wanted
 from zeroshelf.embeddings.cache_derived import FileState
 from zeroshelf.embeddings.cache_vectors import Half
@@ -272,10 +272,20 @@ class EmbeddingCache:
 
         self._file.write(act)
 
+    # --- whole folders ----------------------------------------------------------------------
+
+    def arrays(self, key: bytes) -> folder_cache.Arrays | None:
+        """What `add_arrays` kept under `key`; None where there is nothing that can be read."""
+        return folder_cache.load(self._file.path, key)
+
+    def add_arrays(self, key: bytes, arrays: folder_cache.Arrays) -> None:
+        """Keep arrays in a file beside the cache's own. key: stands for all they depend on."""
+        folder_cache.save(self._file.path, key, arrays)
+
     # --- size -------------------------------------------------------------------------------
 
     def size(self) -> Size:
-        """The bytes of the file and its log, and how many rows it has."""
+        """The bytes of all files, and how many rows there are."""
         path = self._file.path
         files = [file for end in ("", "-wal") if os.path.exists(file := path + end)]
 
@@ -284,7 +294,8 @@ class EmbeddingCache:
                 int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
                 for table in ("embedding", "thumbnail", "model")
             ]
-            return Size(path, sum(os.path.getsize(file) for file in files), *counts)
+            used = sum(os.path.getsize(file) for file in files) + folder_cache.size(path)
+            return Size(path, used, *counts)
 
         return self._file.read(look, Size(path, 0, 0, 0, 0))
 
@@ -305,6 +316,7 @@ class EmbeddingCache:
 
         self._file.write(act)
         self._file.shrink()
+        folder_cache.prune(self._file.path, unused_days)
 
 
 def _by_decoders(reason: str) -> str:

@@ -1,13 +1,31 @@
-"""Single files, as a program names them -> a `Folder`. Their companions are found beside them."""
+"""A folder, or single files, as a program names them -> a `Folder`. Companions of single files are
+found beside them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
-from zeroshelf.errors import UserError
+from zeroshelf import checks
+from zeroshelf.errors import ArgumentError, UserError
 from zeroshelf.images import scan
 from zeroshelf.records import Folder, Picture, Skipped
+
+
+def folder_of(given: object, exclude: Sequence[str], leave_out: Collection[str]) -> Folder:
+    """The pictures of a folder, or those of a list of files.
+
+    exclude, leave_out: as for `scan.scan`, for a folder.
+
+    Raises `ArgumentError` where these are given with a list, and what the two functions raise.
+    """
+    if isinstance(given, (str, bytes, os.PathLike)) or not hasattr(given, "__iter__"):
+        folder: Any = given  # what is no path is refused there
+        return scan.scan(scan.root_of(folder), exclude=exclude, leave_out=leave_out)
+    if exclude or leave_out:
+        raise ArgumentError("exclude and leave_out are for a folder: leave them out of a list")
+    return scan_files(checks.paths(given, "folder"))
 
 
 def scan_files(paths: Iterable[str]) -> Folder:

@@ -9,16 +9,14 @@ young dog"). Siblings stay: "dog" keeps dogs off the shelf "cat". A phrase that 
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.labels.negative_index import negative_index
 from zeroshelf.labels.negative_labels import Negative, negative_labels
 from zeroshelf.labels.prompts import PLAIN, Texts
 from zeroshelf.labels.senses import visible_senses
@@ -35,7 +33,6 @@ Relation: TypeAlias = Literal[
 SAME_MEANING = 0.50
 BLOCK = 256  # phrases compared with the negatives at once: 4 MB
 SIBLING_STEPS = 3  # hypernyms above a label, below which its siblings lie
-GLOSS_WORDS = 5  # the first words of a definition, which tell what the thing is
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,7 @@ def siblings(label: ResolvedLabel) -> set[int]:
     sense, found = label.words[0].sense, set[int]()
     above = set(sense.above) if sense else set[int]()
     for _ in range(SIBLING_STEPS):
-        found |= {row for synset in above for row in _index().above[synset]}
+        found |= {row for synset in above for row in negative_index().rows("above", synset)}
         above = {row for synset in above for row in wordnet().synset(synset).above}
     return found
 
@@ -120,11 +117,11 @@ def siblings(label: ResolvedLabel) -> set[int]:
 def shown_as_well(words: Iterable[str]) -> set[int]:
     """The rows of `negative_labels()` that hold one of the words, or a kind of what a word first
     means."""
-    index, found = _index(), set[int]()
+    index, found = negative_index(), set[int]()
     for word in words:
-        found |= index.word[word.lower()]
+        found |= index.rows("word", word.lower())
         for one in visible_senses(word)[:1]:
-            found |= index.sense[one.row] | index.above[one.row]
+            found |= index.rows("sense", one.row) | index.rows("above", one.row)
     return found
 
 
@@ -133,7 +130,7 @@ def related(word: str, sense: Synset | None) -> dict[int, Relation]:
 
     `word` is in dictionary form; `sense` is the one that is meant, None where WordNet has none.
     """
-    word, index = word.lower(), _index()
+    word, index = word.lower(), negative_index()
     head = word.split()[-1]
     found: dict[int, Relation] = {}
 
@@ -141,17 +138,17 @@ def related(word: str, sense: Synset | None) -> dict[int, Relation]:
         for row in rows:
             found.setdefault(row, why)
 
-    add(index.word.get(word, ()), "same word")
-    add(index.head.get(head, ()), "same head noun")
+    add(index.rows("word", word), "same word")
+    add(index.rows("head", head), "same head noun")
     if " " in word:
-        add(index.word.get(head, ()), "same head noun")
+        add(index.rows("word", head), "same head noun")
     if sense is not None:
         above = wordnet().above(sense.row)
-        add(index.sense.get(sense.row, ()), "same thing")
-        add(index.above.get(sense.row, ()), "kind of it")
-        add((row for synset in above for row in index.sense.get(synset, ())), "above it")
-        add(index.whole.get(sense.row, ()), "part of it")
-        add(index.gloss.get(word, ()), "named in its gloss")
+        add(index.rows("sense", sense.row), "same thing")
+        add(index.rows("above", sense.row), "kind of it")
+        add((row for synset in above for row in index.rows("sense", synset)), "above it")
+        add(index.rows("whole", sense.row), "part of it")
+        add(index.rows("gloss", word), "named in its gloss")
     return found
 
 
@@ -173,48 +170,3 @@ def _same_meaning(
         cosines = products / (lengths[:, None] * np.linalg.norm(block, axis=1) + 1e-9)
         near |= (cosines >= SAME_MEANING).any(axis=1)
     return {int(row) for row in np.flatnonzero(near)}
-
-
-class _Index:
-    """The rows of the negative labels, by the ways in which one is related to a label's word."""
-
-    def __init__(self) -> None:
-        self.word: dict[str, set[int]] = defaultdict(set)  # by the whole word
-        self.head: dict[str, set[int]] = defaultdict(set)  # by the head noun
-        self.gloss: dict[str, set[int]] = defaultdict(set)  # by a word of its definition's start
-        self.sense: dict[int, set[int]] = defaultdict(set)  # by a synset that it means
-        self.above: dict[int, set[int]] = defaultdict(set)  # by any hypernym
-        self.whole: dict[int, set[int]] = defaultdict(set)  # by what it is a part of
-        for row, negative in enumerate(negative_labels()):
-            if negative.kind == "noun":
-                self._add_noun(row, negative.name)
-            else:  # "a sailing boat", "a dog playing": by every noun in it
-                self.word[negative.name].add(row)
-                for word in re.findall("[a-z]+", negative.name.lower()):
-                    self.word[word].add(row)
-                    self.head[word].add(row)
-                    for one in visible_senses(word)[:1]:
-                        self._add_sense(row, one)
-
-    def _add_noun(self, row: int, noun: str) -> None:
-        self.word[noun].add(row)
-        self.head[noun.rpartition(" ")[2]].add(row)
-        senses = visible_senses(noun)
-        for one in senses[1:2]:  # "vessel" is first a container, then a boat
-            self.sense[one.row].add(row)
-        for one in senses[:1]:
-            self._add_sense(row, one)
-            for word in re.findall("[a-z]+", one.gloss.lower())[:GLOSS_WORDS]:
-                self.gloss[word].add(row)
-            for whole in one.wholes:
-                self.whole[whole].add(row)
-
-    def _add_sense(self, row: int, one: Synset) -> None:
-        self.sense[one.row].add(row)
-        for above in wordnet().above(one.row):
-            self.above[above].add(row)
-
-
-@cache
-def _index() -> _Index:
-    return _Index()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,8 @@ def hidden_package() -> str | None:
 
     The builds share one folder, and pip can't replace one by the other: the last one stays.
     """
+    from importlib import metadata  # imports a parser of e-mail headers
+
     for package, name in (("onnxruntime-gpu", "cuda"), ("onnxruntime-directml", "directml")):
         with contextlib.suppress(metadata.PackageNotFoundError):
             metadata.version(package)

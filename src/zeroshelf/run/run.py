@@ -15,6 +15,7 @@ from zeroshelf import checks
 from zeroshelf.actions import apply, kinds, plan, plan_request, undo
 from zeroshelf.corrections import classification, given, stored
 from zeroshelf.corrections.classification import Classification
+from zeroshelf.decisions import before_labels
 from zeroshelf.embeddings import compute
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
@@ -320,6 +321,9 @@ def make_run(
     now. before, progress: as for `classification.make`."""
     start = time.monotonic() if start is None else start
     texts = compute.text_embedder(sources.encoder, sources.store, progress)
+    known = None
+    if before is None and sources.beside is None:
+        known = before_labels.of_folder(embedded, texts, sources.store, sources.negatives)
     made = classification.make(
         request,
         embedded,
@@ -328,6 +332,7 @@ def make_run(
         texts,
         negatives=sources.negatives,
         before=before,
+        known=known,
         progress=progress,
         beside=sources.beside,
     )

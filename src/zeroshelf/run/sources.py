@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zeroshelf import checks
 from zeroshelf.decisions.context import joined
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images.near_duplicates import NearDuplicates
@@ -69,3 +70,14 @@ def calibration_of(
 
     found = calibration_transfer.calibrate_once(embedded, encoder, store, negatives, progress)
     return found or own
+
+
+def check_helpers(encoder: object, store: object, *functions: object) -> None:
+    """Check the arguments that `classify`, `reopen` and `index` share."""
+    checks.encoder(encoder)
+    if store is not None and not isinstance(store, EmbeddingCache):
+        raise checks.refuse(
+            "store", "an EmbeddingCache (zeroshelf.embeddings.cache) or None", store
+        )
+    for one in functions:
+        checks.function(one, "progress or warn")

@@ -18,7 +18,7 @@ from zeroshelf.labels import parse
 from zeroshelf.models import select
 from zeroshelf.records import Corrections, Encoder, Progress, Request
 from zeroshelf.run.run import Labels, Run, make_run
-from zeroshelf.run.sources import calibration_of, known_sources, sources_of
+from zeroshelf.run.sources import calibration_of, check_helpers, known_sources, sources_of
 from zeroshelf.runs import registry, request, shelved, unsorted
 from zeroshelf.runs.reopen import load
 from zeroshelf.runs.saved import Saved
@@ -122,14 +122,3 @@ def reopen(
         progress=progress,
         record=Saved(found.id, found.record),
     )
-
-
-def check_helpers(encoder: object, store: object, *functions: object) -> None:
-    """Check the arguments that `classify`, `reopen` and `index` share."""
-    checks.encoder(encoder)
-    if store is not None and not isinstance(store, EmbeddingCache):
-        raise checks.refuse(
-            "store", "an EmbeddingCache (zeroshelf.embeddings.cache) or None", store
-        )
-    for one in functions:
-        checks.function(one, "progress or warn")

@@ -1,7 +1,8 @@
 """A query and a source of vectors -> hits. The command, the API and the review page search by it.
 
-Every vector is compared with the query. Whether anything fits is decided for the nearest pictures
-beside some that are drawn evenly from the folder; in a small folder, for all of them.
+Every vector is compared with the query. Whether anything fits is decided for all pictures of a
+folder, and in a folder of more than `WHOLE` for the nearest ones beside some that are drawn evenly
+from it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from zeroshelf.search.exact import Floats, Rows
 from zeroshelf.search.query import Query, Term
 from zeroshelf.search.sources import Source
 
-NEAREST = 256  # pictures nearest to the query that are judged, at least
+WHOLE = 4096  # pictures of a folder that are all judged
+NEAREST = 256  # of a larger one, the pictures nearest to the query that are judged, at least
 DRAWN = 512  # pictures of the folder beside which they are judged, evenly spaced
 FOLDED = 4  # times as many hits as are wanted are compared with each other, so that enough are left
 
@@ -108,7 +110,8 @@ class Searcher:
             return []
         total = len(scores)
         words = query.words if judge or least is not None else ()
-        count = total if top is None and least is None else max(NEAREST, FOLDED * (top or 0))
+        whole = total <= max(WHOLE, NEAREST + DRAWN) or (top is None and least is None)
+        count = total if whole else max(NEAREST, FOLDED * (top or 0))
         while True:
             found = self._judged(words, labels, scores, count)
             fit = found.order
@@ -180,6 +183,7 @@ class Searcher:
                     embedded,
                     calibration,
                     self._texts,
+                    store=self._store,
                     total=total,
                     drawn=None if whole else places,
                     before=self._before if whole else None,
