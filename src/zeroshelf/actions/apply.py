@@ -26,13 +26,14 @@ from zeroshelf.actions import (
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal import Journal
 from zeroshelf.actions.journal_entries import Entry
+from zeroshelf.actions.on_store import copy_within
 from zeroshelf.actions.plan_file import PlanOnDisk
 from zeroshelf.actions.shelf_folders import ShelfFolders
 from zeroshelf.actions.tags import same_pixels, tagging
 from zeroshelf.actions.tags.exiftool import ExifTool
 from zeroshelf.errors import Unreadable
 from zeroshelf.records import Action, Outcome, Progress
-from zeroshelf.system import file_io, os_errors
+from zeroshelf.system import file_io, os_errors, uris
 
 BATCH = 256  # actions whose intents share one fsync
 RENAMED = "another name on the shelf, because the file system there refuses its own"
@@ -56,6 +57,9 @@ def carry_out(
     actions = PlanOnDisk(os.path.join(record, "plan.jsonl"))
     if not len(actions) and journal.state(record) == "planned":
         return  # never begun, so that undo means the last run that did something
+    if uris.is_uri(actions.plan.destination):
+        copy_within.carry_out(record, actions, take, progress)
+        return
     with journal.working(record, actions.plan.folder, actions.plan.destination) as book:
         _Application(actions, book, take, progress).run()
 

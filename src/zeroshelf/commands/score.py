@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,7 @@ from zeroshelf.commands.options import (
 from zeroshelf.commands.terminal import Screen
 from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
+from zeroshelf.system import uris
 
 if TYPE_CHECKING:
     from zeroshelf.datasets.score import Scored
@@ -41,7 +43,7 @@ PLANNING = ("to", "kind", "several", "keep_earlier")
 @click.option(
     "--to",
     type=click.Path(),
-    help="Plan the pictures, if they are files, onto shelves in this folder; `zeroshelf apply`.",
+    help="Plan the pictures onto shelves in this folder, or objects below this URI.",
 )
 @acting("With --to: what is done with each picture.")
 @click.option(
@@ -67,7 +69,8 @@ def command(dataset: str, out: str, screen: Screen, **given: Any) -> int:
       zeroshelf score Embeddings -l cat -l frog --out Results
 
     The answers are those of `zeroshelf sort` on the same pictures; they are written as Parquet.
-    DATASET and --out may lie on an object store (s3://...).
+    DATASET and --out may lie on an object store (s3://...). With --to on the store where the
+    pictures lie, the store copies them by itself. `zeroshelf apply` carries a plan out.
     """
     labels = given_labels(given)
     del given["labels"], given["labels_file"]
@@ -77,23 +80,31 @@ def command(dataset: str, out: str, screen: Screen, **given: Any) -> int:
         check_homes(screen)
     modules = _imported()
     where, results = (modules.places.place(name, endpoint) for name in (dataset, out))
-    answers = modules.file_plan.Answers() if planning["to"] else None
-    try:
-        with screen.progress() as progress:
-            take = None if answers is None else answers.add
-            scored = modules.score.score(
-                where, labels, results, progress=progress, take=take, **given
+    with contextlib.ExitStack() as stack:
+        several = planning["several"]
+        answers: Any = None
+        if uris.is_uri(planning["to"] or ""):
+            answers = stack.enter_context(
+                modules.store_plan.StorePlan(planning["to"], labels, endpoint, several=several)
             )
-    except OSError as error:
-        raise UserError(f"the results can't be written: {error.strerror or error}") from error
-    show(screen, scored)
-    screen.say(f"The results: {results.path if results.local else results.uri}")
-    run = None
-    if answers is not None:
-        from zeroshelf import records
+        elif planning["to"]:
+            answers = modules.file_plan.Answers()
+        try:
+            with screen.progress() as progress:
+                take = None if answers is None else answers.add
+                scored = modules.score.score(
+                    where, labels, results, progress=progress, take=take, **given
+                )
+        except OSError as error:
+            raise UserError(f"the results can't be written: {error.strerror or error}") from error
+        show(screen, scored)
+        screen.say(f"The results: {results.path if results.local else results.uri}")
+        run = None
+        if answers is not None:
+            from zeroshelf import records
 
-        asked = records.Request(dataset, labels, "", given["threshold"], other=given["other"])
-        run = _plan(screen, modules.file_plan, answers, asked, planning)
+            asked = records.Request(dataset, labels, "", given["threshold"], other=given["other"])
+            run = _plan(screen, modules.file_plan, answers, asked, planning)
     screen.data(
         {
             "dataset": dataset,
@@ -119,6 +130,11 @@ def _check(planning: dict[str, Any], other: bool) -> None:
         return
     if not kind.needs_destination:
         raise UserError(f"--as {kind.name} needs a sort: score plans copies, moves and links")
+    if uris.is_uri(planning["to"]) and kind.name != "copy":
+        raise UserError(
+            f"--as {kind.name} needs a folder on this machine: on an object store pictures can "
+            "only be copied; leave --as out"
+        )
     if planning["several"] and not kind.takes_several:
         raise UserError("one file can't be moved onto several shelves: copy or link it")
     plan.check_closed(kind.name, not other)
@@ -130,17 +146,21 @@ def _plan(
     """Make the plan, say what it would do, and return the id of its run."""
     from zeroshelf.images.scan import root_of
 
-    planned, run = file_plan.make(
-        answers,
-        asked,
-        root_of(planning["to"]),
-        planning["kind"],
-        several=planning["several"],
-        replace_earlier=not planning["keep_earlier"],
-    )
+    if uris.is_uri(planning["to"]):
+        planned, run = answers.finish()
+        files = counted(len(answers), "object")
+    else:
+        planned, run = file_plan.make(
+            answers,
+            asked,
+            root_of(planning["to"]),
+            planning["kind"],
+            several=planning["several"],
+            replace_earlier=not planning["keep_earlier"],
+        )
+        files = counted(len(planned.actions), "file")
     for note in planned.notes:
         screen.warn(note)
-    files = counted(len(planned.actions), "file")
     screen.say(f"The plan: {planned.kind} {files} to {planned.destination}. Nothing was moved yet.")
     screen.say(f"`zeroshelf apply {run}` carries it out, and `zeroshelf undo {run}` takes it back.")
     return str(run)
@@ -165,7 +185,9 @@ def _imported() -> Any:
 
     required("pyarrow")
     from zeroshelf import datasets
-    from zeroshelf.datasets import file_plan, places, score
+    from zeroshelf.datasets import file_plan, places, score, store_plan
 
-    assert file_plan and places and score  # they are attributes of the package from here on
+    assert (
+        file_plan and places and score and store_plan
+    )  # they are attributes of the package from here on
     return datasets

@@ -7,6 +7,7 @@ row from 0: "s3://bucket/00000.tar#000000017.jpg", "s3://bucket/train.parquet#17
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -36,6 +37,18 @@ class Item:
     etag: str
     suffix: str  # ".jpg"; tells a RAW file from a TIFF
     content: decode.Content | Unreadable
+
+
+def container_of(uri: str) -> tuple[str, str, str] | None:
+    """For the uri of a picture inside a container: that of the container, its kind, and the
+    member's name; None for a file or object of its own, in whose name "#" is like any other."""
+    for found in re.finditer("#", uri):
+        name, member = uri[: found.start()], uri[found.end() :]
+        if name.lower().endswith(TAR_SUFFIXES):
+            return name, TAR, member
+        if name.lower().endswith(".parquet") and member.isdecimal():
+            return name, PARQUET, member
+    return None
 
 
 def items(container: Place, kind: str, etag: str, skip: Collection[str]) -> Iterator[Item]:

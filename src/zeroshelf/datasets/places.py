@@ -7,7 +7,6 @@ doesn't know is opened through fsspec, if that is installed.
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +16,11 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import ArrowInvalid, fs
 
+from zeroshelf.actions.on_store import objects
 from zeroshelf.errors import MissingPackage, UserError
 from zeroshelf.system import file_io, machine
+from zeroshelf.system.uris import scheme_of
 
-_SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)://")  # two letters: "C:" is a drive
 _CONNECT, _ANSWER, _ATTEMPTS = 20, 60, 5  # seconds, seconds, and requests to S3 for one answer
 # Where a file appears as a whole when its upload ends, and where a rename would be a second upload.
 _STORES = {"s3", "s3a", "gcs", "gs", "abfs", "abfss", "az", "adl", "oss", "oci", "hf"}
@@ -113,12 +113,7 @@ class Place:
         if not self.files.type_name.startswith("py::fsspec+"):
             return {}
         told = self.files.handler.fs.find(self.path, detail=True)
-        keys = ("ETag", "etag", "md5", "LastModified", "last_modified", "mtime", "created")
-        return {
-            path: f"{info.get('size')}-"
-            + next((str(info[key]) for key in keys if info.get(key)), "0")
-            for path, info in told.items()
-        }
+        return {path: objects.version_of(info) for path, info in told.items()}
 
     def _is_store(self) -> bool:
         kind = self.files.type_name
@@ -168,12 +163,6 @@ def place(uri: str, endpoint: str | None = None) -> Place:
 def absolute(uri: str) -> str:
     """A URI as it is; of a path the absolute path."""
     return uri if scheme_of(uri) else local_path(uri)
-
-
-def scheme_of(uri: str) -> str:
-    """ "s3" of "s3://bucket"; "" of a path, also of one that begins with a drive's letter."""
-    found = _SCHEME.match(uri)
-    return found[1].lower() if found else ""
 
 
 def local_path(uri: str) -> str:

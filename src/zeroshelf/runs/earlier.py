@@ -10,8 +10,8 @@ from zeroshelf.actions.earlier_runs import Made
 from zeroshelf.errors import UserError
 from zeroshelf.records import LabelSet, PlanRequest
 from zeroshelf.runs import registry, request
-from zeroshelf.runs.registry import NewerRun
-from zeroshelf.system import file_names, file_versions, folder_identity, mounts
+from zeroshelf.runs.registry import NewerRun, RunRecord
+from zeroshelf.system import file_names, file_versions, folder_identity, mounts, uris
 
 
 def destinations(folder: str) -> set[str]:
@@ -25,7 +25,7 @@ def destinations(folder: str) -> set[str]:
     real = os.path.realpath(folder)
     found = set()
     for run in registry.all():
-        if not run.may_be_in_place:
+        if not run.may_be_in_place or _is_on_store(run):
             continue
         if run.destination is None:
             assert isinstance(run, NewerRun)
@@ -58,7 +58,7 @@ def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[
     if kind_wanted.family is None:
         return found
     for run in registry.all():
-        if run.id == own or not run.may_be_in_place:
+        if run.id == own or not run.may_be_in_place or _is_on_store(run):
             continue
         if isinstance(run, NewerRun):
             _check_apart(run, wanted)
@@ -110,8 +110,13 @@ def has_sorted(folder: str) -> bool:
     return any(
         run.folder is not None and _overlap(run.folder, folder)
         for run in registry.all()
-        if run.may_be_in_place
+        if run.may_be_in_place and not _is_on_store(run)
     )
+
+
+def _is_on_store(run: RunRecord | NewerRun) -> bool:
+    """True for a run within an object store: it did nothing to a folder of this machine."""
+    return run.destination is not None and uris.is_uri(run.destination)
 
 
 def _overlap(one: str, other: str) -> bool:
