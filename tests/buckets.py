@@ -24,7 +24,7 @@ class Bucket:
     def __init__(self, uri: str, client: Any = None) -> None:
         self.uri, self._client = uri, client
         self.name = uri.partition("://")[2].strip("/")
-        self._files = None if client else fsspec.filesystem(uri.partition("://")[0])
+        self._files: Any = None if client else fsspec.filesystem(uri.partition("://")[0])
 
     def put(self, contents: Mapping[str, bytes]) -> None:
         for key, content in contents.items():

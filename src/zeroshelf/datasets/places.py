@@ -6,12 +6,14 @@ doesn't know is opened through fsspec, if that is installed.
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from pyarrow import ArrowInvalid, fs
@@ -21,6 +23,7 @@ from zeroshelf.errors import MissingPackage, UserError
 from zeroshelf.system import file_io, machine
 from zeroshelf.system.uris import scheme_of
 
+_BLOCK = 1 << 20  # bytes that are copied at once
 _CONNECT, _ANSWER, _ATTEMPTS = 20, 60, 5  # seconds, seconds, and requests to S3 for one answer
 # Where a file appears as a whole when its upload ends, and where a rename would be a second upload.
 _STORES = {"s3", "s3a", "gcs", "gs", "abfs", "abfss", "az", "adl", "oss", "oci", "hf"}
@@ -71,22 +74,26 @@ class Place:
         """A file that appears as a whole: readers never see a part of it, also where the process
         is killed. An object store does so by itself; elsewhere the file gets its name at the end.
         A file of that name is replaced. Raises `OSError`."""
+        self.write_from(io.BytesIO(content))
+
+    def write_from(self, source: IO[bytes]) -> None:
+        """As `write`, the content of an open file, in bounded memory."""
         if self._is_store():
             with self.files.open_output_stream(self.path) as file:
-                file.write(content)
+                shutil.copyfileobj(source, file, _BLOCK)
             return
         temporary = self.path.rpartition("/")
         hidden = f"{temporary[0]}/.{temporary[2]}.{uuid.uuid4().hex[:8]}.tmp"
         try:
             if self.local:
                 with open(hidden, "wb") as local_file:
-                    local_file.write(content)
+                    shutil.copyfileobj(source, local_file, _BLOCK)
                     local_file.flush()
                     file_io.sync_open(local_file.fileno())
                 os.replace(hidden, self.path)
             else:
                 with self.files.open_output_stream(hidden) as file:
-                    file.write(content)
+                    shutil.copyfileobj(source, file, _BLOCK)
                 self.files.move(hidden, self.path)
         except BaseException:
             if self.files.get_file_info(hidden).type != fs.FileType.NotFound:

@@ -81,7 +81,8 @@ class StorePlan:
         self._store = objects.opened(to, endpoint)
         self._to, self._several = self._store.uri_of(to), several
         self._store.check(self._to)
-        self._folders = _folders((*labels.names, OTHER), self._to)
+        folders = shelf_folders((*labels.names, OTHER))
+        self._folders = {label: uris.below(self._to, at) for label, at in folders.items()}
         self._taken = PathTable()  # keys of what is on the shelves, and of what is planned
         self._next = PathTable()  # of a name on a shelf: the first number to try
         self._own = PathTable()  # targets of earlier runs
@@ -260,8 +261,9 @@ def _made_key(source: str, etag: str, folder: str) -> str:
     return f"{source}\0{etag}\0{folder}"
 
 
-def _folders(labels: Sequence[str], to: str) -> dict[str, str]:
-    """The URI of the shelf of each label. Two labels whose safe paths are the same get two."""
+def shelf_folders(labels: Sequence[str]) -> dict[str, str]:
+    """The folder of each label, with "/" between its parts. Two labels whose safe paths are the
+    same get two."""
     found: dict[str, str] = {}
     taken: set[str] = set()
     for label in labels:
@@ -271,7 +273,7 @@ def _folders(labels: Sequence[str], to: str) -> dict[str, str]:
             number += 1
             path = f"{safe} ({number})"
         taken.add(file_names.key(path))
-        found[label] = uris.below(to, path)
+        found[label] = path
     return found
 
 
