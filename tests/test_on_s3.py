@@ -1,0 +1,154 @@
+"""What S3 alone has: conditions of a copy, versions, etags that are no hash. `make test-ray`."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+try:
+    import boto3
+    import moto  # noqa: F401  # started as a process
+except ImportError as missing:  # said aloud: no other test speaks to S3
+    warnings.warn(f"copies within S3 are NOT tested: {missing.name} is missing", stacklevel=1)
+    pytest.skip(f"needs boto3 and moto: {missing.name} is missing", allow_module_level=True)
+
+from botocore.exceptions import ClientError
+
+from tests.buckets import Bucket, s3
+from tests.test_store_kills import planned
+from zeroshelf.actions import apply, journal, undo
+from zeroshelf.actions.on_store import objects
+from zeroshelf.actions.on_store.s3 import S3
+from zeroshelf.errors import UserError
+from zeroshelf.runs import registry
+
+KEYS = {"in/a b+ü.jpg": b"1", "in/%41.jpg": b"2", "in/a?versionId=1.jpg": b"3", "in/é#.jpg": b"4"}
+
+
+def statuses(outcomes: list[Any]) -> set[str]:
+    return {one.status for one in outcomes}
+
+
+def test_a_copy_is_made_under_conditions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def answering(self: S3, source: str, target: str, found: objects.Found) -> None:
+        self._client.meta.events.register("before-call.s3.CopyObject", note)
+        copy(self, source, target, found)
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        asked.append(params["headers"])
+
+    copy = S3.copy
+    monkeypatch.setattr(S3, "copy", answering)
+    with s3(tmp_path / "s3") as bucket:
+        bucket.put({"in/a.jpg": b"1"})
+        assert statuses(apply.apply(planned(bucket, {"in/a.jpg": b"1"}))) == {"done"}
+    assert asked and asked[0]["If-None-Match"] == "*"
+    tag = '"c4ca4238a0b923820dcc509a6f75849b"'
+    assert asked[0]["x-amz-copy-source-if-match"] == tag
+
+
+@pytest.mark.parametrize(("retries", "status"), [(0, "refused"), (1, "done")])
+def test_the_store_says_that_the_target_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, retries: int, status: str
+) -> None:
+    """Of somebody else, or of the first request of two."""
+
+    def made_meanwhile(client: Any, target: str) -> None:
+        client.put_object(Bucket="bucket", Key=target.partition("bucket/")[2], Body=b"1")
+
+    def copy(self: S3, source: str, target: str, found: objects.Found) -> None:
+        made_meanwhile(self._client, target)
+        told = {
+            "Error": {"Code": "PreconditionFailed"},
+            "ResponseMetadata": {"RetryAttempts": retries},
+        }
+        with self._errors(source, target):
+            raise ClientError(told, "CopyObject")
+
+    monkeypatch.setattr(S3, "copy", copy)
+    with s3(tmp_path / "s3") as bucket:
+        bucket.put({"in/a.jpg": b"1"})
+        record = planned(bucket, {"in/a.jpg": b"1"})
+        assert statuses(apply.apply(record)) == {status}
+        undo.undo(record)
+        there = bucket.objects()
+        assert there.pop("in/a.jpg") == b"1"
+        assert bool(there) == (status == "refused")  # what is not ours stays
+
+
+def test_special_characters_in_keys(tmp_path: Path) -> None:
+    with s3(tmp_path / "s3") as bucket:
+        bucket.put(KEYS)
+        record = planned(bucket, KEYS)
+        assert statuses(apply.apply(record)) == {"done"}
+        there = bucket.objects()
+        assert sorted(there.values()) == sorted([*KEYS.values(), *KEYS.values()])
+        assert {key.rpartition("/")[2] for key in there} == {k[3:] for k in KEYS}
+        assert statuses(undo.undo(record)) == {"done"}
+        assert bucket.objects() == KEYS
+
+
+def test_a_bucket_that_keeps_versions_is_as_it_was(tmp_path: Path) -> None:
+    with s3(tmp_path / "s3", versions=True) as bucket:
+        bucket.put({"in/a.jpg": b"1"})
+        client = boto3.client("s3", region_name="us-east-1")
+        before = client.list_object_versions(Bucket="bucket")
+        record = planned(bucket, {"in/a.jpg": b"1"})
+        assert statuses(apply.apply(record)) == {"done"}
+        assert len(bucket.objects()) == 2
+        assert statuses(undo.undo(record)) == {"done"}
+        after = client.list_object_versions(Bucket="bucket")
+        assert "DeleteMarkers" not in after
+        assert [one["VersionId"] for one in after["Versions"]] == [
+            one["VersionId"] for one in before["Versions"]
+        ]
+
+
+def test_an_etag_that_is_no_hash_is_checked_by_content(tmp_path: Path) -> None:
+    """Of an object that was uploaded in parts; its copy has another etag."""
+    content = bytes(5 << 20) + b"end"
+    with s3(tmp_path / "s3") as bucket:
+        client = boto3.client("s3", region_name="us-east-1")
+        place: dict[str, Any] = {"Bucket": "bucket", "Key": "in/a.jpg"}
+        upload = client.create_multipart_upload(**place)["UploadId"]
+        parts = [
+            {
+                "PartNumber": number,
+                "ETag": client.upload_part(**place, UploadId=upload, PartNumber=number, Body=some)[
+                    "ETag"
+                ],
+            }
+            for number, some in ((1, content[: 5 << 20]), (2, content[5 << 20 :]))
+        ]
+        client.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": parts})
+        assert "-" in client.head_object(**place)["ETag"]
+        record = planned(bucket, {"in/a.jpg": content})
+        assert statuses(apply.apply(record)) == {"done"}
+        assert statuses(undo.undo(record)) == {"done"}
+        assert bucket.objects() == {"in/a.jpg": content}
+
+
+def test_the_endpoint_is_kept_for_apply_and_undo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3(tmp_path / "s3") as bucket:
+        bucket.put({"in/a.jpg": b"1"})
+        record = planned(bucket, {"in/a.jpg": b"1"})
+        monkeypatch.delenv("AWS_ENDPOINT_URL")
+        assert statuses(apply.apply(record)) == {"done"}
+        assert journal.endpoint(record) is not None
+        assert statuses(undo.undo(record)) == {"done"}
+
+
+def test_a_bucket_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with s3(tmp_path / "s3"):
+        with pytest.raises(UserError, match="s3://none can't be used: it no longer exists"):
+            planned(Bucket("s3://none"), {})
+        with pytest.raises(UserError, match="a bucket is missing"):
+            planned(Bucket("s3:/"), {})
+        assert not list(registry.all())

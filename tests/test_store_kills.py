@@ -1,0 +1,115 @@
+"""Copies within a store under kills, and many of them."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tests.buckets import Bucket, serving
+from zeroshelf.actions import apply, journal, undo
+from zeroshelf.datasets import store_plan
+from zeroshelf.labels.parse import parse
+from zeroshelf.records import Outcome
+from zeroshelf.runs import registry
+from zeroshelf.system import content_hash
+
+ROOT = Path(__file__).parent.parent
+
+
+def planned(bucket: Bucket, contents: dict[str, bytes], to: str = "sorted") -> str:
+    """The record of a run that copies these objects; two of three are red."""
+    keys = sorted(contents)
+    rows = pa.table(
+        {
+            "uri": [f"{bucket.uri}/{key}" for key in keys],
+            "label": ["red" if number % 3 else "other" for number in range(len(keys))],
+            "also": [[] for _ in keys],
+            "digest": [content_hash.of_bytes(contents[key]).hex() for key in keys],
+            "etag": ["" for _ in keys],
+        }
+    )
+    with store_plan.StorePlan(f"{bucket.uri}/{to}", parse(["red"])) as plan:
+        plan.add(rows)
+        _, run = plan.finish()
+    return registry.find(run).record
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Bucket]:
+    with serving("disk", tmp_path) as bucket:
+        yield bucket
+
+
+def killed(what: str, record: str, step: int) -> bool:
+    """Whether it was killed before its end."""
+    words = [sys.executable, "-m", "tests.killed_copies", what, record, str(step)]
+    done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode in (0, -9, 15, 1) and "Traceback" not in done.stderr, done.stderr[-2000:]
+    return done.returncode != 0
+
+
+def test_twenty_kills_at_random_steps(disk: Bucket) -> None:
+    contents = {f"in/{number % 4}/{number}.jpg": f"{number}".encode() for number in range(300)}
+    contents |= {f"in/{number}/same.jpg": f"{number}!".encode() for number in range(9)}
+    strange = {"sorted/red/same.jpg": b"of somebody else", "sorted/note.txt": b"too"}
+    disk.put(contents | strange)
+    record = planned(disk, contents)
+    dice, kills = random.Random(19), 0
+    while kills < 20:
+        for what in ("apply", "undo"):
+            while kills < 20 and dice.random() < 0.8:
+                kills += killed(what, record, dice.randrange(700))
+            outcomes = {"apply": apply.apply, "undo": undo.undo}[what](record)
+            assert {one.status for one in outcomes} <= {"done", "already"}
+            there = disk.objects()
+            assert there | contents | strange == there
+            copies = [v for k, v in there.items() if k not in contents and k not in strange]
+            assert sorted(copies) == (sorted(contents.values()) if what == "apply" else [])
+            assert journal.state(record) == ("applied" if what == "apply" else "undone")
+
+
+def test_a_copy_of_somebody_else_at_a_killed_intent_stays(disk: Bucket) -> None:
+    contents = {"in/a.jpg": b"a", "in/b.jpg": b"b", "in/c.jpg": b"c"}
+    disk.put(contents)
+    record = planned(disk, contents)
+    assert killed("apply", record, 4)  # the intents are written, nothing or little is copied
+    target = next(key for key in ("sorted/other/a.jpg",))
+    disk.put({target: b"another"})
+    outcomes = undo.undo(record)
+    assert [one.reason for one in outcomes if one.status == "refused"] == [
+        "the copy has changed since"
+    ]
+    assert disk.objects() == contents | {target: b"another"}
+    outcomes = apply.apply(record)
+    assert [one.status for one in outcomes].count("refused") == 1
+    assert disk.objects()[target] == b"another"
+
+
+def test_a_thousand_objects_in_several_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving("memory", tmp_path) as bucket:
+        contents = {f"in/{number:04}.jpg": f"{number}".encode() for number in range(1000)}
+        bucket.put(contents)
+        record = planned(bucket, contents, to="in")  # the prefix has the sources in it
+        outcomes: list[Outcome] = []
+        stages: list[tuple[int, int]] = []
+        apply.carry_out(
+            record, outcomes.append, lambda _, done, total: stages.append((done, total))
+        )
+        assert [one.status for one in outcomes] == ["done"] * 1000
+        assert [one.action.source for one in outcomes] == sorted(
+            one.action.source for one in outcomes
+        )
+        assert stages[-1] == (1000, 1000) and len(stages) == 4
+        assert len(bucket.objects()) == 2000
+        again = planned(bucket, contents, to="in")
+        assert not apply.apply(again)
+        assert {one.status for one in undo.undo(record)} == {"done"}
+        assert bucket.objects() == contents
