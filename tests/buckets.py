@@ -88,5 +88,5 @@ def s3(folder: Path, *, versions: bool = False) -> Iterator[Bucket]:
             yield Bucket("s3://bucket", client)
         finally:
             for name in server.environment:
-                os.environ.pop(name)
+                os.environ.pop(name, None)
             os.environ |= before

@@ -148,7 +148,7 @@ def test_the_endpoint_is_kept_for_apply_and_undo(
 def test_a_bucket_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with s3(tmp_path / "s3"):
         with pytest.raises(UserError, match="s3://none can't be used: it no longer exists"):
-            planned(Bucket("s3://none"), {})
+            planned(Bucket("s3://none", True), {})
         with pytest.raises(UserError, match="a bucket is missing"):
-            planned(Bucket("s3:/"), {})
+            planned(Bucket("s3://", True), {}, "")
         assert not list(registry.all())
