@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zeroshelf.datasets.score import Scored
     from zeroshelf.records import LabelSet, Request
 
+MEGABYTE = 1 << 20
 PLANNING = ("to", "kind", "several", "keep_earlier")
 
 
@@ -93,7 +94,7 @@ def command(dataset: str, out: str, screen: Screen, **given: Any) -> int:
     labels = given_labels(given)
     del given["labels"], given["labels_file"]
     endpoint, planning = given.pop("endpoint"), {name: given.pop(name) for name in PLANNING}
-    to_shards, size = given.pop("to_shards"), given.pop("shard_size") << 20
+    to_shards, size = given.pop("to_shards"), given.pop("shard_size") * MEGABYTE
     _check(planning, given["other"], to_shards)
     if planning["to"]:
         check_homes(screen)

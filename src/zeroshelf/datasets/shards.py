@@ -14,15 +14,14 @@ import re
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pyarrow import fs
 
 from zeroshelf.counting import counted
-from zeroshelf.datasets import containers
-from zeroshelf.datasets.containers import container_of
+from zeroshelf.datasets.containers import PARQUET, container_of
 from zeroshelf.datasets.pictures import Labelled, contents
 from zeroshelf.datasets.places import Place, one_line
 from zeroshelf.errors import Unreadable, UserError
@@ -91,17 +90,23 @@ def write(
     `OSError` where a shard can't be written, and `UserError` as `check`.
     """
     check(to, request, size)
-    about: dict[str, Any] = {"format": _FORMAT, "request": request, "shard_size": size}
-    about["folders"] = folders
-    if _read(to) is None:
-        to.make_folder()
+    about = _read(to) or {"format": _FORMAT, "request": request, "shard_size": size}
+    labels = about.setdefault("labels", {name: {"folder": at} for name, at in folders.items()})
+
+    def save() -> None:
         to.below(FILE).write(json.dumps(about, indent=1).encode())
+
+    to.make_folder()
+    save()
     written = Written()
     with tempfile.TemporaryDirectory(prefix="zeroshelf-shards-") as scratch:
-        shards = {label: _Shards(to.below(at), scratch, size) for label, at in folders.items()}
-        todo = _todo(rows, shards, written)
-        for done, (row, content) in enumerate(contents(todo, endpoint), 1):
+        shards = {
+            label: _Shards(to.below(known["folder"]), scratch, size, known, save)
+            for label, known in labels.items()
+        }
+        for done, (row, content) in enumerate(contents(_todo(rows, shards, written), endpoint), 1):
             if isinstance(content, Unreadable):
+                shards[row.label].miss(row.number)
                 written.failed += 1
                 if len(written.trouble) < _TOLD:
                     written.trouble.append(f"{row.uri}: {content}")
@@ -113,8 +118,7 @@ def write(
         for one in shards.values():
             one.close()
         written.shards = sum(one.made for one in shards.values())
-        about["shards"] = {label: one.number for label, one in shards.items()}
-    to.below(FILE).write(json.dumps(about | {"complete": True}, indent=1).encode())
+    save()
     return written
 
 
@@ -127,10 +131,10 @@ def _todo(
     for uri, label, probability, confidence, digest in _in_order(rows):
         number = count[label]
         count[label] += 1
-        if number <= shards[label].last:
+        if shards[label].has(number):
             written.earlier[label] += 1
-            continue
-        yield Labelled(uri, label, probability, confidence, digest, number)
+        else:
+            yield Labelled(uri, label, probability, confidence, digest, number)
 
 
 def _in_order(
@@ -141,7 +145,7 @@ def _in_order(
     of = None
     for row in rows:
         found = container_of(row[0])
-        parquet = found[0] if found is not None and found[1] == containers.PARQUET else None
+        parquet = found[0] if found is not None and found[1] == PARQUET else None
         if group and parquet != of:
             yield from (one for _, one in sorted(group))
             group = []
@@ -156,31 +160,57 @@ def _in_order(
 
 class _Shards:
     """The shards of one label. What is not complete lies in a file below `scratch`, which is opened
-    for each picture: there may be more labels than a process can have open files."""
+    for each picture: there may be more labels than a process can have open files.
 
-    def __init__(self, folder: Place, scratch: str, size: int) -> None:
-        self._folder, self._limit = folder, size
+    known: what `shards.json` says of the label. Of each shard, before the shard appears: the number
+    of its last picture ("last"), and those of pictures that could not be read by an earlier run
+    ("again"); and the numbers of all pictures that could not be read ("failed"). save: writes it.
+    """
+
+    def __init__(
+        self,
+        folder: Place,
+        scratch: str,
+        size: int,
+        known: dict[str, Any],
+        save: Callable[[], None],
+    ) -> None:
+        self._folder, self._limit, self._known, self._save = folder, size, known, save
         self._path = os.path.join(scratch, f"{len(os.listdir(scratch)):06d}")
         open(self._path, "wb").close()
-        there = sorted(
-            (int(found[1]), name) for name in folder.names() if (found := _NAME.fullmatch(name))
-        )
-        self.number = len(there)  # of complete shards
-        if [number for number, _ in there] != list(range(len(there))):
-            raise UserError(f"{folder.uri}: a shard is missing between others: name a new place")
-        self.last = _last(folder.below(there[-1][1])) if there else -1  # picture in them
-        self.made = 0
-        self._size = 0
+        there = sorted(int(found[1]) for name in folder.names() if (found := _NAME.fullmatch(name)))
+        before = known.setdefault("shards", [])
+        if there != list(range(len(there))) or len(there) > len(before):
+            raise UserError(
+                f"{folder.uri}: its shards are not those that were written: name a new place"
+            )
+        del before[len(there) :]
+        self._last = before[-1]["last"] if before else -1  # picture in the shards that are there
+        self._missing = {*known.setdefault("failed", [])}.difference(*(s["again"] for s in before))
+        self._again: list[int] = []  # of `_missing`, in the shard that is being made
+        self._newest, self._size, self.made = self._last, 0, 0
+
+    def has(self, number: int) -> bool:
+        """Whether a picture is in a shard that an earlier run wrote."""
+        return number <= self._last and number not in self._missing
+
+    def miss(self, number: int) -> None:
+        """Note that a picture can't be read: the next run tries it again."""
+        if number not in self._missing:
+            self._known["failed"].append(number)
 
     def add(self, row: Labelled, content: bytes) -> None:
         """Put a picture behind the others. Raises `OSError`."""
         key, told = f"{row.number:09d}", json.dumps(_told(row)).encode()
         data = _member(key + _suffix(row.uri, content), content) + _member(f"{key}.json", told)
-        if self._size and self._size + len(data) + 2 * _BLOCK > self._limit:
+        if self._size and _whole(self._size + len(data)) > self._limit:
             self._finish()
         with open(self._path, "ab") as file:
             file.write(data)
         self._size += len(data)
+        self._newest = max(self._newest, row.number)
+        if row.number in self._missing:
+            self._again.append(row.number)
 
     def close(self) -> None:
         """Write the last shard."""
@@ -188,14 +218,21 @@ class _Shards:
             self._finish()
 
     def _finish(self) -> None:
-        end = -(self._size + 2 * _BLOCK) % _END + 2 * _BLOCK
         with open(self._path, "ab") as file:
-            file.write(bytes(end))
+            file.write(bytes(_whole(self._size) - self._size))
+        number = len(self._known["shards"])
+        self._known["shards"].append({"last": self._newest, "again": self._again})
+        self._save()
         self._folder.make_folder()
         with open(self._path, "rb") as whole:
-            self._folder.below(f"{self.number:06d}.tar").write_from(whole)
+            self._folder.below(f"{number:06d}.tar").write_from(whole)
         open(self._path, "wb").close()
-        self.number, self.made, self._size = self.number + 1, self.made + 1, 0
+        self._again, self._size, self.made = [], 0, self.made + 1
+
+
+def _whole(size: int) -> int:
+    """The length of a tar of so many bytes, with its end."""
+    return -(-(size + 2 * _BLOCK) // _END) * _END
 
 
 def _member(name: str, content: bytes) -> bytes:
@@ -222,15 +259,6 @@ def _suffix(uri: str, content: bytes) -> str:
         return suffix
     kind = formats.of(content[: formats.HEAD], "") or ""
     return _BY_FORMAT.get(kind, f".{kind.lower()}" if kind.isalnum() else ".bin")
-
-
-def _last(shard: Place) -> int:
-    """The number of the last picture in a shard. Raises `UserError`."""
-    try:
-        with containers.opened(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            return int(tar.getnames()[-1].partition(".")[0])
-    except (OSError, tarfile.TarError, ValueError, IndexError) as error:
-        raise UserError(f"{shard.uri} can't be read: {one_line(error)}") from None
 
 
 def _read(to: Place) -> dict[str, Any] | None:
