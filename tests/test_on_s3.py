@@ -17,8 +17,12 @@ except ImportError as missing:  # said aloud: no other test speaks to S3
 
 from botocore.exceptions import ClientError
 
+import zeroshelf
 from tests.buckets import Bucket, s3
+from tests.colours import RED, ColourEncoder
+from tests.program import command
 from tests.test_store_kills import planned
+from tests.test_store_plan import PICTURES
 from zeroshelf.actions import apply, journal, undo
 from zeroshelf.actions.on_store import objects
 from zeroshelf.actions.on_store.s3 import S3
@@ -152,3 +156,26 @@ def test_a_bucket_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="a bucket is missing"):
             planned(Bucket("s3://", True), {}, "")
         assert not list(registry.all())
+
+
+def test_shards_are_read_by_webdataset_itself(
+    tmp_path: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    monkeypatch.setattr("zeroshelf.datasets.score.encoder_for", lambda *given: encoder)
+    with s3(tmp_path / "s3") as bucket:
+        bucket.put(PICTURES)
+        zeroshelf.embed_dataset("s3://bucket/photos", tmp_path / "Vectors", encoder=encoder)
+        given = ("score", tmp_path / "Vectors", "-l", "red", "-l", "blue", "--out", "s3://bucket/r")
+        assert command(*given, "--shards", "s3://bucket/shards") == 0
+        found = bucket.objects()
+        tar = tmp_path / "red.tar"
+        tar.write_bytes(found["shards/red/000000.tar"])
+        samples = list(webdataset.WebDataset(str(tar), shardshuffle=False).decode("rgb8"))
+        assert [one["__key__"] for one in samples] == [f"{number:09d}" for number in range(3)]
+        assert [one["json"]["uri"] for one in samples] == [
+            f"s3://bucket/photos/{name}.png" for name in ("a", "one/A", "one/a")
+        ]
+        assert all(one["png"][0, 0].tolist() == [*RED] for one in samples)
+        assert command(*given, "--shards", "s3://bucket/shards") == 0
+        assert bucket.objects() == found

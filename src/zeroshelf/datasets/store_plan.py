@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from zeroshelf.actions import journal, names, plan_file
+from zeroshelf.actions import names, plan_file
 from zeroshelf.actions.on_store import objects
 from zeroshelf.actions.on_store.copy_within import THREADS
 from zeroshelf.actions.on_store.objects import Found
@@ -27,7 +27,7 @@ from zeroshelf.counting import counted
 from zeroshelf.datasets.containers import container_of
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Action, LabelSet, Plan
-from zeroshelf.runs import registry
+from zeroshelf.runs import earlier, registry
 from zeroshelf.system import file_names, uris
 
 KIND = "copy"  # the only action within a store
@@ -86,6 +86,7 @@ class StorePlan:
         self._taken = PathTable()  # keys of what is on the shelves, and of what is planned
         self._next = PathTable()  # of a name on a shelf: the first number to try
         self._own = PathTable()  # targets of earlier runs
+        self._seen = PathTable()  # sources: "memory://a" and "memory:///a" name one object
         self._made = PathTable()  # source, its version and shelf, of copies that are there
         self._tally: Counter[str] = Counter()
         self._trouble = ""  # of the first object that could not be looked at
@@ -114,19 +115,12 @@ class StorePlan:
 
     def _see_earlier_runs(self) -> None:
         """What runs that are not undone copied: never sorted again, nor copied twice."""
-        for run in registry.all():
-            if not isinstance(run, registry.RunRecord) or not run.may_be_in_place:
-                continue
-            if not uris.is_uri(run.destination):
-                continue
-            for _, entry in journal.read(run.record).entries.each():
-                action = entry.action
-                if entry.step == "reverted":
-                    continue
-                self._own.put(action.target, 1)
-                if entry.step == "done" and self._is_there(action.target):
-                    shelf = action.target.rpartition("/")[0]
-                    self._made.put(_made_key(action.source, action.etag or "", shelf), 1)
+        for entry in earlier.copies():
+            action = entry.action
+            self._own.put(action.target, 1)
+            if entry.step == "done" and self._is_there(action.target):
+                shelf = action.target.rpartition("/")[0]
+                self._made.put(_made_key(action.source, action.etag or "", shelf), 1)
 
     def _is_there(self, target: str) -> bool:
         return self._taken.get(file_names.key(target)) is not None
@@ -160,6 +154,8 @@ class StorePlan:
             own = self._store.uri_of(uri)
             if self._own.get(own) is not None:
                 self._tally["own"] += 1
+                continue
+            if self._seen.put(own, 1) is not None:
                 continue
             labels = (label, *(also or ())) if self._several else (label,)
             known = bytes.fromhex(digest) if digest else None

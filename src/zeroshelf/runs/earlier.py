@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 from zeroshelf.actions import journal, kinds
 from zeroshelf.actions.earlier_runs import Made
+from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.errors import UserError
 from zeroshelf.records import LabelSet, PlanRequest
 from zeroshelf.runs import registry, request
@@ -41,6 +43,18 @@ def destinations(folder: str) -> set[str]:
         ):
             found.add(run.destination)
     return found
+
+
+def copies(folder: str | None = None) -> Iterator[Entry]:
+    """What runs within object stores copied, or had begun to when they were interrupted, and no
+    undo took back. folder: a URI; only runs whose shelves lie above or below it."""
+    for run in registry.all():
+        if not isinstance(run, RunRecord) or not run.may_be_in_place or not _is_on_store(run):
+            continue
+        if folder is None or uris.overlap(run.destination, folder):
+            for _, entry in journal.read(run.record).entries.each():
+                if entry.step != "reverted":
+                    yield entry
 
 
 def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
