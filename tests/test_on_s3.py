@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from botocore.exceptions import ClientError
 import zeroshelf
 from tests.buckets import Bucket, s3
 from tests.colours import RED, ColourEncoder
+from tests.known import DEMO
 from tests.program import command
+from tests.test_docs_examples import examples
 from tests.test_store_kills import planned
 from tests.test_store_plan import PICTURES
 from zeroshelf.actions import apply, journal, undo
@@ -179,3 +182,25 @@ def test_shards_are_read_by_webdataset_itself(
         assert all(one["png"][0, 0].tolist() == [*RED] for one in samples)
         assert command(*given, "--shards", "s3://bucket/shards") == 0
         assert bucket.objects() == found
+
+
+def test_the_example_of_the_docs_runs(
+    tmp_path: Path, known_demo: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: True)
+    page = Path(__file__).parent.parent / "docs" / "tasks" / "cluster.md"
+    (code,) = (code for _, _, code in examples(page) if "--to s3://bucket/sorted" in code)
+    lines = [line for line in code.splitlines() if line.startswith("zeroshelf ")]
+    assert len(lines) == 4
+    with s3(tmp_path / "s3") as bucket:
+        bucket.put({f"photos/{file.name}": file.read_bytes() for file in DEMO.rglob("IMG_04*.jpg")})
+        before = bucket.objects()
+        counts = []
+        for line in lines:
+            assert command(*shlex.split(line)[1:]) in (0, 1)
+            counts.append(sum(key.startswith("sorted/") for key in bucket.objects()))
+        assert counts[:2] == [0, 0] and counts[2] > 5 and counts[3] == 0
+        after = bucket.objects()
+        assert {key for key in after if key not in before} >= {"results/_SUCCESS"}
+        assert {key: after[key] for key in before} == before
