@@ -88,6 +88,32 @@ def test_the_store_says_that_the_target_is_there(
         assert bool(there) == (status == "refused")  # what is not ours stays
 
 
+def test_a_server_that_knows_no_conditions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(params: dict[str, Any], **_: Any) -> None:
+        if {"If-None-Match", "If-Match"} & {*params["headers"]}:
+            refused.append(params["headers"])
+            raise ClientError({"Error": {"Code": "NotImplemented"}}, "CopyObject")
+
+    def opened(self: S3, endpoint: str | None = None) -> None:
+        init(self, endpoint)
+        for name in ("CopyObject", "DeleteObject"):
+            self._client.meta.events.register(f"before-call.s3.{name}", unknown)
+
+    refused: list[object] = []
+    init = S3.__init__
+    monkeypatch.setattr(S3, "__init__", opened)
+    with s3(tmp_path / "s3") as bucket:
+        contents = {f"in/{number}.jpg": f"{number}".encode() for number in range(20)}
+        bucket.put(contents)
+        record = planned(bucket, contents)
+        bucket.put(mine := {"sorted/red/1.jpg": b"mine"})
+        outcomes = apply.apply(record)
+        assert [one.status for one in outcomes].count("done") == 19
+        assert refused and bucket.objects()["sorted/red/1.jpg"] == b"mine"
+        assert statuses(undo.undo(record)) == {"done"}
+        assert bucket.objects() == contents | mine
+
+
 def test_special_characters_in_keys(tmp_path: Path) -> None:
     with s3(tmp_path / "s3") as bucket:
         bucket.put(KEYS)

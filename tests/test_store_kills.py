@@ -16,31 +16,39 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+import zeroshelf
 from tests.buckets import Bucket, serving
+from tests.colours import RED, ColourEncoder, paint
 from tests.disk_store import DiskStore
+from tests.making import tree
+from tests.program import command
 from zeroshelf.actions import apply, journal, undo
 from zeroshelf.actions.journal import Journal
-from zeroshelf.actions.on_store import copy_within, delete_copies
+from zeroshelf.actions.on_store import copy_within, delete_copies, through_fsspec
 from zeroshelf.datasets import store_plan
+from zeroshelf.errors import UserError
 from zeroshelf.labels.parse import parse
 from zeroshelf.records import Outcome
 from zeroshelf.runs import registry
 from zeroshelf.system import content_hash
 
 
-def planned(bucket: Bucket, contents: dict[str, bytes], to: str = "sorted") -> str:
-    """The record of a run that copies these objects; two of three are red."""
+def planned(
+    bucket: Bucket, contents: dict[str, bytes], to: str = "sorted", *, several: bool = False
+) -> str:
+    """The record of a run that copies these objects; two of three are red. All may be green."""
     keys = sorted(contents)
     rows = pa.table(
         {
             "uri": [f"{bucket.uri}/{key}" for key in keys],
             "label": ["red" if number % 3 else "other" for number in range(len(keys))],
-            "also": [[] for _ in keys],
+            "also": [["green"] for _ in keys],
             "digest": [content_hash.of_bytes(contents[key]).hex() for key in keys],
             "etag": ["" for _ in keys],
         }
     )
-    with store_plan.StorePlan(f"{bucket.uri}/{to}", parse(["red"])) as plan:
+    labels = parse(["red", "green"])
+    with store_plan.StorePlan(f"{bucket.uri}/{to}", labels, several=several) as plan:
         plan.add(rows)
         _, run = plan.finish()
     return registry.find(run).record
@@ -146,3 +154,58 @@ def test_a_thousand_objects_in_several_batches(
         assert not apply.apply(again)
         assert {one.status for one in undo.undo(record)} == {"done"}
         assert bucket.objects() == contents
+
+
+def test_a_picture_on_every_shelf_that_fits(tmp_path: Path) -> None:
+    with serving("memory", tmp_path) as bucket:
+        contents = {"in/a.jpg": b"a", "in/b.jpg": b"b"}
+        bucket.put(contents)
+        record = planned(bucket, contents, several=True)
+        assert {one.status for one in apply.apply(record)} == {"done"}
+        assert {*bucket.objects()} - {*contents} == {
+            "sorted/other/a.jpg", "sorted/green/a.jpg", "sorted/red/b.jpg", "sorted/green/b.jpg",
+        }  # fmt: skip
+        assert {one.status for one in undo.undo(record)} == {"done"}
+        assert bucket.objects() == contents
+
+
+def test_a_store_with_folders(tmp_path: Path) -> None:
+    """Where a copy appears bit by bit, it gets its name when it is complete."""
+    root = tmp_path / "disk"
+    (root / "in").mkdir(parents=True)
+    contents = {"in/a.jpg": b"a" * 99, "in/b.jpg": b"b" * 99}
+    for key, content in contents.items():
+        (root / key).write_bytes(content)
+    bucket = Bucket(f"local://{root.as_posix()}")
+    before = {*root.rglob("*")}
+    record = planned(bucket, contents)
+    part = through_fsspec._part(f"{root.as_posix()}/sorted/red/b.jpg")
+    assert {one.status for one in apply.apply(record)} == {"done"}
+    assert (root / "sorted" / "red" / "b.jpg").read_bytes() == contents["in/b.jpg"]
+    Path(part).write_bytes(b"b" * 9)  # as a kill would leave it
+    assert {one.status for one in undo.undo(record)} == {"done"}
+    assert {*root.rglob("*")} == before
+    assert {key: (root / key).read_bytes() for key in contents} == contents
+
+
+def test_a_run_on_a_store_is_nothing_to_a_folder(
+    tmp_path: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with serving("memory", tmp_path) as bucket:
+        bucket.put(contents := {"in/a.jpg": b"a"})
+        record = planned(bucket, contents)
+        assert {one.status for one in apply.apply(record)} == {"done"}
+        lines = Path(record, journal.NAME).read_bytes()
+        paint(tmp_path / "Photos" / "a.png", RED)
+        before = tree(tmp_path)
+        run = zeroshelf.classify(tmp_path / "Photos", ["red"], encoder=encoder)
+        done = run.apply(run.plan(tmp_path / "Sorted", "move"))
+        assert {one.status for one in done} == {"done"}
+        assert zeroshelf.classify(tmp_path / "Sorted", ["red"], encoder=encoder).counts["red"] == 1
+        assert {one.status for one in run.undo()} == {"done"}
+        assert tree(tmp_path) == before and Path(record, journal.NAME).read_bytes() == lines
+        with pytest.raises(UserError, match="it has no page"):
+            zeroshelf.reopen(os.path.basename(record), encoder=encoder)
+        assert {one.status for one in undo.undo(record)} == {"done"}
+        assert command("runs", "prune", "--all", "--yes") == 0 and not list(registry.all())

@@ -107,7 +107,7 @@ def test_a_second_plan_copies_nothing_twice_nor_its_own_output(
     assert scored(to="photos/by colour", embed=False) == 0 and command("apply", "--yes") == 0
     assert "5 are already on their shelf" in capfd.readouterr().err
     assert command("embed", f"{bucket.uri}/photos", "--out", tmp_path / "again") == 0
-    assert "5 copies that earlier runs made left out" in capfd.readouterr().err
+    assert "5 copies of earlier runs left out" in capfd.readouterr().err
     manifest = tmp_path / "manifest.parquet"  # which names them all the same
     pq.write_table(pa.table({"uri": [f"{bucket.uri}/{key}" for key in before]}), manifest)
     zeroshelf.embed_dataset(manifest, tmp_path / "Vectors-photos", encoder=ColourEncoder())

@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from zeroshelf.actions.path_table import PathTable
 from zeroshelf.counting import counted
 from zeroshelf.datasets import parts
 from zeroshelf.datasets.containers import PARQUET, TAR, TAR_SUFFIXES, picture_column
@@ -84,7 +83,7 @@ def manifest(
         if kind == fs.FileType.Directory and here.local:  # file:///home/Photos
             return _of_folder(local_path(source), endpoint, exclude, leave_out, warn)
         if kind == fs.FileType.Directory:
-            return _of_files(here, _without_copies(here, _walk(here, source), warn), endpoint, warn)
+            return _of_files(here, _walked(here, source, warn), endpoint, warn)
         if kind == fs.FileType.File:
             return _of_files(here, _sorted_out([here.info()]), endpoint, warn)
     except OSError as error:
@@ -267,17 +266,14 @@ def _walk(here: Place, source: str, leave_out: Collection[str] = ()) -> _Found:
     )
 
 
-def _without_copies(here: Place, found: _Found, warn: Callable[[str], object]) -> _Found:
-    """The same without what runs of this user copied to its shelves on that store."""
-    own = PathTable()
-    for entry in earlier.copies(here.uri):
-        own.put(entry.action.target, 1)
-    if len(own):
+def _walked(here: Place, source: str, warn: Callable[[str], object]) -> _Found:
+    """The files below a place on a store, without what runs copied to their shelves there."""
+    found = _walk(here, source)
+    if own := earlier.copies(here.uri):
         before = len(found.pictures)
-        found.pictures = [one for one in found.pictures if own.get(here.uri_of(one.path)) is None]
+        found.pictures = [one for one in found.pictures if here.uri_of(one.path) not in own]
         if left := before - len(found.pictures):
-            copies = "copy that an earlier run made", "copies that earlier runs made"
-            warn(f"{counted(left, *copies)} left out: they are shelved already")
+            warn(f"{counted(left, 'copy', 'copies')} of earlier runs left out: shelved already")
     return found
 
 

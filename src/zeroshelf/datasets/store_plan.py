@@ -115,7 +115,7 @@ class StorePlan:
 
     def _see_earlier_runs(self) -> None:
         """What runs that are not undone copied: never sorted again, nor copied twice."""
-        for entry in earlier.copies():
+        for entry in earlier.store_entries():
             action = entry.action
             self._own.put(action.target, 1)
             if entry.step == "done" and self._is_there(action.target):

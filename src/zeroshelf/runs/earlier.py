@@ -9,6 +9,7 @@ from dataclasses import replace
 from zeroshelf.actions import journal, kinds
 from zeroshelf.actions.earlier_runs import Made
 from zeroshelf.actions.journal_entries import Entry
+from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
 from zeroshelf.records import LabelSet, PlanRequest
 from zeroshelf.runs import registry, request
@@ -45,16 +46,25 @@ def destinations(folder: str) -> set[str]:
     return found
 
 
-def copies(folder: str | None = None) -> Iterator[Entry]:
+def copies(folder: str) -> PathTable:
+    """The URIs of the copies that runs within object stores made, and no undo took back, below the
+    folder of that URI."""
+    found = PathTable()
+    for entry in store_entries():
+        if uris.is_inside(entry.action.target, folder):
+            found.put(entry.action.target, 1)
+    return found
+
+
+def store_entries() -> Iterator[Entry]:
     """What runs within object stores copied, or had begun to when they were interrupted, and no
-    undo took back. folder: a URI; only runs whose shelves lie above or below it."""
+    undo took back."""
     for run in registry.all():
         if not isinstance(run, RunRecord) or not run.may_be_in_place or not _is_on_store(run):
             continue
-        if folder is None or uris.overlap(run.destination, folder):
-            for _, entry in journal.read(run.record).entries.each():
-                if entry.step != "reverted":
-                    yield entry
+        for _, entry in journal.read(run.record).entries.each():
+            if entry.step != "reverted":
+                yield entry
 
 
 def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:

@@ -48,6 +48,10 @@ class S3:
             )
         except (BotoCoreError, ValueError) as error:
             raise UserError(f"S3 can't be opened: {_line(error)}") from None
+        members = self._client.meta.service_model.operation_model("CopyObject").input_shape.members
+        if "IfNoneMatch" not in members:
+            raise MissingPackage("this boto3 knows no conditions of a copy: pip install -U boto3")
+        self._conditions = True  # until the server says that it knows none
         url = self._client.meta.endpoint_url
         self.endpoint = given or (None if ".amazonaws.com" in url else url)
 
@@ -72,25 +76,36 @@ class S3:
                     yield f"s3://{bucket}/{one['Key']}"
 
     def copy(self, source: str, target: str, found: Found) -> None:
-        bucket, key = _split(target)
-        from_bucket, from_key = _split(source)
+        (bucket, key), (from_bucket, from_key) = _split(target), _split(source)
+        given: dict[str, Any] = {"Bucket": bucket, "Key": key}
+        given["CopySource"] = {"Bucket": from_bucket, "Key": from_key}
+        given["CopySourceIfMatch"] = f'"{found.etag}"'
         with self._errors(source, target):
-            self._client.copy_object(
-                Bucket=bucket,
-                Key=key,
-                CopySource={"Bucket": from_bucket, "Key": from_key},
-                CopySourceIfMatch=f'"{found.etag}"',
-                IfNoneMatch="*",
-            )
+            if self._conditions:
+                try:
+                    self._client.copy_object(**given, IfNoneMatch="*")
+                    return
+                except self._refused as error:
+                    self._conditions = not _is_unknown(error)
+                    if self._conditions:
+                        raise
+            if self.look(target) is not None:
+                raise FileExistsError(17, "it is there already", target)
+            self._client.copy_object(**given)
 
     def delete(self, uri: str, found: Found) -> None:
         """In a bucket that keeps versions, the very version that is named goes."""
         bucket, key = _split(uri)
         with self._errors(uri):
-            if found.version is None:
-                self._client.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{found.etag}"')
-            else:
+            if found.version is not None:
                 self._client.delete_object(Bucket=bucket, Key=key, VersionId=found.version)
+                return
+            try:
+                self._client.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{found.etag}"')
+            except self._refused as error:
+                if not _is_unknown(error):
+                    raise
+                self._client.delete_object(Bucket=bucket, Key=key)
 
     def digest(self, uri: str) -> bytes:
         bucket, key = _split(uri)
@@ -147,6 +162,11 @@ def _found(told: dict[str, Any], size: int, version: str | None) -> Found:
     at = told.get("LastModified")
     kept = version if version not in (None, "null") else None
     return Found(size, etag, None if at is None else int(at.timestamp()), kept, etag or None)
+
+
+def _is_unknown(error: Any) -> bool:
+    """Whether a server says that it doesn't know the condition of a request."""
+    return str(error.response.get("Error", {}).get("Code", "")) == "NotImplemented"
 
 
 def _line(error: Exception) -> str:
