@@ -268,6 +268,34 @@ def test_data_set_and_results_on_the_store_give_the_rows_of_local_ones(
     assert rows[0] == rows[1] and len(rows[0]) == 6
 
 
+def test_results_that_a_kill_left_on_a_store_are_named(
+    bucket: Bucket,
+    tmp_path: Path,
+    encoder: ColourEncoder,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zeroshelf.datasets.score.encoder_for", lambda *given: encoder)
+    zeroshelf.embed_dataset(f"{bucket.uri}/photos", tmp_path / "V", encoder=encoder)
+    bucket.put({"r/results-00000.parquet": b"PAR1"})
+    assert command("score", tmp_path / "V", "-l", "red", "--out", f"{bucket.uri}/r") == 2
+    assert "results of a score that did not end" in capfd.readouterr().err
+    assert bucket.objects()["r/results-00000.parquet"] == b"PAR1"
+
+
+def test_a_uri_of_a_file_is_a_folder_of_this_machine(
+    tmp_path: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zeroshelf.datasets.score.encoder_for", lambda *given: encoder)
+    (tmp_path / "Photos").mkdir()
+    (tmp_path / "Photos" / "a.png").write_bytes(picture(RED))
+    zeroshelf.embed_dataset(tmp_path / "Photos", tmp_path / "V", encoder=encoder)
+    given = ("score", tmp_path / "V", "-l", "red", "--out", tmp_path / "R")
+    assert command(*given, "--to", (tmp_path / "My Shelves").as_uri()) == 0
+    assert command("apply", "--yes") == 0
+    assert (tmp_path / "My Shelves" / "red" / "a.png").exists()
+
+
 def test_a_lock_of_a_store_is_no_lock_of_a_folder(
     bucket: Bucket, scored: Callable[..., int], capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

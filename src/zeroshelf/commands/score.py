@@ -99,6 +99,8 @@ def command(dataset: str, out: str, screen: Screen, **given: Any) -> int:
     if planning["to"]:
         check_homes(screen)
     modules = _imported()
+    if uris.scheme_of(planning["to"] or "") == "file":
+        planning["to"] = modules.places.local_path(planning["to"])
     where, results = (modules.places.place(name, endpoint) for name in (dataset, out))
     job = _Job(screen, modules, labels, endpoint, where, results, given)
     scored, run, shards = None, None, None
