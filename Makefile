@@ -51,15 +51,17 @@ TORCH ?= torch
 test-export: .venv-export/done
 	.venv-export/bin/pytest -n auto tests/test_export.py tests/test_batch.py
 
-# The engine ray against a local S3 server, and the notebook that uses both, in an environment of its
-# own (700 MB): nothing else needs Ray.
+# The engine ray and copies within S3 against a local server, and a notebook that uses both, in an
+# environment of its own (700 MB): nothing else needs Ray.
 .venv-ray/done: pyproject.toml
 	$(PYTHON) -m venv .venv-ray
-	.venv-ray/bin/pip install --quiet --editable '.[dev,review,ray]' 'moto[server]' embedding-reader
+	.venv-ray/bin/pip install --quiet --editable '.[dev,review,ray,s3]' 'moto[server]' \
+	  embedding-reader webdataset
 	touch $@
 
 test-ray: .venv-ray/done
-	.venv-ray/bin/pytest --nbmake tests/test_ray.py notebooks/bucket.ipynb
+	.venv-ray/bin/pytest --nbmake tests/test_ray.py tests/test_on_s3.py tests/test_store_plan.py \
+	  notebooks/bucket.ipynb
 
 # The documentation site, in build/site: open build/site/index.html. No notebook is executed.
 docs: .venv/dev

@@ -38,7 +38,13 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """First what forks, as long as the process is small: that costs half. Then what takes long, so
     that no process is left alone with it."""
-    first = ["test_faults", "test_review_path", "test_main_job", "image_categorizer"]
+    first = [
+        "test_faults",
+        "test_store_kills",
+        "test_review_path",
+        "test_main_job",
+        "image_categorizer",
+    ]
     place = {name: at for at, name in enumerate(first)}
     items.sort(key=lambda item: place.get(item.path.stem, len(first)))
 

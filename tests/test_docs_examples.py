@@ -35,6 +35,7 @@ NOT_RUN = [
     "README.md: makes a virtual environment",
     "app.md: installs a package, and a server that waits",
     "cluster.md: needs a bucket",
+    "cluster.md: needs a bucket",  # tests/test_on_s3.py runs it
     "cluster.md: needs a cluster",
     "cluster.md: needs shards",
     "corrections.md: a server that waits",

@@ -26,13 +26,14 @@ from zeroshelf.actions import (
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal import Journal
 from zeroshelf.actions.journal_entries import Entry
+from zeroshelf.actions.on_store import copy_within
 from zeroshelf.actions.plan_file import PlanOnDisk
 from zeroshelf.actions.shelf_folders import ShelfFolders
 from zeroshelf.actions.tags import same_pixels, tagging
 from zeroshelf.actions.tags.exiftool import ExifTool
 from zeroshelf.errors import Unreadable
 from zeroshelf.records import Action, Outcome, Progress
-from zeroshelf.system import file_io, os_errors
+from zeroshelf.system import file_io, os_errors, uris
 
 BATCH = 256  # actions whose intents share one fsync
 RENAMED = "another name on the shelf, because the file system there refuses its own"
@@ -56,6 +57,8 @@ def carry_out(
     actions = PlanOnDisk(os.path.join(record, "plan.jsonl"))
     if not len(actions) and journal.state(record) == "planned":
         return  # never begun, so that undo means the last run that did something
+    if uris.is_uri(actions.plan.destination):
+        return copy_within.carry_out(record, actions, take, progress)
     with journal.working(record, actions.plan.folder, actions.plan.destination) as book:
         _Application(actions, book, take, progress).run()
 
@@ -206,7 +209,7 @@ class _Application:
             try:
                 outcomes[action.target] = self._finish(action, part, changes.get(action.target))
             except OSError as error:
-                _drop(part)
+                transfer.drop(part)
                 outcomes[action.target] = self._failed(action, error)
         return outcomes
 
@@ -236,7 +239,7 @@ class _Application:
         except OSError as error:  # what is staged may not be on the disk: none of it gets its name
             for action, part in ready:
                 if part:
-                    _drop(part)
+                    transfer.drop(part)
                     outcomes[action.target] = self._failed(action, error)
         return [(action, part) for action, part in ready if action.target not in outcomes]
 
@@ -340,10 +343,3 @@ def _stamp(target: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return at.st_size, at.st_mtime_ns
-
-
-def _drop(part: str) -> None:
-    """A staged copy that gets no name. Where it can't be removed now, the next run does it."""
-    if part:
-        with contextlib.suppress(OSError):
-            transfer.discard(part)

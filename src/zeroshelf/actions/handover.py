@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from zeroshelf.actions import journal
 from zeroshelf.actions.journal import Journal, Past
 from zeroshelf.errors import UserError
-from zeroshelf.system import folder_identity, mounts
+from zeroshelf.system import folder_identity, mounts, uris
 
 
 def hand_over(record: str, folders: Sequence[str], times: Mapping[str, int]) -> None:
@@ -60,7 +60,7 @@ def _others(record: str) -> Iterator[tuple[str, tuple[str, str]]]:
         with contextlib.suppress(OSError, UserError):  # no run, or one of a newer version
             if journal.state(other) in ("applied", "partly"):
                 there = journal.folders(other)
-        if there is not None:
+        if there is not None and not uris.is_uri(there[1]):  # a store has no folders
             yield other, there
 
 

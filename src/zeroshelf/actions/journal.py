@@ -231,6 +231,15 @@ def folders(record: str) -> tuple[str, str] | None:
     return None
 
 
+def endpoint(record: str) -> str | None:
+    """The URL of the object store of a run that has begun; None: its provider's, or no store."""
+    for _, event in _events(os.path.join(record, NAME), (b'{"begin"',)):
+        if "from" in event:
+            found = event.get("endpoint")
+            return None if found is None else str(found)
+    return None
+
+
 def state(record: str) -> State:
     """How a run ended, from the journal's last line alone."""
     path = os.path.join(record, NAME)

@@ -55,7 +55,7 @@ class Entry:
     """One action as far as it had got when it was read. `stamp`: size and mtime_ns of the target
     when it was done; None also where there is no target then. `fingerprint`: of the content, see
     `transfer`. `mode`: the original's, where what was moved doesn't have it any more. `trashed`:
-    the path in a trash."""
+    the path in a trash. `etag`, `version`: of an object on a store, those of the copy."""
 
     action: Action
     step: Step = "intent"
@@ -65,6 +65,8 @@ class Entry:
     fingerprint: bytes | None = None
     mode: int | None = None
     trashed: str | None = None
+    etag: str | None = None
+    version: str | None = None
 
     def see(self, event: dict[str, Any]) -> None:
         """Take over what a line of the journal says beside the intent and the step."""
@@ -83,6 +85,7 @@ class Entry:
                 self.trashed = event.get("trashed")
             case {"done": _, "stamp": stamp}:
                 self.stamp = None if stamp is None else (stamp[0], stamp[1])
+                self.etag, self.version = event.get("etag"), event.get("version")
                 if event.get("fingerprint"):
                     self.fingerprint = bytes.fromhex(event["fingerprint"])
 

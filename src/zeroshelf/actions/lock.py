@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 
 from zeroshelf.errors import UserError
-from zeroshelf.system import file_versions, folder_identity, machine
+from zeroshelf.system import file_versions, folder_identity, machine, uris
 
 with warnings.catch_warnings():  # where a system has no locks of its own, a marker file serves
     warnings.filterwarnings("ignore", "only soft file lock")
@@ -33,7 +33,7 @@ def hold(locks: str, run: str, *folders: str) -> Iterator[None]:
     locks of others, or makes one, locks the file "gate" meanwhile.
     """
     os.makedirs(locks, exist_ok=True)
-    mine = [os.path.realpath(folder) for folder in folders]
+    mine = [one if uris.is_uri(one) else os.path.realpath(one) for one in folders]
     path = os.path.join(locks, f"{run}-{os.getpid()}-{secrets.token_hex(4)}{_LOCK}")
     own = _lock(path)
     with _gate(os.path.join(locks, _GATE)):
@@ -104,10 +104,14 @@ def _busy_folder(path: str, mine: list[str]) -> str | None:
             _remove(path)
             return None
         if theirs is not None:
-            return next(
-                (t for t in theirs for own in mine if folder_identity.overlap(t, own)), None
-            )
+            return next((t for t in theirs for own in mine if _overlap(t, own)), None)
     return os.path.dirname(path)  # locked, and its folders are unknown: all
+
+
+def _overlap(one: str, other: str) -> bool:
+    if uris.is_uri(one) or uris.is_uri(other):  # a store and a folder never overlap
+        return uris.overlap(one, other)
+    return folder_identity.overlap(one, other)
 
 
 def _folders(path: str) -> list[str] | None:

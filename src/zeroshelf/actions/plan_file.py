@@ -16,13 +16,14 @@ from zeroshelf.actions import kinds
 from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
 from zeroshelf.records import LABEL_ONLY, Action, ActionKind, Plan
-from zeroshelf.system import file_io, file_names, file_versions, machine
+from zeroshelf.system import file_io, file_names, file_versions, machine, uris
 
 _LOOK_EVERY = 256  # actions after which a plan that is read again is checked for changes
 
 
-def save(plan: Plan, path: str) -> None:
-    """Whole or not at all: written beside, then renamed."""
+def save(plan: Plan, path: str, lines: Iterable[str] | None = None) -> None:
+    """Whole or not at all: written beside, then renamed. lines: the actions as `line` writes them,
+    where they are not in `plan` because they are too many for the memory."""
     beside = path + ".part"
     with open(beside, "w", encoding="ascii") as file:
         header = {
@@ -40,9 +41,12 @@ def save(plan: Plan, path: str) -> None:
             "notes": list(plan.notes),
             "left_behind": [os.path.relpath(path, plan.folder) for path in plan.left_behind],
         }
+        if plan.endpoint is not None:
+            header["endpoint"] = plan.endpoint
         file.write(json.dumps(header) + "\n")
-        for action in plan.actions:
-            file.write(json.dumps(_line(action, plan)) + "\n")
+        if lines is None:
+            lines = (line(action, plan) for action in plan.actions)
+        file.writelines(lines)
         file.flush()
         file_io.sync_open(file.fileno())
     os.replace(beside, path)
@@ -104,10 +108,16 @@ def _reading(path: str) -> Iterator[IO[str]]:
         raise UserError(f"{path} is not a plan: it is not a text file") from None
 
 
-def _line(action: Action, plan: Plan) -> dict[str, object]:
+def line(action: Action, plan: Plan) -> str:
+    """The line of an action in the file of a plan. Of the plan only the folders and the kind are
+    used."""
+    return json.dumps(_row(action, plan)) + "\n"
+
+
+def _row(action: Action, plan: Plan) -> dict[str, object]:
     line: dict[str, object] = {
-        "target": os.path.relpath(action.target, plan.destination),
-        "source": os.path.relpath(action.source, plan.folder),
+        "target": _relative(action.target, plan.destination),
+        "source": _relative(action.source, plan.folder),
         "label": action.label,
         "size": action.size,
         "mtime_ns": action.mtime_ns,
@@ -120,7 +130,17 @@ def _line(action: Action, plan: Plan) -> dict[str, object]:
         line |= {"do": action.kind, "made_by": action.made_by, "made_in": action.made_in}
     if action.instead_of is not None:
         line["instead_of"] = action.instead_of
+    if action.etag is not None:
+        line["etag"] = action.etag
     return line
+
+
+def _relative(path: str, folder: str) -> str:
+    """The path of a file below a folder; of an object on a store its key below the folder's URI;
+    without a folder the whole URI."""
+    if not uris.is_uri(path):
+        return os.path.relpath(path, folder)
+    return path.removeprefix(uris.below(folder, "")) if folder else path
 
 
 def _header(path: str, line: str) -> dict[str, Any]:
@@ -132,7 +152,7 @@ def _header(path: str, line: str) -> dict[str, Any]:
         if head["kind"] not in (known := kinds.plannable()):
             raise UserError(f'{path}, line 1: kind "{head["kind"]}" is none of {", ".join(known)}')
         for key in ("folder", "destination"):
-            if not os.path.isabs(head[key]):
+            if not (os.path.isabs(head[key]) or uris.is_uri(head[key])):
                 raise UserError(f"{path}, line 1: {key} is not an absolute path")
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is not a plan: its first line is not a plan's header") from None
@@ -164,7 +184,7 @@ def _action(path: str, number: int, line: str, head: dict[str, Any]) -> Action:
         along = row.get("companion_of")
         action = Action(
             kind=_kind(row.get("do", head["kind"]), head["kind"]),
-            source=_below(folder, row["source"]),
+            source=_source(folder, row["source"]),
             target=_below(destination, row["target"]),
             label=str(row["label"]),
             size=int(row["size"]),
@@ -174,6 +194,7 @@ def _action(path: str, number: int, line: str, head: dict[str, Any]) -> Action:
             made_by=row.get("made_by"),
             made_in=row.get("made_in"),
             instead_of=row.get("instead_of"),
+            etag=row.get("etag"),
         )
         kinds.of(action.kind).check_line(action)
     except UserError as error:
@@ -201,6 +222,7 @@ def _plan(head: dict[str, Any], actions: tuple[Action, ...]) -> Plan:
         left_behind=tuple(os.path.join(folder, path) for path in head.get("left_behind", ())),
         shelf_path=str(head.get("shelf_path", LABEL_ONLY)),
         unsure=head.get("unsure"),
+        endpoint=head.get("endpoint"),
     )
 
 
@@ -215,9 +237,24 @@ def _kind(given: object, plans: ActionKind) -> ActionKind:
 
 
 def _below(base: str, path: str) -> str:
+    if uris.is_uri(base):
+        return _target_uri(base, path)
     if "\0" in path or (machine.WINDOWS and ":" in os.path.splitdrive(path)[1]):
         raise UserError(f"{path!a} is not a path")  # "a.jpg:b" would be a stream inside of a.jpg
     full = os.path.normpath(os.path.join(base, path))
     if not file_names.inside(full, base):
         raise UserError(f"{path!a} leads out of {base}")
     return full
+
+
+def _source(folder: str, path: str) -> str:
+    """The source of a line. A key on an object store may have any parts, "" and ".." too."""
+    return uris.below(folder, path) if uris.is_uri(folder) and path else _below(folder, path)
+
+
+def _target_uri(base: str, path: str) -> str:
+    """The URI of what a copy makes on an object store: no part of its key may be one that a program
+    takes for a way out of its folder."""
+    if not path or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise UserError(f"{path!a} is not the key of an object")
+    return uris.below(base, path)

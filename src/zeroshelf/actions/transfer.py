@@ -213,6 +213,13 @@ def discard(path: str) -> None:
             renaming.remove(path)
 
 
+def drop(part: str) -> None:
+    """A staged copy that gets no name. Where it can't be removed now, the next run does it."""
+    if part:
+        with contextlib.suppress(OSError):
+            discard(part)
+
+
 def digest(path: str) -> bytes:
     """BLAKE3 of a file's content, in bounded memory."""
     with open(path, "rb", buffering=0) as file:

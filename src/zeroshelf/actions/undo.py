@@ -16,12 +16,13 @@ from zeroshelf.actions.disk_space import Room
 from zeroshelf.actions.journal import Journal
 from zeroshelf.actions.journal_entries import Entries, Entry
 from zeroshelf.actions.kinds.base import ALREADY, Answer
+from zeroshelf.actions.on_store import delete_copies
 from zeroshelf.actions.path_table import PathTable
 from zeroshelf.actions.tags import tagging
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.records import Outcome, Progress
-from zeroshelf.system import file_versions
+from zeroshelf.system import file_versions, uris
 
 BATCH = 256
 
@@ -47,6 +48,9 @@ def carry_out(
                 f"the run's record {record} no longer exists: without it the run can't be undone"
             )
         return  # nothing was ever begun
+    if uris.is_uri(folders[1]):
+        delete_copies.carry_out(record, folders[1], take, progress)
+        return
     with journal.working(record, *folders) as book:
         if not os.path.isdir(folders[1]) and any(
             entry.stamp and entry.step != "reverted" for _, entry in book.past.entries.each()

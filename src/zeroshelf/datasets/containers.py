@@ -7,10 +7,11 @@ row from 0: "s3://bucket/00000.tar#000000017.jpg", "s3://bucket/train.parquet#17
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
@@ -38,6 +39,18 @@ class Item:
     content: decode.Content | Unreadable
 
 
+def container_of(uri: str) -> tuple[str, str, str] | None:
+    """For the uri of a picture inside a container: that of the container, its kind, and the
+    member's name; None for a file or object of its own, in whose name "#" is like any other."""
+    for found in re.finditer("#", uri):
+        name, member = uri[: found.start()], uri[found.end() :]
+        if name.lower().endswith(TAR_SUFFIXES):
+            return name, TAR, member
+        if name.lower().endswith(".parquet") and member.isdecimal():
+            return name, PARQUET, member
+    return None
+
+
 def items(container: Place, kind: str, etag: str, skip: Collection[str]) -> Iterator[Item]:
     """The pictures of one container in their order, without those of the uris `skip`.
 
@@ -51,7 +64,7 @@ def items(container: Place, kind: str, etag: str, skip: Collection[str]) -> Iter
 
 def _of_tar(container: Place, etag: str, skip: frozenset[str]) -> Iterator[Item]:
     """An object store's tar is brought into a temporary file as a whole, in one request."""
-    with _opened(container) as file:
+    with opened(container) as file:
         try:
             tar = tarfile.open(fileobj=file, mode="r:*")  # noqa: SIM115  # closed with its file
             members, trouble = _members(tar)
@@ -67,6 +80,49 @@ def _of_tar(container: Place, etag: str, skip: frozenset[str]) -> Iterator[Item]
             yield Item(uri, etag, suffix, _content(tar, member))
         if trouble is not None:
             yield _broken(container, etag, trouble)
+
+
+def contents(container: Place, kind: str, members: Sequence[str]) -> Iterator[bytes | Unreadable]:
+    """The bytes of some members of a container, in their order; those of a Parquet file by the
+    numbers of their rows, which ascend. Raises `OSError` and pyarrow's errors where the container
+    can't be read."""
+    if kind == TAR:
+        with opened(container) as file, _tar(file) as tar:
+            there = {utf8(member.name): member for member in _members(tar)[0]}
+            for name in members:
+                member = there.get(name)
+                gone = Unreadable("no longer in its tar")
+                yield gone if member is None else _content(tar, member)
+        return
+    with container.open() as parquet:
+        yield from _of_rows(pq.ParquetFile(parquet), [int(name) for name in members])
+
+
+def _tar(file: IO[bytes]) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=file, mode="r:*")
+    except (tarfile.TarError, EOFError) as error:
+        raise OSError(f"broken file: {one_line(error)}") from None
+
+
+def _of_rows(file: Any, wanted: Sequence[int]) -> Iterator[bytes | Unreadable]:
+    column = picture_column(file.schema_arrow)
+    if column is None:
+        raise OSError("it has no column with pictures")
+    numbers = iter(wanted)
+    number, row = next(numbers, None), 0
+    for batch in file.iter_batches(batch_size=_ROWS, columns=[column]):
+        while number is not None and number < row + len(batch):
+            value = batch.column(0)[number - row].as_py()
+            content = value.get("bytes") if isinstance(value, dict) else value
+            yield Unreadable("no picture in this row") if content is None else content
+            number = next(numbers, None)
+        row += len(batch)
+        if number is None:
+            return
+    while number is not None:
+        yield Unreadable("no longer in its file")
+        number = next(numbers, None)
 
 
 def _members(tar: tarfile.TarFile) -> tuple[list[tarfile.TarInfo], Exception | None]:
@@ -113,7 +169,9 @@ def _check_keys(names: list[str], container: str) -> None:
         seen.add(field)
 
 
-def _opened(container: Place) -> IO[bytes]:
+def opened(container: Place) -> IO[bytes]:
+    """A container for reading at any position: its file, or a temporary copy of the object that is
+    fetched in one request. Raises `OSError`."""
     if container.local:
         return open(container.path, "rb")
     file = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it

@@ -6,21 +6,24 @@ doesn't know is opened through fsspec, if that is installed.
 
 from __future__ import annotations
 
+import io
 import os
-import re
+import shutil
 import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from pyarrow import ArrowInvalid, fs
 
+from zeroshelf.actions.on_store import objects
 from zeroshelf.errors import MissingPackage, UserError
 from zeroshelf.system import file_io, machine
+from zeroshelf.system.uris import scheme_of
 
-_SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)://")  # two letters: "C:" is a drive
+_BLOCK = 1 << 20  # bytes that are copied at once
 _CONNECT, _ANSWER, _ATTEMPTS = 20, 60, 5  # seconds, seconds, and requests to S3 for one answer
 # Where a file appears as a whole when its upload ends, and where a rename would be a second upload.
 _STORES = {"s3", "s3a", "gcs", "gs", "abfs", "abfss", "az", "adl", "oss", "oci", "hf"}
@@ -71,22 +74,26 @@ class Place:
         """A file that appears as a whole: readers never see a part of it, also where the process
         is killed. An object store does so by itself; elsewhere the file gets its name at the end.
         A file of that name is replaced. Raises `OSError`."""
+        self.write_from(io.BytesIO(content))
+
+    def write_from(self, source: IO[bytes]) -> None:
+        """As `write`, the content of an open file, in bounded memory."""
         if self._is_store():
             with self.files.open_output_stream(self.path) as file:
-                file.write(content)
+                shutil.copyfileobj(source, file, _BLOCK)
             return
         temporary = self.path.rpartition("/")
         hidden = f"{temporary[0]}/.{temporary[2]}.{uuid.uuid4().hex[:8]}.tmp"
         try:
             if self.local:
                 with open(hidden, "wb") as local_file:
-                    local_file.write(content)
+                    shutil.copyfileobj(source, local_file, _BLOCK)
                     local_file.flush()
                     file_io.sync_open(local_file.fileno())
                 os.replace(hidden, self.path)
             else:
                 with self.files.open_output_stream(hidden) as file:
-                    file.write(content)
+                    shutil.copyfileobj(source, file, _BLOCK)
                 self.files.move(hidden, self.path)
         except BaseException:
             if self.files.get_file_info(hidden).type != fs.FileType.NotFound:
@@ -113,12 +120,7 @@ class Place:
         if not self.files.type_name.startswith("py::fsspec+"):
             return {}
         told = self.files.handler.fs.find(self.path, detail=True)
-        keys = ("ETag", "etag", "md5", "LastModified", "last_modified", "mtime", "created")
-        return {
-            path: f"{info.get('size')}-"
-            + next((str(info[key]) for key in keys if info.get(key)), "0")
-            for path, info in told.items()
-        }
+        return {path: objects.version_of(info) for path, info in told.items()}
 
     def _is_store(self) -> bool:
         kind = self.files.type_name
@@ -168,12 +170,6 @@ def place(uri: str, endpoint: str | None = None) -> Place:
 def absolute(uri: str) -> str:
     """A URI as it is; of a path the absolute path."""
     return uri if scheme_of(uri) else local_path(uri)
-
-
-def scheme_of(uri: str) -> str:
-    """ "s3" of "s3://bucket"; "" of a path, also of one that begins with a drive's letter."""
-    found = _SCHEME.match(uri)
-    return found[1].lower() if found else ""
 
 
 def local_path(uri: str) -> str:

@@ -16,13 +16,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zeroshelf.datasets.places import Place
+from zeroshelf.datasets.places import Place, one_line
 from zeroshelf.decisions.by_blocks import Decided
 from zeroshelf.decisions.in_columns import CONFIDENCES, Explainer
 from zeroshelf.errors import UserError
 from zeroshelf.output.tables import utf8
 from zeroshelf.records import OTHER, LabelSet
 
+REQUEST = "zeroshelf.request"  # in the files' metadata
+COMPLETE = "_SUCCESS"  # on a store, where files appear one by one: the last of all
 FILE_ROWS = 1 << 18  # of one file of results: 262,144
 _NAME = re.compile(r"results-\d{5}\.parquet")
 _TOP = pa.struct([pa.field("label", pa.string()), pa.field("probability", pa.float32())])
@@ -126,7 +128,8 @@ class Writer:
 @contextlib.contextmanager
 def writing(folder: Place, labels: LabelSet, facts: Mapping[str, str]) -> Iterator[Writer]:
     """A writer of the results in `folder`, which must not have results yet. On this machine's file
-    systems the folder appears as a whole, at the end.
+    systems the folder appears as a whole, at the end; elsewhere the last file is an empty one whose
+    name is COMPLETE.
 
     facts: for the files' metadata.
     Raises `UserError` where there is something already.
@@ -148,9 +151,36 @@ def writing(folder: Place, labels: LabelSet, facts: Mapping[str, str]) -> Iterat
             if os.path.isdir(folder.path):
                 os.rmdir(folder.path)  # it is empty; Windows renames onto nothing that is there
             os.rename(target.path, folder.path)
+        else:
+            folder.below(COMPLETE).write(b"")
     finally:
         if folder.local:
             shutil.rmtree(target.path, ignore_errors=True)
+
+
+def request_of(folder: Place) -> str | None:
+    """What complete results in a folder were made for, as `score` names it; None where there are no
+    such results. Raises `UserError`."""
+    names = [name for name in folder.names() if _NAME.fullmatch(name)]
+    if not names or not (folder.local or COMPLETE in folder.names()):
+        return None
+    try:
+        with folder.below(names[0]).open() as file:
+            found = (pq.read_schema(file).metadata or {}).get(REQUEST.encode())
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{folder.below(names[0]).uri} can't be read: {one_line(error)}") from None
+    return None if found is None else str(found.decode())
+
+
+def read(folder: Place, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The results in a folder, file after file, in the order in which they were written. Raises
+    `UserError`."""
+    for name in (name for name in folder.names() if _NAME.fullmatch(name)):
+        try:
+            with folder.below(name).open() as file:
+                yield pq.read_table(file, columns=[*columns])
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(f"{folder.below(name).uri} can't be read: {one_line(error)}") from None
 
 
 def check_free(folder: Place) -> None:
@@ -162,7 +192,8 @@ def check_free(folder: Place) -> None:
         ):
             raise UserError(f"{folder.path} is there already: name a new folder with --out")
     elif any(_NAME.fullmatch(name) for name in folder.names()):
-        raise UserError(f"{folder.uri} has results already: name a new folder with --out")
+        ended = "results" if COMPLETE in folder.names() else "results of a score that did not end"
+        raise UserError(f"{folder.uri} has {ended} already: name a new folder with --out")
 
 
 def _texts(codes: npt.NDArray[np.integer], texts: pa.Array) -> pa.Array:

@@ -7,15 +7,16 @@ same functions (decisions/by_blocks.py).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from zeroshelf.corrections import stored
-from zeroshelf.datasets import about, prepare, results
+from zeroshelf.datasets import about, parts, prepare, results
 from zeroshelf.datasets.places import Place
 from zeroshelf.datasets.prepare import Dataset
 from zeroshelf.datasets.row_file import scratch_files
@@ -31,6 +32,7 @@ from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import installed, select
 from zeroshelf.output.tables import utf8
 from zeroshelf.records import OTHER, Confidence, Encoder, LabelSet, Model, Progress, Request
+from zeroshelf.system import content_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Scored:
         return {name: sum(tally.values()) for name, tally in self.confidences.items()}
 
 
-def _encoder(dataset: Place, name: str | None, device: str | None) -> Encoder:
+def encoder_of(dataset: Place, name: str | None, device: str | None) -> Encoder:
+    """The model that made the embeddings of a dataset; see `encoder_for`."""
     made_by = about.read(dataset)
     hint = made_by.model if made_by and name is None else None
     return encoder_for(prepare.model_digest(dataset), name, device, hint)
@@ -117,7 +120,7 @@ def score(
     request = Request(dataset.uri, labels, "", threshold, other=other)
     closed_set.check(request)
     results.check_free(out)
-    encoder = encoder or _encoder(dataset, model, device)
+    encoder = encoder or encoder_of(dataset, model, device)
     store = store or EmbeddingCache.open()
     known, texts = encoder.model, compute.text_embedder(encoder, store, progress)
     resolved = resolve(labels, texts, progress)
@@ -125,7 +128,7 @@ def score(
     with (
         prepare.opened(dataset, known, texts, together=not independent, progress=progress) as rows,
         scratch_files(rows.folder) as scratch,
-        results.writing(out, labels, _facts(request, known, independent)) as writer,
+        results.writing(out, labels, _facts(dataset, request, known, independent)) as writer,
     ):
         blocks = by_blocks.decide_by_blocks(
             rows.prepared, known, resolved, texts, calibration, request, scratch, progress
@@ -145,6 +148,32 @@ def score(
         )
 
 
+def is_scored(
+    dataset: Place,
+    labels: LabelSet,
+    out: Place,
+    *,
+    threshold: float | None = None,
+    other: bool = True,
+    independent: bool = False,
+) -> bool:
+    """Whether `out` has complete results of this very score. Arguments as for `score`."""
+    request = Request(dataset.uri, labels, "", threshold, other=other)
+    found = results.request_of(out)
+    if found is None:
+        return False
+    return found == request_key(dataset, request, prepare.model_digest(dataset), independent)
+
+
+def request_key(dataset: Place, request: Request, digest: str, independent: bool) -> str:
+    """What the results depend on, as a name: the parts, the model by its digest, the labels and the
+    options."""
+    labels = json.dumps(asdict(request.labels), sort_keys=True)
+    options = labels, request.threshold, request.other, independent
+    given = repr((digest, parts.part_names(dataset), options))
+    return content_hash.of_bytes(given.encode("utf-8", "surrogatepass")).hex()[:32]
+
+
 def _write(
     rows: Dataset,
     blocks: Iterator[Decided],
@@ -159,13 +188,14 @@ def _write(
             take(table.append_column("digest", digests).append_column("etag", etags))
 
 
-def _facts(request: Request, model: Model, independent: bool) -> dict[str, str]:
+def _facts(dataset: Place, request: Request, model: Model, independent: bool) -> dict[str, str]:
     """The metadata of the files of results."""
     return {
         "zeroshelf.labels": "\n".join(utf8(name) for name in (*request.labels.names, OTHER)),
         "zeroshelf.model": utf8(model.id),
         "zeroshelf.model_digest": model.digest,
         "zeroshelf.independent": str(independent).lower(),
+        results.REQUEST: request_key(dataset, request, model.digest, independent),
     }
 
 

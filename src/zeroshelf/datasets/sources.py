@@ -23,11 +23,12 @@ from pyarrow import fs
 from zeroshelf.counting import counted
 from zeroshelf.datasets import parts
 from zeroshelf.datasets.containers import PARQUET, TAR, TAR_SUFFIXES, picture_column
-from zeroshelf.datasets.places import Place, local_path, one_line, place, scheme_of
+from zeroshelf.datasets.places import Place, local_path, one_line, place
 from zeroshelf.errors import UserError
 from zeroshelf.images import formats, scan
 from zeroshelf.runs import earlier
 from zeroshelf.system.path_spelling import slashed
+from zeroshelf.system.uris import scheme_of
 
 MANIFEST = pa.schema(
     [
@@ -82,7 +83,7 @@ def manifest(
         if kind == fs.FileType.Directory and here.local:  # file:///home/Photos
             return _of_folder(local_path(source), endpoint, exclude, leave_out, warn)
         if kind == fs.FileType.Directory:
-            return _of_files(here, _walk(here, source), endpoint, warn)
+            return _of_files(here, _walked(here, source, warn), endpoint, warn)
         if kind == fs.FileType.File:
             return _of_files(here, _sorted_out([here.info()]), endpoint, warn)
     except OSError as error:
@@ -263,6 +264,17 @@ def _walk(here: Place, source: str, leave_out: Collection[str] = ()) -> _Found:
         and not any(part[:1] in ("_", ".") for part in info.path[start:].split("/"))
         and not any(info.path.startswith(f"{slashed(one).rstrip('/')}/") for one in leave_out)
     )
+
+
+def _walked(here: Place, source: str, warn: Callable[[str], object]) -> _Found:
+    """The files below a place on a store, without what runs copied to their shelves there."""
+    found = _walk(here, source)
+    if own := earlier.copies(here.uri):
+        before = len(found.pictures)
+        found.pictures = [one for one in found.pictures if here.uri_of(one.path) not in own]
+        if left := before - len(found.pictures):
+            warn(f"{counted(left, 'copy', 'copies')} of earlier runs left out: shelved already")
+    return found
 
 
 def _sorted_out(files: Iterable[fs.FileInfo]) -> _Found:

@@ -19,11 +19,12 @@ from zeroshelf.datasets import containers, parts
 from zeroshelf.datasets.ahead import ahead
 from zeroshelf.datasets.containers import Item
 from zeroshelf.datasets.parts import NOT_FETCHED, Row
-from zeroshelf.datasets.places import local_path, one_line, place, scheme_of
+from zeroshelf.datasets.places import local_path, one_line, place
 from zeroshelf.embeddings import compute
 from zeroshelf.errors import Unreadable, UserError
 from zeroshelf.images import decode
 from zeroshelf.records import Encoder
+from zeroshelf.system.uris import scheme_of
 
 _FETCHERS = 8  # requests that a worker has open at once
 _AHEAD = 16  # pictures that it has fetched before they are embedded

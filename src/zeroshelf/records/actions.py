@@ -16,7 +16,8 @@ class Action:
     Of a "tag" the target is the picture's sidecar, or the picture itself, and the label is the
     whole tag, a line each where there are several. Of an "untag" source and target are the sidecar
     or the picture, and the label is the prefix of the tags that go. Of a "remove" the target is
-    what an earlier run made of the source, and is removed (actions/kinds/remove.py).
+    what an earlier run made of the source, and is removed (actions/kinds/remove.py). On an object
+    store source and target are URIs.
     """
 
     kind: ActionKind
@@ -30,6 +31,7 @@ class Action:
     made_by: ActionKind | None = None  # of a remove: how the earlier run made the target
     made_in: str | None = None  # of a remove: that run's id
     instead_of: str | None = None  # of a tag: tags of earlier runs that go, a line each
+    etag: str | None = None  # of an object on a store: its version when the plan was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Plan:
     left_behind: tuple[str, ...] = ()  # files that a move leaves where their picture was
     shelf_path: str = LABEL_ONLY  # where the shelves lie below the destination
     unsure: str | None = None  # the shelf of what is unsure of its label, where one was asked for
+    endpoint: str | None = None  # URL of the object store, where it is not its provider's own
 
     @property
     def request(self) -> PlanRequest:

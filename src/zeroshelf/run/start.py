@@ -13,6 +13,7 @@ from zeroshelf.corrections import stored
 from zeroshelf.decisions import closed_set
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
+from zeroshelf.errors import UserError
 from zeroshelf.images import scan
 from zeroshelf.labels import parse
 from zeroshelf.models import select
@@ -22,6 +23,7 @@ from zeroshelf.run.sources import calibration_of, check_helpers, known_sources, 
 from zeroshelf.runs import registry, request, shelved, unsorted
 from zeroshelf.runs.reopen import load
 from zeroshelf.runs.saved import Saved
+from zeroshelf.system import uris
 
 
 def classify(
@@ -105,6 +107,8 @@ def reopen(
     if progress:
         progress("opening", 0, 0)
     found = registry.find(run)
+    if uris.is_uri(found.destination):
+        raise UserError(f"run {found.id} copied objects on a store: it has no page; score again")
     first = request.load(found.record)
     encoder = encoder or select.load(select.find(first.model))
     store = store or EmbeddingCache.open()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 from zeroshelf.actions import journal, kinds
+from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.kinds.base import Made
+from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
 from zeroshelf.records import LabelSet, PlanRequest
 from zeroshelf.runs import registry, request
-from zeroshelf.runs.registry import NewerRun
-from zeroshelf.system import file_names, file_versions, folder_identity, mounts
+from zeroshelf.runs.registry import NewerRun, RunRecord
+from zeroshelf.system import file_names, file_versions, folder_identity, mounts, uris
 
 
 def destinations(folder: str) -> set[str]:
@@ -25,7 +28,7 @@ def destinations(folder: str) -> set[str]:
     real = os.path.realpath(folder)
     found = set()
     for run in registry.all():
-        if not run.may_be_in_place:
+        if not run.may_be_in_place or _is_on_store(run):
             continue
         if run.destination is None:
             assert isinstance(run, NewerRun)
@@ -43,6 +46,27 @@ def destinations(folder: str) -> set[str]:
     return found
 
 
+def copies(folder: str) -> PathTable:
+    """The URIs of the copies that runs within object stores made, and no undo took back, below the
+    folder of that URI."""
+    found = PathTable()
+    for entry in store_entries():
+        if uris.is_inside(entry.action.target, folder):
+            found.put(entry.action.target, 1)
+    return found
+
+
+def store_entries() -> Iterator[Entry]:
+    """What runs within object stores copied, or had begun to when they were interrupted, and no
+    undo took back."""
+    for run in registry.all():
+        if not isinstance(run, RunRecord) or not run.may_be_in_place or not _is_on_store(run):
+            continue
+        for _, entry in journal.read(run.record).entries.each():
+            if entry.step != "reverted":
+                yield entry
+
+
 def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
     """What runs that are not undone made of the files that `wanted` is about: a source's path ->
     what was made of it, newest first.
@@ -58,7 +82,7 @@ def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[
     if kind_wanted.family is None:
         return found
     for run in registry.all():
-        if run.id == own or not run.may_be_in_place:
+        if run.id == own or not run.may_be_in_place or _is_on_store(run):
             continue
         if isinstance(run, NewerRun):
             _check_apart(run, wanted)
@@ -110,8 +134,13 @@ def has_sorted(folder: str) -> bool:
     return any(
         run.folder is not None and _overlap(run.folder, folder)
         for run in registry.all()
-        if run.may_be_in_place
+        if run.may_be_in_place and not _is_on_store(run)
     )
+
+
+def _is_on_store(run: RunRecord | NewerRun) -> bool:
+    """True for a run within an object store: it did nothing to a folder of this machine."""
+    return run.destination is not None and uris.is_uri(run.destination)
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -100,12 +100,15 @@ def root() -> str:
     return app_folders.runs()
 
 
-def new(plan: Plan) -> tuple[str, str]:
-    """A run's record with the plan `plan`: its id and its folder. Raises `UserError` where it can't
-    be written."""
+def new(
+    plan: Plan, lines: Iterable[str] | None = None, pictures: int | None = None
+) -> tuple[str, str]:
+    """A run's record with the plan `plan`: its id and its folder. lines, pictures: the plan's
+    actions as `plan_file.line` writes them, and their number, where they are not in `plan`. Raises
+    `UserError` where it can't be written."""
     with writing(root()):
         name, record = _claim()
-    keep(record, plan)
+    keep(record, plan, lines, pictures)
     return name, record
 
 
@@ -119,14 +122,17 @@ def writing(folder: str) -> Iterator[None]:
         raise UserError(f"the run's files in {folder} can't be written: {why}") from error
 
 
-def keep(record: str, plan: Plan) -> None:
-    """Make `plan` that of the run in `record`, and what the list of runs says of it. Raises
-    `UserError` where that can't be written."""
+def keep(
+    record: str, plan: Plan, lines: Iterable[str] | None = None, pictures: int | None = None
+) -> None:
+    """Make `plan` that of the run in `record`, and what the list of runs says of it. lines,
+    pictures: as for `new`. Raises `UserError` where that can't be written."""
     path = os.path.join(record, "run.json")
     with writing(record):
-        plan_file.save(plan, os.path.join(record, "plan.jsonl"))
+        plan_file.save(plan, os.path.join(record, "plan.jsonl"), lines)
         with open(path + ".part", "w", encoding="ascii") as file:
-            json.dump(_about(record, plan), file)
+            about = _about(record, plan)
+            json.dump(about if pictures is None else about | {"pictures": pictures}, file)
             file.flush()
             file_io.sync_open(file.fileno())  # a run that isn't listed can't be undone
         os.replace(path + ".part", path)

@@ -11,7 +11,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.output import results
 from zeroshelf.records import Embeddings, Model, Picture
 from zeroshelf.runs import registry
-from zeroshelf.system import folder_identity, mounts
+from zeroshelf.system import folder_identity, mounts, uris
 
 MOST = 4_000  # pictures: more change no decision, and cost seconds for each run
 
@@ -62,6 +62,8 @@ def pictures(
 
 def _is_one(one: str, other: str) -> bool:
     """True for two paths of one folder; a network drive that may be away is not asked."""
+    if uris.is_uri(one) or uris.is_uri(other):
+        return False
     return one == other or (
         not mounts.is_elsewhere(one, other) and folder_identity.same(one, other)
     )

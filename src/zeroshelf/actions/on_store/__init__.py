@@ -1,0 +1,1 @@
+"""A plan within an object store: copies that the store makes by itself, and their undo."""
