@@ -82,7 +82,7 @@ def command(dataset: str, out: str, screen: Screen, **given: Any) -> int:
         with screen.progress() as progress:
             take = None if answers is None else answers.add
             scored = modules.score.score(
-                where, labels, results, progress=progress, take=take, **given
+                where, labels, results, endpoint=endpoint, progress=progress, take=take, **given
             )
     except OSError as error:
         raise UserError(f"the results can't be written: {error.strerror or error}") from error

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from zeroshelf.corrections import stored
-from zeroshelf.datasets import about, prepare, results
+from zeroshelf.datasets import about, prepare, results, sample
 from zeroshelf.datasets.places import Place
 from zeroshelf.datasets.prepare import Dataset
 from zeroshelf.datasets.row_file import scratch_files
-from zeroshelf.decisions import by_blocks, closed_set
+from zeroshelf.decisions import by_blocks, closed_set, likely_negatives
 from zeroshelf.decisions.by_blocks import CHUNK, Decided
 from zeroshelf.decisions.in_columns import CONFIDENCES
 from zeroshelf.embeddings import compute
@@ -30,7 +30,18 @@ from zeroshelf.labels.check import serious
 from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import installed, select
 from zeroshelf.output.tables import utf8
-from zeroshelf.records import OTHER, Confidence, Encoder, LabelSet, Model, Progress, Request
+from zeroshelf.records import (
+    OTHER,
+    Calibration,
+    Confidence,
+    Encoder,
+    LabelSet,
+    Model,
+    Progress,
+    Request,
+)
+
+_ITS_OWN = ("transferred", "measured")  # a calibration that was made for the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,7 @@ def score(
     encoder: Encoder | None = None,
     model: str | None = None,
     device: str | None = None,
+    endpoint: str | None = None,
     threshold: float | None = None,
     other: bool = True,
     independent: bool = False,
@@ -104,6 +116,8 @@ def score(
 
     dataset: the folder that `embed` wrote. out: a new folder for the results.
     encoder: the model that made the embeddings; None: found by its digest, or by `model`.
+    endpoint: as for `places.place`, of pictures: for a model that doesn't come with the vectors of
+        the negative labels, the starter looks at a sample of them (datasets/sample.py).
     threshold, other: as for `run.classify`.
     independent: decide about each picture by itself: the others in the dataset don't count, so that
         an answer doesn't change when pictures are added. By default the answers are those of a sort
@@ -117,32 +131,61 @@ def score(
     request = Request(dataset.uri, labels, "", threshold, other=other)
     closed_set.check(request)
     results.check_free(out)
-    encoder = encoder or _encoder(dataset, model, device)
+    given, encoder = encoder, encoder or _encoder(dataset, model, device)
     store = store or EmbeddingCache.open()
     known, texts = encoder.model, compute.text_embedder(encoder, store, progress)
     resolved = resolve(labels, texts, progress)
-    calibration = select.calibration(known)
     with (
-        prepare.opened(dataset, known, texts, together=not independent, progress=progress) as rows,
+        prepare.opened(
+            dataset,
+            known,
+            texts,
+            together=not independent,
+            negatives=None if independent else _negatives(known, store, progress),
+            endpoint=endpoint,
+            progress=progress,
+        ) as rows,
         scratch_files(rows.folder) as scratch,
         results.writing(out, labels, _facts(request, known, independent)) as writer,
     ):
+        calibration = select.calibration(known)
+        if given is None and not independent and calibration.origin not in _ITS_OWN:
+            calibration = _transferred(rows, encoder, store, endpoint, progress) or calibration
         blocks = by_blocks.decide_by_blocks(
             rows.prepared, known, resolved, texts, calibration, request, scratch, progress
         )
         _write(rows, blocks, writer, take)
         writer.add_errors(rows.errors)
-        return Scored(
-            _confidences(writer.counts, request),
-            len(rows.errors),
-            writer.files,
-            (
-                *select.notes(known, calibration, labels),
-                *(() if other else (closed_set.NOTE,)),
-                *summary_lines(serious(resolved, known, texts)),
-                *_not_followed(labels, known),
-            ),
+        notes = (
+            *select.notes(known, calibration, labels),
+            *(() if other else (closed_set.NOTE,)),
+            *summary_lines(serious(resolved, known, texts, rows.prepared.searched)),
+            *_not_followed(labels, known),
         )
+        return Scored(_confidences(writer.counts, request), len(rows.errors), writer.files, notes)
+
+
+def _negatives(
+    model: Model, store: EmbeddingCache, progress: Progress | None
+) -> prepare.Negatives | None:
+    """What finds the negative labels for a model that doesn't use all, as a sort does."""
+    if likely_negatives.needs_all(model):
+        return None
+    return lambda some: sample.negatives_of(some, store, progress)
+
+
+def _transferred(
+    rows: Dataset,
+    encoder: Encoder,
+    store: EmbeddingCache,
+    endpoint: str | None,
+    progress: Progress | None,
+) -> Calibration | None:
+    """The calibration that a sort would transfer to the encoder's model, and that is stored."""
+    with rows.sample(encoder.model, endpoint) as some:
+        if some is None:
+            return None
+        return sample.calibration_of(some, encoder, store, rows.prepared.searched, progress)
 
 
 def _write(
