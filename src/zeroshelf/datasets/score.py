@@ -7,8 +7,10 @@ same functions (decisions/by_blocks.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,7 @@ from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.labels.advice import summary_lines
 from zeroshelf.labels.check import serious
+from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import installed, select
 from zeroshelf.output.tables import utf8
@@ -116,8 +119,7 @@ def score(
 
     dataset: the folder that `embed` wrote. out: a new folder for the results.
     encoder: the model that made the embeddings; None: found by its digest, or by `model`.
-    endpoint: as for `places.place`, of pictures: for a model that doesn't come with the vectors of
-        the negative labels, the starter looks at a sample of them (datasets/sample.py).
+    endpoint: as for `places.place`, of pictures that are sampled (datasets/sample.py).
     threshold, other: as for `run.classify`.
     independent: decide about each picture by itself: the others in the dataset don't count, so that
         an answer doesn't change when pictures are added. By default the answers are those of a sort
@@ -136,15 +138,7 @@ def score(
     known, texts = encoder.model, compute.text_embedder(encoder, store, progress)
     resolved = resolve(labels, texts, progress)
     with (
-        prepare.opened(
-            dataset,
-            known,
-            texts,
-            together=not independent,
-            negatives=None if independent else _negatives(known, store, progress),
-            endpoint=endpoint,
-            progress=progress,
-        ) as rows,
+        _opened(dataset, known, texts, store, independent, endpoint, progress) as rows,
         scratch_files(rows.folder) as scratch,
         results.writing(out, labels, _facts(request, known, independent)) as writer,
     ):
@@ -156,22 +150,45 @@ def score(
         )
         _write(rows, blocks, writer, take)
         writer.add_errors(rows.errors)
-        notes = (
-            *select.notes(known, calibration, labels),
-            *(() if other else (closed_set.NOTE,)),
-            *summary_lines(serious(resolved, known, texts, rows.prepared.searched)),
-            *_not_followed(labels, known),
-        )
+        advice = summary_lines(serious(resolved, known, texts, rows.prepared.searched))
+        notes = tuple(_notes(request, known, calibration, advice))
         return Scored(_confidences(writer.counts, request), len(rows.errors), writer.files, notes)
 
 
-def _negatives(
-    model: Model, store: EmbeddingCache, progress: Progress | None
-) -> prepare.Negatives | None:
-    """What finds the negative labels for a model that doesn't use all, as a sort does."""
-    if likely_negatives.needs_all(model):
-        return None
-    return lambda some: sample.negatives_of(some, store, progress)
+def _notes(
+    request: Request, model: Model, calibration: Calibration, advice: Iterable[str]
+) -> Iterator[str]:
+    """Warnings for the user about a model with these labels, the advice on them in its place."""
+    yield from select.notes(model, calibration, request.labels)
+    if not request.other:
+        yield closed_set.NOTE
+    yield from advice
+    yield from _not_followed(request.labels, model)
+
+
+def _opened(
+    dataset: Place,
+    model: Model,
+    texts: Texts,
+    store: EmbeddingCache,
+    independent: bool,
+    endpoint: str | None,
+    progress: Progress | None,
+) -> AbstractContextManager[Dataset]:
+    """The dataset, ready to be scored. A model that doesn't come with the vectors of the negative
+    labels uses those that the starter finds in a sample, as in a sort; `independent`: all."""
+    together, negatives = not independent, None
+    if together and not likely_negatives.needs_all(model):
+        negatives = partial(sample.negatives_of, store=store, progress=progress)
+    return prepare.opened(
+        dataset,
+        model,
+        texts,
+        together=together,
+        negatives=negatives,
+        endpoint=endpoint,
+        progress=progress,
+    )
 
 
 def _transferred(
