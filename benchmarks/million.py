@@ -9,6 +9,8 @@ step runs in a process of its own:
     scan      list the folder
     labels    classify with cached vectors: scan, cache, texts of an invented model, decisions
     relabel   the same process: other labels for the same pictures (CPU seconds of that alone)
+    score     the same vectors as a dataset: ready it, decide, write the results as Parquet
+    rescore   the same in a new process: other labels for what is ready
     search    one query, compared with every vector in the cache's file
     plan      scan, plan a move by labels given out in turn, and write the plan
     apply     carry it out as `zeroshelf apply` does
@@ -26,6 +28,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -48,7 +51,9 @@ from zeroshelf.system import content_hash
 FOLDERS = 100
 LABELS = ("cat", "frog", "car", "harbour", "receipt")
 OTHERS = ("dog", "boat", "kitchen", "snow", "mountain")
-STEPS = ("scan", "labels", "search", "plan", "apply", "undo", "report", "page")
+STEPS = (
+    "scan", "labels", "score", "rescore", "search", "plan", "apply", "undo", "report", "page",
+)  # fmt: skip
 JPEG = base64.b64decode(  # 1 x 1 pixel
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJCQgKDBQNDAsLDBkSEw8UHRofHh0aHBwgJC4nICIsIxwc"
     "KDcpLDAxNDQ0Hyc5PTgyPC4zNDL/wAALCAABAAEBAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QA"
@@ -147,6 +152,8 @@ def child(step: str, home: Path, count: int, dim: int) -> None:
     {
         "scan": step_scan,
         "labels": step_labels,
+        "score": step_score,
+        "rescore": step_score,
         "search": step_search,
         "plan": step_plan,
         "apply": step_apply,
@@ -199,6 +206,44 @@ def report(run: object, home: Path, clock: Clock) -> None:
 
 def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // 10**6
+
+
+def make_dataset(home: Path, count: int, dim: int) -> None:
+    """The cache's vectors as `zeroshelf embed` would write them."""
+    from zeroshelf.datasets import parts
+    from zeroshelf.datasets.places import place
+
+    model = Invented(dim).model
+    (home / "dataset").mkdir()
+    with EmbeddingCache.open(str(home / "cache.sqlite")) as store:
+        for start in range(0, count, BATCH):
+            numbers = range(start, min(start + BATCH, count))
+            digests = [content_hash.of_bytes(content(number)) for number in numbers]
+            known, vectors = store.vectors(model.digest, digests)
+            assert known.all()
+            rows = [
+                parts.Row(
+                    path_of(home / "photos", number).as_uri(), "1", digest.hex(), 1, 1, vector
+                )
+                for number, digest, vector in zip(numbers, digests, vectors, strict=True)
+            ]
+            made = parts.table(rows, model.digest, dim)
+            parts.write_part(place(str(home / "dataset")), made)
+
+
+def step_score(home: Path, count: int, dim: int, clock: Clock, step: str) -> None:
+    from zeroshelf.datasets.places import place
+    from zeroshelf.datasets.score import score
+    from zeroshelf.labels.parse import parse
+
+    encoder, labels = Invented(dim), LABELS if step == "score" else OTHERS
+    dataset, results = place(str(home / "dataset")), home / f"{step}-results"
+    shutil.rmtree(results, ignore_errors=True)
+    with EmbeddingCache.open(str(home / "cache.sqlite")) as store:
+        clock = Clock()
+        found = score(dataset, parse(labels), place(str(results)), encoder=encoder, store=store)
+    assert sum(found.counts.values()) == count
+    clock.tell(step, megabytes=size_of(results))
 
 
 def step_search(home: Path, count: int, dim: int, clock: Clock, step: str) -> None:
@@ -306,6 +351,8 @@ def measure(home: Path, given: argparse.Namespace) -> None:
     if not (home / "cache.sqlite").exists():
         make_files(home / "photos", given.count)
         make_cache(home / "cache.sqlite", home / "photos", given.count, given.dim)
+    if "score" in given.only and not (home / "dataset").exists():
+        make_dataset(home, given.count, given.dim)
     print(f"{'step':38} {'CPU s':>8} {'wall s':>8} {'peak MB':>8}", flush=True)
     environment = os.environ | {"ZEROSHELF_RUNS": str(home / "runs")}
     words = [sys.executable, "-m", "benchmarks.million", f"--count={given.count}"]

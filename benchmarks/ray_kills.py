@@ -1,4 +1,5 @@
 """What a kill costs: python -m benchmarks.ray_kills [--pictures 5000] [--kills 20] [--model tiny]
+[--rows 64] [--log FILE]
 
 Pictures lie on a local S3 server (moto). Each trial makes a new dataset with Ray and two actors: at
 a random instant one actor is killed with SIGKILL, at another one the driver; then the same command
@@ -8,6 +9,9 @@ runs again until it ends. The trial passes if
     each row has the digest and, bit by bit, the vector of a single process without Ray,
     nothing was fetched again that lay in a part when the kill came,
     and at most as many pictures were fetched twice as can be in flight.
+
+With --log each trial's result is a line of that file, and a second start goes on behind the last:
+each trial has instants of its own, whatever ran before it.
 
 The server's log counts the fetches. Needs zeroshelf[ray] and moto[server]. Linux only: it looks for
 the actors in /proc. Everything here is simulated on one machine: the "cluster" is Ray on this one.
@@ -168,8 +172,10 @@ def main() -> None:
     parser.add_argument("--model", default="starter", help='"tiny": made for this, ends at once')
     parser.add_argument("--rows", type=int, default=ROWS, help="of a part")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, help="one JSON line a trial; goes on where it ends")
     given = parser.parse_args()
-    chance = random.Random(given.seed)
+    log = given.log
+    before = log.read_text().splitlines() if log and log.exists() else []
     with tempfile.TemporaryDirectory() as folder, S3Server(Path(folder)) as server:
         os.environ |= server.environment
         model = given.model
@@ -183,11 +189,17 @@ def main() -> None:
         print(
             f"{given.pictures:,} pictures, {ACTORS} actors, parts of {given.rows} rows", flush=True
         )
-        for number in range(given.kills):
+        server.put("vectors", {})
+        for number in range(len(before), given.kills):
             out = f"s3://vectors/{number}" if number % 2 else str(Path(folder) / str(number))
-            if number == 1:
-                server.put("vectors", {})
-            print(number, json.dumps(trial(cluster, out, chance, wanted)), flush=True)
+            chance = random.Random(f"{given.seed} {number}")
+            began = time.monotonic()
+            result = trial(cluster, out, chance, wanted)
+            line = json.dumps({"trial": number, **result, "seconds": int(time.monotonic() - began)})
+            print(line, flush=True)
+            if log:
+                with log.open("a") as file:
+                    file.write(line + "\n")
     print("each uri exactly once, bit-equal, nothing finished was fetched again")
 
 

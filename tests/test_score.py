@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import zeroshelf
-from tests import known, systems
+from tests import known, systems, tiny
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from tests.datasets_made import of_embeddings, results, uri_of, written
 from tests.making import tree, xmp
@@ -21,7 +23,7 @@ from tests.program import command
 from tests.test_by_blocks import LABELS, images
 from zeroshelf.corrections import classification
 from zeroshelf.corrections.classification import Classification
-from zeroshelf.datasets import prepare
+from zeroshelf.datasets import prepare, sample
 from zeroshelf.datasets import results as results_files
 from zeroshelf.datasets.parts import Row
 from zeroshelf.datasets.places import place
@@ -31,7 +33,7 @@ from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.labels.parse import parse
-from zeroshelf.models import select
+from zeroshelf.models import calibrations, select
 from zeroshelf.records import Corrections, Embeddings, Picture, Request, Skipped
 
 
@@ -346,3 +348,59 @@ def test_pictures_of_an_object_store_are_no_files(
     assert command(*given) == 2
     assert "is no file of its own on this machine" in capfd.readouterr().err
     assert not (tmp_path / "R").exists()
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """70 pictures of different colours: enough to transfer a calibration."""
+    rng = np.random.default_rng(1)
+    for number in range(70):
+        red, green, blue = rng.integers(0, 256, 3).tolist()
+        paint(tmp_path / "Photos" / f"{number % 3}" / f"{number:02}.png", (red, green, blue))
+    return tmp_path / "Photos"
+
+
+def test_a_large_model_is_scored_as_it_is_sorted(many: Path, tmp_path: Path) -> None:
+    """With the negative labels that these pictures can need, and a calibration of the starter's."""
+    model = str(tiny.immich(tmp_path / "model", logit_scale=20))
+    zeroshelf.embed_dataset(many, tmp_path / "Embeddings", model=model)
+    dataset, labels = place(str(tmp_path / "Embeddings")), parse(["red", "blue", "cat"])
+    scored = score(dataset, labels, place(str(tmp_path / "Results")), model=model)
+    calibrations.store(select.find(model), None)  # the sort transfers one of its own
+    run = zeroshelf.classify(many, labels, model=model)
+    candidates = run.decisions.scores.candidates
+    assert candidates is not None and candidates.searched is not None
+    assert run.decisions.calibration.origin in ("transferred", "provisional")
+    assert_the_same(results(tmp_path / "Results"), run)
+    assert scored.confidences == run.confidences
+    score(dataset, labels, place(str(tmp_path / "Again")), model=model)  # from what is prepared
+    assert results(tmp_path / "Again") == results(tmp_path / "Results")
+    score(dataset, labels, place(str(tmp_path / "alone")), model=model, independent=True)
+    assert len(list((tmp_path / "Embeddings" / ".zeroshelf").iterdir())) == 2
+
+
+def test_a_sample_is_fetched_from_where_the_pictures_lie(tmp_path: Path) -> None:
+    """But not out of tars, of which each would be fetched as a whole; nor what is gone."""
+    fsspec = pytest.importorskip("fsspec")
+    files = fsspec.filesystem("memory")
+    files.pipe("/sampled/a.jpg", b"one")
+    (tmp_path / "b c.jpg").write_bytes(b"two")
+    uris = ["memory://sampled/a.jpg", uri_of(str(tmp_path / "b c.jpg")), "memory://sampled/x.jpg"]
+    vectors = np.eye(3, 4, dtype=np.float16)
+    model, digests = ColourEncoder().model, [f"{number:064x}" for number in (7, 5, 6)]
+
+    def opened(uris: list[str]) -> AbstractContextManager[Embeddings | None]:
+        named, hashed = (pa.chunked_array([pa.array(one)]) for one in (uris, digests))
+        return sample.opened(named, hashed, vectors, model, {1: "dark picture"}, None)
+
+    with opened(uris) as found:
+        assert found is not None
+        paths = [Path(picture.path) for picture in found.pictures]
+        assert [path.read_bytes() for path in paths[:2]] == [b"one", b"two"]
+        assert not paths[2].exists() and found.pictures[1].size == 3
+        assert [digest.hex() for digest in found.digests] == digests
+        np.testing.assert_array_equal(found.vectors, vectors)
+        assert found.notes == {1: "dark picture"}
+    assert not paths[0].exists()
+    with opened([*uris[:2], "s3://bucket/00000.tar#1.jpg"]) as found:
+        assert found is None

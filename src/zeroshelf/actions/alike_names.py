@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TypeAlias
 
+from zeroshelf.actions.path_table import PathTable
 from zeroshelf.images import formats
 from zeroshelf.images.companion_names import beginnings, key
 
@@ -22,22 +23,34 @@ class Kin:
     """The names in one folder, with a lookup of those that would look related to another name."""
 
     def __init__(self) -> None:
-        # beginning of a name -> the folders that such files come from, and are they plain pictures.
-        # The sets are shared: a million names begin in a few different ways.
-        self._by_beginning: dict[str, _Origins] = {}
-        self._shared: dict[_Origins, _Origins] = {}
+        # Beginning of a name -> a place in `_origins`: the folders that such files come from, and
+        # are they plain pictures. A million names begin in a few different ways.
+        self._by_beginning = PathTable()
+        self._origins: list[_Origins] = []
+        self._places: dict[_Origins, int] = {}  # in `_origins`
 
     def add(self, name: str, folder: str | None) -> None:
         """A file that is there (`folder` is None) or comes there from `folder`."""
         plain = os.path.splitext(name)[1].lower() in _PLAIN
         for beginning in beginnings(key(name)):
-            origins = self._by_beginning.get(beginning, _NONE) | {(folder, plain)}
-            self._by_beginning[beginning] = self._shared.setdefault(origins, origins)
+            before = self._of(beginning)
+            origins = before | {(folder, plain)}
+            if origins != before:
+                self._by_beginning.put(beginning, self._place(origins))
+
+    def _of(self, beginning: str) -> _Origins:
+        place = self._by_beginning.get(beginning)
+        return _NONE if place is None else self._origins[place]
+
+    def _place(self, origins: _Origins) -> int:
+        if origins not in self._places:
+            self._places[origins] = len(self._origins)
+            self._origins.append(origins)
+        return self._places[origins]
 
     def has(self, name: str, folder: str, with_companions: bool) -> bool:
         """True where a picture that comes from `folder` would, under this name, be one with what
         comes from elsewhere. Two plain pictures, `a.jpg` and `a.png`, are nothing of each other."""
         whole = key(name)
-        known = self._by_beginning
-        alike = known.get(os.path.splitext(whole)[0], _NONE) | known.get(whole, _NONE)
+        alike = self._of(os.path.splitext(whole)[0]) | self._of(whole)
         return any(other != folder and (with_companions or not plain) for other, plain in alike)

@@ -7,9 +7,10 @@ settings that a program keeps in a folder of its own. So they stay, and are list
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 
+from zeroshelf.actions.path_table import PathTable
 from zeroshelf.counting import counted
 from zeroshelf.images.companion_names import beginnings, key
 from zeroshelf.records import Action, Picture
@@ -25,21 +26,33 @@ _MOST_DEEP = 2  # folders in those: CaptureOne/Settings/a.jpg.cos
 
 def find(pictures: Sequence[Picture], actions: Sequence[Action]) -> tuple[str, ...]:
     """The paths of what stays, where all of `actions` take some of `pictures` away."""
-    known = {path for picture in pictures for path in (picture.path, *picture.companions)}
-    known.update(action.source for action in actions)
-    names: dict[str, set[str]] = defaultdict(set)  # folder -> names and stems that go
-    for action in actions:
+    known = PathTable()
+    for picture in pictures:
+        for path in (picture.path, *picture.companions):
+            known.put(path, 0)
+    leads: dict[str, array[int]] = {}  # folder -> places of its pictures in `actions`
+    for place, action in enumerate(actions):
+        known.put(action.source, 0)
         if action.companion_of is None:
-            folder, name = os.path.split(action.source)
-            whole = key(name)
-            names[folder].update((whole, os.path.splitext(whole)[0]))
+            leads.setdefault(os.path.dirname(action.source), array("L")).append(place)
     left = [
         path
-        for folder, gone in names.items()
-        for name, path in _files(folder)
-        if path not in known and not gone.isdisjoint(beginnings(key(name)))
+        for folder, places in leads.items()
+        for path in _alike(folder, (actions[place] for place in places))
+        if known.get(path) is None
     ]
     return tuple(sorted(left, key=os.fsencode))
+
+
+def _alike(folder: str, gone: Iterable[Action]) -> Iterator[str]:
+    """The paths of a folder's files whose name begins as that of a picture in `gone`."""
+    names: set[str] = set()  # and stems
+    for action in gone:
+        whole = key(os.path.basename(action.source))
+        names.update((whole, os.path.splitext(whole)[0]))
+    for name, path in _files(folder):
+        if not names.isdisjoint(beginnings(key(name))):
+            yield path
 
 
 def notes(left: Sequence[str]) -> list[str]:
@@ -57,9 +70,13 @@ def notes(left: Sequence[str]) -> list[str]:
 def shared_notes(pictures: Sequence[Picture], actions: Sequence[Action]) -> list[str]:
     """A line where files are about two pictures that part, by their place or by a number that one
     of them gets: each goes with the first of the two."""
-    target = {action.source: action.target for action in actions}
+    sharing = [picture for picture in pictures if picture.shared]
+    if not sharing:
+        return []
+    asked = {path for picture in sharing for path in (picture.path, *picture.shared)}
+    target = {action.source: action.target for action in actions if action.source in asked}
     parted: dict[str, None] = {}
-    for picture in pictures:
+    for picture in sharing:
         place, name = os.path.split(target.get(picture.path, picture.path))
         numbered = name != os.path.basename(picture.path)
         for path in picture.shared:

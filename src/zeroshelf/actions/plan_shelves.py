@@ -17,7 +17,7 @@ from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.shelves import Shelf
 from zeroshelf.counting import counted
 from zeroshelf.records import Action, Picture, Plan, PlanRequest
-from zeroshelf.system import file_names
+from zeroshelf.system import file_names, path_spelling
 
 if TYPE_CHECKING:
     from zeroshelf.actions.kinds.base import Earlier, Kind, Placement
@@ -56,7 +56,7 @@ def make(
     `earlier`: what other runs made of the pictures, removed where it lies on another shelf now;
     None: left. Raises `UserError` where the destination can't take a shelf."""
     destination = request.destination or ""
-    placed = sorted(placements, key=lambda placement: os.fsencode(placement[0].path))
+    placed = sorted(placements, key=lambda placement: path_spelling.in_order(placement[0].path))
     paths, path_notes = shelf_paths.of(request.shelf_path, placed)
     wanted = {(label, path) for (_, label, _), path in zip(placed, paths, strict=True)}
     building = _Building(

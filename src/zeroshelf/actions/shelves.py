@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zeroshelf.actions import names, transfer
 from zeroshelf.actions.alike_names import Kin
+from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action
 from zeroshelf.system import file_names, folder_identity, mounts
@@ -62,25 +63,26 @@ def _spelling(folder: str, name: str) -> str:
 
 @dataclass(slots=True)
 class Shelf:
-    """The names in a shelf's folder, on the disk and in the plan."""
+    """The names in a shelf's folder, on the disk and in the plan. What grows with the plan is kept
+    in tables of hashes: a shelf may get a million pictures."""
 
     path: str
     rules: file_names.Rules
-    _taken: dict[str, str] | None = None  # key -> name, looked up when first needed
+    _taken: PathTable | None = None  # keys of the names, looked up when first needed
     _by_size: dict[int, list[str]] = field(default_factory=dict)  # names of files on the disk
     _links: dict[folder_identity.Identity, list[str]] = field(
         default_factory=dict
     )  # by what they lead to
-    _next: dict[str, int] = field(default_factory=dict)  # key of a name -> first number to try
+    _next: dict[str, int] = field(default_factory=dict)  # key of a name -> next number to try
     _kin: Kin = field(default_factory=Kin)
 
-    def _look(self) -> dict[str, str]:
+    def _look(self) -> PathTable:
         if self._taken is None:
-            self._taken = {}
+            self._taken = PathTable()
             if os.path.isdir(self.path):
                 with os.scandir(self.path) as entries:
                     for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
-                        self._taken[file_names.key(entry.name)] = entry.name
+                        self._taken.put(file_names.key(entry.name), 0)
                         self._kin.add(entry.name, None)
                         self._note(entry)
         return self._taken
@@ -95,11 +97,11 @@ class Shelf:
             self._by_size.setdefault(size, []).append(entry.name)
 
     def is_free(self, name: str) -> bool:
-        return file_names.key(name) not in self._look()
+        return self._look().get(file_names.key(name)) is None
 
     def take(self, name: str, folder: str) -> None:
         """`folder` is where the file comes from."""
-        self._look()[file_names.key(name)] = name
+        self._look().put(file_names.key(name), 0)
         self._kin.add(name, folder)
 
     def result_of(self, action: Action, kind: Kind) -> str | None:
@@ -141,5 +143,6 @@ class Shelf:
         number, found = names.free_for_unit(
             sources, sources[0], is_free, self.rules, self._next.get(key, 1)
         )
-        self._next[key] = number + 1
+        if number > 1:
+            self._next[key] = number + 1
         return found

@@ -194,7 +194,13 @@ class _Job:
     def _scored(self, take: Any) -> Scored:
         with self._errors("results"), self.screen.progress() as progress:
             found: Scored = self.modules.score.score(
-                self.dataset, self.labels, self.results, progress=progress, take=take, **self.given
+                self.dataset,
+                self.labels,
+                self.results,
+                endpoint=self.endpoint,
+                progress=progress,
+                take=take,
+                **self.given,
             )
         show(self.screen, found)
         self.screen.say(f"The results: {_shown(self.results)}")

@@ -12,9 +12,9 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +22,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zeroshelf.counting import counted
-from zeroshelf.datasets import parts
+from zeroshelf.datasets import parts, sample
 from zeroshelf.datasets.places import Place, local_path
 from zeroshelf.datasets.row_file import RowFile
 from zeroshelf.decisions import by_blocks, constants, smoothing
 from zeroshelf.decisions.before_labels import made_by
 from zeroshelf.decisions.by_blocks import Prepared
+from zeroshelf.decisions.smoothing import ImageRows
 from zeroshelf.errors import UserError
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts
-from zeroshelf.records import Model, Progress, Smoothing
+from zeroshelf.records import Embeddings, Model, NegativeRows, Progress, Smoothing
 from zeroshelf.system import app_folders, content_hash, machine
 
 VERSION = 1  # of the files
@@ -39,6 +40,8 @@ BATCH = 1 << 16  # rows of a column that are read at once
 COLUMNS = ("uri", "digest", "etag", "note")  # that are kept for every row with a vector
 _KEY = re.compile(r"[0-9a-f]{16}")
 _FILE = "file://"
+# A sample of the pictures -> the negative labels that all of them can need; None: all.
+Negatives: TypeAlias = Callable[[Embeddings], NegativeRows | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,13 @@ class Dataset:
         if waiting:
             yield pa.concat_arrays(waiting)
 
+    @contextlib.contextmanager
+    def sample(self, model: Model, endpoint: str | None) -> Iterator[Embeddings | None]:
+        """As `sample.opened`, of these rows."""
+        prepared = self.prepared
+        with _sample(self.folder, prepared.vectors, model, prepared.notes, endpoint) as made:
+            yield made
+
 
 def model_digest(dataset: Place) -> str:
     """The digest of the model that made the vectors. Raises `UserError` where there are none, or
@@ -88,22 +98,27 @@ def opened(
     texts: Texts,
     *,
     together: bool = True,
+    negatives: Negatives | None = None,
+    endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Dataset]:
     """The dataset, made ready if that hasn't been done yet.
 
     dataset: the folder of the parts. model: the one that made them. texts: embeds with it.
     together: with the neighbours that scores are smoothed over; False: each picture by itself.
+    negatives: finds the negative labels for a model that doesn't use all; None: all.
+    endpoint: of the server from which pictures are fetched, for `negatives`.
     progress: called with the stages "reading" (parts), "negatives" and "neighbours" (pictures).
 
     Raises `UserError` where the parts can't be read, and `OSError` where the disk is full.
     """
     home = _home(dataset)
-    key = _key(parts.part_names(dataset), model)
-    folder = os.path.join(home, key)
+    names = parts.part_names(dataset)
+    keys = [_key(names, model, some=some) for some in (False, True)]
+    folder = os.path.join(home, keys[negatives is not None])
     if not os.path.isdir(folder):
-        _make(dataset, model, texts, folder, progress)
-    _remove_others(home, key)
+        _make(dataset, model, texts, folder, negatives, endpoint, progress)
+    _remove_others(home, keys)
     smoothed = os.path.join(folder, "smoothing.npz")
     with contextlib.ExitStack() as stack:
 
@@ -114,13 +129,16 @@ def opened(
         vectors = rows("vectors", np.float16, model.dim)
         if together and not os.path.exists(smoothed):
             _save_smoothing(smoothing.smoothing_of(vectors, progress), smoothed)
-        near = min(constants.CANDIDATE_NEGATIVES, len(negative_labels()))
+        searched = sample.load(folder)
+        every = len(negative_labels()) if searched is None else len(searched.rows)
+        near = min(constants.CANDIDATE_NEGATIVES, every)
         prepared = Prepared(
             vectors,
             rows("candidates", np.uint16, near),
             rows("cosines", np.float32, near),
             _load_smoothing(smoothed) if together else None,
             _notes(folder),
+            searched,
         )
         uris, errors = (_whole(_read_column(folder, name)) for name in ("error-uri", "error"))
         yield Dataset(folder, prepared, list(zip(uris, errors, strict=True)))
@@ -140,21 +158,28 @@ def _home(dataset: Place) -> str:
     return home
 
 
-def _key(names: list[str], model: Model) -> str:
-    """What the files depend on, as a name: the parts, the model, the negative labels, constants."""
-    given = repr((VERSION, names, model.digest, made_by()))
+def _key(names: list[str], model: Model, *, some: bool) -> str:
+    """What the files depend on, as a name: the parts, the model, the negative labels (some of them,
+    or all), constants."""
+    given = repr((VERSION, names, model.digest, made_by(), *(["some"] if some else [])))
     return content_hash.of_bytes(given.encode()).hex()[:16]
 
 
-def _remove_others(home: str, key: str) -> None:
+def _remove_others(home: str, keys: list[str]) -> None:
     """Remove what was made of earlier states of the dataset."""
     for name in os.listdir(home):
-        if _KEY.fullmatch(name) and name != key:
+        if _KEY.fullmatch(name) and name not in keys:
             shutil.rmtree(os.path.join(home, name), ignore_errors=True)
 
 
 def _make(
-    dataset: Place, model: Model, texts: Texts, folder: str, progress: Progress | None
+    dataset: Place,
+    model: Model,
+    texts: Texts,
+    folder: str,
+    negatives: Negatives | None,
+    endpoint: str | None,
+    progress: Progress | None,
 ) -> None:
     """Make the files in `folder`, which appears as a whole."""
     beside = f"{folder}.{uuid.uuid4().hex[:8]}.part"
@@ -173,7 +198,12 @@ def _make(
             _write_vectors(dataset, place, vectors, model.dim, progress)
             if len(vectors) != len(kept):
                 raise UserError(f"the parts in {dataset.uri} have changed meanwhile: score again")
-            _write_candidates(vectors, texts, model, beside, progress)
+            searched = None
+            if negatives is not None:
+                with _sample(beside, vectors, model, _notes(beside), endpoint) as some:
+                    searched = None if some is None else negatives(some)
+            sample.save(searched, beside)
+            _write_candidates(vectors, texts, model, searched, beside, progress)
         try:
             os.rename(beside, folder)
         except OSError:  # another process was first
@@ -257,13 +287,18 @@ def _write_vectors(
 
 
 def _write_candidates(
-    vectors: RowFile, texts: Texts, model: Model, folder: str, progress: Progress | None
+    vectors: RowFile,
+    texts: Texts,
+    model: Model,
+    searched: NegativeRows | None,
+    folder: str,
+    progress: Progress | None,
 ) -> None:
     with (
         open(os.path.join(folder, "candidates"), "wb") as rows,
         open(os.path.join(folder, "cosines"), "wb") as cosines,
     ):
-        for found in by_blocks.candidates(vectors, texts, model, progress):
+        for found in by_blocks.candidates(vectors, texts, model, progress, searched):
             rows.write(found.rows.astype(np.uint16).tobytes())
             cosines.write(found.cosines.tobytes())
 
@@ -277,6 +312,13 @@ def _notes(folder: str) -> dict[int, str]:
             notes[begin + row] = batch[row].as_py()
         begin += len(batch)
     return notes
+
+
+def _sample(
+    folder: str, vectors: ImageRows, model: Model, notes: Mapping[int, str], endpoint: str | None
+) -> contextlib.AbstractContextManager[Embeddings | None]:
+    uris, digests = (pa.chunked_array(_read_column(folder, name)) for name in ("uri", "digest"))
+    return sample.opened(uris, digests, vectors, model, notes, endpoint)
 
 
 def _save_smoothing(made: Smoothing, path: str) -> None:

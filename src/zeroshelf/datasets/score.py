@@ -8,19 +8,21 @@ same functions (decisions/by_blocks.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from zeroshelf.corrections import stored
-from zeroshelf.datasets import about, parts, prepare, results
+from zeroshelf.datasets import about, parts, prepare, results, sample
 from zeroshelf.datasets.places import Place
 from zeroshelf.datasets.prepare import Dataset
 from zeroshelf.datasets.row_file import scratch_files
-from zeroshelf.decisions import by_blocks, closed_set
+from zeroshelf.decisions import by_blocks, closed_set, likely_negatives
 from zeroshelf.decisions.by_blocks import CHUNK, Decided
 from zeroshelf.decisions.in_columns import CONFIDENCES
 from zeroshelf.embeddings import compute
@@ -28,11 +30,23 @@ from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.labels.advice import summary_lines
 from zeroshelf.labels.check import serious
+from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.resolve import resolve
 from zeroshelf.models import installed, select
 from zeroshelf.output.tables import utf8
-from zeroshelf.records import OTHER, Confidence, Encoder, LabelSet, Model, Progress, Request
+from zeroshelf.records import (
+    OTHER,
+    Calibration,
+    Confidence,
+    Encoder,
+    LabelSet,
+    Model,
+    Progress,
+    Request,
+)
 from zeroshelf.system import content_hash
+
+_ITS_OWN = ("transferred", "measured")  # a calibration that was made for the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,7 @@ def score(
     encoder: Encoder | None = None,
     model: str | None = None,
     device: str | None = None,
+    endpoint: str | None = None,
     threshold: float | None = None,
     other: bool = True,
     independent: bool = False,
@@ -107,6 +122,7 @@ def score(
 
     dataset: the folder that `embed` wrote. out: a new folder for the results.
     encoder: the model that made the embeddings; None: found by its digest, or by `model`.
+    endpoint: as for `places.place`, of pictures that are sampled (datasets/sample.py).
     threshold, other: as for `run.classify`.
     independent: decide about each picture by itself: the others in the dataset don't count, so that
         an answer doesn't change when pictures are added. By default the answers are those of a sort
@@ -120,32 +136,76 @@ def score(
     request = Request(dataset.uri, labels, "", threshold, other=other)
     closed_set.check(request)
     results.check_free(out)
-    encoder = encoder or encoder_of(dataset, model, device)
+    given, encoder = encoder, encoder or encoder_of(dataset, model, device)
     store = store or EmbeddingCache.open()
     known, texts = encoder.model, compute.text_embedder(encoder, store, progress)
     resolved = resolve(labels, texts, progress)
-    calibration = select.calibration(known)
     with (
-        prepare.opened(dataset, known, texts, together=not independent, progress=progress) as rows,
+        _opened(dataset, known, texts, store, independent, endpoint, progress) as rows,
         scratch_files(rows.folder) as scratch,
         results.writing(out, labels, _facts(dataset, request, known, independent)) as writer,
     ):
+        calibration = select.calibration(known)
+        if given is None and not independent and calibration.origin not in _ITS_OWN:
+            calibration = _transferred(rows, encoder, store, endpoint, progress) or calibration
         blocks = by_blocks.decide_by_blocks(
             rows.prepared, known, resolved, texts, calibration, request, scratch, progress
         )
         _write(rows, blocks, writer, take)
         writer.add_errors(rows.errors)
-        return Scored(
-            _confidences(writer.counts, request),
-            len(rows.errors),
-            writer.files,
-            (
-                *select.notes(known, calibration, labels),
-                *(() if other else (closed_set.NOTE,)),
-                *summary_lines(serious(resolved, known, texts)),
-                *_not_followed(labels, known),
-            ),
-        )
+        advice = summary_lines(serious(resolved, known, texts, rows.prepared.searched))
+        notes = tuple(_notes(request, known, calibration, advice))
+        return Scored(_confidences(writer.counts, request), len(rows.errors), writer.files, notes)
+
+
+def _notes(
+    request: Request, model: Model, calibration: Calibration, advice: Iterable[str]
+) -> Iterator[str]:
+    """Warnings for the user about a model with these labels, the advice on them in its place."""
+    yield from select.notes(model, calibration, request.labels)
+    if not request.other:
+        yield closed_set.NOTE
+    yield from advice
+    yield from _not_followed(request.labels, model)
+
+
+def _opened(
+    dataset: Place,
+    model: Model,
+    texts: Texts,
+    store: EmbeddingCache,
+    independent: bool,
+    endpoint: str | None,
+    progress: Progress | None,
+) -> AbstractContextManager[Dataset]:
+    """The dataset, ready to be scored. A model that doesn't come with the vectors of the negative
+    labels uses those that the starter finds in a sample, as in a sort; `independent`: all."""
+    together, negatives = not independent, None
+    if together and not likely_negatives.needs_all(model):
+        negatives = partial(sample.negatives_of, store=store, progress=progress)
+    return prepare.opened(
+        dataset,
+        model,
+        texts,
+        together=together,
+        negatives=negatives,
+        endpoint=endpoint,
+        progress=progress,
+    )
+
+
+def _transferred(
+    rows: Dataset,
+    encoder: Encoder,
+    store: EmbeddingCache,
+    endpoint: str | None,
+    progress: Progress | None,
+) -> Calibration | None:
+    """The calibration that a sort would transfer to the encoder's model, and that is stored."""
+    with rows.sample(encoder.model, endpoint) as some:
+        if some is None:
+            return None
+        return sample.calibration_of(some, encoder, store, rows.prepared.searched, progress)
 
 
 def is_scored(

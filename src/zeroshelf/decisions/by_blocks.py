@@ -31,6 +31,7 @@ from zeroshelf.records import (
     Calibration,
     Model,
     NegativeCandidates,
+    NegativeRows,
     Progress,
     Request,
     ResolvedLabels,
@@ -63,6 +64,7 @@ class Prepared:
     candidate_cosines: ImageRows  # (N, M) float32
     smoothing: Smoothing | None  # None: each image by itself
     notes: Mapping[int, str] = field(default_factory=dict)  # row -> a note of images/quality.py
+    searched: NegativeRows | None = None  # the negative labels among the candidates; None: all
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -78,15 +80,20 @@ class Decided:
 
 
 def candidates(
-    vectors: ImageRows, texts: Texts, model: Model, progress: Progress | None = None
+    vectors: ImageRows,
+    texts: Texts,
+    model: Model,
+    progress: Progress | None = None,
+    searched: NegativeRows | None = None,
 ) -> Iterator[NegativeCandidates]:
-    """The nearest negative labels of all images, block by block.
+    """The nearest negative labels of all images, of those `searched` (None: of all), block by
+    block.
 
     progress: called with the stage "negatives" (images).
     """
     for start in range(0, len(vectors), SEARCHED):
         block = vectors[start : start + SEARCHED]
-        yield nearest_candidates(block, texts, model.logit_scale)
+        yield nearest_candidates(block, texts, model.logit_scale, searched)
         if progress:
             progress("negatives", start + len(block), len(vectors))
 
@@ -127,7 +134,8 @@ class _Scored:
         progress: Progress | None,
     ) -> None:
         self._of, self._model, self._resolved, self._scratch = prepared, model, resolved, scratch
-        count, scorer = len(prepared), ImageScorer(resolved, texts, model.logit_scale)
+        scorer = ImageScorer(resolved, texts, model.logit_scale, prepared.searched)
+        count = len(prepared)
         self._names = scorer.names
         self._logits = scratch(len(resolved))
         self._negative = np.empty(count, np.float32)

@@ -83,5 +83,10 @@ def sample_rows(embedded: Embeddings) -> list[int]:
     """Up to `TRANSFER_MOST_IMAGES` rows, ascending: evenly spaced in the order of the digests, so
     that the same images are chosen in whatever order they come."""
     order = sorted(range(len(embedded)), key=lambda row: embedded.digests[row])
-    at = np.linspace(0, len(order) - 1, min(len(order), TRANSFER_MOST_IMAGES)).astype(int)
-    return sorted(order[place] for place in np.unique(at).tolist())
+    return sorted(order[place] for place in sample_places(len(order)).tolist())
+
+
+def sample_places(count: int) -> npt.NDArray[np.intp]:
+    """The places of the sampled images among `count` in the order of their digests."""
+    at = np.linspace(0, count - 1, min(count, TRANSFER_MOST_IMAGES))
+    return np.unique(at.astype(np.intp))

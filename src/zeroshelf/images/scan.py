@@ -76,7 +76,7 @@ def scan(
         look_at(files, root, follow, found)
     return Folder(
         root=root,
-        pictures=tuple(sorted(found.pictures, key=lambda p: os.fsencode(p.path))),
+        pictures=tuple(sorted(found.pictures, key=lambda p: path_spelling.in_order(p.path))),
         skipped=tuple(sorted(found.skipped, key=lambda s: os.fsencode(s.path))),
         ignored=Ignored(
             other_files.counted_by(found.not_pictures), other_files.counted_by(found.left_out)
