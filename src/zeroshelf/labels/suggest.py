@@ -70,10 +70,10 @@ def suggest(
     negatives: the negative labels that a name is taken from, so that a large model embeds few texts
         (decisions/likely_negatives.py); None: all.
 
-    Groups that get the same name are one shelf.
+    Groups that get the same name are one shelf. The same pictures give the same shelves, in
+    whatever order they come.
     """
-    left_out = {row for group in once for row in group[1:]}
-    rows = np.array([row for row in range(len(embeddings)) if row not in left_out], np.int64)
+    rows = _in_one_order(embeddings, once)
     if len(rows) < LEAST:
         return ()
     vectors = embeddings.vectors[rows].astype(np.float32)
@@ -94,7 +94,17 @@ def suggest(
         Shelf(name, tuple(inside), tuple(word for word in dict.fromkeys(words) if word != name))
         for name, (inside, words) in shelves.items()
     ]
-    return tuple(sorted(made, key=lambda shelf: (shelf.name == "mixed", -len(shelf.rows))))
+    return tuple(sorted(made, key=lambda shelf: (shelf.name == "mixed", -len(shelf.rows), shelf.name)))
+
+
+def _in_one_order(embeddings: Embeddings, once: Sequence[Sequence[int]]) -> Ints:
+    """The rows of the pictures that count, in an order that the pictures' contents alone give: the
+    starts of k-means are drawn by place, and sums of floats depend on their order."""
+    digests = embeddings.digests
+    order = sorted(range(len(embeddings)), key=lambda row: (digests[row], row))
+    place = {row: at for at, row in enumerate(order)}
+    left_out = {row for group in once for row in sorted(group, key=place.__getitem__)[1:]}
+    return np.array([row for row in order if row not in left_out], np.int64)
 
 
 def label_set(shelves: Sequence[Shelf]) -> LabelSet:
