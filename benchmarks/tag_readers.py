@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tests.colours import BLUE, RED, ColourEncoder, paint
-from tests.making import xmp
 from zeroshelf.labels import parse
 from zeroshelf.records import Outcome
 from zeroshelf.run import classify
@@ -45,20 +44,24 @@ NAMES = {
     "side.jpg": RED,
 }
 OWN = {"own.jpg": {"holiday", "Places/Rome"}, "side.jpg": {"Places/Oslo"}}
-_LIGHTROOMS = (
-    b'<lr:hierarchicalSubject xmlns:lr="http://ns.adobe.com/lightroom/1.0/"><r:Bag>'
-    b"<r:li>Places|Oslo</r:li></r:Bag></lr:hierarchicalSubject>"
-)
+_SIDECAR = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:lr="http://ns.adobe.com/lightroom/1.0/"><lr:hierarchicalSubject>
+<rdf:Bag><rdf:li>Places|Oslo</rdf:li></rdf:Bag></lr:hierarchicalSubject></rdf:Description>
+</rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
 HANG = 240.0  # seconds for digiKam to read a few pictures
 
 
 def main() -> int:
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("programs", nargs="*", default=list(READERS), metavar="PROGRAM")
+    programs = parser.parse_args().programs
     failed = False
     with tempfile.TemporaryDirectory() as home:
         os.environ["ZEROSHELF_RUNS"] = os.path.join(home, "runs")
         os.environ["ZEROSHELF_CACHE"] = os.path.join(home, "cache")
-        for program, (reader, version) in READERS.items():
+        for program in programs:
+            reader, version = READERS[program]
             if not shutil.which(version[0]):
                 print(f"NOT CHECKED  {program}: not installed", flush=True)
                 continue
@@ -104,7 +107,7 @@ def _make(folder: Path) -> None:
         subprocess.run(
             ["exiftool", "-q", "-overwrite_original", *words, folder / "own.jpg"], check=True
         )
-    (folder / "side.jpg.xmp").write_bytes(xmp(_LIGHTROOMS))
+    (folder / "side.jpg.xmp").write_bytes(_SIDECAR)
 
 
 def _carry_out(outcomes: list[Outcome]) -> None:
@@ -160,9 +163,11 @@ def by_exiv2(folder: Path, home: Path) -> Shown:
 def by_darktable(folder: Path, home: Path) -> Shown:
     home.mkdir(parents=True)
     for name in NAMES:
-        words = [folder / name, home / f"{name}.out.jpg", "--core", "--configdir", home / "config"]
-        more = ["--cachedir", home / "cache", "--library", home / "library.db", "--disable-opencl"]
-        subprocess.run(["darktable-cli", *words, *more], check=True, capture_output=True)
+        words = [str(folder / name), str(home / f"{name}.out.jpg"), "--core", "--disable-opencl"]
+        for option in ("config", "cache"):
+            words += [f"--{option}dir", str(home / option)]
+        words += ["--library", str(home / "library.db")]
+        subprocess.run(["darktable-cli", *words], check=True, capture_output=True)
     with contextlib.closing(sqlite3.connect(home / "library.db")) as library:
         library.execute("ATTACH ? AS data", (str(home / "config" / "data.db"),))
         rows = library.execute(
@@ -178,10 +183,8 @@ def by_digikam(folder: Path, home: Path) -> Shown:
     for name in ("config", "data", "cache", "home", "db"):
         (home / name).mkdir(parents=True)
     (home / "run").mkdir(mode=0o700)
-    places = "".join(
-        f"Database Name{which}={home}/db/\n"
-        for which in ("", " Face", " Similarity", " Thumbnails")
-    )
+    databases = ("", " Face", " Similarity", " Thumbnails")
+    places = "".join(f"Database Name{which}={home}/db/\n" for which in databases)
     (home / "config" / "digikamrc").write_text(
         "[General Settings]\nVersion=7.9.0\n\n"
         f"[Database Settings]\nDatabase Type=QSQLITE\n{places}\n"
