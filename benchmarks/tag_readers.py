@@ -65,7 +65,13 @@ def main() -> int:
             if not shutil.which(version[0]):
                 print(f"NOT CHECKED  {program}: not installed", flush=True)
                 continue
-            told = subprocess.run(version, capture_output=True, text=True, check=False).stdout
+            told = subprocess.run(
+                version,
+                env=os.environ | {"QT_QPA_PLATFORM": "offscreen"},
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout
             print(f"{program}: {told.splitlines()[0] if told else '?'}", flush=True)
             for in_files in (False, True):
                 if in_files and not shutil.which("exiftool"):
@@ -98,9 +104,10 @@ def check(reader: Reader, where: Path, in_files: bool) -> Iterator[tuple[str, st
 
 
 def _make(folder: Path) -> None:
-    """Pictures, of which two have keywords: one in the file, one in a sidecar as Lightroom's."""
-    for name, colour in NAMES.items():
-        paint(folder / name, colour, (64, 48))
+    """Pictures, of which two have keywords: in the file, and in a sidecar as Lightroom writes it."""
+    for number, (name, colour) in enumerate(NAMES.items()):
+        # digiKam gives a file with the content of another one the tags of that one.
+        paint(folder / name, colour, (64 + number, 48))
     if shutil.which("exiftool"):
         words = ["-XMP-lr:HierarchicalSubject=Places|Rome", "-XMP-dc:Subject=holiday"]
         words += ["-XMP-dc:Subject=Places|Rome", "-XMP-lr:HierarchicalSubject=holiday"]
@@ -187,11 +194,12 @@ def by_digikam(folder: Path, home: Path) -> Shown:
     places = "".join(f"Database Name{which}={home}/db/\n" for which in databases)
     (home / "config" / "digikamrc").write_text(
         "[General Settings]\nVersion=7.9.0\n\n"
-        f"[Database Settings]\nDatabase Type=QSQLITE\n{places}\n"
+        f"[Database Settings]\nDatabase Type=QSQLITE\n{places}"
+        "Internal Database Server=false\n\n[Album Settings]\nShow Splash=false\n\n"
         "[Metadata Settings]\nUse XMP Sidecar For Reading=true\n",
         encoding="utf-8",
     )
-    with _digikam(home):
+    with _digikam(home, "offscreen"):
         _until(lambda: bool(_rows(home, "SELECT 1 FROM Settings WHERE keyword = 'Locale'")))
         time.sleep(5)  # it goes on writing its tables
     with contextlib.closing(sqlite3.connect(home / "db" / "digikam4.db")) as database, database:
@@ -201,7 +209,7 @@ def by_digikam(folder: Path, home: Path) -> Shown:
             (f"volumeid:?path={folder}",),
         )
     count = "SELECT count(*) FROM Images"
-    with _digikam(home):
+    with _digikam(home, "xcb"):  # the rest of its start needs a screen with OpenGL
         _until(lambda: _rows(home, count) == [(len(NAMES),)])
         time.sleep(15)  # the last picture's tags come after the picture
     tags = {id: (above, name) for id, above, name in _rows(home, "SELECT id, pid, name FROM Tags")}
@@ -215,14 +223,14 @@ def by_digikam(folder: Path, home: Path) -> Shown:
 
 
 @contextlib.contextmanager
-def _digikam(home: Path) -> Iterator[None]:
+def _digikam(home: Path, platform: str) -> Iterator[None]:
     environment = os.environ | {
         "HOME": str(home / "home"),
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_DATA_HOME": str(home / "data"),
         "XDG_CACHE_HOME": str(home / "cache"),
         "XDG_RUNTIME_DIR": str(home / "run"),
-        "QT_QPA_PLATFORM": "xcb",
+        "QT_QPA_PLATFORM": platform,
         "QTWEBENGINE_DISABLE_SANDBOX": "1",  # else it refuses to start in a container
         "LIBGL_ALWAYS_SOFTWARE": "1",
     }
