@@ -104,7 +104,7 @@ def check(reader: Reader, where: Path, in_files: bool) -> Iterator[tuple[str, st
 
 
 def _make(folder: Path) -> None:
-    """Pictures, of which two have keywords: in the file, and in a sidecar as Lightroom writes it."""
+    """Pictures, of which two have keywords: in the file, and in a sidecar as of Lightroom."""
     for number, (name, colour) in enumerate(NAMES.items()):
         # digiKam gives a file with the content of another one the tags of that one.
         paint(folder / name, colour, (64 + number, 48))
