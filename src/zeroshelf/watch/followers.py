@@ -32,7 +32,7 @@ class Followers:
             if placed := self._past.placed(folder):
                 pictures = [units[path] for path in paths if path in units]
                 rest = [path for path in paths if path in others]
-                belong |= late.find(pictures, rest, placed, seen.states)
+                belong |= late.find(pictures, rest, placed, seen.states, self._past.where_now)
         made, taken = late.actions(belong.values(), settings.action, seen.states)
         alone = {one.path for one in taken if one.path in units}
         stay = {file for path in alone for file in (path, *units[path].companions)}

@@ -7,7 +7,7 @@ that runs took from the folder are compared with what is there now as if they ha
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from zeroshelf.actions import names
@@ -42,11 +42,14 @@ def find(
     others: Iterable[str],
     placed: Mapping[str, Placed],
     states: Mapping[str, State],
+    where_now: Callable[[Placed], Placed | None] = lambda one: one,
 ) -> dict[str, Late]:
     """The files of one folder that belong to a file that was sorted before, by path.
 
     units: pictures that are ready to be sorted. others: ready files that belong to none of them.
     placed: what runs put on shelves, by its path in the folder. states: of all that is there now.
+    where_now: a file as it is on the shelves now, None where it is gone; asked only of those to
+        which something belongs.
     """
     known = {path: one for path, one in placed.items() if _is_that(one, states.get(path))}
     new: dict[str, Picture | None] = dict.fromkeys(others)
@@ -71,7 +74,9 @@ def find(
         files = (unit.path, *unit.companions)
         before = [known[path] for path in files if path in known]
         if before:
-            lead = next((one for one in before if one.companion_of is None), before[0])
+            lead = where_now(next((one for one in before if one.companion_of is None), before[0]))
+            if lead is None:
+                continue
             fresh = [path for path in files if path in sizes and path not in known]
             found |= {path: Late(path, lead) for path in fresh if _fits(path, lead, new, states)}
     return found
@@ -108,11 +113,9 @@ def by_folder(paths: Collection[str]) -> dict[str, list[str]]:
 
 
 def _is_that(placed: Placed, state: State | None) -> bool:
-    """Whether the file on the shelf is still there; and what lies in the folder by its old name,
-    after a copy, is its original and not another picture."""
-    if state is not None and state[:2] != (placed.size, placed.mtime_ns):
-        return False
-    return os.path.lexists(placed.target)
+    """Whether what lies in the folder by the old name of a sorted file, if anything, is its
+    original, after a copy, and not another picture."""
+    return state is None or state[:2] == (placed.size, placed.mtime_ns)
 
 
 def _fits(

@@ -25,7 +25,7 @@ class Placed:
     """A file that a run put on a shelf."""
 
     source: str  # where it was in the watched folder
-    target: str  # where it is now
+    target: str  # where the run put it, or where it is now
     label: str
     size: int  # of the source, in bytes; with the next
     mtime_ns: int
@@ -69,12 +69,15 @@ class PastRuns:
                 self._placed[run.id] = stamp, _placed(run.record)
             for one in self._placed[run.id][1].get(folder, ()):
                 found.setdefault(one.source, one)
-        return {path: self._where_now(one) for path, one in found.items()}
+        return found
 
-    def _where_now(self, placed: Placed) -> Placed:
-        """The same file where a later run moved it on, from one shelf to another."""
+    def where_now(self, placed: Placed) -> Placed | None:
+        """The same file, where a later run may have moved it on from one shelf to another; None
+        where it is not there any more."""
         target, seen = placed.target, set[str]()
-        while not os.path.lexists(target) and target not in seen:
+        while not os.path.lexists(target):
+            if target in seen:
+                return None
             seen.add(target)
             target = self._moves().get(target, target)
         return replace(placed, target=target)
