@@ -20,7 +20,8 @@ ENV PATH=/opt/zeroshelf/bin:$PATH \
     ZEROSHELF_CACHE=/data/cache \
     ZEROSHELF_MODELS=/data/models \
     PYTHONDONTWRITEBYTECODE=1
-USER zeroshelf
+# By its number, so that what starts it can tell that it is not root.
+USER 1000
 VOLUME /data
 ENTRYPOINT ["zeroshelf"]
 CMD ["--help"]

@@ -3,9 +3,10 @@
     python -m benchmarks.watch_storm [--files 1000] [--kills 10] [--seed 0]
 
 Files arrive slowly, with long pauses, by rename from temporary names, from outside, in bursts and
-as whole folders; the folder is away for a while; the process that watches is killed with SIGKILL
-and started again. Afterwards each picture must be on one shelf, whole, and the undo of all runs
-must bring every file back. The answers come from a model that needs no time (tests/colours.py).
+as whole folders; some get a sidecar later; the folder is away for a while; the process that watches
+is killed with SIGKILL and started again. Afterwards each picture must be on one shelf, whole, with
+its sidecar beside it, and the undo of all runs must bring every file back. The answers come from a
+model that needs no time (tests/colours.py).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from PIL import Image
 
 from tests.colours import ColourEncoder
 from tests.waiting import until
-from zeroshelf.actions import plan_file, undo
+from zeroshelf.actions import journal, undo
 from zeroshelf.labels import parse
 from zeroshelf.runs import registry
 from zeroshelf.watch.settings import Settings, checked
@@ -69,6 +70,7 @@ def watch(inbox: str, shelves: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     files: int
+    sidecars: int
     runs: int
     kills: int
     finished: int  # runs that a later process finished
@@ -76,7 +78,8 @@ class Outcome:
 
     def __str__(self) -> str:
         return (
-            f"{self.files} pictures, each sorted once and whole, in {self.runs} runs, all undone; "
+            f"{self.files} pictures, each sorted once and whole, {self.sidecars} with a sidecar "
+            f"that came later, in {self.runs} runs, all undone; "
             f"{self.kills} kills, {self.finished} runs finished by a later process, {self.left} "
             "times a half picture was left alone"
         )
@@ -106,15 +109,16 @@ def storm(home: Path, files: int, kills: int, seed: int) -> Outcome:
     until(lambda: not weather.problems and _is_complete(shelves, files))
     process.end()
     assert not weather.problems, weather.problems
-    _check(shelves, pictures)
+    everything = pictures | weather.sidecars
+    _check(shelves, everything)
     runs = list(registry.all())
     for run in runs:
         undo.undo(run.record)
     found = sorted(path.read_bytes() for path in inbox.rglob("*") if path.is_file())
-    assert found == sorted(pictures.values()), "an undo lost something"
+    assert found == sorted(everything.values()), "an undo lost something"
     assert not [path for path in shelves.rglob("*") if path.is_file()]
     tally = [sum(text in line for line in process.lines) for text in ("finished run", "cut short")]
-    return Outcome(files, len(runs), kills, *tally)
+    return Outcome(files, len(weather.sidecars), len(runs), kills, *tally)
 
 
 def _is_at_work() -> bool:
@@ -139,10 +143,14 @@ def _is_complete(shelves: Path, files: int) -> bool:
 def _check(shelves: Path, pictures: dict[str, bytes]) -> None:
     there = [path for path in shelves.rglob("*") if path.is_file()]
     assert sorted(path.read_bytes() for path in there) == sorted(pictures.values())
+    for path in there:
+        if path.suffix == ".xmp":
+            assert path.with_suffix("").exists(), f"{path} is not beside its picture"
     sizes = {data: len(data) for data in pictures.values()}
     final = {str(path): sizes[path.read_bytes()] for path in there}
     for run in registry.all():
-        for action in plan_file.load(os.path.join(run.record, "plan.jsonl")).actions:
+        done = (e for _, e in journal.read(run.record).entries.each() if e.step == "done")
+        for action in (entry.action for entry in done):  # a file that grew meanwhile was refused
             taken = final.get(action.target, action.size)
             assert action.size == taken, f"{action.target} was taken half-written"
 
@@ -194,6 +202,7 @@ class _Weather:
     rng: random.Random
     process: _Process
     problems: list[str] = field(default_factory=list)
+    sidecars: dict[str, bytes] = field(default_factory=dict)  # name -> content
 
     def rage(self, pictures: dict[str, bytes]) -> None:
         ways: list[Callable[[str, bytes], None]] = [
@@ -248,6 +257,10 @@ class _Weather:
     def _burst(self, files: list[tuple[str, bytes]]) -> None:
         for name, data in files:
             (self.inbox / name).write_bytes(data)
+        time.sleep(self.rng.uniform(0, 5 * QUIET))
+        for name, _ in files[::4]:
+            self.sidecars[f"{name}.xmp"] = f"about {name}".encode()
+            (self.inbox / f"{name}.xmp").write_bytes(self.sidecars[f"{name}.xmp"])
 
     def _tree(self, files: list[tuple[str, bytes]]) -> None:
         folder = self.outside / f"t{files[0][0]}" / "deep"

@@ -56,7 +56,8 @@ def test_every_example_is_listed() -> None:
 def test_the_image_runs_as_a_user_and_keeps_its_records() -> None:
     lines = [line for line in DOCKERFILE.splitlines() if not line.startswith("#")]
     last = "\n".join(lines)[("\n".join(lines)).rindex("FROM ") :]
-    assert re.search(r"^USER zeroshelf$", last, re.M), "not root"
+    assert re.search(r"^USER 1000$", last, re.M), "not root, and by number"
+    assert "useradd --uid 1000 " in last
     assert last.index("USER") < last.index("ENTRYPOINT")
     assert "RUN " not in last[last.index("USER") :]
     for variable in ("RUNS", "CACHE", "MODELS"):

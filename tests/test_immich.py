@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
+from tests.immich_api import VERSIONS, Api
 from tests.immich_server import KEY, Immich, serving
 from tests.program import command
 from zeroshelf.errors import UserError
@@ -20,9 +21,12 @@ from zeroshelf.integrations.immich.ledger import NAME, Ledger
 from zeroshelf.run import Run, classify
 from zeroshelf.runs import registry
 
+NEWEST = ("2.7.5", "3.2.2")
 
-@pytest.fixture(params=[(2, 4, 1), (3, 3, 5)], ids=["version 2", "version 3"])
-def immich(request) -> Iterator[Immich]:
+
+@pytest.fixture(params=NEWEST)
+def immich(request, monkeypatch: pytest.MonkeyPatch) -> Iterator[Immich]:
+    monkeypatch.setattr(clients, "PAUSES", (0.0, 0.0))
     with serving(Immich(request.param)) as found:
         yield found
         assert not found.faults
@@ -72,6 +76,120 @@ def test_tags_are_set_repeated_without_effect_and_undone(
     capsys.readouterr()
     assert undo(immich, "--json") == 0
     assert json.loads(capsys.readouterr().out)["changed"] == {}
+
+
+@pytest.mark.parametrize("immich", [v for v in VERSIONS if v not in NEWEST], indirect=True)
+def test_older_versions_take_the_same_requests(
+    immich: Immich, run: Run, ids: dict[str, str]
+) -> None:
+    assert tag(immich, "--albums") == 0
+    assert immich.of("album", "zeroshelf/red") == {ids["a.png"]}
+    assert tag(immich, "--albums") == 0
+    assert undo(immich) == 0
+    assert not immich.albums and not any(assets for _, assets in immich.tags.values())
+
+
+def test_each_version_describes_what_is_asked_of_it() -> None:
+    id = "00000000-0000-4000-8000-000000000001"
+    for version in VERSIONS:
+        api = Api(version)
+        assert not api.faults_of_request("PUT /tags", {}, {}, {"tags": ["a"]})
+        wrong: list[tuple[str, dict[str, str], dict[str, str], object]] = [
+            ("PUT /tags", {}, {}, {"tags": "a"}),
+            ("PUT /tags", {}, {}, {"tags": [1]}),
+            ("PUT /tags", {}, {}, {"tags": [], "more": 1}),
+            ("PUT /tags", {}, {}, {}),
+            ("PUT /tags", {}, {}, None),
+            ("PUT /tags", {}, {"page": "1"}, {"tags": []}),
+            ("PUT /tags/{id}/assets", {"id": "1"}, {}, {"ids": [id]}),
+            ("PUT /tags/{id}/assets", {"id": id}, {}, {"ids": ["1"]}),
+            ("GET /albums", {}, {}, {}),
+        ]
+        for what, ids, query, body in wrong:
+            assert api.faults_of_request(what, ids, query, body), (version, what, query, body)
+        pages = [name for each in api.operations.values() for name in each["query"]]
+        assert not {"page?", "size?", "page", "size"} & set(pages), "nothing comes in pages"
+
+
+def test_an_album_of_another_user_is_never_filled(
+    immich: Immich, run: Run, ids: dict[str, str]
+) -> None:
+    theirs = immich.answer("POST /albums", "", {"albumName": "zeroshelf/red"})["id"]
+    immich.of_friend.add(theirs)
+    assert tag(immich, "--albums") == 0
+    assert immich.albums[theirs][1] == set()
+    assert len(immich.albums) == 3, "theirs, and one a label of the user's own"
+    assert undo(immich) == 0
+    assert list(immich.albums) == [theirs]
+
+
+def test_no_tag_is_ever_deleted(immich: Immich, run: Run, ids: dict[str, str]) -> None:
+    tag(immich, "--albums")
+    undo(immich)
+    assert {value for value, _ in immich.tags.values()} == {"zeroshelf/red", "zeroshelf/blue"}
+    assert not [call for call in immich.calls if call == "DELETE /tags/{id}"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_is_asked_again(
+    immich: Immich, run: Run, ids: dict[str, str], status: int
+) -> None:
+    immich.trouble = {what: [(status, False)] for what in immich.api.operations}
+    assert tag(immich, "--albums") == 0
+    immich.trouble = {what: [(status, False)] * 2 for what in immich.api.operations}
+    assert undo(immich) == 0
+    assert not immich.albums and not any(assets for _, assets in immich.tags.values())
+
+
+def test_an_answer_that_is_lost_leaves_what_may_have_been_there(
+    immich: Immich, run: Run, ids: dict[str, str], capsys
+) -> None:
+    immich.trouble = {"PUT /tags/{id}/assets": [(504, True)]}
+    assert tag(immich) == 0
+    assert immich.of("tag", "zeroshelf/red") == {ids["a.png"]}
+    assert undo(immich) == 0
+    assert "1 picture left as they are" in capsys.readouterr().err
+    assert sum(len(assets) for _, assets in immich.tags.values()) == 1
+
+
+def test_a_request_that_failed_without_effect_is_undone_whole(
+    immich: Immich, run: Run, ids: dict[str, str]
+) -> None:
+    immich.trouble = {"PUT /tags/{id}/assets": [(502, False)], "GET /albums": [(500, True)]}
+    assert tag(immich, "--albums") == 0
+    ways = ("DELETE /tags/{id}/assets", "DELETE /albums/{id}")
+    immich.trouble = {what: [(502, True)] for what in ways}
+    assert undo(immich) == 0
+    assert not immich.albums and not any(assets for _, assets in immich.tags.values())
+
+
+def test_an_album_is_not_made_twice(immich: Immich, run: Run, ids: dict[str, str]) -> None:
+    immich.trouble = {"POST /albums": [(504, True)]}
+    assert tag(immich, "--albums") == 2
+    assert tag(immich, "--albums") == 0
+    assert sorted(name for name, _ in immich.albums.values()) == ["zeroshelf/blue", "zeroshelf/red"]
+
+
+def test_a_server_that_asks_for_too_long_a_pause_is_told(
+    immich: Immich, run: Run, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(clients, "MOST_PAUSE", -1.0)
+    immich.trouble = {"POST /assets/bulk-upload-check": [(429, False)]}
+    assert tag(immich) == 2
+    assert "429 busy" in capsys.readouterr().err
+    assert immich.calls.count("POST /assets/bulk-upload-check") == 1
+
+
+@pytest.mark.parametrize("most", range(4, 8))
+def test_an_undo_that_stops_anywhere_can_be_gone_on_with(
+    immich: Immich, run: Run, ids: dict[str, str], most: int
+) -> None:
+    tag(immich, "--albums")
+    immich.most, immich.calls = most - 2, []
+    assert undo(immich) == 2
+    immich.most = 10_000
+    assert undo(immich) == 0
+    assert not immich.albums and not any(assets for _, assets in immich.tags.values())
 
 
 def test_what_a_picture_had_before_stays(immich: Immich, run: Run, ids: dict[str, str]) -> None:
@@ -200,7 +318,7 @@ def test_a_run_that_is_on_no_server(immich: Immich, run: Run, capsys) -> None:
 def test_other_versions_are_refused_before_anything_is_done(
     run: Run, version: tuple[int, int, int], capsys
 ) -> None:
-    with serving(Immich(version)) as immich:
+    with serving(Immich(version=version)) as immich:
         assert tag(immich) == 2
         assert immich.calls == ["GET /server/version"]
     assert "only versions 2 and 3" in capsys.readouterr().err
@@ -218,7 +336,13 @@ def test_the_key_is_needed_and_never_told(
     assert tag(immich) == 2
     assert "no API key" in capsys.readouterr().err
     (tmp_path / "key").write_text(KEY)
-    assert tag(immich, "--key-file", tmp_path / "key") == 0
+    capsys.readouterr()
+    assert tag(immich, "--key-file", tmp_path / "key", "--verbose") == 0
+    assert run.record
+    written = b"".join(p.read_bytes() for p in Path(run.record).rglob("*") if p.is_file())
+    told = capsys.readouterr()
+    assert KEY not in told.out + told.err and KEY.encode() not in written
+    assert KEY not in repr(Client(immich.address, KEY)), "nor where a fault is shown"
 
 
 @pytest.mark.parametrize(

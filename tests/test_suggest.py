@@ -50,6 +50,19 @@ def test_the_number_of_groups_is_found() -> None:
     assert {shelf.name for shelf in found} == {"dog", "bridge", "pizza"}
 
 
+def test_the_order_of_the_pictures_is_no_matter() -> None:
+    """Vague groups, whose k-means differs from start to start."""
+    made = folder(*[0] * 20, *[1] * 12, *[2] * 8, *[7] * 20, noise=0.35)
+    burst = (4, 9, 30)
+    first = suggest(made, texts, once=[burst])
+    for seed in range(4):
+        order = np.random.default_rng(seed).permutation(len(made)).tolist()
+        again = suggest(made.some(order), texts, once=[[order.index(row) for row in burst]])
+        assert [(s.name, s.words) for s in again] == [(s.name, s.words) for s in first]
+        for one, other in zip(again, first, strict=True):
+            assert [order[row] for row in one.rows] == list(other.rows)
+
+
 def test_a_burst_counts_once() -> None:
     found = suggest(folder(*[0] * 10, *[1] * 10), texts, count=2, once=[tuple(range(5))])
     assert {shelf.name: len(shelf.rows) for shelf in found} == {"bridge": 10, "dog": 6}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from pathlib import Path
@@ -27,6 +28,16 @@ def test_a_change_wakes_it(tmp_path: Path) -> None:
     thread.join(HANG)
     assert not thread.is_alive()
     waiter.stop()
+
+
+def test_what_watchdog_logs_is_not_printed(tmp_path: Path, capfd) -> None:
+    pytest.importorskip("watchdog")
+    waiter = Waiter(str(tmp_path))
+    waiter.start()
+    for name in ("watchdog", "watchdog.observers.inotify"):
+        logging.getLogger(name).error("InotifyEmitter.queue_events() called when inactive")
+    waiter.stop()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_it_waits_without_watchdog_and_without_the_folder(

@@ -17,6 +17,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.labels import lexicon
 from zeroshelf.labels.negative_labels import negative_labels, scene_prompts
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.labels.senses import visible_senses
@@ -29,7 +30,8 @@ LEAST = 3  # pictures in a group, at least
 COHERENT = 0.4  # least correlation between being in the group and fitting its name
 # Added to the standard deviations of a name: for each factor e of its count in SemCor,
 COMMON = 0.05
-EVERYDAY = 0.2  # and where it is a short name of a scene ("living room")
+EVERYDAY = 0.2  # where it is a short name of a scene ("living room"),
+LEXICON = 0.6  # and where it is an everyday label of the lexicon: "cat", where "panther" is close
 SAMPLE = 1500  # pictures that the silhouette is computed of
 EXAMPLES = 4  # pictures of a group that are shown
 CANDIDATES = 5  # best names of a group, from which its name is chosen
@@ -70,10 +72,10 @@ def suggest(
     negatives: the negative labels that a name is taken from, so that a large model embeds few texts
         (decisions/likely_negatives.py); None: all.
 
-    Groups that get the same name are one shelf.
+    Groups that get the same name are one shelf. The same pictures give the same shelves, in
+    whatever order they come.
     """
-    left_out = {row for group in once for row in group[1:]}
-    rows = np.array([row for row in range(len(embeddings)) if row not in left_out], np.int64)
+    rows = _in_one_order(embeddings, once)
     if len(rows) < LEAST:
         return ()
     vectors = embeddings.vectors[rows].astype(np.float32)
@@ -94,7 +96,18 @@ def suggest(
         Shelf(name, tuple(inside), tuple(word for word in dict.fromkeys(words) if word != name))
         for name, (inside, words) in shelves.items()
     ]
-    return tuple(sorted(made, key=lambda shelf: (shelf.name == "mixed", -len(shelf.rows))))
+    made.sort(key=lambda shelf: (shelf.name == "mixed", -len(shelf.rows), shelf.name))
+    return tuple(made)
+
+
+def _in_one_order(embeddings: Embeddings, once: Sequence[Sequence[int]]) -> Ints:
+    """The rows of the pictures that count, in an order that the pictures' contents alone give: the
+    starts of k-means are drawn by place, and sums of floats depend on their order."""
+    digests = embeddings.digests
+    order = sorted(range(len(embeddings)), key=lambda row: (digests[row], row))
+    place = {row: at for at, row in enumerate(order)}
+    left_out = {row for group in once for row in sorted(group, key=place.__getitem__)[1:]}
+    return np.array([row for row in order if row not in left_out], np.int64)
 
 
 def label_set(shelves: Sequence[Shelf]) -> LabelSet:
@@ -140,7 +153,13 @@ def _candidates() -> tuple[Candidate, ...]:
     things = {one.name: one.prompt for one in negative_labels() if one.kind != "scene"}
     prompts = scene_prompts() | things
     return tuple(
-        (name, prompt, COMMON * math.log1p(_count(name)) + EVERYDAY * (name in scene_prompts()))
+        (
+            name,
+            prompt,
+            COMMON * math.log1p(_count(name))
+            + EVERYDAY * (name in scene_prompts())
+            + LEXICON * (lexicon.entry(name) is not None),
+        )
         for name, prompt in prompts.items()
     )
 

@@ -189,7 +189,7 @@ def find(name: str | None = None) -> RunRecord:
     """The newest run, or the one whose id is or begins with `name`. Raises `UserError`, also if a
     newer version made it; an empty name, such as a script's unset variable, names no run."""
     if name is None:
-        newest = next(all(), None)
+        newest = next((run for run in all() if not _is_without_pictures(run)), None)
         if newest is None:
             raise UserError("no run yet: `zeroshelf sort FOLDER -l LABEL --to SORTED` makes one")
         return _opened(newest, "the newest run")
@@ -201,6 +201,16 @@ def find(name: str | None = None) -> RunRecord:
     if isinstance(found[0], NewerRun):
         raise file_versions.NewerFile(found[0].why)
     return found[0]
+
+
+def _is_without_pictures(run: RunRecord | NewerRun) -> bool:
+    """Whether a run only put files beside pictures that were sorted before, as a watch does: there
+    is nothing to review in it."""
+    return (
+        isinstance(run, RunRecord)
+        and not run.pictures
+        and not os.path.exists(os.path.join(run.record, "results.jsonl"))
+    )
 
 
 def newest_applied() -> RunRecord:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from zeroshelf.actions import apply, journal, kinds
@@ -11,9 +13,23 @@ from zeroshelf.errors import UserError
 from zeroshelf.records import Outcome
 from zeroshelf.runs import registry, request
 from zeroshelf.runs.registry import RunRecord
-from zeroshelf.system import folder_identity
+from zeroshelf.system import file_names, folder_identity
+
+MEMORY = timedelta(days=30)  # how long files that belong to a sorted picture are expected
 
 File: TypeAlias = tuple[str, int, int]  # path, bytes, mtime_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file that a run put on a shelf."""
+
+    source: str  # where it was in the watched folder
+    target: str  # where the run put it, or where it is now
+    label: str
+    size: int  # of the source, in bytes; with the next
+    mtime_ns: int
+    companion_of: str | None  # the source of its picture, where it belongs to one
 
 
 class PastRuns:
@@ -23,6 +39,8 @@ class PastRuns:
     def __init__(self, folder: str, destination: str) -> None:
         self._folder, self._destination = folder, destination
         self._known: dict[str, tuple[object, frozenset[File]]] = {}
+        self._placed: dict[str, tuple[object, dict[str, list[Placed]]]] = {}
+        self._moved: dict[str, tuple[object, dict[str, str]]] = {}
 
     def dealt_with(self) -> set[File]:
         """The files in the watched folder that are not to be sorted (again): originals of copies
@@ -30,15 +48,53 @@ class PastRuns:
         one."""
         found: set[File] = set()
         for run in self._runs():
-            path = os.path.join(run.record, journal.NAME)
-            try:
-                at = os.stat(path)
-            except OSError:
+            stamp = _stamp(run.record)
+            if stamp is None:
                 continue
-            stamp = at.st_size, at.st_mtime_ns
             if run.id not in self._known or self._known[run.id][0] != stamp:
                 self._known[run.id] = stamp, frozenset(_dealt_with(run.record))
             found |= self._known[run.id][1]
+        return found
+
+    def placed(self, folder: str) -> dict[str, Placed]:
+        """What runs of the last `MEMORY` took from the folder `folder` itself and put on shelves,
+        by its path there: of several of one path the newest."""
+        found: dict[str, Placed] = {}
+        oldest = datetime.now().astimezone() - MEMORY
+        for run in self._runs():
+            stamp = _stamp(run.record)
+            if stamp is None or not run.may_be_in_place or run.when < oldest:
+                continue
+            if run.id not in self._placed or self._placed[run.id][0] != stamp:
+                self._placed[run.id] = stamp, _placed(run.record)
+            for one in self._placed[run.id][1].get(folder, ()):
+                found.setdefault(one.source, one)
+        return found
+
+    def where_now(self, placed: Placed) -> Placed | None:
+        """The same file, where a later run may have moved it on from one shelf to another; None
+        where it is not there any more."""
+        target, seen = placed.target, set[str]()
+        while not os.path.lexists(target):
+            if target in seen:
+                return None
+            seen.add(target)
+            target = self._moves().get(target, target)
+        return replace(placed, target=target)
+
+    def _moves(self) -> dict[str, str]:
+        """From -> to, of files that runs moved out of a folder below the destination."""
+        found: dict[str, str] = {}
+        for run in registry.all():
+            if not isinstance(run, RunRecord) or not run.may_be_in_place:
+                continue
+            if not file_names.inside(run.folder, self._destination):
+                continue
+            stamp = _stamp(run.record)
+            if stamp is not None and self._moved.get(run.id, (None,))[0] != stamp:
+                self._moved[run.id] = stamp, dict(_moves(run.record))
+            for source, target in self._moved.get(run.id, (None, {}))[1].items():
+                found.setdefault(source, target)
         return found
 
     def unfinished(self) -> list[RunRecord]:
@@ -73,6 +129,41 @@ class PastRuns:
 def resume(run: RunRecord) -> list[Outcome]:
     """Finish the apply of `run`. Raises `UserError` where that can't be done now."""
     return apply.apply(run.record)
+
+
+def _stamp(record: str) -> tuple[int, int] | None:
+    """The state of a run's journal; None where it has none."""
+    try:
+        at = os.stat(os.path.join(record, journal.NAME))
+    except OSError:
+        return None
+    return at.st_size, at.st_mtime_ns
+
+
+def _placed(record: str) -> dict[str, list[Placed]]:
+    """Folder -> what a run put on shelves from there."""
+    found: dict[str, list[Placed]] = {}
+    for _, entry in journal.read(record).entries.each():
+        action, kind = entry.action, kinds.KINDS.get(entry.action.kind)
+        if entry.step == "done" and kind is not None and kind.plannable:
+            found.setdefault(os.path.dirname(action.source), []).append(
+                Placed(
+                    action.source,
+                    action.target,
+                    action.label,
+                    action.size,
+                    action.mtime_ns,
+                    action.companion_of,
+                )
+            )
+    return found
+
+
+def _moves(record: str) -> Iterator[tuple[str, str]]:
+    for _, entry in journal.read(record).entries.each():
+        kind = kinds.KINDS.get(entry.action.kind)
+        if entry.step == "done" and kind is not None and kind.plannable and kind.takes_away:
+            yield entry.action.source, entry.action.target
 
 
 def _is_of_watch(record: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zeroshelf.images import scan
 from zeroshelf.records import Folder, Picture, Skipped
@@ -43,15 +43,22 @@ class Ready:
     """What can be done now with the files that are whole."""
 
     folder: Folder  # the pictures to sort
-    no_pictures: set[str] = field(default_factory=set)  # files that belong to no picture
+    others: set[str] = field(default_factory=set)  # files that belong to none of these pictures
 
 
-def find(root: str, seen: Look, whole: Collection[str], fresh: Collection[str]) -> Ready:
+def find(
+    root: str,
+    seen: Look,
+    whole: Collection[str],
+    fresh: Collection[str],
+    done: Collection[str] = (),
+) -> Ready:
     """The pictures whose files, companions included, are all in `whole`, and one in `fresh`.
 
     Reads the first bytes of the files in each folder that has a fresh one.
 
-    fresh: paths of whole files with which nothing was done yet.
+    fresh: paths of whole files with which nothing was done yet. done: paths of files that are not
+    to be sorted (again); a fresh companion of such a picture is one of the `others`.
     """
     pictures: list[Picture] = []
     skipped: list[Skipped] = []
@@ -64,13 +71,22 @@ def find(root: str, seen: Look, whole: Collection[str], fresh: Collection[str]) 
             waiting = not unit <= set(whole) or not _is_as_seen(picture, seen)
             if waiting:
                 rest -= unit
-            elif not unit.isdisjoint(fresh):
+            elif not unit.isdisjoint(fresh) and picture.path not in done:
                 pictures.append(picture)
                 rest -= unit
         skipped += [one for one in found.skipped if one.path in fresh]
     rest -= {one.path for one in skipped}
     pictures.sort(key=lambda picture: os.fsencode(picture.path))
     return Ready(Folder(root, tuple(pictures), tuple(skipped)), rest)
+
+
+def without(found: Ready, files: Collection[str]) -> Ready:
+    """What is left where `files` are done with. A picture whose files are among them in part is
+    looked at again later."""
+    pictures = (one for one in found.folder.pictures if not {one.path, *one.companions} & {*files})
+    skipped = (one for one in found.folder.skipped if one.path not in files)
+    folder = replace(found.folder, pictures=tuple(pictures), skipped=tuple(skipped))
+    return Ready(folder, found.others - {*files})
 
 
 def _is_as_seen(picture: Picture, seen: Look) -> bool:

@@ -43,7 +43,7 @@ class Waiter:
                 changed.set()
 
         self.stop()
-        logging.getLogger("watchdog").propagate = False  # lost events cost nothing here
+        _silence(logging.getLogger("watchdog"))
         wanted = [  # and not what our own reading opens and closes
             getattr(events, what + did)
             for what in ("File", "Dir")
@@ -64,3 +64,11 @@ class Waiter:
             self._observer.stop()
             self._observer.join(5)
             self._observer = None
+
+
+def _silence(logger: logging.Logger) -> None:
+    """Lost events cost nothing here, and neither does a thread that is told to stop while it reads.
+    Without a handler of its own Python prints what a logger says."""
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())

@@ -20,6 +20,7 @@ from zeroshelf.records import Encoder, Outcome
 from zeroshelf.runs import earlier, registry
 from zeroshelf.system import file_names, mounts
 from zeroshelf.watch import past_runs, ready
+from zeroshelf.watch.followers import Followers
 from zeroshelf.watch.label_changes import LabelChanges
 from zeroshelf.watch.look import Look, State, look
 from zeroshelf.watch.settings import Settings
@@ -62,6 +63,7 @@ class Watcher:
         self._sorter = Sorter(settings, tell, encoder)
         self._label_changes = LabelChanges(settings)
         self._past = past_runs.PastRuns(settings.folder, settings.destination)
+        self._followers = Followers(lambda: self.settings, self._past)
         self._unchanged = ready.Unchanged(settings.quiet)
         self._done: dict[str, State] = {}  # what needs no look until it changes
         self._later: dict[str, tuple[State, float]] = {}  # path -> when it is tried again, as it is
@@ -155,16 +157,37 @@ class Watcher:
             seen,
             whole,
             {path for path in fresh if path in whole and path not in self._done},
+            self._done,
         )
+        found = self._follow(found, seen)
         for one in found.folder.skipped:
             self._leave(one.path, one.reason)
         self._done |= {
             path: seen.states[path]
-            for path in (*found.no_pictures, *(one.path for one in found.folder.skipped))
+            for path in (*found.others, *(one.path for one in found.folder.skipped))
         }
         if found.folder.pictures:
             self._check_alone()
             self._sort(found, seen)
+
+    def _follow(self, found: ready.Ready, seen: Look) -> ready.Ready:
+        """Put files beside the pictures that they belong to and that were sorted before, as a run
+        of their own; what is left to sort."""
+        made, taken = self._followers.plan(found, seen)
+        for path, picture in taken.items():
+            self._leave(path, f"a file of that name is beside its picture already, {picture}")
+        if not made.actions:
+            return found
+        self._check_alone()
+        id, outcomes = self._followers.apply(made)
+        failed = self._failed(outcomes, seen)
+        files = {action.source for action in made.actions}
+        self._done |= {path: seen.states[path] for path in files - failed}
+        self.told.runs.append(id)
+        if count := sum(one.status in ("done", "already") for one in outcomes):
+            files_ = counted(count, "file follows its picture", "files follow their pictures")
+            self._tell(f"{files_} to the shelf (zeroshelf undo {id})")
+        return ready.without(found, files)
 
     def _sort(self, found: ready.Ready, seen: Look) -> None:
         planned = self._sorter.plan(found.folder)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,6 +21,10 @@ KNOWN = (2, 3)  # major versions of the API
 SECONDS = 60  # that an answer may take
 MOST_BYTES = 64 << 20  # of an answer
 BATCH = 500  # assets in one request
+PAUSES = (1.0, 4.0, 16.0)  # seconds before each further try of a request, if the server names none
+MOST_PAUSE = 60.0  # seconds: a server that asks for more is told to the user
+_NOT_DONE = {429, 503}  # answers to requests that were not carried out
+_AGAIN = {429, 500, 502, 503, 504}  # answers after which a request is tried again
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 Json = Mapping[str, Any]
@@ -31,6 +36,7 @@ class Added:
 
     changed: tuple[str, ...]  # ids of the assets that it changed
     refused: Mapping[str, str]  # id -> why, without those that were as wanted before
+    unclear: tuple[str, ...] = ()  # as wanted now: from before, or by a try without an answer
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -53,6 +59,7 @@ class Client:
         path = parts.path.rstrip("/").removesuffix("/api")
         self.server = f"{parts.scheme}://{parts.netloc}{path}"
         self._key = key.strip()
+        self._major = 0  # of the server's version; 0: not asked yet
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect).open
 
     @property
@@ -74,6 +81,7 @@ class Client:
                 f"{self.server} is Immich {'.'.join(map(str, version))}; only versions {either} "
                 "are known to work: nothing was changed"
             )
+        self._major = version[0]
         return version
 
     def assets(self, checksums: Mapping[str, str]) -> dict[str, str]:
@@ -108,9 +116,11 @@ class Client:
         return self._change("DELETE", f"/tags/{_checked(id)}/assets", assets)
 
     def albums(self) -> dict[str, str]:
-        """Name -> id of this user's own albums; of several of one name, the first."""
+        """Name -> id of this user's own albums; of several of one name, the first. Albums of other
+        users that are shared with this one, which version 3 lists too, are left out."""
         found: dict[str, str] = {}
-        for one in _rows(self._call("GET", "/albums")):
+        own = "?isOwned=true" if self._is_3 else ""
+        for one in _rows(self._call("GET", f"/albums{own}")):
             found.setdefault(str(one.get("albumName")), _checked(one.get("id")))
         return found
 
@@ -128,34 +138,66 @@ class Client:
 
     def remove_album_if_empty(self, id: str) -> bool:
         """Whether the album is gone now: it was empty, or the user had removed it."""
+        without = "" if self._is_3 else "?withoutAssets=true"  # version 3 lists none
         try:
-            album = self._call("GET", f"/albums/{_checked(id)}")
+            album = self._call("GET", f"/albums/{_checked(id)}{without}")
+            if album.get("assetCount") != 0:
+                return False
+            self._call("DELETE", f"/albums/{_checked(id)}")
         except _NotThere:
-            return True
-        if album.get("assetCount") != 0:
-            return False
-        self._call("DELETE", f"/albums/{_checked(id)}")
+            pass  # removed by the user, or by a try whose answer was lost
         return True
 
     # --- requests ---------------------------------------------------------------------------
 
+    @property
+    def _is_3(self) -> bool:
+        if not self._major:
+            self.version()
+        return self._major >= 3
+
     def _change(self, method: str, path: str, assets: Sequence[str]) -> Added:
+        body = {"ids": [_checked(one) for one in assets]}
         try:
-            rows = _rows(self._call(method, path, {"ids": [_checked(one) for one in assets]}))
+            answer, is_repeat = self._ask(method, path, body)
         except _NotThere:
             gone = method == "DELETE"  # the tag or album, and so what is to be taken back
             return Added((), {} if gone else dict.fromkeys(assets, "not_found"))
-        changed, refused = [], {}
+        changed, unclear, refused = [], [], {}
         as_wanted = "duplicate" if method == "PUT" else "not_found"
-        for one in rows:
+        for one in _rows(answer):
+            id = _checked(one.get("id"))
             if one.get("success"):
-                changed.append(_checked(one.get("id")))
+                changed.append(id)
             elif one.get("error") != as_wanted:
-                refused[_checked(one.get("id"))] = str(one.get("error"))
-        return Added(tuple(changed), refused)
+                refused[id] = str(one.get("error"))
+            elif is_repeat:
+                unclear.append(id)
+        return Added(tuple(changed), refused, tuple(unclear))
 
     def _call(self, method: str, path: str, body: Json | None = None) -> Any:
-        """The answer to one request. Raises `UserError` with what the server says."""
+        """The answer to a request. Raises `UserError` with what the server says."""
+        return self._ask(method, path, body)[0]
+
+    def _ask(self, method: str, path: str, body: Json | None) -> tuple[Any, bool]:
+        """The answer to a request that is tried again while the server is busy or fails; and
+        whether an earlier try may have been carried out, too. What must not be done twice, a new
+        album, is tried again only where it was not carried out."""
+        is_repeat = False
+        for pause in (*PAUSES, None):
+            try:
+                return self._once(method, path, body), is_repeat
+            except _Busy as busy:
+                once = method == "POST" and path == "/albums" and busy.code not in _NOT_DONE
+                wait = pause if busy.wait is None else busy.wait
+                if pause is None or wait is None or wait > MOST_PAUSE or once:
+                    raise
+                is_repeat |= busy.code not in _NOT_DONE
+                time.sleep(wait)
+        raise AssertionError  # the last try returned or raised
+
+    def _once(self, method: str, path: str, body: Json | None) -> Any:
+        """The answer to one try. Raises `UserError`; `_Busy` where another may be answered."""
         headers = {"x-api-key": self._key, "Accept": "application/json"}
         data = None
         if body is not None:
@@ -181,6 +223,14 @@ class _NotThere(UserError):
     """There is no tag or album of that id (any more)."""
 
 
+class _Busy(UserError):
+    """The server can't answer now. code: the answer's status. wait: seconds, if it names them."""
+
+    def __init__(self, message: str, code: int, wait: float | None) -> None:
+        super().__init__(message)
+        self.code, self.wait = code, wait
+
+
 def _refused(server: str, method: str, path: str, error: urllib.error.HTTPError) -> UserError:
     """What an answer that is an error means."""
     try:
@@ -188,7 +238,7 @@ def _refused(server: str, method: str, path: str, error: urllib.error.HTTPError)
         said = "; ".join(map(str, said)) if isinstance(said, list) else str(said)
     except (ValueError, AttributeError, OSError):
         said = ""
-    what = f"{server}: {method} {path.split('/')[1]}: "
+    what = f"{server}: {method} {path.partition('?')[0].split('/')[1]}: "
     if error.code in (401, 403):
         return UserError(
             f"{what}{said or 'refused'}: the API key needs the permissions asset.upload, tag.read, "
@@ -199,6 +249,10 @@ def _refused(server: str, method: str, path: str, error: urllib.error.HTTPError)
         return UserError(f"{server} sends on to another address: give that one")
     if error.code == 404 or (error.code == 400 and "not found" in said.lower()):
         return _NotThere(f"{what}{said or 'not found'}")
+    if error.code in _AGAIN:
+        named = error.headers.get("Retry-After") or ""
+        wait = float(named) if named.isdecimal() else None
+        return _Busy(f"{what}{error.code} {said}".rstrip(), error.code, wait)
     return UserError(f"{what}{error.code} {said}".rstrip())
 
 

@@ -36,9 +36,10 @@ class Group:
         self.unclear |= dict.fromkeys(self.open)
         self.open = tuple(assets)
 
-    def end(self, added: Sequence[str]) -> None:
+    def end(self, added: Sequence[str], unclear: Sequence[str] = ()) -> None:
         """Its answer came."""
         self.open = ()
+        self.unclear |= dict.fromkeys(one for one in unclear if one not in self.added)
         for asset in added:
             self.added[asset] = None
             self.unclear.pop(asset, None)
@@ -65,10 +66,11 @@ class Ledger:
         self._write({"begin": [group.place, group.id], "assets": list(assets)})
         group.begin(assets)
 
-    def added(self, group: Group, assets: Sequence[str]) -> None:
-        """After it: those that it added."""
-        self._write({"added": [group.place, group.id], "assets": list(assets)})
-        group.end(assets)
+    def added(self, group: Group, assets: Sequence[str], unclear: Sequence[str] = ()) -> None:
+        """After it: those that it added, and those that it may have added."""
+        more = {"unclear": list(unclear)} if unclear else {}
+        self._write({"added": [group.place, group.id], "assets": list(assets)} | more)
+        group.end(assets, unclear)
 
     def removed(self, group: Group, assets: Sequence[str]) -> None:
         """Those that an undo has removed."""
@@ -100,7 +102,7 @@ class Ledger:
             case {"begin": [place, id], "assets": assets}:
                 self.groups[place, id].begin(assets)
             case {"added": [place, id], "assets": assets}:
-                self.groups[place, id].end(assets)
+                self.groups[place, id].end(assets, event.get("unclear", ()))
             case {"removed": [place, id], "assets": assets}:
                 for asset in assets:
                     self.groups[place, id].added.pop(asset, None)

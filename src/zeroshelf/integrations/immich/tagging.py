@@ -95,7 +95,7 @@ def _add(client: Client, ledger: Ledger, group: Group, some: Sequence[str], done
     ledger.begin(group, some)
     add = client.tag if group.place != "album" else client.add_to_album
     answer = add(group.id, some)
-    ledger.added(group, answer.changed)
+    ledger.added(group, answer.changed, answer.unclear)
     _count(done, group, answer.changed, answer.refused)
 
 
