@@ -7,7 +7,6 @@ searches start from it in another process too. docs/files.md tells where.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -70,7 +69,6 @@ def key_of(embeddings: Embeddings, negatives: NegativeRows | None) -> bytes:
     return repr(about).encode() + searched + b"".join(embeddings.digests)
 
 
-@cache
 def made_by() -> str:
     """Stands for the code, all negative labels and the constants. Where one of them is another,
     what is on the disk is computed anew."""
