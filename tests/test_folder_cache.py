@@ -70,9 +70,7 @@ def test_other_labels_are_decided_without_comparing_the_pictures_again(
 
 
 @pytest.mark.parametrize("change", ["order", "picture", "constant", "model"])
-def test_another_folder_is_computed_anew(
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, change: str
-) -> None:
+def test_another_folder_is_computed_anew(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     found = folder()
     decided(found, "cat")
     if change == "order":
@@ -83,8 +81,6 @@ def test_another_folder_is_computed_anew(
         found = replace(found, model=replace(found.model, digest="another"))
     else:
         monkeypatch.setattr(constants, "CENTRING", 0.31)
-        before_labels.made_by.cache_clear()
-        request.addfinalizer(before_labels.made_by.cache_clear)
     decided(found, "cat")
     assert len(kept()) == 2
 
