@@ -73,6 +73,5 @@ SCALE_RATIO_FLOOR = 0.01  # least ratio of two models' spreads of scores
 
 REFERENCE_WORDS = 300  # negative labels whose best pictures tell what an absent word gets
 REFERENCE_PROMPTED = 12  # of them, asked by all prompts of a label and not by one alone
-REFERENCE_BASE = 2.6  # calibrated temperatures that the threshold of a search is above a run's
-REFERENCE_SHARE = 0.5  # of the reference words' median above the threshold of a run, added to that
-REFERENCE_CAP = 4.0  # calibrated temperatures that both together may be
+REFERENCE_BASE = 3.9  # calibrated temperatures that the threshold of a search is above a run's
+REFERENCE_SHARE = 0.3  # of the reference words' median above the threshold of a run, added to that

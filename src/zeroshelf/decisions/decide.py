@@ -22,7 +22,7 @@ rejected.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, overload
 
@@ -124,12 +124,18 @@ def of_ood_scores(
     return Decisions(scores, calibration, probabilities, chosen, closed=closed)
 
 
-def ood_scores(scores: Scores, typical_logit: float | None) -> tuple[Floats, Floats]:
+def ood_scores(
+    scores: Scores, typical_logit: float | None, *, low_rank: bool = True
+) -> tuple[Floats, Floats]:
     """(N,) OOD scores of N images and the smoothed (N, K) label logits that they come from.
 
     typical_logit: as in `Calibration`.
+    low_rank: whether OOD scores are smoothed over the whole folder too. It helps labels that many
+        of the images show, and hides what only a few do.
     """
     logits, negative = _smoothed(scores, typical_logit)
+    if not low_rank:
+        scores = replace(scores, smoothing=None)
     return _ood_score(logits.max(axis=1, keepdims=True), negative, scores)[:, 0], logits
 
 

@@ -1,19 +1,20 @@
 """Whether anything fits: the probability that a picture shows the words that are searched for.
 
 A word is judged as a label of a run is (decisions/decide.py): its own score against that of the
-negative labels, smoothed over the folder, and the model's calibration. But a run's labels were
-chosen for the folder, while a search may be for something that no picture of it shows; and the best
-of N pictures fits any word the better, the more there are. So the threshold depends on the folder:
+negative labels, smoothed over nearest neighbours, and the model's calibration. Low-rank smoothing
+is left out: a search is often for what few pictures of many show. And a run's labels were chosen
+for the folder, while a search may be for something that no picture of it shows; and the best of N
+pictures fits any word the better, the more there are. So the threshold depends on the folder:
 
     m(v)   = greatest OOD score of a picture under the reference word v, for 300 reference words
     m      = median of all m(v), and what more prompts than one add to it (12 words)
-    t      = T + tau * (2.6 + 0.5 * (m - T) / tau), but no lower than T, nor higher than T + 4 tau
+    t      = T + tau * (3.9 + 0.3 * (m - T) / tau), but no lower than T
     p      = sigmoid((OOD score - t) / tau)
 
 with the calibrated threshold T and temperature tau. The reference words are negative labels, of
 which most are about nothing in the folder; as long as that is true of half of them, the median is
-that of words that nothing fits. Half of what it says is followed: the rest is what it says in other
-folders. docs/decision.md has what this costs and brings.
+that of words that nothing fits. It is followed by a third: the rest is what other folders say.
+docs/decision.md has what this costs and brings.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 
 from zeroshelf.decisions import before_labels, decide, scores
 from zeroshelf.decisions.before_labels import BeforeLabels
-from zeroshelf.decisions.constants import REFERENCE_BASE, REFERENCE_CAP, REFERENCE_SHARE
+from zeroshelf.decisions.constants import REFERENCE_BASE, REFERENCE_SHARE
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.records import Calibration, Embeddings, NegativeRows, ResolvedLabels, Scores
@@ -86,7 +87,7 @@ class Judge:
                 self._embeddings, self._texts, store, self._negatives
             )
         found = scores.score(self._embeddings, label, self._texts, self._before)
-        return decide.ood_scores(found, self._calibration.typical_logit)[0]
+        return decide.ood_scores(found, self._calibration.typical_logit, low_rank=False)[0]
 
     @cached_property
     def threshold(self) -> float:
@@ -115,4 +116,4 @@ def threshold_of(found: References, count: int, total: int, calibration: Calibra
         typical += max(growth, 0.0) * math.log(total / count) / math.log(references.PART)
     least, step = calibration.ood_threshold, calibration.ood_temperature
     above = REFERENCE_BASE + REFERENCE_SHARE * (typical + found.prompted - least) / step
-    return least + step * min(max(above, 0.0), REFERENCE_CAP)
+    return least + step * max(above, 0.0)

@@ -21,7 +21,7 @@ from zeroshelf.decisions.constants import (
     REFERENCE_WORDS,
 )
 from zeroshelf.decisions.negative_scores import NormalisedTexts
-from zeroshelf.decisions.smoothing import smooth_by_neighbours, smooth_low_rank
+from zeroshelf.decisions.smoothing import smooth_by_neighbours
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.embeddings.folder_cache import Arrays
 from zeroshelf.labels.negative_labels import negative_labels
@@ -39,7 +39,7 @@ from zeroshelf.records import (
 )
 from zeroshelf.search.exact import Floats, Rows
 
-VERSION = 1  # one more whenever the same folder would give other numbers
+VERSION = 2  # one more whenever the same folder would give other numbers
 PART = 8  # the maxima of every eighth picture say how they grow with the number of pictures
 _STEP = REFERENCE_WORDS // REFERENCE_PROMPTED
 
@@ -179,7 +179,7 @@ class _Folder:
         return np.asarray(np.float32(MEAN_LOGIT_SHARE) * np.maximum(excess, 0))
 
     def _smoothed(self, values: Floats) -> Floats:
-        return smooth_low_rank(smooth_by_neighbours(values, self.smoothing), self.smoothing)
+        return smooth_by_neighbours(values, self.smoothing)
 
 
 def with_references(negatives: NegativeRows) -> NegativeRows:
