@@ -142,6 +142,17 @@ def test_a_bucket_that_keeps_versions_is_as_it_was(tmp_path: Path) -> None:
         ]
 
 
+def test_an_equal_object_that_was_written_over_a_copy_stays(tmp_path: Path) -> None:
+    with s3(tmp_path / "s3", versions=True) as bucket:
+        bucket.put(contents := {"in/a.jpg": b"1"})
+        record = planned(bucket, contents)
+        assert statuses(apply.apply(record)) == {"done"}
+        bucket.put({"sorted/other/a.jpg": b"1"})
+        (outcome,) = undo.undo(record)
+        assert (outcome.status, outcome.reason) == ("refused", "the copy has changed since")
+        assert len(bucket.objects()) == 2
+
+
 def test_an_etag_that_is_no_hash_is_checked_by_content(tmp_path: Path) -> None:
     """Of an object that was uploaded in parts; its copy has another etag."""
     content = bytes(5 << 20) + b"end"

@@ -231,7 +231,7 @@ def _check(planning: dict[str, Any], other: bool, shards: str | None) -> None:
         return
     if not kind.needs_destination:
         raise UserError(f"--as {kind.name} needs a sort: score plans copies, moves and links")
-    if uris.is_uri(planning["to"]) and kind.name != "copy":
+    if uris.is_uri(planning["to"]) and not kind.within_stores:
         raise UserError(
             f"--as {kind.name} needs a folder on this machine: on an object store pictures can "
             "only be copied; leave --as out"

@@ -35,8 +35,8 @@ class Answers:
         for uri in rows["uri"].to_pylist():
             if not uri.startswith(_FILE) or "#" in uri:
                 raise UserError(
-                    f"{uri} is no file of its own on this machine: --to plans files only; the "
-                    "results name what is in archives and on object stores"
+                    f"{uri} is no file of its own on this machine: for objects name a place on "
+                    "their store with --to; --shards writes what is in archives"
                 )
             self.paths.append(local_path(uri))
         for place, also in enumerate(rows["also"].to_pylist()):

@@ -46,6 +46,7 @@ class Kind(abc.ABC):
     takes_several: ClassVar[bool] = True  # one picture can go onto several shelves
     # only pictures that are sure or likely to fit their label, or that the user gave it
     only_clear: ClassVar[bool] = False
+    within_stores: ClassVar[bool] = False  # an object store can do it by itself: actions/on_store
     writes_tags: ClassVar[bool] = False  # below a prefix, and if asked into the pictures' own files
     # Which later plans replace its results: those of the same family. None: there is no result.
     family: ClassVar[str | None] = None

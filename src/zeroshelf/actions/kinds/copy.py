@@ -27,6 +27,7 @@ class Copy(Shelved):
     )
     reads_through_links = True
     replaceable = True
+    within_stores = True
 
     def room(self, action: Action, entry: Entry | None) -> Room | None:
         if entry is not None and os.path.lexists(action.target):

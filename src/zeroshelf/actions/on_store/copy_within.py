@@ -57,16 +57,22 @@ def carry_out(
 
 def done_event(target: str, there: Found) -> dict[str, Any]:
     """The journal's line for a copy that was made."""
-    stamp = there.size, 1_000_000_000 * (there.second or 0)
-    event: dict[str, Any] = {"done": target, "stamp": stamp, "etag": there.etag}
+    event: dict[str, Any] = {"done": target, "stamp": _stamp(there), "etag": there.etag}
     return event if there.version is None else event | {"version": there.version}
 
 
+def _stamp(there: Found) -> tuple[int, int]:
+    """Size, and when it was written, in nanoseconds since 1970; 0 where the store doesn't tell."""
+    return there.size, 1_000_000_000 * (there.second or 0)
+
+
 def is_written(entry: Entry, there: Found) -> bool:
-    """Whether the object at a target is still the copy that the journal says was made."""
+    """Whether the object at a target is still the copy that the journal says was made: also not an
+    equal one that was written later, as far as the store tells when or which version."""
     if entry.stamp is None:
         return False
-    return (entry.stamp[0], entry.etag) == (there.size, there.etag)
+    written = entry.stamp, entry.etag, entry.version
+    return written == (_stamp(there), there.etag, there.version)
 
 
 class _Copies:
