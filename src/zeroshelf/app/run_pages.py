@@ -52,7 +52,8 @@ class RunPages:
         self._lock = threading.RLock()
         self._open: dict[str, _Open] = {}
         self._left: dict[str, list[tuple[str, str]]] = {}  # of the last apply or undo
-        self._states: dict[str, str] = {}  # of the open runs, as `changed_folders` saw them last
+        # of the open runs, works begun and state, as `changed_folders` saw them last
+        self._states: dict[str, tuple[int, str]] = {}
 
     # --- opening and closing ----------------------------------------------------------------
 
@@ -117,7 +118,9 @@ class RunPages:
     def changed_folders(self) -> set[str]:
         """The folders of open runs that were carried out or undone since the last call."""
         with self._lock:
-            now: dict[str, str] = {id: one.jobs.progress.state for id, one in self._open.items()}
+            now: dict[str, tuple[int, str]] = {
+                id: (one.jobs.begun, one.jobs.progress.state) for id, one in self._open.items()
+            }
             changed = {id for id, state in now.items() if self._states.get(id, state) != state}
             self._states = now
             return {self._open[id].session.root for id in changed}

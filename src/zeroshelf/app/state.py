@@ -80,6 +80,7 @@ class App:
                 kind: {
                     "about": job.about, "state": job.state, "stage": job.stage, "done": job.done,
                     "total": job.total, "result": job.result, "error": wording.in_app(job.error),
+                    "number": job.number,
                 }
                 for kind, job in list(self.jobs.now.items())
             },

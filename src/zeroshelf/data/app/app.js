@@ -72,7 +72,7 @@ function say(text) {
 }
 
 let state = { folder: null, jobs: {}, recent: [], roots: [] };
-let timer = 0, asked = 0, ended = false;
+let timer = 0, asked = 0, ended = false, begun = false;  // begun: jobs that end from now on are news
 
 /** The state, drawn; again soon while something is at work. */
 async function poll() {
@@ -130,10 +130,11 @@ addEventListener("hashchange", look);
 
 /** What has changed since `before`: jobs that ended, a folder that was opened here or elsewhere. */
 function changed(before) {
-  for (const [kind, job] of Object.entries(before.jobs)) {
-    const now = state.jobs[kind];
-    if (job.state === "running" && now && now.state !== "running") finished(kind, now);
+  for (const [kind, job] of Object.entries(begun ? state.jobs : {})) {
+    const known = before.jobs[kind];  // a short job was never seen at work
+    if (job.state !== "running" && (known?.number !== job.number || known.state === "running")) finished(kind, job);
   }
+  begun = true;
   const other = before.folder?.path !== state.folder?.path;
   if (other) labels = null;
   if (other && (view === "start" || view === "folder")) { look(); return; }
