@@ -13,7 +13,7 @@ pytest.importorskip("uvicorn", reason="the review extra is not installed")
 from tests.apping import done, labelled, mixed, serving, tree
 from tests.chromium import PROGRAM, Chromium
 from tests.colours import BLUE, GREEN, RED, paint
-from tests.reviewing import hold, kept, let_go, press
+from tests.reviewing import hold, kept, let_go, press, still
 from tests.waiting import until
 from zeroshelf.runs import registry
 
@@ -280,6 +280,8 @@ VIEWS = {
     "browse": "document.getElementById('another').click()",
     "shelf": "document.querySelector('#shelves .thumbs').click()",
     "planning": "document.getElementById('continue').click()",
+    "all choices": "document.getElementById('continue').click();"
+    "for (const one of document.querySelectorAll('#planning details')) one.open = true",
     "history": "location.hash = '#/runs'",
     "models": "location.hash = '#/models'",
     "storage": "location.hash = '#/storage'",
@@ -311,6 +313,7 @@ def test_axe_finds_nothing(tmp_path: Path, dark: bool, width: int) -> None:
             browser.wait("document.querySelectorAll('#shelves > li').length === 4")
             browser.run(act)
             browser.run("new Promise((done) => setTimeout(done, 500))")
+            still(browser)
             _without_violation(browser, axe, name)
 
 

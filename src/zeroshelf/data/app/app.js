@@ -256,7 +256,7 @@ function drawFolder() {
   $("folder-busy").classList.toggle("warn", Boolean(failed));
   $("folder-busy").classList.toggle("busy", !failed);
   $("folder-busy").textContent = failed ? visible(failed.error) : "Looking what is in it \u2026";
-  $("contents").hidden = !folder.found;
+  $("contents").hidden = $("untag-part").hidden = !folder.found;
   $("contents").classList.toggle("brief", folder.ready);
   if (folder.found) drawContents(folder);
   $("read-part").hidden = !folder.found || !folder.found.pictures || folder.ready || Boolean(reading);
