@@ -19,22 +19,19 @@ and uses it again.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
 import os
-import resource
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.review import SCROLL
+from benchmarks.review import SCROLL, measured, per_frame
 from tests.apping import done, serving
-from tests.chromium import Chromium, _below
+from tests.chromium import Chromium
 from zeroshelf.app.state import App
 from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
 from zeroshelf.embeddings.derived import Derived
@@ -105,29 +102,6 @@ def make_folder(root: Path, count: int) -> None:
             store.add(encoder.model.digest, rows)
 
 
-def cpu(browser: Chromium | None = None) -> float:
-    """Processor seconds of this process, or of a browser and its children, so far."""
-    if browser is None:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        return used.ru_utime + used.ru_stime
-    ticks = 0
-    for process in (Path(f"/proc/{browser.process}"), *_below(browser.process)):
-        with contextlib.suppress(OSError):  # it has ended
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-@contextlib.contextmanager
-def measured(browser: Chromium, what: str) -> Iterator[list[float]]:
-    """Print what the block takes; the list gets wall and processor seconds of app and browser."""
-    start, own, drawn = time.perf_counter(), cpu(), cpu(browser)
-    found: list[float] = []
-    yield found
-    found += time.perf_counter() - start, cpu() - own, cpu(browser) - drawn
-    print(f"{what}: {found[0]:.2f} s; processor: app {found[1]:.2f} s, browser {found[2]:.2f} s")
-
-
 def opened(browser: Chromium, address: str) -> None:
     browser.open(address)
     browser.wait(READY)
@@ -158,8 +132,12 @@ def looked_through(browser: Chromium, seconds: float) -> None:
     browser.run("document.querySelector('#shelves li[data-look=\"/all\"] .to').click()")
     time.sleep(1)
     for pixels in (40, 400, 4000):
-        with measured(browser, f"scrolling {pixels:,} pixels a frame for {seconds:g} s"):
+        with (
+            measured(browser, f"scrolling {pixels:,} pixels a frame for {seconds:g} s"),
+            per_frame(browser) as frames,
+        ):
             times = np.array(browser.run(SCROLL % (pixels, seconds * 1000)))
+            frames.append(len(times))
         rate, slow = 1000 / np.median(times), 100 * np.mean(times > 50)
         print(f"  {rate:.0f} frames a second in the median, {slow:.1f} % over 50 ms")
     heap = browser.metrics()["JSHeapUsedSize"] / 1e6
@@ -202,6 +180,7 @@ def main() -> None:
             opened(browser, address)
             browser.wait("!document.getElementById('labelling').hidden")
             app.set_labels({"labels": {}})
+            app.store._file.write(lambda db: db.execute("DELETE FROM text"))  # of an earlier time
             opened(browser, address)
             if "labels" in steps:
                 typed(browser)
