@@ -123,6 +123,14 @@ def opened(browser: Chromium, address: str) -> None:
     browser.wait("document.body && document.body.dataset.ready === 'true'")
 
 
+def still(browser: Chromium) -> None:
+    """Until nothing fades in any more: what is half there has little contrast."""
+    browser.wait(
+        "document.getAnimations().every((one) => one.playState !== 'running'"
+        " || one.effect.getTiming().iterations === Infinity)"
+    )
+
+
 def press(browser: Chromium, key: str, shift: bool = False) -> None:
     types = "\r" if key == "Enter" else key if len(key) == 1 else ""
     for kind in ("keyDown", "keyUp"):

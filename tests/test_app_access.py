@@ -72,6 +72,7 @@ FIELDS = {
     "browse": ("folders?path={path}", None),
     "open": ("open", {"path": "{path}"}),
     "shelves": ("plan", {"action": "copy", "destination": "{path}"}),
+    "shelves within": ("plan", {"action": "copy", "shelf_path": "{label}/{path}"}),
 }
 
 

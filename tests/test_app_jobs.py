@@ -20,7 +20,7 @@ from tests.chromium import PROGRAM, Chromium
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.hub import Hub
 from tests.waiting import HANG, until
-from zeroshelf.actions import apply
+from zeroshelf.actions import apply, kinds
 from zeroshelf.app import shelves
 from zeroshelf.app.jobs import Jobs
 from zeroshelf.app.settings import NAME, Settings
@@ -198,7 +198,7 @@ def test_plans_that_were_not_used_are_not_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("colours")
-@pytest.mark.parametrize("action", ["copy", "move", "symlink", "tag"])
+@pytest.mark.parametrize("action", kinds.offered())
 def test_every_action_is_undone(tmp_path: Path, action: str) -> None:
     folder = pictures(tmp_path / "pictures", each=2)
     before = tree(tmp_path)

@@ -13,7 +13,7 @@ pytest.importorskip("uvicorn", reason="the review extra is not installed")
 from tests.apping import done, labelled, mixed, serving, tree
 from tests.chromium import PROGRAM, Chromium
 from tests.colours import BLUE, GREEN, RED, paint
-from tests.reviewing import kept, press
+from tests.reviewing import hold, kept, let_go, press, still
 from tests.waiting import until
 from zeroshelf.runs import registry
 
@@ -167,6 +167,28 @@ def test_the_app_started_again_knows_the_folder_and_its_labels(
 
 
 @pytest.mark.usefixtures("colours")
+def test_work_that_ends_before_the_page_looks_is_seen(
+    tmp_path: Path, chromium: Chromium, colours: None
+) -> None:
+    folder = three_colours(tmp_path / "pictures")
+    with serving(tmp_path) as (app, address):
+        labelled(app, folder, ["red", "green"])
+        opened(chromium, address)
+        chromium.wait("document.body.dataset.version")
+        for _ in range(2):
+            hold(chromium, "state")
+            click(chromium, "continue")
+            chromium.wait("document.getElementById('planning').open")
+            click(chromium, "plan-make")
+            chromium.wait("!document.getElementById('planning').open")
+            done(app, "plan")
+            let_go(chromium)
+            chromium.wait("document.body.dataset.view === 'run'")
+            chromium.run("location.hash = '#/'")
+            chromium.wait("document.body.dataset.view === 'folder'")
+    assert chromium.errors == []
+
+
 def test_an_undo_that_is_not_whole_is_not_called_whole(tmp_path: Path, chromium: Chromium) -> None:
     folder = three_colours(tmp_path / "pictures")
     with serving(tmp_path) as (app, address):
@@ -258,6 +280,8 @@ VIEWS = {
     "browse": "document.getElementById('another').click()",
     "shelf": "document.querySelector('#shelves .thumbs').click()",
     "planning": "document.getElementById('continue').click()",
+    "all choices": "document.getElementById('continue').click();"
+    "for (const one of document.querySelectorAll('#planning details')) one.open = true",
     "history": "location.hash = '#/runs'",
     "models": "location.hash = '#/models'",
     "storage": "location.hash = '#/storage'",
@@ -289,6 +313,7 @@ def test_axe_finds_nothing(tmp_path: Path, dark: bool, width: int) -> None:
             browser.wait("document.querySelectorAll('#shelves > li').length === 4")
             browser.run(act)
             browser.run("new Promise((done) => setTimeout(done, 500))")
+            still(browser)
             _without_violation(browser, axe, name)
 
 

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="the review extra is not installed")
 
 from tests.chromium import PROGRAM, Chromium
-from tests.reviewing import colour_run, kept, opened, press, serving, shelf
+from tests.reviewing import colour_run, kept, opened, press, serving, shelf, still
 from zeroshelf.records import Skipped
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")
@@ -70,6 +70,7 @@ def test_axe_finds_nothing(tmp_path: Path, dark: bool, width: int) -> None:
                 browser.run(axe + "; undefined")
                 browser.run(act or "undefined")
                 browser.run("new Promise((done) => setTimeout(done, 600))")
+                still(browser)
                 found = browser.run(AXE)
                 page = ("page", "selected", "nothing", "tools", "slider", "working")
                 assert found["passed"] > (15 if name in page else 5), name

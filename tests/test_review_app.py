@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import threading
@@ -27,6 +28,7 @@ from zeroshelf.commands.edits import save_edits
 from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.review import jobs, one_picture
+from zeroshelf.review.app import _Page
 from zeroshelf.review.session import MODEL, USER, Session
 from zeroshelf.run import classify, reopen
 from zeroshelf.runs import edit_log, registry
@@ -316,6 +318,32 @@ def test_what_was_begun_in_one_way_goes_on_in_it(tmp_path: Path) -> None:
         job.apply("copy")
         job.wait()
         assert registry.find(run.id).kind == "copy"
+
+
+def test_an_undo_that_ends_where_its_apply_began_is_told(tmp_path: Path) -> None:
+    """Both may end between two looks at the state, and a page that saw the middle waits."""
+    with Session(colour_run(tmp_path, each=2)) as session:
+        at_work = jobs.Jobs(session)
+        acts = at_work.apply, at_work.undo
+
+        def there_and_back() -> None:
+            for act in acts:
+                act()
+                at_work.wait()
+            assert at_work.progress.state == "undone"
+
+        async def connected() -> bool:
+            return False
+
+        async def told() -> None:
+            request: Any = SimpleNamespace(is_disconnected=connected)
+            answer: Any = _Page(session, at_work, str).changes(request)
+            there_and_back()
+            assert await anext(answer.body_iterator)
+            there_and_back()  # in this thread: nothing looks meanwhile
+            assert await asyncio.wait_for(anext(answer.body_iterator), HANG)
+
+        asyncio.run(told())
 
 
 def test_what_the_user_corrected_is_never_moved(served: tuple[Session, Client]) -> None:

@@ -100,7 +100,7 @@ class OpenFolder:
             self._contents = _contents(self.found, embedded.skipped)
         remembered = self._settings.now.labels.get(self.path)
         if remembered:
-            self.set_labels(remembered)
+            self.set_labels(remembered, closed=self.path in self._settings.now.closed)
         self.version += 1
         once = sources.near_duplicates.groups(tell)
         tell("suggesting", 0, 0)
@@ -119,9 +119,10 @@ class OpenFolder:
         """Whether labels can be set."""
         return self._base is not None
 
-    def set_labels(self, labels: Words) -> None:
-        """Sort by these labels, label -> other words for it; {}: by none. Raises `UserError` where
-        they can't be used, and keeps those before."""
+    def set_labels(self, labels: Words, *, closed: bool = False) -> None:
+        """Sort by these labels, label -> other words for it; {}: by none. closed: every picture
+        fits one of them, if there are two or more. Raises `UserError` where they can't be used,
+        and keeps those before."""
         with self._lock:
             if self._base is None:
                 raise UserError("the pictures are not read yet: wait until they are")
@@ -131,11 +132,12 @@ class OpenFolder:
             if labels:
                 wanted, model = parse.parse(labels), self._base.model
                 known = Corrections(stored.load_for(wanted, model))
-                request = Request(self.path, wanted, model.id)
+                other = not closed or len(wanted) < 2
+                request = Request(self.path, wanted, model.id, other=other)
                 run = (self.run or self._base).derive(request, known)
             self.run = run
             self.version += 1
-            self._settings.set_labels(self.path, labels)
+            self._settings.set_labels(self.path, labels, closed=closed)
 
     def to_plan(self) -> Run:
         """The run under the present labels, to be planned and saved. Raises `UserError` if there
@@ -192,7 +194,8 @@ class OpenFolder:
             if one.name != "mixed" and one.name.casefold() not in taken
         ]
         shown = {"labels": [], "other": None} if run is None else shelves.cards(run, texts)
-        return {"version": version, "suggested": suggested, **shown}
+        closed = self.path in self._settings.now.closed
+        return {"version": version, "suggested": suggested, "closed": closed, **shown}
 
     def shelf(self, name: str, start: int, count: int) -> dict[str, Any]:
         """The pictures `start` to `start + count` of a shelf, the most probable first."""

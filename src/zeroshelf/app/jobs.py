@@ -27,6 +27,7 @@ class Job:
     total: int = 0  # 0 if unknown
     result: str = ""  # of one that is done: the id of the new run
     error: str = ""  # of one that failed: one line for the user
+    number: int = 0  # jobs begun before it: one that ends between two looks of a page is a new one
 
 
 _GROUPS = {
@@ -46,6 +47,7 @@ class Jobs:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stopping: set[str] = set()
+        self._begun = 0
         self._threads: dict[str, threading.Thread] = {}
         self.now: dict[str, Job] = {}
 
@@ -59,7 +61,8 @@ class Jobs:
             for ended in [one for one in self.now if _GROUPS[one] == group]:
                 del self.now[ended]
             self._stopping.discard(kind)
-            self.now[kind] = Job(kind, about, "running")
+            self._begun += 1
+            self.now[kind] = Job(kind, about, "running", number=self._begun)
             # a daemon, so that the process can end: nothing is lost, as after a kill
             thread = threading.Thread(target=self._run, args=(kind, work), name=kind, daemon=True)
             self._threads[kind] = thread

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from zeroshelf import __version__
+from zeroshelf.actions import kinds
+from zeroshelf.records import LABEL_ONLY
 
 Schema = Mapping[str, Any]
 Given = dict[str, Any]
@@ -23,6 +25,7 @@ _KEYWORDS = frozenset((
 
 PATH: Schema = {"type": "string", "minLength": 1, "maxLength": 4096, "description": "absolute"}
 RUN_ID: Schema = {"type": "string", "pattern": r"\d{8}-\d{6}-[0-9a-f]{4}"}
+REPORT_PAGE: Schema = {"type": "string", "pattern": r"page-\d{4,9}\.html"}
 DIGEST: Schema = {"type": "string", "pattern": "[0-9a-f]{64}", "description": "BLAKE3 in hex"}
 MODEL_ID: Schema = {"type": "string", "pattern": r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"}
 LABEL: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
@@ -32,7 +35,8 @@ LABELS: Schema = {
     "additionalProperties": {"type": "array", "items": LABEL, "maxItems": 100},
     "description": "label -> other words for it, in the order of the shelves",
 }
-ACTION: Schema = {"type": "string", "enum": ["copy", "move", "symlink", "tag"]}
+ACTION: Schema = {"type": "string", "enum": [*kinds.offered()]}
+NO: Schema = {"type": "boolean", "default": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,10 @@ OPERATIONS = (
         "POST",
         "/labels",
         "Sort by these labels. The answer is that of GET /labels.",
-        body={"labels": LABELS},
+        body={
+            "labels": LABELS,
+            "closed": {**NO, "description": "every picture fits one of them: none goes to other"},
+        },
     ),
     Operation(
         "shelf",
@@ -122,7 +129,32 @@ OPERATIONS = (
         "POST",
         "/plan",
         "Make the plan for the open folder and its labels: a run. No picture is touched.",
-        body={"action": ACTION, "destination": {**PATH, "minLength": 0, "default": ""}},
+        body={
+            "action": ACTION,
+            "destination": {**PATH, "minLength": 0, "default": ""},
+            "shelf_path": {
+                "type": "string",
+                "maxLength": 200,
+                "default": LABEL_ONLY,
+                "description": "where a shelf lies below the destination: {label}/{year}",
+            },
+            "ambiguous": {
+                "type": "string",
+                "maxLength": 100,
+                "default": "",
+                "description": "a shelf for pictures that two labels fit about equally",
+            },
+            "several": {**NO, "description": "onto every shelf that fits, not only the best"},
+            "keep_earlier": {**NO, "description": "leave what earlier runs put on other shelves"},
+            "in_files": {**NO, "description": "tags into the pictures' own files, by exiftool"},
+        },
+    ),
+    Operation(
+        "untag",
+        "POST",
+        "/untag",
+        "Make a plan that removes the tags which earlier runs wrote in the open folder: a run.",
+        body={"in_files": NO},
     ),
     Operation(
         "runs",
@@ -132,6 +164,28 @@ OPERATIONS = (
         query={"count": {"type": "integer", "minimum": 1, "maximum": 200, "default": 200}},
     ),
     Operation("run", "GET", "/runs/{id}", "What a run will do or did.", parts=_RUN),
+    Operation(
+        "report",
+        "GET",
+        "/runs/{id}/report.html",
+        "The report of a run, with the edits of its review.",
+        parts=_RUN,
+        answer="text/html",
+    ),
+    Operation(
+        "table",
+        "GET",
+        "/runs/{id}/results.csv",
+        "The decisions of a run as a table for a spreadsheet.",
+        parts=_RUN,
+        answer="text/csv",
+    ),
+    Operation(
+        "prune_runs",
+        "POST",
+        "/runs/prune",
+        "Delete the records of all runs that were undone or never carried out.",
+    ),
     Operation(
         "apply",
         "POST",
@@ -224,6 +278,8 @@ def _checked(schema: Schema, value: Any, name: str) -> Any:
             fits = isinstance(value, str) and _text_fits(schema, value)
         case "integer":
             fits = type(value) is int and schema["minimum"] <= value <= schema["maximum"]
+        case "boolean":
+            fits = isinstance(value, bool)
         case "array":
             fits = isinstance(value, list) and len(value) <= schema["maxItems"]
             for one in value if fits else ():

@@ -6,6 +6,7 @@ through it then, so that both pages show the same.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -32,7 +33,7 @@ from zeroshelf.runs.registry import NewerRun, RunRecord
 
 LISTED = 200  # runs
 SHOWN = 50  # files that were left alone, listed with their reason
-OFFERED = ("copy", "move", "symlink", "tag")  # by the app
+OFFERED = kinds.offered()  # by the app
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,12 @@ class RunPages:
     def __init__(self, allowed: Allowed) -> None:
         self._allowed = allowed
         self._lock = threading.RLock()
+        self._writing = threading.Lock()  # a report
         self._open: dict[str, _Open] = {}
+        self._written: dict[str, int] = {}  # the version of a session at which its report was made
         self._left: dict[str, list[tuple[str, str]]] = {}  # of the last apply or undo
-        self._states: dict[str, str] = {}  # of the open runs, as `changed_folders` saw them last
+        # of the open runs, works begun and state, as `changed_folders` saw them last
+        self._states: dict[str, tuple[int, str]] = {}
 
     # --- opening and closing ----------------------------------------------------------------
 
@@ -117,7 +121,9 @@ class RunPages:
     def changed_folders(self) -> set[str]:
         """The folders of open runs that were carried out or undone since the last call."""
         with self._lock:
-            now: dict[str, str] = {id: one.jobs.progress.state for id, one in self._open.items()}
+            now: dict[str, tuple[int, str]] = {
+                id: (one.jobs.begun, one.jobs.progress.state) for id, one in self._open.items()
+            }
             changed = {id for id, state in now.items() if self._states.get(id, state) != state}
             self._states = now
             return {self._open[id].session.root for id in changed}
@@ -160,7 +166,8 @@ class RunPages:
         moved = [a for a in planned.actions if kinds.of(a.kind).plannable]
         own = [a for a in moved if a.companion_of is None]
         tally = Counter(action.label for action in own)
-        if opened is not None and journal.state(record.record) in ("planned", "undone"):
+        state = journal.state(record.record)
+        if opened is not None and opened.session.edit_count and state in ("planned", "undone"):
             tally = _tally(opened.session)
         others = [name for name in plan.possible(planned) if name in (*OFFERED, planned.kind)]
         return {
@@ -172,6 +179,8 @@ class RunPages:
             "notes": [wording.in_app(note) for note in planned.notes],
             "left_behind": len(planned.left_behind),
             "actions": [describe(name, planned.destination) for name in others],
+            "may_review": kinds.of(planned.kind).offered,
+            "report": os.path.isfile(os.path.join(record.record, "report.html")),
             "edits": 0 if opened is None else opened.session.edit_count,
             "left_alone": [list(one) for one in self._left.get(id, [])[:SHOWN]],
             "left_alone_count": len(self._left.get(id, [])),
@@ -216,6 +225,32 @@ class RunPages:
                     pass
             for _, reason in removal.remove([record]):
                 raise UserError(f"the record of run {id} was left alone: {reason}")
+
+    def prune(self) -> tuple[int, int]:
+        """Delete the records of all runs that were undone or never carried out: how many are gone,
+        and how many were left alone, as they keep originals or are not in an allowed folder."""
+        removed, found = 0, removal.removable(0)
+        for run in found:
+            with contextlib.suppress(UserError):
+                self.remove(run.id)
+                removed += 1
+        return removed, len(found) - removed
+
+    def file(self, id: str, *name: str) -> str:
+        """The path of a file in a run's record that `Run.write` makes, written anew if the run was
+        edited since. Raises `UserError` where there is none."""
+        record = registry.find(id)
+        self._check(record)
+        opened = self._open.get(id)
+        with self._writing:
+            if opened and self._written.get(id, 0) != opened.session.version:
+                if opened.session.update_plan():
+                    opened.session.write()
+                self._written[id] = opened.session.version
+        path = os.path.join(record.record, *name)
+        if not os.path.isfile(path):
+            raise UserError("this run has no report")
+        return path
 
     def drop_unused(self, folder: str) -> None:
         """Remove those plans for `folder` that are open and were neither edited nor applied."""

@@ -33,6 +33,7 @@ def make(app: App, token: str) -> AccessCheck:
     """The web application: `app` behind the access check of the review page."""
     routes: list[Any] = [Route(f"/{name}", _file(*which)) for name, which in FILES.items()]
     routes += [Route(one.path, _handler(app, one), methods=[one.method]) for one in OPERATIONS]
+    routes.append(Mount("/runs/{id}/report-pages", _report_page(app)))
     routes.append(Mount("/review", _Reviews(app.pages)))
     handlers = {UserError: _refused, ValueError: _malformed, RecursionError: _malformed}
     return AccessCheck(Starlette(routes=routes, exception_handlers=handlers), token)
@@ -58,6 +59,19 @@ def _handler(app: App, one: Operation) -> Callable[[Request], Any]:
             if isinstance(found, Response)
             else Response(json.dumps(found), media_type="application/json")
         )
+
+    return answer
+
+
+def _report_page(app: App) -> ASGIApp:
+    """Part of a document, not of the API: its first page leads to it."""
+    described = {"id": operations.RUN_ID, "page": operations.REPORT_PAGE}
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        page = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix("/")
+        given = operations.check(described, {"id": scope["path_params"]["id"], "page": page})
+        found = await run_in_threadpool(app.report_page, given)
+        await found(scope, receive, send)
 
     return answer
 

@@ -25,6 +25,7 @@ class Remembered:
     recent: list[str] = field(default_factory=list)  # folders, the last opened first
     labels: dict[str, Words] = field(default_factory=dict)  # folder -> its labels
     destinations: dict[str, str] = field(default_factory=dict)  # folder -> where its shelves go
+    closed: list[str] = field(default_factory=list)  # folders whose labels are a closed set
     model: str | None = None  # the chosen model's id; None: the best that is installed
 
 
@@ -47,6 +48,7 @@ class Settings:
                 destinations={
                     one: now.destinations[one] for one in recent if one in now.destinations
                 },
+                closed=[one for one in recent if one in now.closed],
             )
 
     def forget(self, folder: str) -> None:
@@ -54,9 +56,14 @@ class Settings:
         with self._changing() as now:
             self.now = replace(now, recent=[one for one in now.recent if one != folder])
 
-    def set_labels(self, folder: str, labels: Words) -> None:
+    def set_labels(self, folder: str, labels: Words, *, closed: bool = False) -> None:
         with self._changing() as now:
-            self.now = replace(now, labels={**now.labels, folder: labels})
+            others = [one for one in now.closed if one != folder]
+            self.now = replace(
+                now,
+                labels={**now.labels, folder: labels},
+                closed=[folder, *others] if closed else others,
+            )
 
     def set_destination(self, folder: str, destination: str) -> None:
         with self._changing() as now:
@@ -90,6 +97,8 @@ def _read(path: str) -> Remembered:
             for folder, words in given.get("labels", {}).items()
         }
         destinations = {str(k): str(v) for k, v in given.get("destinations", {}).items()}
+        closed = [str(one) for one in given.get("closed", [])]
         model = given.get("model")
-        return Remembered(recent, labels, destinations, None if model is None else str(model))
+        model = None if model is None else str(model)
+        return Remembered(recent, labels, destinations, closed, model)
     return Remembered()

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from zeroshelf.actions import kinds, plan, plan_request
+from zeroshelf.actions import kinds, plan, plan_request, plan_tags
+from zeroshelf.actions.tags import exiftool
 from zeroshelf.app import model_list, operations, wording
 from zeroshelf.app.allowed import Allowed
 from zeroshelf.app.folder import OpenFolder
@@ -19,12 +20,18 @@ from zeroshelf.app.run_pages import OFFERED, RunPages, describe
 from zeroshelf.app.settings import Settings
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
-from zeroshelf.records import PlanRequest, Progress
+from zeroshelf.records import LABEL_ONLY, PlanRequest, Progress
 from zeroshelf.run.run import Run
 from zeroshelf.runs import registry
 from zeroshelf.system import file_names
 
 _KEEP = {"Cache-Control": "private, max-age=86400, immutable"}  # a digest names one picture
+_REPORT = {  # the report has all in itself, and may ask for nothing
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
 _DONE = {"done": True}
 
 
@@ -80,6 +87,7 @@ class App:
                 kind: {
                     "about": job.about, "state": job.state, "stage": job.stage, "done": job.done,
                     "total": job.total, "result": job.result, "error": wording.in_app(job.error),
+                    "number": job.number,
                 }
                 for kind, job in list(self.jobs.now.items())
             },
@@ -157,7 +165,7 @@ class App:
 
     def set_labels(self, given: Given) -> Any:
         folder = self._opened()
-        folder.set_labels(given["labels"])
+        folder.set_labels(given["labels"], closed=given.get("closed", False))
         return folder.cards()
 
     def shelf(self, given: Given) -> Any:
@@ -176,8 +184,20 @@ class App:
         destination = folder.destination or self._default_destination(folder.path)
         return {
             "destination": destination,
-            "actions": [describe(name, destination) for name in OFFERED],
+            "actions": [self._choice(name, folder.path, destination) for name in OFFERED],
+            "in_files": _has_exiftool(),
         }
+
+    @staticmethod
+    def _choice(name: str, path: str, destination: str) -> dict[str, str]:
+        """An action in words, and why it can't be chosen if it can't."""
+        needs = kinds.of(name).needs_destination
+        asked, why_not = PlanRequest(path, destination if needs else None, name), ""
+        try:
+            kinds.of(name).check(asked)
+        except (UserError, OSError) as trouble:
+            why_not = str(trouble)
+        return describe(name, destination if needs else path) | {"why_not": why_not}
 
     def _default_destination(self, path: str) -> str:
         """Beside the folder; in it, where only the folder itself is allowed."""
@@ -195,28 +215,73 @@ class App:
             wanted = given["destination"] or self._default_destination(folder.path)
             destination = self.allowed.check(wanted)
             folder.check_destination(destination)
-        plan_request.checked(PlanRequest(folder.path, destination, action), run.labels)
-        self.jobs.start(
-            "plan",
+        wanted = PlanRequest(
             folder.path,
-            lambda tell: self._make_plan(folder.path, run, action, destination, tell),
+            destination,
+            action,
+            ambiguous=given.get("ambiguous", "").strip() or None,
+            several=given.get("several", False),
+            replace=not given.get("keep_earlier", False),
+            in_files=given.get("in_files", False),
+            shelf_path=given.get("shelf_path", LABEL_ONLY),
         )
+        wanted = plan_request.checked(plan_request.without_unused(wanted), run.labels)
+        self.jobs.start("plan", folder.path, lambda tell: self._make_plan(run, wanted, tell))
         return _DONE
 
-    def _make_plan(
-        self, path: str, run: Run, action: str, destination: str | None, tell: Progress
-    ) -> str:
+    def _make_plan(self, run: Run, wanted: PlanRequest, tell: Progress) -> str:
         tell("planning", 0, 0)
-        planned = run.plan(destination, action)
+        planned = run.plan(
+            wanted.destination,
+            wanted.action,
+            ambiguous=wanted.ambiguous,
+            several=wanted.several,
+            replace_earlier=wanted.replace,
+            in_files=wanted.in_files,
+            shelf_path=wanted.shelf_path,
+        )
         plan.check(planned)
-        self.pages.drop_unused(path)
+        self.pages.drop_unused(wanted.folder)
         return self.pages.save(run, planned, tell)
+
+    def untag(self, given: Given) -> Any:
+        path, in_files = self._opened().path, given.get("in_files", False)
+
+        def make(tell: Progress) -> str:
+            tell("planning", 0, 0)
+            planned = plan_tags.untags(path, in_files=in_files)
+            if not planned.actions:
+                raise UserError(f"no tags that zeroshelf wrote were found in {path}")
+            return registry.new(planned)[0]
+
+        self.jobs.start("plan", path, make)
+        return _DONE
 
     def runs(self, given: Given) -> Any:
         return {"runs": self.pages.listing(given["count"])}
 
     def run(self, given: Given) -> Any:
         return self.pages.facts(given["id"])
+
+    def report(self, given: Given) -> Response:
+        return self._html(given["id"], "report.html")
+
+    def report_page(self, given: Given) -> Response:
+        """A further page of a large run's report, to which its first page leads."""
+        return self._html(given["id"], "report-pages", given["page"])
+
+    def _html(self, id: str, *name: str) -> Response:
+        """A page of a run's report. Its own policy admits its one script alone."""
+        path = self.pages.file(id, *name)
+        return FileResponse(path, media_type="text/html", headers=_REPORT)
+
+    def table(self, given: Given) -> Response:
+        path = self.pages.file(given["id"], "results.csv")
+        return FileResponse(path, media_type="text/csv", filename=f"{given['id']}.csv")
+
+    def prune_runs(self, given: Given) -> Any:
+        removed, left = self.pages.prune()
+        return {"removed": removed, "left": left}
 
     def apply(self, given: Given) -> Any:
         id, kind = given["id"], given["action"] or None
@@ -306,3 +371,11 @@ class App:
 
     def openapi(self, given: Given) -> Any:
         return operations.openapi()
+
+
+def _has_exiftool() -> bool:
+    """Whether tags can be written into the pictures' own files."""
+    try:
+        return bool(exiftool.find())
+    except UserError:
+        return False

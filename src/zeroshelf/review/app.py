@@ -153,15 +153,19 @@ class _Page:
         return _ascii(known)
 
     def changes(self, request: Request) -> Response:
-        """An event whenever the state has changed, so that two tabs stay the same."""
+        """An event whenever the state has changed, so that two tabs stay the same.
+
+        The progress is compared by identity: an apply and its undo between two looks end where they
+        began, and a page that saw the middle must hear of the end.
+        """
 
         async def lines() -> AsyncIterator[str]:
-            last: tuple[object, ...] = ()
+            version, progress = -1, None
             while not await request.is_disconnected():
-                now = (self.session.version, self.jobs.progress)
-                if now != last:
-                    last = now
-                    yield f"data: {self.session.version}\n\n"
+                now = self.session.version, self.jobs.progress
+                if now[0] != version or now[1] is not progress:
+                    version, progress = now
+                    yield f"data: {version}\n\n"
                 await asyncio.sleep(0.1)
 
         return StreamingResponse(lines(), media_type="text/event-stream")

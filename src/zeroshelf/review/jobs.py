@@ -42,7 +42,8 @@ class Jobs:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()  # of what begins: two tabs may ask at the same time
         self._stopping = False
-        self.progress = Progress(journal.state(session.record))
+        self.begun = 0  # works so far, by which an apply and its undo differ from none
+        self.progress = Progress(journal.state(session.record))  # a new object with every change
 
     def apply(self, kind: ActionKind | None = None) -> None:
         """Start to carry out the plan, by another action if `kind` is given. Raises `UserError`."""
@@ -93,6 +94,7 @@ class Jobs:
     def _begin(self, state: Literal["applying", "undoing"], work: _Work) -> None:
         self._stopping = False  # of an earlier stop: this one was asked for later
         self.progress = Progress(state)
+        self.begun += 1
         # a daemon, so that the process can end without it; nothing is lost, as after a kill
         self._thread = threading.Thread(target=self._work, args=(work,), name=state, daemon=True)
         self._thread.start()

@@ -72,7 +72,7 @@ function say(text) {
 }
 
 let state = { folder: null, jobs: {}, recent: [], roots: [] };
-let timer = 0, asked = 0, ended = false;
+let timer = 0, asked = 0, ended = false, begun = false;  // begun: jobs that end from now on are news
 
 /** The state, drawn; again soon while something is at work. */
 async function poll() {
@@ -130,10 +130,11 @@ addEventListener("hashchange", look);
 
 /** What has changed since `before`: jobs that ended, a folder that was opened here or elsewhere. */
 function changed(before) {
-  for (const [kind, job] of Object.entries(before.jobs)) {
-    const now = state.jobs[kind];
-    if (job.state === "running" && now && now.state !== "running") finished(kind, now);
+  for (const [kind, job] of Object.entries(begun ? state.jobs : {})) {
+    const known = before.jobs[kind];  // a short job was never seen at work
+    if (job.state !== "running" && (known?.number !== job.number || known.state === "running")) finished(kind, job);
   }
+  begun = true;
   const other = before.folder?.path !== state.folder?.path;
   if (other) labels = null;
   if (other && (view === "start" || view === "folder")) { look(); return; }
@@ -255,7 +256,7 @@ function drawFolder() {
   $("folder-busy").classList.toggle("warn", Boolean(failed));
   $("folder-busy").classList.toggle("busy", !failed);
   $("folder-busy").textContent = failed ? visible(failed.error) : "Looking what is in it \u2026";
-  $("contents").hidden = !folder.found;
+  $("contents").hidden = $("untag-part").hidden = !folder.found;
   $("contents").classList.toggle("brief", folder.ready);
   if (folder.found) drawContents(folder);
   $("read-part").hidden = !folder.found || !folder.found.pictures || folder.ready || Boolean(reading);
@@ -289,6 +290,7 @@ function drawContents({ found, warnings }) {
 }
 
 $("read").addEventListener("click", async () => { await attempt("read", {}); await poll(); });
+$("untag").addEventListener("click", async () => { if (await attempt("untag", {})) { say("Looking for tags \u2026"); await poll(); } });
 $("read-stop").addEventListener("click", async () => { await attempt("stop", { kind: "read" }); await poll(); });
 
 // --- labels ---------------------------------------------------------------------------------------
@@ -306,11 +308,11 @@ async function loadLabels() {
 const current = () => wanted ?? Object.fromEntries((labels?.labels ?? []).map((one) => [one.name, one.words]));
 
 /** Sort by other labels; they are drawn when the pictures are on their shelves. */
-async function setLabels(next) {
+async function setLabels(next, closed = labels?.closed ?? false) {
   const mine = (sending += 1);
   wanted = next;
   $("shelves").setAttribute("aria-busy", "true");
-  const given = await attempt("labels", { labels: next });
+  const given = await attempt("labels", { labels: next, closed });
   if (mine !== sending) return;
   wanted = null;
   $("shelves").removeAttribute("aria-busy");
@@ -352,11 +354,15 @@ function suggestion({ name, count, pictures = [] }) {
   return make("li", "", chip);
 }
 
+const isClosed = () => labels.closed && labels.labels.length > 1;
+
 function drawLabels() {
   const focused = document.activeElement?.dataset?.key;
   $("suggested-part").hidden = !labels.suggested.length;
   $("suggested").replaceChildren(...labels.suggested.map(suggestion));
-  $("shelves").replaceChildren(...labels.labels.map(card), ...(labels.other && labels.labels.length ? [otherCard(labels.other)] : []));
+  $("shelves").replaceChildren(...labels.labels.map(card), ...(labels.other && labels.labels.length && !isClosed() ? [otherCard(labels.other)] : []));
+  $("closed-part").hidden = labels.labels.length < 2;
+  $("closed").checked = labels.closed;
   const again = focused && [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused);
   if (again) again.focus({ preventScroll: true });
   else if (focused) $("add-word").focus({ preventScroll: true });
@@ -417,6 +423,7 @@ function otherCard(shelf) {
   return li;
 }
 
+$("closed").addEventListener("change", () => setLabels(current(), $("closed").checked));
 $("add").addEventListener("submit", (event) => {
   event.preventDefault();
   addLabel($("add-word").value);
@@ -458,36 +465,58 @@ function drawBar() {
   $("bar").hidden = !shown;
   if (!shown) return;
   const planning = running("plan"), put = labels.labels.reduce((sum, one) => sum + one.count, 0);
-  $("bar-says").textContent = planning ? "Making the plan \u2026" : `${number(put)} on ${plural(labels.labels.length, "shelf", "shelves")}, ${number(labels.other.count)} in other`;
+  $("bar-says").textContent = planning ? "Making the plan \u2026" : `${number(put)} on ${plural(labels.labels.length, "shelf", "shelves")}${isClosed() ? "" : `, ${number(labels.other.count)} in other`}`;
   $("continue").disabled = Boolean(planning);
 }
 
 $("continue").addEventListener("click", async () => {
   const given = await attempt("actions");
   if (!given) return;
-  const before = new FormData($("plan-form")).get("action") ?? "copy";
-  $("plan-actions").replaceChildren(make("legend", "unseen", "Action"), ...given.actions.map((action) => {
-    const radio = make("input");
-    radio.type = "radio";
-    radio.name = "action";
-    radio.value = action.name;
-    radio.checked = action.name === before;
-    radio.addEventListener("change", () => { $("plan-where").hidden = action.needs_destination === ""; });
-    return make("label", "", radio, make("span", "", make("b", "", action.choice), make("span", "", MEANINGS[action.name] ?? action.meaning)));
-  }));
-  $("plan-where").hidden = before === "tag";
+  const before = new FormData($("plan-form")).get("action") ?? "copy", first = [], more = [];
+  for (const action of given.actions) (FIRST.includes(action.name) ? first : more).push(choice(action, before));
+  $("plan-actions").replaceChildren($("plan-actions").firstElementChild, ...first);
+  $("plan-other-actions").replaceChildren($("plan-other-actions").firstElementChild, ...more);
+  $("plan-ways").open = !FIRST.includes(before);
+  $("plan-files").disabled = !given.in_files;
   $("plan-to").value = given.destination;
   $("plan-trouble").textContent = "";
   $("plan-make").disabled = false;
+  drawChoices();
   $("planning").showModal();
-  $("plan-actions").querySelector(":checked").focus();
+  ($("planning").querySelector("input:checked") ?? $("plan-actions").querySelector("input")).focus();
 });
+
+const FIRST = ["copy", "move", "symlink", "tag"];  // the others are folded away
+const NO_SHELVES = ["tag", "trash"], SEVERAL = ["copy", "symlink", "relative-symlink", "hardlink", "tag"];
+
+function choice(action, chosen) {
+  const radio = make("input");
+  radio.type = "radio";
+  radio.name = "action";
+  radio.value = action.name;
+  radio.checked = action.name === chosen && !action.why_not;
+  radio.disabled = Boolean(action.why_not);
+  radio.addEventListener("change", drawChoices);
+  const says = action.why_not ? `Not here: ${visible(action.why_not)}` : MEANINGS[action.name] ?? action.meaning;
+  return make("label", action.why_not ? "off" : "", radio, make("span", "", make("b", "", action.choice), make("span", "", says)));
+}
+
+/** Only those choices that the chosen action has. */
+function drawChoices() {
+  const action = new FormData($("plan-form")).get("action");
+  $("plan-where").hidden = $("plan-path-part").hidden = NO_SHELVES.includes(action);
+  $("plan-several-part").hidden = !SEVERAL.includes(action);
+  $("plan-keep-part").hidden = action === "move" || action === "trash";
+  $("plan-files-part").hidden = action !== "tag" || $("plan-files").disabled;
+}
 
 const MEANINGS = {
   copy: "The pictures stay where they are; each shelf gets a copy.",
   move: "The pictures leave their folder and lie on their shelf.",
   symlink: "The shelves get links to the pictures, which stay. Takes no space.",
   tag: "The label is written beside each picture, for other photo programs. Nothing is moved.",
+  "relative-symlink": "As links, but they still lead to the pictures when both folders are moved together.",
+  hardlink: "The shelves get second names of the same files, on the same drive. Takes no space; what is edited in one place changes in both.",
 };
 
 $("plan-browse").addEventListener("click", () => browse("Where shall the shelves be?", state.folder.path, (path) => { $("plan-to").value = path; }));
@@ -496,7 +525,9 @@ $("plan-form").addEventListener("submit", async (event) => {
   const action = new FormData($("plan-form")).get("action"), destination = $("plan-where").hidden ? "" : $("plan-to").value.trim();
   $("plan-trouble").textContent = "";
   $("plan-make").disabled = true;
-  try { await ask("plan", { action, destination }); } catch (trouble) {
+  const asked = { action, destination, shelf_path: $("plan-path").value, ambiguous: $("plan-between").checked ? "ambiguous" : "",
+    several: $("plan-several").checked && !$("plan-several-part").hidden, keep_earlier: $("plan-keep").checked, in_files: $("plan-files").checked && !$("plan-files-part").hidden };
+  try { await ask("plan", asked); } catch (trouble) {
     $("plan-trouble").textContent = trouble.message;
     $("plan-make").disabled = false;
     return;
@@ -538,7 +569,11 @@ function drawRun() {
   $("run-state").className = `badge ${look}`;
   $("run-says").replaceChildren(...sentence());
   const open = run.state === "planned" || run.state === "undone";
+  $("run-review").hidden = !run.may_review;
   $("run-review").href = `review/${run.id}/`;
+  $("run-report").hidden = $("run-table-file").hidden = !run.report;
+  $("run-report").href = `runs/${run.id}/report.html`;
+  $("run-table-file").href = `runs/${run.id}/results.csv`;
   $("run-apply").hidden = run.state === "applied";
   const back = run.begun === "undo";  // what was not finished is an undo
   $("run-apply").textContent = run.state === "partly" ? (back ? "Do it all again" : "Go on") : `${own()?.choice ?? "Apply"}: ${plural(run.pictures, "picture")}`;
@@ -564,7 +599,8 @@ function sentence() {
   const kind = own(), parts = [], along = run.with_them ? `, and ${plural(run.with_them, "file")} that belong to them` : "";
   const where = kind?.needs_destination === "" ? [] : [" to shelves in ", bdi(run.destination)];
   const does = kind?.done ?? run.kind;
-  if (run.state === "applied") parts.push(`${has(run.pictures, `was ${does}`, `were ${does}`)}${along}`, ...where, ". Undo brings everything back as it was.");
+  if (run.kind === "untag" && run.state !== "partly") parts.push(`The tags that zeroshelf wrote ${run.state === "applied" ? "were" : "will be"} taken out of ${plural(run.pictures, "file")}. ${run.state === "applied" ? "Undo writes them again." : "Nothing was done yet."}`);
+  else if (run.state === "applied") parts.push(`${has(run.pictures, `was ${does}`, `were ${does}`)}${along}`, ...where, ". Undo brings everything back as it was.");
   else if (run.state === "partly") parts.push(partly(does));
   else parts.push(`${has(run.pictures, `will be ${does}`, `will be ${does}`)}${along}`, ...where, `. Nothing is overwritten${run.kind === "copy" ? `, and ${bytes(run.bytes)} are needed` : ""}. Nothing was done yet.`);
   if (run.removed) parts.push(` ${plural(run.removed, "file")} of earlier runs will be removed from other shelves.`);
@@ -610,7 +646,16 @@ async function loadRuns() {
   if (!given) return;
   $("runs-none").hidden = given.runs.length > 0;
   $("runs").replaceChildren(...given.runs.map(runRow));
+  $("runs-prune").hidden = !given.runs.some(idle);
 }
+
+const idle = (one) => one.may_open && (one.state === "planned" || one.state === "undone");
+$("runs-prune").addEventListener("click", async () => {
+  if (!(await confirmed("Remove these runs from the history?", "Those that were undone or never carried out, with what was corrected in them. No picture is touched, and what can be undone stays.", "Remove"))) return;
+  const given = await attempt("runs/prune", {});
+  if (given) say(`${plural(given.removed, "run")} removed${given.left ? `, ${number(given.left)} left alone` : ""}.`);
+  await loadRuns();
+});
 
 function runRow(one) {
   const [words, look] = STATES[one.state] ?? [one.state, ""];

@@ -72,7 +72,8 @@ async function everything() {
   };
 }
 
-let syncing = null, again = false, behind = false;
+const RETRY = 2000;  // ms after which a server that did not answer is asked again
+let retry = 0, syncing = null, again = false, behind = false;
 
 /** What happened since, from this tab or another. One at a time. */
 export function sync() {
@@ -81,7 +82,7 @@ export function sync() {
     try {
       do { again = false; await take(); } while (again);
       lost(false);
-    } catch { lost(true); } finally { syncing = null; }
+    } catch { lost(true); clearTimeout(retry); retry = setTimeout(sync, RETRY); } finally { syncing = null; }
   })();
   return syncing;
 }
