@@ -2,7 +2,7 @@
 
     python -m benchmarks.peers WORK [--only rclip] [--count 1000] [--size 1280x960]
 
-WORK is a folder for the programs' environments (5 GB, made with pip, kept for the next run). All
+WORK is a folder for the programs' environments and models (5 GB, kept for the next run). All
 get the same folder of JPEGs and a ViT-B/32 at 256 pixels with random weights: zeroshelf and rclip
 the same two ONNX graphs (benchmarks/random_clip.py), the others open_clip's in PyTorch on the CPU.
 Each does with its own defaults:
@@ -22,10 +22,11 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.peers import environments, watched
-from benchmarks.peers.programs import PROGRAMS, Program, Setting
+from benchmarks.peers.programs import IN_CLIP_RETRIEVAL, PROGRAMS, Program, Setting
 
 FIRST, SECOND = "a red car", "a dog"
 
@@ -49,22 +50,31 @@ def main() -> None:
     width, height = map(int, given.size.split("x"))
     with tempfile.TemporaryDirectory(dir=work) as place:
         setting = Setting(work, Path(place))
-        # in a process of its own: Linux counts this one's memory to that of what it starts
-        made = [sys.executable, "-m", "benchmarks.peers.pictures", str(setting.pictures)]
-        subprocess.run([*made, str(given.count), str(width), str(height)], check=True)
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.random_clip", str(setting.graphs)], check=True
-        )
+        _make(setting, names, (given.count, width, height))
         print(f"{given.count} pictures of {width} x {height}", flush=True)
         heads = ("start", "first", "second")
-        print(f"{'':26}" + "".join(f"{head + ': s':>11}{'CPU s':>8}{'MB':>7}" for head in heads))
+        print(f"{'':30}" + "".join(f"{head + ': s':>11}{'CPU s':>8}{'MB':>7}" for head in heads))
         for name in names:
             with PROGRAMS[name](setting) as program:
                 _row(program, given.count)
 
 
+def _make(setting: Setting, names: Sequence[str], pictures: tuple[int, int, int]) -> None:
+    """The pictures and the models. Each in a process of its own: Linux counts this one's memory to
+    that of what it starts."""
+    made = ["benchmarks.peers.pictures", setting.pictures, *pictures]
+    subprocess.run([sys.executable, "-m", *map(str, made)], check=True)
+    if not setting.graphs.exists():
+        words = ["benchmarks.random_clip", str(setting.graphs)]
+        subprocess.run([sys.executable, "-m", *words], check=True)
+    torch = [name for name in names if name in environments.NEEDS_TORCH]
+    if torch and not setting.weights.exists():
+        words = [str(IN_CLIP_RETRIEVAL), "weights", str(setting.weights)]
+        subprocess.run([str(environments.python(setting.work, torch[0])), *words], check=True)
+
+
 def _row(program: Program, count: int) -> None:
-    print(f"{program.title:26}", end="", flush=True)
+    print(f"{program.title:30}", end="", flush=True)
     try:
         used = []
         for step in (program.start, lambda: program.first(FIRST), lambda: program.second(SECOND)):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -32,13 +34,13 @@ class Setting:
 
     @property
     def graphs(self) -> Path:
-        """The ONNX model, as rclip lays it out."""
-        return self.place / "rclip"
+        """The ONNX model, as rclip lays it out; kept for the next run."""
+        return self.work / "graphs"
 
     @property
     def weights(self) -> Path:
-        """open_clip's."""
-        return self.place / "weights.pt"
+        """open_clip's; kept for the next run."""
+        return self.work / "weights.pt"
 
     def run(
         self,
@@ -73,7 +75,9 @@ def _answered(used: Used, hits: int) -> Used:
 def rclip(setting: Setting) -> Iterator[Program]:
     command = environments.program(setting.work, "rclip")
     title = f"rclip {environments.version(setting.work, 'rclip')}"
-    there = {"RCLIP_DATADIR": str(setting.graphs)}
+    data = setting.place / "rclip"  # its index lies beside its model
+    shutil.copytree(setting.graphs, data, copy_function=os.link)
+    there = {"RCLIP_DATADIR": str(data)}
 
     def query(word: str) -> Used:
         used = setting.run("rclip", [command, "-f", "-t", 10, word], there)
@@ -105,7 +109,6 @@ def clip_retrieval(setting: Setting) -> Iterator[Program]:
     name = "clip-retrieval"
     command = environments.program(setting.work, name)
     own = [environments.python(setting.work, name), IN_CLIP_RETRIEVAL]
-    setting.run(name, [*own, "weights", setting.weights])
     model = f"open_clip:{ARCHITECTURE}/{setting.weights}"
     vectors, index = setting.place / "vectors", setting.place / "index"
 
@@ -127,9 +130,6 @@ def clip_retrieval(setting: Setting) -> Iterator[Program]:
 @contextmanager
 def fiftyone(setting: Setting) -> Iterator[Program]:
     name = "fiftyone"
-    if not setting.weights.exists():
-        own = [environments.python(setting.work, name), IN_CLIP_RETRIEVAL]
-        setting.run(name, [*own, "weights", setting.weights])
     with mongodb(environments.mongod(setting.work), setting.place / "mongodb") as (uri, service):
         there = {"FIFTYONE_DATABASE_URI": uri, "FIFTYONE_DATABASE_VALIDATION": "false"}
         own = [environments.python(setting.work, name), IN_FIFTYONE]
@@ -169,9 +169,9 @@ def mongodb(program: Path, data: Path) -> Iterator[tuple[str, int]]:
 
 
 PROGRAMS: dict[str, Callable[[Setting], AbstractContextManager[Program]]] = {
+    "clip-retrieval": clip_retrieval,
+    "fiftyone": fiftyone,
     "rclip": rclip,
     "zeroshelf": _zeroshelf("zeroshelf", "--paths"),
     "zeroshelf-probabilities": _zeroshelf("zeroshelf with probabilities"),
-    "clip-retrieval": clip_retrieval,
-    "fiftyone": fiftyone,
 }
