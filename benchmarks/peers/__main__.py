@@ -5,7 +5,7 @@
 WORK is a folder for the programs' environments and models (5 GB, kept for the next run). All
 get the same folder of JPEGs and a ViT-B/32 at 256 pixels with random weights: zeroshelf and rclip
 the same two ONNX graphs (benchmarks/random_clip.py), the others open_clip's in PyTorch on the CPU.
-Each does with its own defaults:
+Each does with its own defaults (but for clip-retrieval's batch, which is 32):
 
     start    show its help
     first    from nothing to the ten pictures that are nearest to a word
@@ -19,6 +19,7 @@ A program that fails is named with its last line of error.
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,7 @@ def main() -> None:
     names = [name for name in PROGRAMS if given.only is None or name in given.only]
     work: Path = given.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in dict.fromkeys(("rclip", *names)):
         if name in environments.PACKAGES:
             base = given.python if name == "rclip" else sys.executable
             environments.make(work, name, base)
@@ -67,6 +68,8 @@ def _make(setting: Setting, names: Sequence[str], pictures: tuple[int, int, int]
     if not setting.graphs.exists():
         words = ["benchmarks.random_clip", str(setting.graphs)]
         subprocess.run([sys.executable, "-m", *words], check=True)
+    (made_up,) = (setting.graphs / "tokenizer").iterdir()
+    shutil.copyfile(environments.vocabulary(setting.work), made_up)
     torch = [name for name in names if name in environments.NEEDS_TORCH]
     if torch and not setting.weights.exists():
         words = [str(IN_CLIP_RETRIEVAL), "weights", str(setting.weights)]

@@ -33,6 +33,11 @@ def mongod(place: Path) -> Path:
     return _packages(place, "fiftyone") / "fiftyone" / "db" / "bin" / "mongod"
 
 
+def vocabulary(place: Path) -> Path:
+    """CLIP's own. With the letters of benchmarks/random_clip.py a text has twice the tokens."""
+    return _packages(place, "rclip") / "open_clip" / "bpe_simple_vocab_16e6.txt.gz"
+
+
 def make(place: Path, name: str, base: str) -> None:
     """Make the environment below `place`, unless it is there. `base`: a Python to make it with."""
     done = place / name / "done"
@@ -44,6 +49,8 @@ def make(place: Path, name: str, base: str) -> None:
         shared = _packages(place, name) / "torch.pth"
         shared.write_text(f"{_packages(place, 'torch')}\n")
     _install(place, name, *PACKAGES[name])
+    if name == "rclip":
+        _install(place, name, "--no-deps", "open_clip_torch>=3.2")  # for its vocabulary alone
     if name == "fiftyone":
         _install(place, name, "--no-deps", MONGOD)
     done.touch()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_EVERY = 0.2  # seconds between two looks at the memory
+_EVERY = 1.0  # seconds between two looks at the memory, which take processor time themselves
 
 
 class Failed(Exception):
