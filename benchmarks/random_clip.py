@@ -6,6 +6,7 @@ Both towers compute what the trained ones do: as many layers, as wide, with as m
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,7 @@ def make(folder: Path) -> Path:
     textual(folder / FOLDER / "textual.onnx")
     vocabulary(folder / "tokenizer" / "bpe_simple_vocab_16e6.txt.gz")
     return folder
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))

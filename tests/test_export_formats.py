@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -13,9 +18,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import zeroshelf as zs
-from tests.colours import ColourEncoder
+from tests import waiting
+from tests.colours import RED, ColourEncoder, paint
 from tests.making import tree
 from tests.program import command
 from zeroshelf.commands import export as export_command
@@ -87,15 +94,117 @@ def test_fiftyone_labels(run: zs.Run, to: Path) -> None:
     assert "FiftyOneImageClassificationDataset" in said
 
 
-def test_fiftyone_reads_them(run: zs.Run, to: Path) -> None:
-    fiftyone = pytest.importorskip("fiftyone", reason="800 MB, and it starts MongoDB")
-    run.export("fiftyone", to / "labels.json")
-    data = fiftyone.Dataset.from_dir(
-        dataset_type=fiftyone.types.FiftyOneImageClassificationDataset,
-        data_path=run.request.folder,
-        labels_path=str(to / "labels.json"),
+# Runs in a process of its own: FiftyOne takes a minute to import, and changes settings of others.
+FIFTYONE = """
+import json, sys
+import fiftyone
+data = fiftyone.Dataset.from_dir(
+    dataset_type=fiftyone.types.FiftyOneImageClassificationDataset,
+    data_path=sys.argv[1],
+    labels_path=sys.argv[2],
+)
+data.compute_metadata(num_workers=1)
+found = {
+    one.filepath: [one.ground_truth.label, one.ground_truth.confidence, one.metadata.width]
+    for one in data
+}
+print("read", json.dumps(found))
+"""
+
+
+@pytest.fixture
+def mongodb(tmp_path: Path) -> Iterator[str]:
+    """The address of a MongoDB: the one that `make test-peers` installs with FiftyOne."""
+    installed = importlib.util.find_spec("fiftyone")
+    if installed is None or not installed.submodule_search_locations:
+        pytest.skip("fiftyone is not installed: make test-peers")
+    given = os.environ.get("FIFTYONE_DATABASE_URI")
+    if given:
+        yield given
+        return
+    program = Path(installed.submodule_search_locations[0]) / "db" / "bin" / "mongod"
+    if not program.exists():
+        pytest.skip(
+            f"{program} is not there, and FIFTYONE_DATABASE_URI is not set: make test-peers"
+        )
+    program.chmod(0o755)
+    data = tmp_path / "mongodb"
+    data.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [str(program), "--dbpath", str(data), "--bind_ip", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen([*words, "--nounixsocket", "--logpath", str(data / "log")]) as process:
+        try:
+            waiting.until(lambda: process.poll() is not None or listens(port))
+            assert process.poll() is None, (data / "log").read_text()
+            yield f"mongodb://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def read_by_fiftyone(uri: str, folder: str, labels: Path) -> dict[str, tuple[str, float, int]]:
+    """Path -> label, confidence and the width of the picture that FiftyOne opened there."""
+    settings = {
+        "FIFTYONE_DATABASE_URI": uri,
+        "FIFTYONE_DATABASE_VALIDATION": "false",  # the package's MongoDB is an old one
+        "FIFTYONE_DO_NOT_TRACK": "true",
+        "HOME": str(labels.parent),
+    }
+    words = [sys.executable, "-c", FIFTYONE, folder, str(labels)]
+    done = subprocess.run(
+        words, env=os.environ | settings, capture_output=True, text=True, check=False
     )
-    assert {one.filepath: one.ground_truth.label for one in data} == decided(run)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("read ")]
+    return {path: (one[0], one[1], one[2]) for path, one in json.loads(line[5:]).items()}
+
+
+def test_fiftyone_reads_them(mongodb: str, folder: Path, encoder: ColourEncoder, to: Path) -> None:
+    odd = 'l\'été "1" & <b>, 猫 %20.jpg'
+    paint(folder / "ein Ordner" / odd, RED)
+    run = zs.classify(folder, ["red", "blue"], encoder=encoder)
+    run.export("fiftyone", to / "labels.json")
+    found = read_by_fiftyone(mongodb, run.request.folder, to / "labels.json")
+    assert str(folder / "ein Ordner" / odd) in found
+    assert {path: one[0] for path, one in found.items()} == decided(run)
+    for one in run:
+        _, confidence, width = found[one.picture.path]
+        assert confidence == pytest.approx(one.probability, abs=1e-5)
+        with Image.open(one.picture.path) as image:
+            assert width == image.width
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are Unicode there")
+def test_a_path_that_is_not_utf8_spoils_no_export(
+    folder: Path, encoder: ColourEncoder, to: Path
+) -> None:
+    """FiftyOne's database and the parser of datasets refuse the whole file for one such path."""
+    odd = os.fsdecode(os.fsencode(folder) + b"/\xff.jpg")
+    shutil.copy(folder / "a.jpg", odd)
+    run = zs.classify(folder, ["red", "blue"], encoder=encoder)
+    for kind, file in (("fiftyone", to / "labels.json"), ("imagefolder", folder)):
+        said = run.export(kind, file)
+        assert "left out: 1 picture whose path is not UTF-8" in said
+    labels = json.loads((to / "labels.json").read_text())["labels"]
+    assert labels.keys() == decided(run).keys() - {odd}
+    assert sorted(metadata(folder)) == ["a.jpg", "b.png", "deep/a.jpg", "grey.jpg"]
+    run.export("imagefolder", to / "copies")
+    assert len(metadata(to / "copies")) == 5
+    assert all((to / "copies" / name).is_file() for name in metadata(to / "copies"))
+
+
+def test_fiftyone_reads_pictures_that_were_moved(mongodb: str, run: zs.Run, to: Path) -> None:
+    run.apply(run.plan(to / "sorted", "move"))
+    run.export("fiftyone", to / "labels.json")
+    found = read_by_fiftyone(mongodb, run.request.folder, to / "labels.json")
+    assert sorted(label for label, _, _ in found.values()) == ["blue", "other", "red", "red"]
+    assert all(str(to / "sorted") in path for path in found)
 
 
 def tasks(file: Path) -> list[dict[str, Any]]:
@@ -127,7 +236,7 @@ def test_label_studio_tasks(run: zs.Run, to: Path) -> None:
 
 
 def test_label_studio_validates_them(run: zs.Run, to: Path) -> None:
-    sdk = pytest.importorskip("label_studio_sdk.label_interface", reason="label-studio-sdk")
+    sdk = pytest.importorskip("label_studio_sdk.label_interface", reason="make test-peers")
     said = run.export("label-studio", to / "tasks.json")
     interface = sdk.LabelInterface(said.partition("labelling interface: ")[2])
     for task in tasks(to / "tasks.json"):
@@ -174,7 +283,7 @@ def test_imagefolder_of_a_sorted_folder_is_one_more_file(run: zs.Run, tmp_path: 
 def test_hugging_face_reads_the_imagefolder(
     run: zs.Run, to: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    datasets = pytest.importorskip("datasets", reason="pip install datasets")
+    datasets = pytest.importorskip("datasets", reason="make test-peers")
     run.export("imagefolder", to / "dataset")
     data = datasets.load_dataset(
         "imagefolder", data_dir=str(to / "dataset"), split="train", cache_dir=str(to / "cache")

@@ -94,6 +94,10 @@ def utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def is_utf8(text: str) -> bool:
+    return utf8(text) == text
+
+
 def _columns(source: Source) -> dict[str, list[Any]]:
     """The columns of `COLUMNS`, without the files that were skipped."""
     rows = [row for row in source.rows({}) if row.label is not None]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zeroshelf.actions import kinds, plan_file
+from zeroshelf.counting import counted
 from zeroshelf.output.results import Row
 from zeroshelf.output.run_files import Source, targets_of
 
@@ -35,3 +36,11 @@ class Exported:
         if row.target is not None and not os.path.lexists(row.path) and os.path.exists(row.target):
             return row.target
         return row.path
+
+
+def left_out(count: int, program: str) -> str:
+    """The end of the line for the user: pictures that `program` can't be told of, if there are."""
+    if not count:
+        return ""
+    are = "path is" if count == 1 else "paths are"
+    return f"; left out: {counted(count, 'picture')} whose {are} not UTF-8, which {program} needs"

@@ -17,9 +17,9 @@ from typing import Any
 from zeroshelf.actions import names
 from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
-from zeroshelf.output.export.exported import Exported
+from zeroshelf.output.export.exported import Exported, left_out
 from zeroshelf.output.results import Row
-from zeroshelf.output.tables import utf8
+from zeroshelf.output.tables import is_utf8, utf8
 from zeroshelf.system import file_names, mounts, path_spelling
 
 METADATA = "metadata.jsonl"
@@ -49,12 +49,18 @@ def write(found: Exported, to: str) -> str:
 
 
 def write_into(found: Exported, to: str) -> str:
-    """Add metadata.jsonl to the folder `to`, for those pictures of the run that lie below it."""
+    """Add metadata.jsonl to the folder `to`, for those pictures of the run that lie below it. One
+    whose path is not UTF-8 is left out: the library refuses a metadata.jsonl with such a line."""
     lines = []
+    unnamed = 0
     for row in found.rows():
         for place in (row.path, row.target):
             if place and file_names.inside(place, to) and os.path.isfile(place):
-                lines.append(_line(row, os.path.relpath(place, to)))
+                below = os.path.relpath(place, to)
+                if is_utf8(below):
+                    lines.append(_line(row, below))
+                else:
+                    unnamed += 1
                 break
     if not lines:
         raise UserError(
@@ -67,7 +73,7 @@ def write_into(found: Exported, to: str) -> str:
         _write(lines, path)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror or error}") from error
-    return _advice(len(lines))
+    return _advice(len(lines)) + left_out(unnamed, "datasets")
 
 
 def _line(row: Row, below: str) -> dict[str, Any]:
