@@ -76,7 +76,7 @@ class _Found:
 )
 @click.option(
     "--least",
-    type=click.FloatRange(0, 1),
+    type=options.Number(0, 1),
     metavar="P",
     help="The least probability that a hit fits the words. With 0.5, words that nothing fits bring "
     "nothing as a rule.",
