@@ -88,7 +88,6 @@ class Entry:
                 if event.get("fingerprint"):
                     self.fingerprint = bytes.fromhex(event["fingerprint"])
 
-
     def take_stamp(self, stamp: Sequence[int] | None) -> None:
         """Take over what the target was like when it was done: size, mtime_ns and, since 0.2.0,
         ctime_ns."""
