@@ -290,3 +290,15 @@ def test_every_get_answers(served: Served) -> None:
             query = "?name=red" if one.name == "shelf" else ""
             status, told = call(f"{address}{path.removeprefix('/')}{query}")
             assert status == 200 and told, one.name
+
+
+def test_a_body_without_a_length_is_refused(served: Served) -> None:
+    """A chunked body may go on for ever, whatever is checked at its start."""
+    _, address, _ = served
+    where = urlsplit(address)
+    connection = http.client.HTTPConnection(str(where.netloc), timeout=60)
+    headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    body = iter([b'{"path": ', b'"x"}'])
+    connection.request("POST", f"{where.path}open", body, headers, encode_chunked=True)
+    assert connection.getresponse().status == 411
+    connection.close()

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.making import JPEG, contents, photos, planned, put, statuses, tree
-from tests.systems import links, linux_names
+from tests.small_disk import mounted
+from tests.systems import links, linux_names, posix
 from zeroshelf.actions import names, plan, plan_file
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.undo import undo
@@ -204,6 +205,43 @@ def test_move_is_undone_newest_run_first(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no run to undo"):
         registry.newest_applied()
     assert [run.state for run in registry.all()] == ["undone", "undone"]
+
+
+@pytest.mark.parametrize("kind", ["copy", "move"])
+def test_advice_on_a_full_disk_names_actions_that_would_help(
+    tmp_path: Path, kind: ActionKind
+) -> None:
+    """A move asks for room across file systems only, where no move and no hard link helps."""
+    source = photos(tmp_path / "photos")
+    put(source / "large.jpg", JPEG + bytes(1 << 20))
+    with mounted(tmp_path / "disk", "size=64k") as disk:
+        record = planned(source, disk / "to", kind)
+        with pytest.raises(UserError, match=r"are needed in .*, or sort with ") as told:
+            apply(record)
+    assert "--as move" not in str(told.value) or kind == "copy"
+    assert "symlink" in str(told.value)
+
+
+@posix
+@pytest.mark.parametrize("kind", ["copy", "move"])
+def test_an_edit_that_keeps_size_and_time_is_not_taken_away(
+    tmp_path: Path, kind: ActionKind
+) -> None:
+    """As `exiftool -P` corrects a date: only the time of the change itself is another."""
+    source, to = photos(tmp_path / "photos"), tmp_path / "sorted"
+    apply(record := planned(source, to, kind))
+    names = sorted(path for path in to.rglob("*") if path.is_file())
+    edited, touched = names[:2]
+    old = {path: path.stat() for path in (edited, touched)}
+    with open(edited, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"!")
+    for path, at in old.items():  # the other one is only given its time once more
+        os.utime(path, ns=(at.st_atime_ns, at.st_mtime_ns))
+    content = edited.read_bytes()
+    stays = {o.action.target: o.reason for o in undo(record) if o.status == "refused"}
+    assert edited.read_bytes() == content and "has changed since" in stays[str(edited)]
+    assert not touched.exists()
 
 
 def test_reflink_where_the_file_system_can(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.program import command
 from zeroshelf.actions import kinds
 from zeroshelf.actions.tags import sidecars
 from zeroshelf.commands import cli
-from zeroshelf.commands.terminal import printable
+from zeroshelf.errors import printable
 from zeroshelf.models import calibrations
 from zeroshelf.records import Calibration
 from zeroshelf.review.session import Session
@@ -515,3 +515,21 @@ def test_option_names_of_0_1_0_still_work(
     assert json.loads(capsys.readouterr().out)["corrections"] == 1
     assert command("teach", "--help") == 0 and command("sort", "--help") == 0
     assert "mark" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "NaN"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sort", "P", "-l", "red", "--to", "S", "--threshold"),
+        ("search", "red", "P", "--least"),
+        ("watch", "P", "-l", "red", "--to", "S", "--once", "--settle"),
+        ("watch", "P", "-l", "red", "--to", "S", "--once", "--every"),
+    ],
+    ids=lambda arguments: arguments[-1],
+)
+def test_what_is_no_number_is_refused(
+    arguments: tuple[str, ...], number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*arguments, number]) == 2
+    assert f"Invalid value for '{arguments[-1]}'" in capsys.readouterr().err

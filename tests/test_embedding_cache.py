@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from tests.waiting import until
 from zeroshelf.embeddings import cache_db, cache_derived, cache_vectors
 from zeroshelf.embeddings.cache import Embedded, EmbeddingCache
 from zeroshelf.embeddings.derived import Derived
-from zeroshelf.errors import Unreadable
+from zeroshelf.errors import ArgumentError, Unreadable
 from zeroshelf.images import decode, near_duplicates, quality, thumbnails
 from zeroshelf.records import Picture
 from zeroshelf.run import Run
@@ -129,6 +130,36 @@ def test_a_damaged_file_is_set_aside_and_made_anew(tmp_path: Path, where: str) -
         assert list(tmp_path.glob("e.damaged-*"))
     with EmbeddingCache.open(str(path)) as store:
         assert store.trouble is None
+
+
+def _another_programs(path: Path, version: int) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE Images(id INTEGER PRIMARY KEY, name TEXT)")
+        db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, cache_db.VERSION, cache_db.VERSION + 1, None])
+def test_a_file_that_is_no_cache_is_left_as_it_is(tmp_path: Path, version: int | None) -> None:
+    """A picture, None, or another program's database with that version in its header."""
+    path = tmp_path / "a"
+    if version is None:
+        paint(path.with_suffix(".png"), RED).rename(path)
+    else:
+        _another_programs(path, version)
+    before, names = content(path), sorted(os.listdir(tmp_path))
+    with EmbeddingCache.open(str(path)) as store:
+        assert store.trouble and str(path) in store.trouble and "left as it is" in store.trouble
+        store.add(MODEL, rows(1))
+        assert store.vectors(MODEL, [key(1)])[0].all()  # in memory
+        store.prune(0)
+    assert content(path) == before and sorted(os.listdir(tmp_path)) == names
+
+
+@pytest.mark.parametrize("path", [3, b"x", "a\0b", object()])
+def test_what_is_no_path_of_a_cache_is_refused(path: Any) -> None:
+    with pytest.raises(ArgumentError, match="path"):
+        EmbeddingCache.open(path)
 
 
 def test_a_flipped_bit_in_a_vector_is_not_trusted(tmp_path: Path) -> None:

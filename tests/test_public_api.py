@@ -292,3 +292,12 @@ def test_a_missing_library_is_one_line(
 def test_embed_batch_says_what_it_takes(files: Any, encoder: Any, says: str) -> None:
     with pytest.raises(zeroshelf.ArgumentError, match=f"{says}$"):
         zeroshelf.embed_batch(files, encoder)
+
+
+def test_a_message_is_one_line_whatever_a_path_has_in_it(tmp_path: Path) -> None:
+    for name in ("a\nb", "a\rb", "a\u2028b", "a\x1b[2Jb"):
+        with pytest.raises(zeroshelf.UserError) as raised:
+            zeroshelf.classify(tmp_path / name, ["cat"])
+        assert len(str(raised.value).splitlines()) == 1 and str(raised.value).isprintable()
+    with pytest.raises(zeroshelf.UserError, match="Käse 日本"):
+        zeroshelf.classify(tmp_path / "Käse 日本", ["cat"])

@@ -18,7 +18,7 @@ from tests.colours import BLUE, GREY, RED, ColourEncoder
 from tests.datasets_made import results
 from tests.program import command
 from zeroshelf.actions import journal
-from zeroshelf.actions.on_store import copy_within, objects
+from zeroshelf.actions.on_store import copy_within, opened
 from zeroshelf.datasets import places
 from zeroshelf.datasets.store_plan import shelf_folders
 from zeroshelf.runs import registry
@@ -310,7 +310,7 @@ def test_a_lock_of_a_store_is_no_lock_of_a_folder(
 
 
 def test_the_store_says_which_version_a_data_set_has(bucket: Bucket) -> None:
-    store = objects.opened(bucket.uri)
+    store = opened.store_of(bucket.uri)
     place = places.place(f"{bucket.uri}/photos")
     found = store.look(store.uri_of(f"{bucket.uri}/photos/a.png"))
     assert found is not None and found.size == len(PICTURES["photos/a.png"])

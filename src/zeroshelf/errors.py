@@ -8,9 +8,28 @@ ZeroshelfError
     Unreadable          a picture that can't be used
 """
 
+import unicodedata
+
+
+def printable(text: str) -> str:
+    """`text` on one line, control characters escaped: a file name must not control the terminal."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
 
 class ZeroshelfError(Exception):
     """Every exception that zeroshelf raises on purpose; all else is a bug."""
+
+    def __str__(self) -> str:
+        """The message, on one line: a path in it may have line breaks and other control characters,
+        which are written as their escapes."""
+        return printable(super().__str__())
 
 
 class UserError(ZeroshelfError):

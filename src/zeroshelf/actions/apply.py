@@ -259,7 +259,8 @@ class _Application:
                 continue
             with contextlib.suppress(OSError):
                 entry = self.book.past.entries[action.target]
-                entry = replace(entry, step="done", stamp=_stamp(action.target))
+                entry = replace(entry, step="done")
+                entry.take_stamp(_stamp(action.target))
                 if undo.revert(entry)[0] == "done":
                     self.book.note({"reverted": action.target})
                     reason = f"stays with {os.path.basename(bad.action.source)}: {bad.reason}"
@@ -335,11 +336,11 @@ class _Application:
         return Outcome(action, "failed", reason)
 
 
-def _stamp(target: str) -> tuple[int, int] | None:
-    """The size and the time of a target; None where there is none: a sidecar that went with its
-    tags, a picture in the trash."""
+def _stamp(target: str) -> tuple[int, int, int] | None:
+    """The size of a target, and when its content and when anything of it was changed last; None
+    where there is none: a sidecar that went with its tags, a picture in the trash."""
     try:
         at = os.lstat(target)
     except FileNotFoundError:
         return None
-    return at.st_size, at.st_mtime_ns
+    return at.st_size, at.st_mtime_ns, at.st_ctime_ns

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, TypeAlias
 
@@ -53,13 +53,15 @@ class PictureEdit:
 @dataclass(slots=True)
 class Entry:
     """One action as far as it had got when it was read. `stamp`: size and mtime_ns of the target
-    when it was done; None also where there is no target then. `fingerprint`: of the content, see
+    when it was done; None also where there is no target then. `ctime_ns`: of the target then; None
+    in journals that don't say it. `fingerprint`: of the content, see
     `transfer`. `mode`: the original's, where what was moved doesn't have it any more. `trashed`:
     the path in a trash. `etag`, `version`: of an object on a store, those of the copy."""
 
     action: Action
     step: Step = "intent"
     stamp: tuple[int, int] | None = None
+    ctime_ns: int | None = None
     rewrite: Rewrite | None = None
     edit: PictureEdit | None = None
     fingerprint: bytes | None = None
@@ -84,10 +86,16 @@ class Entry:
                 self.mode = mode
                 self.trashed = event.get("trashed")
             case {"done": _, "stamp": stamp}:
-                self.stamp = None if stamp is None else (stamp[0], stamp[1])
+                self.take_stamp(stamp)
                 self.etag, self.version = event.get("etag"), event.get("version")
                 if event.get("fingerprint"):
                     self.fingerprint = bytes.fromhex(event["fingerprint"])
+
+    def take_stamp(self, stamp: Sequence[int] | None) -> None:
+        """Take over what the target was like when it was done: size, mtime_ns and, since 0.2.0,
+        ctime_ns."""
+        self.stamp = None if stamp is None else (stamp[0], stamp[1])
+        self.ctime_ns = None if stamp is None or len(stamp) < 3 else stamp[2]
 
 
 class Entries:

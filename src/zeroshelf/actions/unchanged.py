@@ -1,7 +1,9 @@
 """Checks whether a file is as it was when the plan was made, or as a run left it.
 
 Times are compared first, and content where times differ: a file system may keep times to two
-seconds, or not at all, or show all of them an hour later in summer (FAT).
+seconds, or not at all, or show all of them an hour later in summer (FAT). A program that edits a
+file and gives it its old time can't set the time of the change itself (ctime) back: where the
+journal knows it and it differs, the content is compared too.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ def since_run(entry: Entry, path: str, lead: Entry | None = None) -> bool:
     if at.st_size != size or not stat.S_ISREG(at.st_mode):
         return False
     by_ns = at.st_mtime_ns - mtime_ns
-    return not by_ns or _has_its_content(entry, path, lead, by_ns)
+    touched = entry.ctime_ns is not None and at.st_ctime_ns != entry.ctime_ns
+    return not (by_ns or touched) or _has_its_content(entry, path, lead, by_ns)
 
 
 def _has_its_content(entry: Entry, path: str, lead: Entry | None, by_ns: int) -> bool:

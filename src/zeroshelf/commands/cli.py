@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import click
 
 from zeroshelf import __version__
-from zeroshelf.errors import UserError
+from zeroshelf.errors import UserError, printable
 from zeroshelf.system import streams
 
 COMMANDS = {  # in the order of the help page: module and function, and the line of help
@@ -120,8 +120,6 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _complain(message: str) -> None:
-    from zeroshelf.commands.terminal import printable
-
     print("zeroshelf:", printable(message), file=sys.stderr)
 
 

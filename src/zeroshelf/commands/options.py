@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,18 @@ DEFAULT_ACTION = "copy"
 DECLINED = "Nothing was changed."  # shown to a user who answers no
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Number(click.FloatRange):
+    """A number of a range. "nan" and "inf", which click takes, are none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
 
 
 class ActionParameter(click.ParamType[str]):
@@ -105,7 +118,7 @@ def deciding(command: Command) -> Command:
         (
             click.option(
                 "--threshold",
-                type=click.FloatRange(0, 1),
+                type=Number(0, 1),
                 help="The least probability of a label; by default the model's own decision.",
             ),
             click.option(

@@ -76,7 +76,7 @@ class _Found:
 )
 @click.option(
     "--least",
-    type=click.FloatRange(0, 1),
+    type=options.Number(0, 1),
     metavar="P",
     help="The least probability that a hit fits the words. With 0.5, words that nothing fits bring "
     "nothing as a rule.",
@@ -110,7 +110,7 @@ def command(screen: Screen, yes: bool, **given: Any) -> int:
       zeroshelf search "red car" Photos
       zeroshelf search dog +snow -people Photos        with snow, without people
       zeroshelf search dog 0.5:snow Photos             snow counts half
-      zeroshelf search --like a.jpg Photos             the picture's like
+      zeroshelf search --like a.jpg Photos             pictures like this one
       zeroshelf search dog Photos --least 0.5 --paths  for other programs; nothing where none fits
       zeroshelf search dog Photos --to Found           copies in Found/dog; `zeroshelf undo`
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from zeroshelf.errors import printable
 from zeroshelf.system.streams import Stream, encodable
 
 if TYPE_CHECKING:
@@ -24,18 +24,6 @@ if TYPE_CHECKING:
 
 Cell: TypeAlias = str | int | Sequence[str]  # several texts are a line each
 NAME = 24  # characters; names up to that long stay whole in a table, so that they can be copied
-
-
-def printable(text: str) -> str:
-    """`text` on one line, control characters escaped: a file name must not control the terminal."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character
-        if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 class Screen:

@@ -10,6 +10,7 @@ import click
 
 from zeroshelf.commands.options import (
     DECLINED,
+    Number,
     acting,
     check_confirmable,
     check_homes,
@@ -44,7 +45,7 @@ UNSURE = "unsure"
 @click.option(
     "--settle",
     "pause",
-    type=click.FloatRange(0.1),
+    type=Number(0.1),
     default=5.0,
     show_default=True,
     metavar="SECONDS",
@@ -52,7 +53,7 @@ UNSURE = "unsure"
 )
 @click.option(
     "--every",
-    type=click.FloatRange(0.1),
+    type=Number(0.1),
     default=10.0,
     show_default=True,
     metavar="SECONDS",

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from zeroshelf.actions import names, plan_file
-from zeroshelf.actions.on_store import objects
+from zeroshelf.actions.on_store import opened
 from zeroshelf.actions.on_store.copy_within import THREADS
 from zeroshelf.actions.on_store.objects import Found
 from zeroshelf.actions.path_table import PathTable
@@ -78,7 +78,7 @@ class StorePlan:
     def __init__(
         self, to: str, labels: LabelSet, endpoint: str | None = None, *, several: bool = False
     ) -> None:
-        self._store = objects.opened(to, endpoint)
+        self._store = opened.store_of(to, endpoint)
         self._to, self._several = self._store.uri_of(to), several
         self._store.check(self._to)
         folders = shelf_folders((*labels.names, OTHER))

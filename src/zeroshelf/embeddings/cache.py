@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf import checks
 from zeroshelf.embeddings import cache_derived, cache_scan, cache_vectors, folder_cache
-from zeroshelf.embeddings.cache_db import CacheFile, wanted
+from zeroshelf.embeddings.cache_db import FILE_NAME, CacheFile, wanted
 from zeroshelf.embeddings.cache_derived import FileState
 from zeroshelf.embeddings.cache_vectors import Half
 from zeroshelf.embeddings.derived import Derived
@@ -52,7 +53,7 @@ class Size:
 
 def default_path() -> str:
     """In the user's cache folder, or in the folder that ZEROSHELF_CACHE names."""
-    return os.path.join(app_folders.cache(), "embeddings.sqlite")
+    return os.path.join(app_folders.cache(), FILE_NAME)
 
 
 class EmbeddingCache:
@@ -65,7 +66,12 @@ class EmbeddingCache:
 
     @classmethod
     def open(cls, path: str | None = None) -> EmbeddingCache:
-        """The cache in the file `path`, or in `default_path()`; it is made where there is none."""
+        """The cache in the file `path`, or in `default_path()`; it is made where there is none.
+
+        A file that is something else is left as it is, and the cache is in memory then.
+        Raises `ArgumentError` if `path` is no path.
+        """
+        path = None if path is None else checks.path(path, "path")
         return cls(CacheFile(os.path.abspath(path) if path else default_path()))
 
     @property

@@ -18,6 +18,8 @@ _T = TypeVar("_T")
 # Version of the tables, in the header of the file (PRAGMA user_version). Version 2 was written by
 # zeroshelf 0.1.0 and is upgraded in place.
 VERSION = 3
+FILE_NAME = "embeddings.sqlite"
+_PAGE = 16384  # bytes: the size of a page, as it is set below
 _WAIT = 30.0  # seconds to wait for another process's transaction
 
 _SCHEMA = f"""
@@ -71,6 +73,10 @@ class NewerCache(Exception):
     """The file was written by a later version of zeroshelf; it is left as it is."""
 
 
+class NoCache(Exception):
+    """The file is something else, such as a picture; it is left as it is."""
+
+
 class CacheFile:
     """One connection, shared by the threads of this process."""
 
@@ -84,12 +90,14 @@ class CacheFile:
             except sqlite3.DatabaseError as error:
                 if not _is_damage(error):
                     raise
+                if not _was_ours(path):
+                    raise NoCache("it is no cache of zeroshelf, and is left as it is") from None
                 aside = _set_aside(path)
                 self._db = _open(path)
                 self.trouble = (
                     f"the cache can't be read ({error}) and is made anew; the old file is {aside}"
                 )
-        except (OSError, sqlite3.Error, NewerCache) as error:
+        except (OSError, sqlite3.Error, NewerCache, NoCache) as error:
             self._fail(error)
 
     def close(self) -> None:
@@ -141,6 +149,16 @@ def _is_damage(error: Exception) -> bool:
     )
 
 
+def _was_ours(path: str) -> bool:
+    """Whether a file that can't be opened was a cache: by its name, the version in its header, or a
+    table in its first page. All else isn't renamed: it may be the user's."""
+    with open(path, "rb") as file:
+        start = file.read(_PAGE)
+    version = int.from_bytes(start[60:64], "big")  # user_version, in SQLite's file format
+    known = start.startswith(b"SQLite format 3\0") and version in {VERSION, *_UPGRADE}
+    return known or os.path.basename(path) == FILE_NAME or b"CREATE TABLE embedding(" in start
+
+
 def _open(path: str) -> sqlite3.Connection:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     return _connect(path)
@@ -151,8 +169,9 @@ def _connect(path: str) -> sqlite3.Connection:
     this module alone, never by Python's sqlite3."""
     db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
     try:
+        _check_owner(db)
         _version(db)  # before anything is written into a newer file
-        db.execute("PRAGMA page_size = 16384")
+        db.execute(f"PRAGMA page_size = {_PAGE}")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last flushes, no more
@@ -175,6 +194,13 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
         for statement in script.split(";"):
             db.execute(statement)
         db.execute(_UNDERIVABLE)
+
+
+def _check_owner(db: sqlite3.Connection) -> None:
+    """Raise `NoCache` for the database of another program, before anything is written into it."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    if tables and "embedding" not in tables:
+        raise NoCache("it is another program's database, and is left as it is")
 
 
 def _version(db: sqlite3.Connection) -> int:

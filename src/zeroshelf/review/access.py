@@ -73,9 +73,10 @@ class AccessCheck:
         token, slash, _ = scope["path"].removeprefix("/").partition("/")
         if not slash or not secrets.compare_digest(token.encode(), self._token.encode()):
             return PlainTextResponse("open the address that the command printed\n", 403)
+        endless = "transfer-encoding" in headers  # a chunked body may go on for ever
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > LARGEST:
-            return PlainTextResponse("too much at once\n", 413)
+        if endless or not length.isdecimal() or int(length) > LARGEST:
+            return PlainTextResponse("too much at once\n", 411 if endless else 413)
         return None
 
 

@@ -13,7 +13,7 @@ from zeroshelf.actions.disk_space import Room
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.kinds.base import ALREADY, DONE, Answer
-from zeroshelf.actions.kinds.copy import NO_ROOM, NO_ROOM_BACK
+from zeroshelf.actions.kinds.copy import NO_ROOM_BACK
 from zeroshelf.actions.kinds.shelved import Shelved, not_kept
 from zeroshelf.actions.tags import tagging
 from zeroshelf.actions.tags.exiftool import ExifTool
@@ -22,6 +22,7 @@ from zeroshelf.images import left_out
 from zeroshelf.records import Action, PlanRequest
 from zeroshelf.system import file_io, mounts, os_errors, renaming
 
+_NO_ROOM = "make room, or sort with --as symlink"  # asked for across file systems only
 _CLOSED_FOLDER = (
     "lies in a folder that may not be changed, so it can't be moved; use --as copy",
     "lie in folders that may not be changed, so they can't be moved; use --as copy",
@@ -49,7 +50,7 @@ class Move(Shelved):
     def room(self, action: Action, entry: Entry | None) -> Room | None:
         if entry is not None and os.path.lexists(action.target):
             return None
-        return Room(action.source, action.target, action.size, True, NO_ROOM)
+        return Room(action.source, action.target, action.size, True, _NO_ROOM)
 
     def complete(self, entry: Entry) -> bool:
         """A move across file systems that was interrupted is finished."""

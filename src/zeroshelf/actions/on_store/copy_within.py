@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from zeroshelf.actions import journal
 from zeroshelf.actions.journal import Journal
 from zeroshelf.actions.journal_entries import Entry
-from zeroshelf.actions.on_store import objects
+from zeroshelf.actions.on_store import objects, opened
 from zeroshelf.actions.on_store.objects import Found, Repeated, Store
 from zeroshelf.actions.plan_file import PlanOnDisk
 from zeroshelf.records import Action, Outcome, Progress
@@ -35,7 +35,7 @@ def carry_out(
     """Carry out the plan of the run in `record`; each outcome is given to `take`, in the plan's
     order. Raises `UserError` where nothing can be done at all."""
     plan = planned.plan
-    store = objects.opened(plan.destination, plan.endpoint)
+    store = opened.store_of(plan.destination, plan.endpoint)
     store.check(plan.destination)
     with (
         journal.working(record, plan.destination, plan.destination) as book,

@@ -14,7 +14,7 @@ from itertools import islice
 from zeroshelf.actions import journal
 from zeroshelf.actions.journal import Journal
 from zeroshelf.actions.journal_entries import Entry
-from zeroshelf.actions.on_store import objects
+from zeroshelf.actions.on_store import objects, opened
 from zeroshelf.actions.on_store.copy_within import BATCH, THREADS, is_written
 from zeroshelf.actions.on_store.objects import Found, Store
 from zeroshelf.records import Outcome, Progress
@@ -29,7 +29,7 @@ def carry_out(
     """Undo the run in `record`, whose copies lie below the URI `destination`. Each outcome is given
     to `take`, the action that was begun last first. Raises `UserError` where nothing can be done at
     all."""
-    store = objects.opened(destination, journal.endpoint(record))
+    store = opened.store_of(destination, journal.endpoint(record))
     store.check(destination)
     with (
         journal.working(record, destination, destination) as book,

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from zeroshelf.errors import UserError
 from zeroshelf.records import Action
-from zeroshelf.system import uris
 
 # What fsspec tells of an object's version, the best first.
 _VERSIONS = ("ETag", "etag", "md5", "LastModified", "last_modified", "mtime", "created")
@@ -76,26 +74,6 @@ class Store(Protocol):
 
 class Repeated(OSError):
     """The target is there, and the request was sent more than once: the first may have made it."""
-
-
-def opened(uri: str, endpoint: str | None = None) -> Store:
-    """The store on which a URI lies.
-
-    endpoint: URL of a server that speaks the store's protocol; None: the environment's, else the
-        provider's own.
-
-    Raises `MissingPackage` where a package for it isn't installed, `UserError` where it can't be
-    opened.
-    """
-    if not uri.partition("://")[2].strip("/") and uris.scheme_of(uri) != "memory":
-        raise UserError(f"{uri}: a bucket is missing")
-    if uris.scheme_of(uri) in ("s3", "s3a"):
-        from zeroshelf.actions.on_store.s3 import S3
-
-        return S3(endpoint)
-    from zeroshelf.actions.on_store.through_fsspec import Fsspec
-
-    return Fsspec(uri, endpoint)
 
 
 def is_original(store: Store, action: Action, source: Found | None) -> bool:
