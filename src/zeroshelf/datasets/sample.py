@@ -49,7 +49,8 @@ def opened(
     endpoint: str | None,
 ) -> Iterator[Embeddings | None]:
     """The embeddings of a sample, with local files as its pictures; None: its pictures can't be
-    read one by one. A picture that is not there any more has the path of a file that isn't either.
+    read one by one, or rows have no digest, by which the sample is chosen. A picture that is not
+    there any more has the path of a file that isn't either.
 
     uris, digests: (N,) texts, in the order of the paths. vectors: (N, D), made by `model`.
     notes: row -> a note of images/quality.py. endpoint: as for `places.place`.
@@ -57,7 +58,7 @@ def opened(
     order = pc.sort_indices(digests).to_numpy()  # as `likely_negatives.sample_rows` has them
     rows = np.sort(order[likely_negatives.sample_places(len(order))]).astype(np.int64)
     chosen = uris.take(pa.array(rows)).to_pylist()
-    if any(_is_member(uri) for uri in chosen):
+    if digests.null_count or any(_is_member(uri) for uri in chosen):
         yield None
         return
     with tempfile.TemporaryDirectory() as folder:
