@@ -387,11 +387,12 @@ def test_a_sample_is_fetched_from_where_the_pictures_lie(tmp_path: Path) -> None
     (tmp_path / "b c.jpg").write_bytes(b"two")
     uris = ["memory://sampled/a.jpg", uri_of(str(tmp_path / "b c.jpg")), "memory://sampled/x.jpg"]
     vectors = np.eye(3, 4, dtype=np.float16)
-    model, digests = ColourEncoder().model, [f"{number:064x}" for number in (7, 5, 6)]
+    model = ColourEncoder().model
+    digests: list[str | None] = [f"{number:064x}" for number in (7, 5, 6)]
 
     def opened(uris: list[str]) -> AbstractContextManager[Embeddings | None]:
-        named, hashed = (pa.chunked_array([pa.array(one)]) for one in (uris, digests))
-        return sample.opened(named, hashed, vectors, model, {1: "dark picture"}, None)
+        names, hashes = (pa.chunked_array([pa.array(one)]) for one in (uris, digests))
+        return sample.opened(names, hashes, vectors, model, {1: "dark picture"}, None)
 
     with opened(uris) as found:
         assert found is not None
@@ -403,4 +404,7 @@ def test_a_sample_is_fetched_from_where_the_pictures_lie(tmp_path: Path) -> None
         assert found.notes == {1: "dark picture"}
     assert not paths[0].exists()
     with opened([*uris[:2], "s3://bucket/00000.tar#1.jpg"]) as found:
+        assert found is None
+    digests[1] = None
+    with opened(uris) as found:
         assert found is None

@@ -50,23 +50,22 @@ def opened(
     endpoint: str | None,
 ) -> Iterator[Embeddings | None]:
     """The embeddings of a sample, with local files as its pictures; None: its pictures can't be
-    read one by one, or have no digest. A picture that is not there any more has the path of a file
-    that isn't either.
+    read one by one, or rows have no digest, by which the sample is chosen. A picture that is not
+    there any more has the path of a file that isn't either.
 
     uris, digests: (N,) texts, in the order of the paths. vectors: (N, D), made by `model`.
     notes: row -> a note of images/quality.py. endpoint: as for `places.place`.
     """
     order = pc.sort_indices(digests).to_numpy()  # as `likely_negatives.sample_rows` has them
     rows = np.sort(order[likely_negatives.sample_places(len(order))]).astype(np.int64)
-    chosen, hashed = (column.take(pa.array(rows)) for column in (uris, digests))
-    chosen = chosen.to_pylist()
-    if hashed.null_count or any(_is_member(uri) for uri in chosen):
+    chosen = uris.take(pa.array(rows)).to_pylist()
+    if digests.null_count or any(_is_member(uri) for uri in chosen):
         yield None
         return
     with tempfile.TemporaryDirectory() as folder:
         yield Embeddings(
             pictures=tuple(_picture(path) for path in _files(chosen, folder, endpoint)),
-            digests=tuple(map(bytes.fromhex, hashed.to_pylist())),
+            digests=tuple(map(bytes.fromhex, digests.take(pa.array(rows)).to_pylist())),
             vectors=vectors[rows],
             skipped=(),
             model=model,
