@@ -21,10 +21,12 @@ from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.making import tree
 from tests.program import command
 from zeroshelf.decisions import before_labels
+from zeroshelf.decisions.constants import REFERENCE_BASE, REFERENCE_SHARE
 from zeroshelf.embeddings import cache
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import ArgumentError, UserError
-from zeroshelf.search import exact, find, query, references
+from zeroshelf.records import Calibration
+from zeroshelf.search import exact, find, fits, query, references
 from zeroshelf.search.query import Term
 from zeroshelf.search.sources import InCache
 
@@ -355,6 +357,26 @@ def test_a_search_by_a_picture_shows_cosines_and_the_name_of_the_file(
     assert "cosine" in zs.Hits(both.query, tuple(unjudged), index._sources.store).show()
 
 
+def test_the_threshold_follows_the_reference_words() -> None:
+    """By a part where they are above a run's threshold, wholly below it, and more in a large
+    folder than in the pictures that were drawn from it."""
+    calibration = Calibration(ood_threshold=-2.0, ood_temperature=2.0)
+
+    def above(best: float, part: float = 0.0, total: int = 80) -> float:
+        found = references.References(
+            np.full(300, best, np.float32), np.full(300, part, np.float32), 1.0
+        )
+        threshold = fits.threshold_of(found, 80, total, calibration)
+        return (threshold - calibration.ood_threshold) / calibration.ood_temperature
+
+    assert above(-3.0) == pytest.approx(REFERENCE_BASE)  # with 1.0 for the prompts
+    assert above(1.0) == pytest.approx(REFERENCE_BASE + 2 * REFERENCE_SHARE)
+    assert above(-5.0) == pytest.approx(REFERENCE_BASE - 1)
+    assert above(-50.0) == 0
+    assert above(1.0, 0.0, 640) == pytest.approx(REFERENCE_BASE + 2.5 * REFERENCE_SHARE)
+    assert above(1.0, 2.0, 640) == above(1.0)
+
+
 @pytest.mark.parametrize("whole", [True, False])  # all pictures are judged, or a sample of them
 def test_a_search_starts_from_what_an_earlier_one_kept(
     album: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch, whole: bool
@@ -401,7 +423,7 @@ def test_a_search_imports_nothing_that_moves_files() -> None:
 def test_what_the_command_prints(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("search", "red", album, "--top", "2", "--all") == 0
     out, _ = capsys.readouterr()
-    assert len(re.findall(r"red-\d+\.png", out)) == 2 and "83 %" in out
+    assert len(re.findall(r"red-\d+\.png", out)) == 2 and "88 %" in out
     assert command("search", "red", album, "--top", "2") == 0
     assert "near-duplicates)" in capsys.readouterr().out
     assert command("search", "violin", album) == 0

@@ -8,13 +8,14 @@ pictures fits any word the better, the more there are. So the threshold depends 
 
     m(v)   = greatest OOD score of a picture under the reference word v, for 300 reference words
     m      = median of all m(v), and what more prompts than one add to it (12 words)
-    t      = T + tau * (3.9 + 0.3 * (m - T) / tau), but no lower than T
+    u      = (m - T) / tau
+    t      = T + tau * (3.9 + 0.3 * u), where u is above 0; else T + tau * (3.9 + u), at least T
     p      = sigmoid((OOD score - t) / tau)
 
 with the calibrated threshold T and temperature tau. The reference words are negative labels, of
 which most are about nothing in the folder; as long as that is true of half of them, the median is
-that of words that nothing fits. It is followed by a third: the rest is what other folders say.
-docs/decision.md has what this costs and brings.
+that of words that nothing fits. Where it is high it is followed by a third: the rest is what other
+folders say. docs/decision.md has what this costs and brings.
 """
 
 from __future__ import annotations
@@ -115,5 +116,6 @@ def threshold_of(found: References, count: int, total: int, calibration: Calibra
         growth = typical - float(np.median(found.best_of_part))
         typical += max(growth, 0.0) * math.log(total / count) / math.log(references.PART)
     least, step = calibration.ood_threshold, calibration.ood_temperature
-    above = REFERENCE_BASE + REFERENCE_SHARE * (typical + found.prompted - least) / step
-    return least + step * max(above, 0.0)
+    above = (typical + found.prompted - least) / step
+    followed = REFERENCE_SHARE * above if above > 0 else above
+    return least + step * max(REFERENCE_BASE + followed, 0.0)
