@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from tests.apping import TOKEN, call, done, labelled, serving, tree
 from tests.colours import GREEN, RED, paint
+from tests.waiting import HANG
 from zeroshelf.app import operations
 from zeroshelf.app.operations import OPERATIONS
 from zeroshelf.app.server import make
@@ -296,7 +297,7 @@ def test_a_body_without_a_length_is_refused(served: Served) -> None:
     """A chunked body may go on for ever, whatever is checked at its start."""
     _, address, _ = served
     where = urlsplit(address)
-    connection = http.client.HTTPConnection(str(where.netloc), timeout=60)
+    connection = http.client.HTTPConnection(str(where.netloc), timeout=HANG)
     headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
     body = iter([b'{"path": ', b'"x"}'])
     connection.request("POST", f"{where.path}open", body, headers, encode_chunked=True)

@@ -48,7 +48,7 @@ def find(
 
     units: pictures that are ready to be sorted. others: ready files that belong to none of them.
     placed: what runs put on shelves, by its path in the folder. states: of all that is there now.
-    where_now: a file as it is on the shelves now, None where it is gone; asked only of those to
+    where_now: a file as it is on the shelves now, None where none is; asked only of those to
         which something belongs.
     """
     known = {path: one for path, one in placed.items() if _is_that(one, states.get(path))}
