@@ -111,7 +111,7 @@ def storm(home: Path, files: int, kills: int, seed: int) -> Outcome:
     assert not weather.problems, weather.problems
     everything = pictures | weather.sidecars
     _check(shelves, everything)
-    runs = list(registry.all())
+    runs = [run for run in registry.all() if run.may_be_in_place]
     for run in runs:
         undo.undo(run.record)
     found = sorted(path.read_bytes() for path in inbox.rglob("*") if path.is_file())
@@ -149,6 +149,8 @@ def _check(shelves: Path, pictures: dict[str, bytes]) -> None:
     sizes = {data: len(data) for data in pictures.values()}
     final = {str(path): sizes[path.read_bytes()] for path in there}
     for run in registry.all():
+        if not run.may_be_in_place:
+            continue  # killed before its first action: it has no journal
         done = (e for _, e in journal.read(run.record).entries.each() if e.step == "done")
         for action in (entry.action for entry in done):  # a file that grew meanwhile was refused
             taken = final.get(action.target, action.size)
@@ -270,8 +272,10 @@ class _Weather:
         folder.parent.rename(self.inbox / folder.parent.name)
 
     def _away(self) -> None:
-        """As a drive that is unplugged: only while no run is at work."""
+        """As a drive that is unplugged, while no run is at work: what fails in a run is tried again
+        ten minutes later."""
         gone = self.inbox.with_name("away")
+        until(lambda: not _is_at_work())
         self.inbox.rename(gone)
         time.sleep(4 * QUIET)
         if self.inbox.exists():  # nothing may make it anew
