@@ -1,7 +1,7 @@
 """The app's HTTP API: one `Operation` for each address. Requests are checked by this table, and
-/openapi.json is made of it, so that neither can differ from the other.
+/openapi.json is made of it (app/openapi.py), so that neither can differ from the other.
 
-Values are described by JSON Schema, of which only what `_KEYWORDS` lists is used.
+Values are described by JSON Schema.
 """
 
 from __future__ import annotations
@@ -11,17 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zeroshelf import __version__
 from zeroshelf.actions import kinds
 from zeroshelf.records import LABEL_ONLY
 
 Schema = Mapping[str, Any]
 Given = dict[str, Any]
-
-_KEYWORDS = frozenset((
-    "type", "maxLength", "minLength", "pattern", "enum", "minimum", "maximum", "items", "maxItems",
-    "maxProperties", "additionalProperties", "default", "description",
-))  # fmt: skip
 
 PATH: Schema = {"type": "string", "minLength": 1, "maxLength": 4096, "description": "absolute"}
 RUN_ID: Schema = {"type": "string", "pattern": r"\d{8}-\d{6}-[0-9a-f]{4}"}
@@ -301,76 +295,3 @@ def _text_fits(schema: Schema, text: str) -> bool:
     if "enum" in schema:
         return bool(text in schema["enum"])
     return bool(schema.get("minLength", 0) <= len(text) <= schema["maxLength"])
-
-
-def openapi() -> dict[str, Any]:
-    """The table as OpenAPI 3.1."""
-    paths: dict[str, dict[str, Any]] = {}
-    for one in OPERATIONS:
-        paths.setdefault(one.path, {})[one.method.lower()] = _described(one)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "zeroshelf app",
-            "version": __version__,
-            "description": (
-                "Served on 127.0.0.1 below the secret address that `zeroshelf app` prints. A job "
-                "goes on in the background; GET /state says how far it is."
-            ),
-        },
-        "servers": [{"url": "."}],
-        "paths": paths,
-    }
-
-
-def _described(one: Operation) -> dict[str, Any]:
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": _anchored(schema)}
-        for name, schema in one.parts.items()
-    ] + [
-        {
-            "name": name,
-            "in": "query",
-            "required": "default" not in schema,
-            "schema": _anchored(schema),
-        }
-        for name, schema in one.query.items()
-    ]
-    error = {"application/json": {"schema": {"type": "object", "required": ["error"]}}}
-    described: dict[str, Any] = {
-        "operationId": one.name,
-        "summary": one.summary,
-        "responses": {
-            "200": {"description": "done", "content": {one.answer: {}}},
-            "400": {"description": "not understood", "content": error},
-            "403": {"description": "the address has no valid token, or another page asks"},
-            "409": {"description": "refused, with the reason", "content": error},
-        },
-    }
-    if parameters:
-        described["parameters"] = parameters
-    if one.method == "POST":
-        required = [name for name, schema in one.body.items() if "default" not in schema]
-        described["requestBody"] = {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {n: _anchored(s) for n, s in one.body.items()},
-                        "required": required,
-                        "additionalProperties": False,
-                    }
-                }
-            },
-        }
-    return described
-
-
-def _anchored(schema: Schema) -> dict[str, Any]:
-    """JSON Schema searches for a pattern; here the whole text has to match."""
-    assert schema.keys() <= _KEYWORDS
-    found = dict(schema)
-    if "pattern" in found:
-        found["pattern"] = f"^({found['pattern']})$"
-    return found

@@ -9,18 +9,17 @@ from typing import Any
 
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from zeroshelf.actions import kinds, plan, plan_request, plan_tags
-from zeroshelf.actions.tags import exiftool
-from zeroshelf.app import model_list, operations, wording
+from zeroshelf.actions import kinds
+from zeroshelf.app import model_list, openapi, planning, wording
 from zeroshelf.app.allowed import Allowed
 from zeroshelf.app.folder import OpenFolder
 from zeroshelf.app.jobs import Jobs
 from zeroshelf.app.operations import Given
-from zeroshelf.app.run_pages import OFFERED, RunPages, describe
+from zeroshelf.app.run_pages import RunPages
 from zeroshelf.app.settings import Settings
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
-from zeroshelf.records import LABEL_ONLY, PlanRequest, Progress
+from zeroshelf.records import PlanRequest, Progress
 from zeroshelf.run.run import Run
 from zeroshelf.runs import registry
 from zeroshelf.system import file_names
@@ -182,22 +181,7 @@ class App:
     def actions(self, given: Given) -> Any:
         folder = self._opened()
         destination = folder.destination or self._default_destination(folder.path)
-        return {
-            "destination": destination,
-            "actions": [self._choice(name, folder.path, destination) for name in OFFERED],
-            "in_files": _has_exiftool(),
-        }
-
-    @staticmethod
-    def _choice(name: str, path: str, destination: str) -> dict[str, str]:
-        """An action in words, and why it can't be chosen if it can't."""
-        needs = kinds.of(name).needs_destination
-        asked, why_not = PlanRequest(path, destination if needs else None, name), ""
-        try:
-            kinds.of(name).check(asked)
-        except (UserError, OSError) as trouble:
-            why_not = str(trouble)
-        return describe(name, destination if needs else path) | {"why_not": why_not}
+        return planning.choices(folder.path, destination)
 
     def _default_destination(self, path: str) -> str:
         """Beside the folder; in it, where only the folder itself is allowed."""
@@ -215,46 +199,18 @@ class App:
             wanted = given["destination"] or self._default_destination(folder.path)
             destination = self.allowed.check(wanted)
             folder.check_destination(destination)
-        wanted = PlanRequest(
-            folder.path,
-            destination,
-            action,
-            ambiguous=given.get("ambiguous", "").strip() or None,
-            several=given.get("several", False),
-            replace=not given.get("keep_earlier", False),
-            in_files=given.get("in_files", False),
-            shelf_path=given.get("shelf_path", LABEL_ONLY),
-        )
-        wanted = plan_request.checked(plan_request.without_unused(wanted), run.labels)
+        wanted = planning.wanted(given, folder.path, destination, run.labels)
         self.jobs.start("plan", folder.path, lambda tell: self._make_plan(run, wanted, tell))
         return _DONE
 
     def _make_plan(self, run: Run, wanted: PlanRequest, tell: Progress) -> str:
-        tell("planning", 0, 0)
-        planned = run.plan(
-            wanted.destination,
-            wanted.action,
-            ambiguous=wanted.ambiguous,
-            several=wanted.several,
-            replace_earlier=wanted.replace,
-            in_files=wanted.in_files,
-            shelf_path=wanted.shelf_path,
-        )
-        plan.check(planned)
+        planned = planning.made(run, wanted, tell)
         self.pages.drop_unused(wanted.folder)
         return self.pages.save(run, planned, tell)
 
     def untag(self, given: Given) -> Any:
         path, in_files = self._opened().path, given.get("in_files", False)
-
-        def make(tell: Progress) -> str:
-            tell("planning", 0, 0)
-            planned = plan_tags.untags(path, in_files=in_files)
-            if not planned.actions:
-                raise UserError(f"no tags that zeroshelf wrote were found in {path}")
-            return registry.new(planned)[0]
-
-        self.jobs.start("plan", path, make)
+        self.jobs.start("plan", path, lambda tell: planning.untag(path, in_files, tell))
         return _DONE
 
     def runs(self, given: Given) -> Any:
@@ -370,12 +326,4 @@ class App:
         return _DONE
 
     def openapi(self, given: Given) -> Any:
-        return operations.openapi()
-
-
-def _has_exiftool() -> bool:
-    """Whether tags can be written into the pictures' own files."""
-    try:
-        return bool(exiftool.find())
-    except UserError:
-        return False
+        return openapi.described()
