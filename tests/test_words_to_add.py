@@ -61,6 +61,8 @@ def test_what_pictures_of_a_label_may_well_show() -> None:
     people = related("people")
     assert {"girl", "child", "baby", "gown", "necktie", "team"} <= people
     assert people.isdisjoint({"person", "people", "dog", "receipt"})
+    around = {"camera", "flag", "home appliance", "railroad car", "sailing vessel", "desk"}
+    assert people.isdisjoint(around)  # they may be beside people, and alone are none
     assert "hound" in related("dog") and {"cat", "lion"}.isdisjoint(related("dog"))
     assert {"saddle", "pony"} <= related("horse")  # a seat for the rider of a horse; a kind of it
     assert {"woman", "boy", "girl", "adult"}.isdisjoint(related("man"))

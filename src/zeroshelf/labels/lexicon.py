@@ -28,6 +28,7 @@ class Entry:
     names: tuple[str, ...]  # the word itself and those that mean the same
     means: tuple[str, ...]  # sentences that say what is on such a picture
     shows: tuple[str, ...]  # words for what such a picture shows as well
+    around: tuple[str, ...]  # words for what is around that: it alone is no such picture
 
 
 def entry(word: str) -> Entry | None:
@@ -40,6 +41,13 @@ def names_of(phrase: str) -> frozenset[str]:
     """The words that mean the same as a label's phrase by its own entry, in lower case."""
     found = entry(phrase)
     return frozenset(name.lower() for name in found.names) if found else frozenset()
+
+
+def around(phrase: str) -> frozenset[str]:
+    """Words for what is around the thing on a picture of a label, by its own entry: a desk and a
+    computer around people. Not those that it shows as well."""
+    found = entry(phrase)
+    return frozenset(found.around) - frozenset(found.shows) if found else frozenset()
 
 
 def styles() -> frozenset[str]:
@@ -78,7 +86,7 @@ def shows(own: Entry | None, labels: LabelSet, meant: Synset | None) -> tuple[st
     """Words for what pictures of a label show as well: by its own entry, else by what it is a kind
     of in the sense that is meant."""
     lexicon = _lexicon()
-    found = [own.shows] if own else []
+    found = [own.shows, own.around] if own else []
     if meant is not None and labels.language == "en":
         above = wordnet().above(meant.row) | {meant.row}
         rules = lexicon.every if own else (*lexicon.every, *lexicon.of_kind)
@@ -125,9 +133,10 @@ def _lexicon() -> _Lexicon:
     entries: dict[str, Entry] = {}
     for one in data.values():
         names = tuple(one["names"])
-        made = Entry(names, tuple(one.get("means", ())), whole(one["shows"]))
+        shown, around = whole(one["shows"]), whole(one.get("around", ()))
+        made = Entry(names, tuple(one.get("means", ())), shown, around)
         entries.update(dict.fromkeys(names, made))
-        entries.update({name: Entry((name,), (), made.shows) for name in one.get("akin", ())})
+        entries.update({name: Entry((name,), (), shown, around) for name in one.get("akin", ())})
 
     def rules(table: Mapping[str, Sequence[str]]) -> _Rules:
         return tuple((visible_senses(word)[0].row, whole(words)) for word, words in table.items())

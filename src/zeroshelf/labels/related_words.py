@@ -3,7 +3,7 @@ count as the label.
 
 The negative filter removes what is certain to mean the same. This is wider, and changes no decision
 by itself: what is a kind or a part of the label, in the sense that is meant and in further common
-ones; what the lexicon says that its pictures show; and what names the label in its definition
+ones; what the lexicon says that its pictures show, but for what is around it; and what names the label in its definition
 ("gown: a woman's dress") or is named in the label's. Left out are what the label is a kind of, and
 what lies beside it in WordNet: a woman is "opposed to a man", and no man.
 """
@@ -47,7 +47,8 @@ def related_words(label: ResolvedLabel) -> frozenset[int]:
         and row not in near
         and (names & _gloss_of(row) or negative_labels()[row].name.lower() in inside)
     }
-    shown = negative_filter.shown_as_well(set(label.also_shown) - lexicon.styles())
+    no_sign = lexicon.styles() | lexicon.around(label.phrase)
+    shown = negative_filter.shown_as_well(set(label.also_shown) - no_sign)
     found = (below | by_gloss | (further - near) | (shown - beside)) - above
     every, known = negative_labels(), names | lexicon.names_of(label.phrase)
     return frozenset(
