@@ -26,7 +26,8 @@ def test_words_of_the_command_line() -> None:
     assert phrase("There is a dog in the picture.") == phrase("image showing some dog") == "dog"
     for look in ("drawing of a dog", "passport photo"):
         assert phrase(look) == look
-    assert phrase("the") == "the"
+    assert phrase("FOOD!") == "FOOD" and phrase("Screenshots?") == "Screenshots"
+    assert phrase("the") == "the" and phrase("?!") == "?!"
     assert phrase("theatre") == "theatre"
 
 

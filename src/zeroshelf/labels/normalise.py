@@ -20,7 +20,7 @@ _FRAME = re.compile(
     r"((an? |the |my |some )?(photo|photograph|picture|image|pic|snapshot)s? "
     r"(of|showing|with|containing|depicting) )?"
     r"((an?|the|some) )?"
-    r"|( in (the|this|an?) (photo|photograph|picture|image))?[.]?$",
+    r"|( in (the|this|an?) (photo|photograph|picture|image))?[.!?,;:…]*$",
     re.IGNORECASE,
 )
 
