@@ -428,8 +428,11 @@ def test_what_the_command_prints(album: Path, capsys: pytest.CaptureFixture[str]
     assert "near-duplicates)" in capsys.readouterr().out
     assert command("search", "violin", album) == 0
     assert (
-        "Probably nothing fits violin: --least 0.5 leaves such hits out." in capsys.readouterr().out
+        "Probably none of these fits violin: --least 0.5 shows only what does."
+        in capsys.readouterr().out
     )
+    assert command("search", "violin", album, "--as", "copy") == 2
+    assert "--as needs --to" in capsys.readouterr().err
     assert command("search", "violin", album, "--least", "0.5") == 0
     assert f"Nothing in {album} fits violin" in capsys.readouterr().out
     assert command("search", "--without", "red", "--top", "1", album) == 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from zeroshelf.commands import options
 from zeroshelf.commands.files import Told, finish, tally
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
     from zeroshelf.search.find import Hit
     from zeroshelf.search.query import Query
 
-FITS = (
-    0.5  # the probability of the best hit, below which the user is told that nothing seems to fit
-)
+FITS = 0.5  # the probability of the best hit, below which the user is told that none seems to fit
 
 
 class _Words(click.Command):
@@ -164,6 +163,8 @@ def _query(given: dict[str, Any]) -> Query:
 def _request(query: Query, given: dict[str, Any], yes: bool, screen: Screen) -> PlanRequest | None:
     """What --to and --as ask for, checked before any picture is read; None without --to."""
     if given["to"] is None:
+        if click.get_current_context().get_parameter_source("kind") is ParameterSource.COMMANDLINE:
+            raise UserError("--as needs --to, the folder for the pictures: add it")
         return None
     from zeroshelf.actions import plan_request
     from zeroshelf.images.scan import root_of
@@ -252,7 +253,7 @@ def _show(query: Query, found: _Found, least: float | None, screen: Screen) -> N
         enough = "" if least is None else f" with a probability of {least:g}"
         screen.say(f"Nothing in {found.root} fits {query}{enough}.")
     if chances and max(chances) < FITS and least is None:
-        screen.say(f"Probably nothing fits {query}: --least {FITS} leaves such hits out.")
+        screen.say(f"Probably none of these fits {query}: --least {FITS} shows only what does.")
     _complain_of_skipped(found, screen)
 
 
