@@ -3,9 +3,9 @@ count as the label.
 
 The negative filter removes what is certain to mean the same. This is wider, and changes no decision
 by itself: what is a kind or a part of the label, in the sense that is meant and in further common
-ones; what the lexicon says that its pictures show, but for what is around it; and what names the label in its definition
-("gown: a woman's dress") or is named in the label's. Left out are what the label is a kind of, and
-what lies beside it in WordNet: a woman is "opposed to a man", and no man.
+ones; what the lexicon says that its pictures show, but for what is around it; and what names the
+label in its definition ("gown: a woman's dress") or is named in the label's. Left out are what the
+label is a kind of, and what lies beside it in WordNet: a woman is "opposed to a man", and no man.
 """
 
 from __future__ import annotations
