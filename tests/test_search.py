@@ -428,7 +428,7 @@ def test_what_the_command_prints(album: Path, capsys: pytest.CaptureFixture[str]
     assert "near-duplicates)" in capsys.readouterr().out
     assert command("search", "violin", album) == 0
     assert (
-        "Probably none of these fits violin: --least 0.5 shows only what does."
+        "Perhaps none of these fits violin: --least 0.5 shows only what does."
         in capsys.readouterr().out
     )
     assert command("search", "violin", album, "--as", "copy") == 2

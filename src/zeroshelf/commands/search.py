@@ -253,7 +253,7 @@ def _show(query: Query, found: _Found, least: float | None, screen: Screen) -> N
         enough = "" if least is None else f" with a probability of {least:g}"
         screen.say(f"Nothing in {found.root} fits {query}{enough}.")
     if chances and max(chances) < FITS and least is None:
-        screen.say(f"Probably none of these fits {query}: --least {FITS} shows only what does.")
+        screen.say(f"Perhaps none of these fits {query}: --least {FITS} shows only what does.")
     _complain_of_skipped(found, screen)
 
 
