@@ -55,13 +55,13 @@ def cpu(browser: Chromium | None = None) -> float:
     """Processor seconds of this process, or of a browser and its children, so far."""
     if browser is None:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        return used.ru_utime + used.ru_stime
+        return float(used.ru_utime + used.ru_stime)
     ticks = 0
     for process in (Path(f"/proc/{browser.process}"), *_below(browser.process)):
         with contextlib.suppress(OSError):  # it has ended
             fields = (process / "stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return float(ticks / os.sysconf("SC_CLK_TCK"))
 
 
 @contextlib.contextmanager

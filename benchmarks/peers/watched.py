@@ -114,7 +114,7 @@ def _session(pid: int) -> int:
 def _cpu(pid: int | None) -> float:
     fields = [] if pid is None else _stat(pid)
     ticks = int(fields[11]) + int(fields[12]) if fields else 0
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return float(ticks / os.sysconf("SC_CLK_TCK"))
 
 
 def _memory(pid: int) -> float:
