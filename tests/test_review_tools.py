@@ -342,10 +342,10 @@ def test_keys_of_nested_shelves_come_from_the_last_part(tmp_path: Path, chromium
 
 
 def test_a_search_shows_all_that_fit(tmp_path: Path, chromium: Chromium) -> None:
-    with serving(colour_run(tmp_path, each=110)) as (_, address):
+    with serving(colour_run(tmp_path, each=260)) as (_, address):
         opened(chromium, address)
         shelf(chromium, "/all")
-        look_for(chromium, "red green", "look")
+        look_for(chromium, "red green blue", "look")
         chromium.wait("document.getElementById('shown').textContent.includes('most like')")
         count = shown(chromium)
         press(chromium, "End")
@@ -353,4 +353,4 @@ def test_a_search_shows_all_that_fit(tmp_path: Path, chromium: Chromium) -> None
             "[...document.querySelectorAll('.card:not([hidden])')].some((card) => "
             f"card.index === {count - 1} && card.image.src)"
         )
-        assert count == len(Client(address).get("search?words=red%20green")["rows"]) > 200
+        assert count == len(Client(address).get("search?words=red%20green%20blue")["rows"]) > 200
