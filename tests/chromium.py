@@ -128,14 +128,15 @@ class Chromium:
         return {m["name"]: m["value"] for m in self._call("Performance.getMetrics")["metrics"]}
 
     def memory(self) -> float:
-        """MB that the processes which draw pages hold, what they share with others by its part."""
-        kilobytes = 0
+        """MB that the process which draws the page holds, what it shares with others by its part.
+        It is the largest: Chromium keeps some more for pages of its own."""
+        kilobytes = [0]
         for process in _below(self.process):
             if b"--type=renderer" in (process / "cmdline").read_bytes():
                 found = re.search(r"^Pss:\s+(\d+)", (process / "smaps_rollup").read_text(), re.M)
-                kilobytes += int(found[1]) if found else 0
-        assert kilobytes
-        return kilobytes / 1024
+                kilobytes.append(int(found[1]) if found else 0)
+        assert any(kilobytes)
+        return max(kilobytes) / 1024
 
     def screenshot(self, path: str, **options: object) -> None:
         data = self._call("Page.captureScreenshot", **{"format": "png", **options})["data"]
