@@ -100,13 +100,13 @@ def storm(home: Path, files: int, kills: int, seed: int) -> Outcome:
         before = len(process.lines)
         until(lambda before=before: len(process.lines) > before or not writer.is_alive())  # type: ignore[misc]
         if number % 2:
-            until(lambda: _is_at_work() or not writer.is_alive())
+            until(lambda: process.is_at_work() or not writer.is_alive())
         else:
             time.sleep(rng.uniform(0, 1.5))
         process.kill()
     writer.join()
     until(lambda: not [path for path in inbox.rglob("*") if path.is_file()])
-    until(lambda: not weather.problems and _is_complete(shelves, files))
+    until(lambda: bool(weather.problems) or _is_complete(shelves, files))
     process.end()
     assert not weather.problems, weather.problems
     everything = pictures | weather.sidecars
@@ -119,12 +119,6 @@ def storm(home: Path, files: int, kills: int, seed: int) -> Outcome:
     assert not [path for path in shelves.rglob("*") if path.is_file()]
     tally = [sum(text in line for line in process.lines) for text in ("finished run", "cut short")]
     return Outcome(files, len(weather.sidecars), len(runs), kills, *tally)
-
-
-def _is_at_work() -> bool:
-    """Whether an apply has locked its folders: the most delicate moment for a kill."""
-    locks = os.path.join(registry.root(), "locks")
-    return os.path.isdir(locks) and any(name.endswith(".json") for name in os.listdir(locks))
 
 
 def _picture(number: int, seed: int) -> bytes:
@@ -184,6 +178,13 @@ class _Process:
         self.lines += process.stdout.readline().splitlines()
         for line in process.stdout:
             self.lines.append(line)
+
+    def is_at_work(self) -> bool:
+        """Whether an apply has locked its folders: the most delicate moment for a kill. What a
+        killed process left of its locks doesn't count."""
+        locks, mine = os.path.join(registry.root(), "locks"), f"-{self.process.pid}-"
+        there = os.listdir(locks) if os.path.isdir(locks) else []
+        return any(mine in name and name.endswith(".json") for name in there)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -272,10 +273,8 @@ class _Weather:
         folder.parent.rename(self.inbox / folder.parent.name)
 
     def _away(self) -> None:
-        """As a drive that is unplugged, while no run is at work: what fails in a run is tried again
-        ten minutes later."""
+        """As a drive that is unplugged, in a run or between two."""
         gone = self.inbox.with_name("away")
-        until(lambda: not _is_at_work())
         self.inbox.rename(gone)
         time.sleep(4 * QUIET)
         if self.inbox.exists():  # nothing may make it anew

@@ -432,6 +432,25 @@ def test_what_fails_is_told_and_tried_again_later(
     assert names(tmp_path / "shelves") == ["red/a.jpg"]
 
 
+def test_what_went_away_during_a_run_is_taken_as_soon_as_it_is_back(
+    watched: Watched, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(inbox / "a.jpg", RED)
+    real = Move.stage
+
+    def unplugged(self: Move, *given: object) -> object:
+        inbox.rename(tmp_path / "away")
+        return real(self, *given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Move, "stage", unplugged)
+        assert any("left alone: a.jpg" in line for line in watched.go(30))
+    assert not inbox.exists() and not names(tmp_path / "shelves")
+    (tmp_path / "away").rename(inbox)
+    watched.go(30)
+    assert names(tmp_path / "shelves") == ["red/a.jpg"], watched.lines
+
+
 def test_what_was_refused_since_it_changed_is_taken_as_soon_as_it_is_whole(
     watched: Watched, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,13 +206,14 @@ class Watcher:
             self._told(planned, outcomes)
 
     def _failed(self, outcomes: Iterable[Outcome], seen: Look) -> set[str]:
-        """The files that are tried again later; each is told."""
+        """The files that are tried again; each is told. What isn't there any more, as with a drive
+        that was unplugged meanwhile, is tried as soon as it is back, and all else later."""
         failed = set()
         for outcome in outcomes:
             if outcome.status in ("refused", "failed"):
                 path = outcome.action.source
                 failed.add(path)
-                if path in seen.states:
+                if path in seen.states and os.path.lexists(path):
                     self._later[path] = seen.states[path], self._clock() + AGAIN
                 self._leave(path, outcome.reason)
         return failed
