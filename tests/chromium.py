@@ -128,7 +128,7 @@ class Chromium:
         return {m["name"]: m["value"] for m in self._call("Performance.getMetrics")["metrics"]}
 
     def memory(self) -> float:
-        """MB that the process which draws the page holds, what it shares with others by its part.
+        """MB of the process which draws the page; what it shares with others counts by its part.
         It is the largest: Chromium keeps some more for pages of its own."""
         kilobytes = [0]
         for process in _below(self.process):

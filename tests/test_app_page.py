@@ -260,6 +260,26 @@ def test_the_keyboard_alone_is_enough(tmp_path: Path, chromium: Chromium, colour
         assert tree(tmp_path) == before
 
 
+def test_a_dialog_that_opens_again_at_once_is_answered(
+    tmp_path: Path, chromium: Chromium, colours: None
+) -> None:
+    """The event that tells of the closing comes when the dialog is open again."""
+    three_colours(tmp_path / "me" / "pictures")
+    with serving(tmp_path / "me") as (_, address):
+        opened(chromium, address)
+        chromium.run("location.hash = '#/storage'")
+        chromium.wait("document.body.dataset.view === 'storage'")
+        chromium.run("""new Promise((later) => {
+          const all = document.getElementById('storage-all');
+          all.click();
+          document.getElementById('confirm').close();
+          all.click();
+          setTimeout(later, 50);
+        })""")
+        chromium.run("document.getElementById('confirm-yes').click()")
+        until(lambda: any(url.endswith("cache/clear") for url in chromium.requests))
+
+
 def _tab_to(browser: Chromium, id: str) -> None:
     """Press Tab until the element has the focus."""
     browser.wait("document.body.dataset.view && !document.querySelector('[inert]')")

@@ -753,7 +753,8 @@ function confirmed(title, text, yes) {
   return new Promise((answer) => { answerConfirm = answer; });
 }
 $("confirm-yes").addEventListener("click", () => { answerConfirm(true); answerConfirm = () => {}; $("confirm").close(); });
-$("confirm").addEventListener("close", () => answerConfirm(false));
+// The event comes a little later than the closing: by then the dialog may be open for another answer.
+$("confirm").addEventListener("close", () => { if (!$("confirm").open) answerConfirm(false); });
 
 for (const dialog of document.querySelectorAll("dialog")) {
   dialog.addEventListener("click", (event) => {
