@@ -29,7 +29,7 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
     "ftfy": {"models/text.py"},
     "send2trash": {"system/trash.py"},
     "pyarrow": {"datasets/", "output/tables.py", "run/run.py"},
-    "fsspec": {"datasets/places.py", "actions/on_store/through_fsspec.py"},
+    "fsspec": {"actions/on_store/through_fsspec.py"},
     "boto3": {"actions/on_store/s3.py"},
     "botocore": {"actions/on_store/s3.py"},
     "ray": set(),  # `telemetry.ray()`, for datasets/on_ray.py alone

@@ -50,3 +50,8 @@ class NothingToSort(UserError):
 
 class Unreadable(ZeroshelfError):
     """A picture that can't be used; its message becomes the reason of a `Skipped`."""
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message for a line of ours."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

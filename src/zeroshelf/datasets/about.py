@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from zeroshelf.datasets import parts
-from zeroshelf.datasets.places import Place, one_line
-from zeroshelf.errors import UserError
+from zeroshelf.datasets.places import Place
+from zeroshelf.errors import UserError, one_line
 from zeroshelf.records import Model
 
 FILE = "dataset.json"

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from zeroshelf.datasets import about, parts
 from zeroshelf.datasets.about import About
-from zeroshelf.datasets.places import Place, one_line
-from zeroshelf.errors import UserError
+from zeroshelf.datasets.places import Place
+from zeroshelf.errors import UserError, one_line
 
 NAME = "clip-retrieval"
 VECTORS, METADATA = "img_emb", "metadata"

@@ -18,8 +18,8 @@ from typing import IO, Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zeroshelf.datasets.places import Place, one_line
-from zeroshelf.errors import Unreadable, UserError
+from zeroshelf.datasets.places import Place
+from zeroshelf.errors import Unreadable, UserError, one_line
 from zeroshelf.images import decode, formats
 from zeroshelf.output.tables import utf8
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from zeroshelf import checks
-from zeroshelf.errors import ArgumentError, UserError
+from zeroshelf.errors import ArgumentError, UserError, one_line
 from zeroshelf.models import select
 from zeroshelf.output.tables import required
 from zeroshelf.records import Encoder, Progress
@@ -190,7 +190,6 @@ class _Run:
     def _start(self) -> None:
         """Make the dataset's folder and record, or refuse the folder."""
         from zeroshelf.datasets import about, clip_retrieval
-        from zeroshelf.datasets.places import one_line
 
         try:
             self._folder.make_folder()

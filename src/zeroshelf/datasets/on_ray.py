@@ -16,9 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from zeroshelf.datasets.places import one_line
 from zeroshelf.datasets.worker import Done, Job, Worker
-from zeroshelf.errors import UserError
+from zeroshelf.errors import UserError, one_line
 from zeroshelf.models import select
 from zeroshelf.models.encoder import TwoTower
 from zeroshelf.records import Encoder

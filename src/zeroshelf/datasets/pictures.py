@@ -12,8 +12,8 @@ import pyarrow as pa
 from zeroshelf.datasets import containers
 from zeroshelf.datasets.ahead import ahead
 from zeroshelf.datasets.containers import PARQUET, container_of
-from zeroshelf.datasets.places import local_path, one_line, place
-from zeroshelf.errors import Unreadable, UserError
+from zeroshelf.datasets.places import local_path, place
+from zeroshelf.errors import Unreadable, UserError, one_line
 from zeroshelf.images import decode
 from zeroshelf.system import content_hash, uris
 

@@ -18,8 +18,8 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import ArrowInvalid, fs
 
-from zeroshelf.actions.on_store import objects
-from zeroshelf.errors import MissingPackage, UserError
+from zeroshelf.actions.on_store import objects, through_fsspec
+from zeroshelf.errors import UserError, one_line
 from zeroshelf.system import file_io, machine
 from zeroshelf.system.uris import scheme_of
 
@@ -183,11 +183,6 @@ def local_path(uri: str) -> str:
     return os.path.abspath(written)
 
 
-def one_line(error: BaseException) -> str:
-    """An error's message for a line of ours."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
 def _spelled(path: str) -> str:
     """pyarrow writes paths with "/" on Windows too."""
     return path.replace(os.sep, "/")
@@ -226,18 +221,6 @@ def _google(endpoint: str | None) -> Any:
 
 
 def _fsspec(uri: str, scheme: str) -> Place:
-    try:
-        from fsspec.core import url_to_fs
-    except ImportError:
-        raise MissingPackage(
-            f"{scheme}:// is opened through fsspec: pip install fsspec, and its package for "
-            f"{scheme} if that has one"
-        ) from None
-    try:
-        files, path = url_to_fs(uri)
-    except ImportError as missing:
-        raise MissingPackage(f"{scheme}:// needs one more package: {one_line(missing)}") from None
-    except ValueError as error:
-        raise UserError(f"{uri} can't be opened: {one_line(error)}") from None
+    files, path = through_fsspec.file_system(uri)
     prefix = "" if path.startswith(f"{scheme}://") else f"{scheme}://"
     return Place(fs.PyFileSystem(fs.FSSpecHandler(files)), path.rstrip("/"), prefix)

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zeroshelf.datasets.places import Place, one_line
+from zeroshelf.datasets.places import Place
 from zeroshelf.decisions.by_blocks import Decided
 from zeroshelf.decisions.in_columns import CONFIDENCES, Explainer
-from zeroshelf.errors import UserError
+from zeroshelf.errors import UserError, one_line
 from zeroshelf.output.tables import utf8
 from zeroshelf.records import OTHER, LabelSet
 

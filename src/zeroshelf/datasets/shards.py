@@ -23,8 +23,8 @@ from pyarrow import fs
 from zeroshelf.counting import counted
 from zeroshelf.datasets.containers import PARQUET, container_of
 from zeroshelf.datasets.pictures import Labelled, contents
-from zeroshelf.datasets.places import Place, one_line
-from zeroshelf.errors import Unreadable, UserError
+from zeroshelf.datasets.places import Place
+from zeroshelf.errors import Unreadable, UserError, one_line
 from zeroshelf.images import formats
 from zeroshelf.records import Progress
 

@@ -23,8 +23,8 @@ from pyarrow import fs
 from zeroshelf.counting import counted
 from zeroshelf.datasets import parts
 from zeroshelf.datasets.containers import PARQUET, TAR, TAR_SUFFIXES, picture_column
-from zeroshelf.datasets.places import Place, local_path, one_line, place
-from zeroshelf.errors import UserError
+from zeroshelf.datasets.places import Place, local_path, place
+from zeroshelf.errors import UserError, one_line
 from zeroshelf.images import formats, scan
 from zeroshelf.runs import earlier
 from zeroshelf.system.path_spelling import slashed

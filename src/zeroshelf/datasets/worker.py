@@ -19,9 +19,9 @@ from zeroshelf.datasets import containers, parts
 from zeroshelf.datasets.ahead import ahead
 from zeroshelf.datasets.containers import Item
 from zeroshelf.datasets.parts import NOT_FETCHED, Row
-from zeroshelf.datasets.places import local_path, one_line, place
+from zeroshelf.datasets.places import local_path, place
 from zeroshelf.embeddings import compute
-from zeroshelf.errors import Unreadable, UserError
+from zeroshelf.errors import Unreadable, UserError, one_line
 from zeroshelf.images import decode
 from zeroshelf.records import Encoder
 from zeroshelf.system.uris import scheme_of

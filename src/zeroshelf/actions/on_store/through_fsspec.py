@@ -8,11 +8,34 @@ from hashlib import blake2b
 from typing import Any
 
 from zeroshelf.actions.on_store.objects import Found, of_info
-from zeroshelf.errors import MissingPackage, UserError
+from zeroshelf.errors import MissingPackage, UserError, one_line
 from zeroshelf.system import content_hash, uris
 
 # Where an object appears as a whole; elsewhere a copy gets its name when it is complete.
 _WHOLE = {"memory", "s3", "s3a", "gcs", "gs", "abfs", "abfss", "az", "adl", "oss", "oci"}
+
+
+def file_system(uri: str, **options: Any) -> tuple[Any, str]:
+    """The fsspec file system of a URI, and the path in it. options: of that file system.
+
+    Raises `MissingPackage` where a package for it isn't installed, `UserError` where it can't be
+    opened.
+    """
+    scheme = uris.scheme_of(uri)
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise MissingPackage(
+            f"{scheme}:// is opened through fsspec: pip install fsspec, and its package for "
+            f"{scheme} if that has one"
+        ) from None
+    try:
+        files, path = url_to_fs(uri, **options)
+    except ImportError as missing:
+        raise MissingPackage(f"{scheme}:// needs one more package: {one_line(missing)}") from None
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{uri} can't be opened: {one_line(error)}") from None
+    return files, path
 
 
 class Fsspec:
@@ -21,22 +44,10 @@ class Fsspec:
 
     def __init__(self, uri: str, endpoint: str | None = None) -> None:
         scheme = uris.scheme_of(uri)
-        try:
-            from fsspec.core import url_to_fs
-        except ImportError:
-            raise MissingPackage(
-                f"{scheme}:// is opened through fsspec: pip install fsspec, and its package for "
-                f"{scheme} if that has one"
-            ) from None
         options: dict[str, Any] = {"use_listings_cache": False}
         if endpoint is not None and scheme in ("gs", "gcs"):
             options["endpoint_url"] = endpoint
-        try:
-            self._files, _ = url_to_fs(uri, **options)
-        except ImportError as missing:
-            raise MissingPackage(f"{scheme}:// needs one more package: {missing}") from None
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{uri} can't be opened: {error}") from None
+        self._files, _ = file_system(uri, **options)
         self.endpoint = endpoint
         protocol = self._files.protocol
         names = {protocol} if isinstance(protocol, str) else {*protocol}
