@@ -20,6 +20,8 @@ from zeroshelf.labels.senses import visible_senses
 from zeroshelf.labels.wordnet import wordnet
 from zeroshelf.records import LabelSet, Synset
 
+TOGETHER_MOST_LABELS = 100  # of a label set in which labels are asked for together with others
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -27,6 +29,8 @@ class Entry:
 
     names: tuple[str, ...]  # the word itself and those that mean the same
     means: tuple[str, ...]  # sentences that say what is on such a picture
+    together: tuple[str, ...]  # sentences of this and another label, for whose name {} stands
+    alone: bool  # whether such a picture is of nothing else
     shows: tuple[str, ...]  # words for what such a picture shows as well
     around: tuple[str, ...]  # words for what is around that: it alone is no such picture
 
@@ -63,8 +67,9 @@ def entry_of(name: str, labels: LabelSet) -> Entry | None:
 def means(
     labels: LabelSet, words: Sequence[Sequence[str]], entries: Sequence[Entry | None]
 ) -> list[tuple[str, ...]]:
-    """Other ways to ask for each label, but for those that name another label of the set: with the
-    labels `people` and `child`, a photo of a child is none of people's.
+    """Other ways to ask for each label: what it means, but for what names another label of the set
+    (with the labels `people` and `child`, a photo of a child is none of people's), and what a
+    picture of it and of another label shows ("a beach at sunset").
 
     words: each label's, as templates take them.
     entries: each label's, of `entry_of`. A label with prompts of its own gets no other ways.
@@ -74,11 +79,15 @@ def means(
     for row, mine in enumerate(names):
         for name in mine:
             taken[name].add(row)
+    others = _others(words, entries)
     found: list[tuple[str, ...]] = []
-    for row, label in enumerate(labels):
-        own = entries[row]
-        texts = own.means if own and not label.prompts else ()
-        found.append(tuple(text for text in texts if not _names_another(text, row, taken)))
+    for own, label, row in zip(entries, labels, range(len(labels)), strict=True):
+        if own is None or label.prompts:
+            found.append(())
+            continue
+        texts = [text for text in own.means if not _names_another(text, row, taken)]
+        both = [text.replace("{}", name) for text in own.together for name in others]
+        found.append((*texts, *both))
     return found
 
 
@@ -103,6 +112,15 @@ def _names(words: Sequence[str], found: Entry | None) -> set[str]:
     return own | heads | {lemma.lower() for row in above for lemma in wordnet().synset(row).lemmas}
 
 
+def _others(words: Sequence[Sequence[str]], entries: Sequence[Entry | None]) -> list[str]:
+    """The names of the labels that a picture may show together with another; none where there are
+    too many labels, since one of them would fit by chance."""
+    if len(words) > TOGETHER_MOST_LABELS:
+        return []
+    both = zip(words, entries, strict=True)
+    return [own[0] for own, found in both if not (found and (found.alone or found.together))]
+
+
 def _names_another(text: str, row: int, taken: Mapping[str, set[int]]) -> bool:
     """Whether the text has a word, or two or three, of another label and not of label `row`."""
     words = re.findall(r"[\w'-]+", text.lower())
@@ -110,6 +128,7 @@ def _names_another(text: str, row: int, taken: Mapping[str, set[int]]) -> bool:
     return any(taken.get(run, {row}).isdisjoint({row}) for run in runs)
 
 
+_SENTENCES = ("means", "together")
 _Rules = tuple[tuple[int, tuple[str, ...]], ...]  # a WordNet row, what all below it show
 
 
@@ -134,9 +153,11 @@ def _lexicon() -> _Lexicon:
     for one in data.values():
         names = tuple(one["names"])
         shown, around = whole(one["shows"]), whole(one.get("around", ()))
-        made = Entry(names, tuple(one.get("means", ())), shown, around)
+        alone, texts = one.get("alone", False), [tuple(one.get(key, ())) for key in _SENTENCES]
+        made = Entry(names, *texts, alone, shown, around)
         entries.update(dict.fromkeys(names, made))
-        entries.update({name: Entry((name,), (), shown, around) for name in one.get("akin", ())})
+        akin = {name: Entry((name,), (), (), alone, shown, around) for name in one.get("akin", ())}
+        entries.update(akin)
 
     def rules(table: Mapping[str, Sequence[str]]) -> _Rules:
         return tuple((visible_senses(word)[0].row, whole(words)) for word, words in table.items())
