@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from zeroshelf.labels.lexicon import entry
+from zeroshelf.labels.lexicon import TOGETHER_MOST_LABELS, entry
 from zeroshelf.labels.negative_filter import remaining_negatives
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.resolve import resolve
@@ -106,8 +106,35 @@ def test_a_label_is_asked_in_other_ways(label: str, way: str) -> None:
 def test_a_way_that_names_another_label_is_left_out() -> None:
     assert "a photo of a child." in asked("people")
     assert "a photo of a child." not in asked("people", "children")
-    assert "a street at night." not in asked("night", "street")
+    assert "a city at night with lights." not in asked("night", "city")
     assert "a road with traffic." not in asked("street", "highway"), "a highway is a road"
+
+
+@pytest.mark.parametrize(
+    ("label", "way"),
+    [
+        ("people", "a cake with people."),
+        ("sunset", "a cake at sunset."),
+        ("sunrise", "a cake at sunrise."),
+        ("night", "a cake at night."),
+    ],
+)
+def test_a_label_is_asked_for_together_with_another(label: str, way: str) -> None:
+    assert way in asked(label, "cakes")
+    assert way not in asked(label, "harbour")
+
+
+@pytest.mark.parametrize("other", ["receipt", "screenshot", "map", "portrait", "child", "sunset"])
+def test_what_is_on_a_picture_alone_is_not_asked_for_together(other: str) -> None:
+    ways = asked("people", other, "harbour")
+    assert "a harbour with people." in ways
+    assert f"a {other} with people." not in ways
+
+
+def test_labels_are_not_asked_for_together_where_there_are_very_many() -> None:
+    others = [f"thing{number}" for number in range(TOGETHER_MOST_LABELS)]
+    assert "a thing0 with people." in asked("people", *others[1:], "thing0")
+    assert "a thing0 with people." not in asked("people", *others)
 
 
 def test_prompts_and_languages_of_ones_own_are_left_alone() -> None:

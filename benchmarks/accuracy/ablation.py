@@ -19,6 +19,7 @@ from benchmarks.accuracy.episodes import Episode
 from zeroshelf.decisions import calibrate, decide
 from zeroshelf.decisions.evaluate import harmonic_mean
 from zeroshelf.decisions.scores import score_vectors
+from zeroshelf.labels import lexicon
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.prompts import PLAIN
 from zeroshelf.labels.resolve import resolve
@@ -30,11 +31,21 @@ LABELS: dict[str, Change] = {
     "all rules": lambda one: one,
     "no definition, kind or commoner word": lambda one: replace(one, prompts=one.own_prompts),
     "no other ways to ask": lambda one: replace(one, other_ways=()),
+    "not asked for together with other labels": lambda one: replace(
+        one, other_ways=tuple(group for group in one.other_ways if group[0] in means(one))
+    ),
     "other ways count in full": lambda one: replace(
         one, prompts=(*one.prompts, *one.other_ways), other_ways=()
     ),
     "what is shown as well counts against a label": lambda one: replace(one, also_shown=()),
 }
+
+
+def means(one: ResolvedLabel) -> tuple[str, ...]:
+    found = lexicon.entry(one.phrase)
+    return found.means if found else ()
+
+
 SCORES: dict[str, Callable[[Scores], Scores]] = {
     "no smoothing": lambda one: replace(one, smoothing=None),
     "beside a rival still sure": lambda one: replace(one, has_rival=None),
