@@ -20,8 +20,8 @@ class PathTable:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def __contains__(self, path: str) -> bool:
-        return self.get(path) is not None
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and self.get(path) is not None
 
     def get(self, path: str) -> int | None:
         """The number of `path`; None if it has none."""

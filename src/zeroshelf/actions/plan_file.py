@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from zeroshelf.actions import kinds
 from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
 from zeroshelf.records import LABEL_ONLY, Action, ActionKind, Plan
-from zeroshelf.system import file_io, file_names, file_versions, machine, uris
+from zeroshelf.system import file_io, file_names, file_versions, machine, spooled, uris
 
 _LOOK_EVERY = 256  # actions after which a plan that is read again is checked for changes
 
@@ -57,7 +57,7 @@ def load(path: str) -> Plan:
     targets below the destination."""
     with _reading(path) as file:
         head = _header(path, next(file, ""))
-        return _plan(head, tuple(_actions(path, head, file)))
+        return _plan(head, spooled.records(Action, _actions(path, head, file)))
 
 
 class PlanOnDisk:
@@ -206,7 +206,7 @@ def _action(path: str, number: int, line: str, head: dict[str, Any]) -> Action:
     return action
 
 
-def _plan(head: dict[str, Any], actions: tuple[Action, ...]) -> Plan:
+def _plan(head: dict[str, Any], actions: Sequence[Action]) -> Plan:
     folder = head["folder"]
     return Plan(
         folder,

@@ -7,6 +7,7 @@ Links are not followed unless asked: a tree with a link to `/` stays a tree.
 from __future__ import annotations
 
 import fnmatch
+import heapq
 import os
 import re
 import stat
@@ -26,6 +27,7 @@ from zeroshelf.system import (
     folder_identity,
     machine,
     path_spelling,
+    spooled,
 )
 
 _SUFFIXES = formats.PICTURE_SUFFIXES | formats.VIDEO_SUFFIXES | formats.RAW_SUFFIXES
@@ -72,11 +74,21 @@ def scan(
     warnings = _warn_of_library(root)
     found = Found()
     excluded = _Excluder((exclude,) if isinstance(exclude, str) else exclude)
+    pictures = spooled.records(Picture)
+    waiting: list[tuple[str, Picture]] = []  # a heap: of folders above, behind the folder's own
     for files in _walk(root, excluded, leave_out, follow, found):
+        here = path_spelling.in_order(files[0].path.removesuffix(files[0].name)) if files else ""
+        while waiting and waiting[0][0] < here:
+            pictures.append(heapq.heappop(waiting)[1])
         look_at(files, root, follow, found)
+        for picture in found.pictures:
+            heapq.heappush(waiting, (path_spelling.in_order(picture.path), picture))
+        found.pictures.clear()
+    for _, picture in sorted(waiting):
+        pictures.append(picture)
     return Folder(
         root=root,
-        pictures=tuple(sorted(found.pictures, key=lambda p: path_spelling.in_order(p.path))),
+        pictures=pictures,
         skipped=tuple(sorted(found.skipped, key=lambda s: os.fsencode(s.path))),
         ignored=Ignored(
             other_files.counted_by(found.not_pictures), other_files.counted_by(found.left_out)
@@ -122,7 +134,7 @@ def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
 def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
     root: str, excluded: _Excluder, leave_out: Collection[str], follow: bool, found: Found
 ) -> Iterator[list[os.DirEntry[str]]]:
-    """The files of one folder after the other."""
+    """The files of one folder after the other, in the order in which the paths below them come."""
     if not os.path.isdir(root):
         what = "is a file, not a folder" if os.path.lexists(root) else "doesn't exist"
         raise UserError(f"{root} {what}")
@@ -147,6 +159,7 @@ def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
         names = {entry.name for entry in listing}
         loading = left_out.still_loading(names)
         files: list[os.DirEntry[str]] = []
+        inside: list[str] = []
         for entry in listing:
             suffix = os.path.splitext(entry.name)[1].lower()
             is_folder = _is_folder(entry, follow)
@@ -162,11 +175,13 @@ def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
             ):
                 found.left_out[left_out.OUTPUT] += 1
             elif is_folder:
-                folders.append(entry.path)
+                inside.append(entry.path)
             elif reason := left_out.of_file(entry.name, suffix, loading):
                 found.left_out[reason] += 1
             else:
                 files.append(entry)
+        inside.sort(key=lambda path: path_spelling.in_order(path + os.sep), reverse=True)
+        folders += inside
         yield files
 
 
