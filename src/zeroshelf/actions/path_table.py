@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 from hashlib import blake2b
 
 _BYTES = 16  # of a path's hash: two of a million paths share one with a probability of 1e-27
@@ -66,5 +67,6 @@ class PathTable:
             slots[slot] = place + 1
 
 
+@lru_cache(maxsize=64)  # the names of a picture are asked for several times
 def _hash(path: str) -> bytes:
     return blake2b(path.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest()

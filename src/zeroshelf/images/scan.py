@@ -6,10 +6,8 @@ Links are not followed unless asked: a tree with a link to `/` stays a tree.
 
 from __future__ import annotations
 
-import fnmatch
 import heapq
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -19,13 +17,13 @@ from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.images import formats, left_out, other_files, pairs_and_sidecars
 from zeroshelf.images.codecs import optional
+from zeroshelf.images.exclude import Excluder
 from zeroshelf.records import Folder, Ignored, Picture, Skipped
 from zeroshelf.system import (
     file_attributes,
     file_io,
     file_names,
     folder_identity,
-    machine,
     path_spelling,
     spooled,
 )
@@ -73,7 +71,7 @@ def scan(
     root = os.path.abspath(root)
     warnings = _warn_of_library(root)
     found = Found()
-    excluded = _Excluder((exclude,) if isinstance(exclude, str) else exclude)
+    excluded = Excluder((exclude,) if isinstance(exclude, str) else exclude)
     pictures = spooled.records(Picture)
     waiting: list[tuple[str, Picture]] = []  # a heap: of folders above, behind the folder's own
     for files in _walk(root, excluded, leave_out, follow, found):
@@ -114,7 +112,7 @@ def files_by_folder(
 ) -> Iterator[list[os.DirEntry[str]]]:
     """The files that `scan` would look at, a folder after the other. None is opened. Arguments and
     errors are those of `scan`."""
-    return _walk(os.path.abspath(root), _Excluder(exclude), leave_out, False, Found())
+    return _walk(os.path.abspath(root), Excluder(exclude), leave_out, False, Found())
 
 
 def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
@@ -124,7 +122,7 @@ def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
     found = Found()
     paths = [
         entry.path
-        for files in _walk(root, _Excluder(()), (), False, found)
+        for files in _walk(root, Excluder(()), (), False, found)
         for entry in files
         if entry.name.lower().endswith(".xmp") and entry.is_file(follow_symlinks=False)
     ]
@@ -132,7 +130,7 @@ def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
 
 
 def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
-    root: str, excluded: _Excluder, leave_out: Collection[str], follow: bool, found: Found
+    root: str, excluded: Excluder, leave_out: Collection[str], follow: bool, found: Found
 ) -> Iterator[list[os.DirEntry[str]]]:
     """The files of one folder after the other, in the order in which the paths below them come."""
     if not os.path.isdir(root):
@@ -208,43 +206,6 @@ def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:
         return False
     seen.add(key)
     return True
-
-
-class _Excluder:
-    """Matches paths below the root with glob patterns, and remembers which never matched."""
-
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self._patterns = {pattern: _regex(pattern) for pattern in patterns}
-        self._unmatched = dict.fromkeys(patterns)
-        names = [regex for p, regex in self._patterns.items() if not _is_of_path(p)]
-        paths = [regex for p, regex in self._patterns.items() if _is_of_path(p)]
-        self._case = re.IGNORECASE if machine.WINDOWS else re.NOFLAG
-        self._name = re.compile("|".join(names) or r"(?!)", self._case)
-        self._path = re.compile("|".join(paths) or r"(?!)", self._case)
-
-    def __call__(self, path: str) -> bool:
-        if not self._patterns:
-            return False
-        slashed = path_spelling.slashed(path)
-        name = slashed.rpartition("/")[2]
-        if not (self._name.match(name) or self._path.match(slashed)):
-            return False
-        for pattern in tuple(self._unmatched):
-            held = slashed if _is_of_path(pattern) else name
-            if re.match(self._patterns[pattern], held, self._case):
-                del self._unmatched[pattern]
-        return True
-
-    def unmatched(self) -> tuple[str, ...]:
-        return tuple(self._unmatched)
-
-
-def _regex(pattern: str) -> str:
-    return fnmatch.translate(path_spelling.slashed(pattern).strip("/"))
-
-
-def _is_of_path(pattern: str) -> bool:
-    return "/" in path_spelling.slashed(pattern).strip("/")
 
 
 def look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: Found) -> None:
