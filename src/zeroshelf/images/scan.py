@@ -6,7 +6,6 @@ Links are not followed unless asked: a tree with a link to `/` stays a tree.
 
 from __future__ import annotations
 
-import heapq
 import os
 import stat
 from collections import Counter
@@ -18,6 +17,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images import formats, left_out, other_files, pairs_and_sidecars
 from zeroshelf.images.codecs import optional
 from zeroshelf.images.exclude import Excluder
+from zeroshelf.images.in_order import InOrder
 from zeroshelf.records import Folder, Ignored, Picture, Skipped
 from zeroshelf.system import (
     file_attributes,
@@ -25,7 +25,6 @@ from zeroshelf.system import (
     file_names,
     folder_identity,
     path_spelling,
-    spooled,
 )
 
 _SUFFIXES = formats.PICTURE_SUFFIXES | formats.VIDEO_SUFFIXES | formats.RAW_SUFFIXES
@@ -72,21 +71,15 @@ def scan(
     warnings = _warn_of_library(root)
     found = Found()
     excluded = Excluder((exclude,) if isinstance(exclude, str) else exclude)
-    pictures = spooled.records(Picture)
-    waiting: list[tuple[str, Picture]] = []  # a heap: of folders above, behind the folder's own
+    pictures = InOrder()
     for files in _walk(root, excluded, leave_out, follow, found):
-        here = path_spelling.in_order(files[0].path.removesuffix(files[0].name)) if files else ""
-        while waiting and waiting[0][0] < here:
-            pictures.append(heapq.heappop(waiting)[1])
         look_at(files, root, follow, found)
-        for picture in found.pictures:
-            heapq.heappush(waiting, (path_spelling.in_order(picture.path), picture))
-        found.pictures.clear()
-    for _, picture in sorted(waiting):
-        pictures.append(picture)
+        if files:
+            pictures.add(files[0].path.removesuffix(files[0].name), found.pictures)
+            found.pictures.clear()
     return Folder(
         root=root,
-        pictures=pictures,
+        pictures=pictures.all(),
         skipped=tuple(sorted(found.skipped, key=lambda s: os.fsencode(s.path))),
         ignored=Ignored(
             other_files.counted_by(found.not_pictures), other_files.counted_by(found.left_out)

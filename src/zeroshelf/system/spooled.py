@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Any, BinaryIO, TypeVar, overload
 
 from zeroshelf.errors import UserError
-from zeroshelf.system import app_folders, file_io
+from zeroshelf.system import app_folders, file_io, path_spelling
 
 T = TypeVar("T")
 MOST = 4_000_000  # bytes that are kept in memory before they go to the file
@@ -128,6 +128,26 @@ def records(kind: type[T], given: Iterable[T] = (), *, most: int = MOST) -> Spoo
     """Records of a dataclass."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     return Spooled(attrgetter(*names), kind, given, most=most)
+
+
+def in_order(
+    given: Iterable[T],
+    path_of: Callable[[T], str],
+    pack: Callable[[T], tuple[Any, ...]],
+    unpack: Callable[..., T],
+) -> Spooled[T]:
+    """Records in the order of their paths, those with the same path in the order in which they
+    came. Only where they don't come so already are all paths in memory at once."""
+    kept, before, ordered = Spooled(pack, unpack), "", True
+    for record in given:
+        key = path_spelling.in_order(path_of(record))
+        ordered, before = ordered and before <= key, key
+        kept.append(record)
+    if ordered:
+        return kept
+    keys = [path_spelling.in_order(path_of(record)) for record in kept]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return Spooled(pack, unpack, map(kept.__getitem__, order))
 
 
 def _temporary() -> BinaryIO:
