@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -311,6 +313,23 @@ def test_one_picture_can_be_corrected(place: Path, encoder: ColourEncoder) -> No
     """Where there is no other picture to learn for, the correction is all that changes."""
     alone = classify(place / "P", ["red", "blue"], exclude=["b.png"], encoder=encoder)
     assert alone.correct({"a.png": "blue"}).counts == {"red": 0, "blue": 1, "other": 0}
+
+
+def test_a_plan_for_another_folder_is_refused(
+    run: Run, place: Path, encoder: ColourEncoder
+) -> None:
+    shutil.copytree(place / "P", place / "Q")
+    other = classify(place / "Q", ["red", "blue"], encoder=encoder)
+    planned = other.plan(place / "to")
+    for call in (run.apply, run.save, lambda plan: run.write(place / "out", plan)):
+        with pytest.raises(UserError, match=r"the plan is for .*Q, and the run is of .*P: use"):
+            call(planned)
+    assert run.record is None and not (place / "to").exists() and not (place / "out").exists()
+    if os.name != "posix":
+        return
+    (place / "link").symlink_to(place / "P", target_is_directory=True)
+    again = classify(place / "link", ["red", "blue"], encoder=encoder)
+    assert {one.status for one in run.apply(again.plan(place / "to"))} == {"done"}  # the same one
 
 
 def test_a_plan_is_checked_to_its_last_action(run: Run, place: Path) -> None:

@@ -20,7 +20,7 @@ from zeroshelf.actions.kinds import shelved
 from zeroshelf.actions.kinds.links import RelativeSymlink, Symlink
 from zeroshelf.commands.cli import main
 from zeroshelf.errors import UserError
-from zeroshelf.images import scan
+from zeroshelf.images import exclude, scan
 from zeroshelf.output import results
 from zeroshelf.records import Action, Plan, PlanRequest
 from zeroshelf.review import session
@@ -159,7 +159,7 @@ def test_paths_in_the_edit_log_and_on_the_page_have_one_slash_on_every_system() 
     ],
 )
 def test_patterns_of_what_is_left_out(pattern: str, path: str, found: bool) -> None:
-    assert scan._Excluder([pattern])(path) is found
+    assert exclude.Excluder([pattern])(path) is found
 
 
 def test_elsewhere_a_backslash_is_part_of_a_name() -> None:
@@ -167,7 +167,7 @@ def test_elsewhere_a_backslash_is_part_of_a_name() -> None:
         pytest.skip("this is Windows")
     assert path_spelling.slashed("a\\b.jpg") == "a\\b.jpg"
     assert plan_file._below("/s", "a\\b:c.jpg") == "/s/a\\b:c.jpg"
-    assert scan._Excluder(["a\\b"])("a/b") is False
+    assert exclude.Excluder(["a\\b"])("a/b") is False
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -187,7 +187,7 @@ def record(value: object, kind: type[Record], what: str) -> Record:
             continue
         where = f"{what}: {name}"
         inner = next((one for one in get_args(hint) if is_dataclass(one)), None)
-        if inner is not None and isinstance(found, tuple):
+        if inner is not None and _is_sequence(found):
             for number, one in enumerate(found):
                 record(one, inner, f"{where}[{number}]")  # type: ignore[arg-type]
         raise refuse(where, _said(hint), found)
@@ -214,13 +214,27 @@ def _fitting(hint: Any) -> _Fits:
         return lambda value: any(fits(value) for fits in options)
     if origin is Literal:
         return lambda value: isinstance(value, str) and value in inner
-    if origin is tuple and inner[-1] is Ellipsis:
+    if origin is Sequence or (origin is tuple and inner[-1] is Ellipsis):
         item = _fitting(inner[0])
-        return lambda value: isinstance(value, tuple) and all(map(item, value))
+        is_one = _is_sequence if origin is Sequence else _is_tuple
+
+        def all_fit(value: Any) -> bool:
+            return is_one(value) and all(map(item, value))
+
+        return all_fit
     if is_dataclass(hint):
         return partial(_is_record, kind=hint)
     plain = hint if isinstance(hint, type) else object
     return lambda value: isinstance(value, plain)
+
+
+def _is_tuple(value: Any) -> bool:
+    return isinstance(value, tuple)
+
+
+def _is_sequence(value: Any) -> bool:
+    """A tuple, or what stands for one; a list may change."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, list))
 
 
 def _is_record(value: object, kind: Any) -> bool:

@@ -1,4 +1,5 @@
-"""Finds files on a shelf that programs would take for files of one picture, by their names.
+"""The names in a shelf's folder: which are taken, and which files programs would take for files of
+one picture.
 
 `a.jpg` from one folder and `a.cr2` with `a.xmp` from another are three files that a photo program
 shows as one picture with edits, and exiftool would restore an `a.jpg_original` over any `a.jpg`.
@@ -12,10 +13,13 @@ from typing import TypeAlias
 from zeroshelf.actions.path_table import PathTable
 from zeroshelf.images import formats
 from zeroshelf.images.companion_names import beginnings, key
+from zeroshelf.system import file_names
 
 # folder that a file comes from (None: it is there already), whether it is a plain picture
-_Origins: TypeAlias = frozenset[tuple[str | None, bool]]
-_NONE: _Origins = frozenset()
+_Origin: TypeAlias = tuple[str | None, bool]
+# whether a file has the name itself, and the origins of those whose names begin so
+_Known: TypeAlias = tuple[bool, frozenset[_Origin]]
+_NOTHING: _Known = False, frozenset()
 _PLAIN = formats.PICTURE_SUFFIXES - formats.RAW_SUFFIXES
 
 
@@ -23,34 +27,50 @@ class Kin:
     """The names in one folder, with a lookup of those that would look related to another name."""
 
     def __init__(self) -> None:
-        # Beginning of a name -> a place in `_origins`: the folders that such files come from, and
-        # are they plain pictures. A million names begin in a few different ways.
-        self._by_beginning = PathTable()
-        self._origins: list[_Origins] = []
-        self._places: dict[_Origins, int] = {}  # in `_origins`
+        # The keys of the names, and the beginnings of the names -> a place in `_different`: what is
+        # known of them. A million names are known in a few different ways.
+        self._places = PathTable()
+        self._different: list[_Known] = []
+        self._place_of: dict[_Known, int] = {}  # in `_different`
 
     def add(self, name: str, folder: str | None) -> None:
         """A file that is there (`folder` is None) or comes there from `folder`."""
-        plain = os.path.splitext(name)[1].lower() in _PLAIN
-        for beginning in beginnings(key(name)):
-            before = self._of(beginning)
-            origins = before | {(folder, plain)}
-            if origins != before:
-                self._by_beginning.put(beginning, self._place(origins))
+        origin = folder, os.path.splitext(name)[1].lower() in _PLAIN
+        taken = file_names.key(name)
+        whole = key(name)
+        if taken != whole:
+            self._learn(taken, True, None)
+        for beginning in beginnings(whole):
+            self._learn(beginning, beginning == taken, origin)
 
-    def _of(self, beginning: str) -> _Origins:
-        place = self._by_beginning.get(beginning)
-        return _NONE if place is None else self._origins[place]
+    def _learn(self, text: str, taken: bool, origin: _Origin | None) -> None:
+        before = self._of(text)
+        origins = before[1]
+        if origin is not None and origin not in origins:
+            origins |= {origin}
+        known = taken or before[0], origins
+        if known == before:
+            return
+        place = self._place_of.get(known)
+        if place is None:
+            place = self._place_of[known] = len(self._different)
+            self._different.append(known)
+        self._places.put(text, place)
 
-    def _place(self, origins: _Origins) -> int:
-        if origins not in self._places:
-            self._places[origins] = len(self._origins)
-            self._origins.append(origins)
-        return self._places[origins]
+    def _of(self, text: str) -> _Known:
+        place = self._places.get(text)
+        return _NOTHING if place is None else self._different[place]
+
+    def is_taken(self, name: str) -> bool:
+        """True where a common file system takes the name of a file here for the same one."""
+        return self._of(file_names.key(name))[0]
 
     def has(self, name: str, folder: str, with_companions: bool) -> bool:
         """True where a picture that comes from `folder` would, under this name, be one with what
         comes from elsewhere. Two plain pictures, `a.jpg` and `a.png`, are nothing of each other."""
         whole = key(name)
-        alike = self._of(os.path.splitext(whole)[0]) | self._of(whole)
-        return any(other != folder and (with_companions or not plain) for other, plain in alike)
+        return any(
+            other != folder and (with_companions or not plain)
+            for text in (os.path.splitext(whole)[0], whole)
+            for other, plain in self._of(text)[1]
+        )

@@ -7,7 +7,7 @@ what that run made.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,7 @@ REMOVE: Final = "remove"  # the name of the action
 
 
 def removals(
-    units: Iterable[tuple[Sequence[Action], str]], wanted: Collection[str], earlier: Earlier
+    units: Iterable[tuple[Sequence[Action], str]], wanted: Container[str], earlier: Earlier
 ) -> tuple[list[Action], int]:
     """What goes, and how many files stay because they have changed since a run made them.
 

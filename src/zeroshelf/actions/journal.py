@@ -12,7 +12,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Literal, TypeAlias
 
 from zeroshelf.actions import lock
@@ -22,6 +22,7 @@ from zeroshelf.records import Action
 from zeroshelf.system import file_io, file_versions, folder_identity
 
 NAME = "journal.jsonl"
+_ACTION = [field.name for field in fields(Action)]
 State: TypeAlias = Literal["planned", "applied", "partly", "undone"]
 
 
@@ -176,7 +177,7 @@ class _Maker:
 
 
 def intent(action: Action) -> dict[str, Any]:
-    row = {key: value for key, value in asdict(action).items() if value is not None}
+    row = {name: value for name in _ACTION if (value := getattr(action, name)) is not None}
     if action.digest is not None:
         row["digest"] = action.digest.hex()
     return {"intent": row}

@@ -10,7 +10,6 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 
-from zeroshelf.actions.path_table import PathTable
 from zeroshelf.counting import counted
 from zeroshelf.images.companion_names import beginnings, key
 from zeroshelf.records import Action, Picture
@@ -24,34 +23,34 @@ _SETTINGS = ("NKSC_PARAM", "SILKYPIX_DS", "CaptureOne", "Exposure Software", "[O
 _MOST_DEEP = 2  # folders in those: CaptureOne/Settings/a.jpg.cos
 
 
-def find(pictures: Sequence[Picture], actions: Sequence[Action]) -> tuple[str, ...]:
+def find(pictures: Iterable[Picture], actions: Sequence[Action]) -> tuple[str, ...]:
     """The paths of what stays, where all of `actions` take some of `pictures` away."""
-    known = PathTable()
-    for picture in pictures:
-        for path in (picture.path, *picture.companions):
-            known.put(path, 0)
-    leads: dict[str, array[int]] = {}  # folder -> places of its pictures in `actions`
+    places: dict[str, array[int]] = {}  # a folder -> places of its files in `actions`
     for place, action in enumerate(actions):
-        known.put(action.source, 0)
-        if action.companion_of is None:
-            leads.setdefault(os.path.dirname(action.source), array("L")).append(place)
-    left = [
+        places.setdefault(os.path.dirname(action.source), array("L")).append(place)
+    left = {
         path
-        for folder, places in leads.items()
-        for path in _alike(folder, (actions[place] for place in places))
-        if known.get(path) is None
-    ]
+        for folder, here in places.items()
+        for path in _alike(folder, [actions[place] for place in here])
+    }
+    if left:  # of what is left beside them, some may be pictures too
+        for picture in pictures:
+            left.difference_update((picture.path, *picture.companions))
+        left.difference_update(action.source for action in actions)
     return tuple(sorted(left, key=os.fsencode))
 
 
-def _alike(folder: str, gone: Iterable[Action]) -> Iterator[str]:
-    """The paths of a folder's files whose name begins as that of a picture in `gone`."""
+def _alike(folder: str, gone: Sequence[Action]) -> Iterator[str]:
+    """The paths of a folder's files whose name begins as that of a picture in `gone`, and that
+    aren't in it themselves."""
     names: set[str] = set()  # and stems
     for action in gone:
-        whole = key(os.path.basename(action.source))
-        names.update((whole, os.path.splitext(whole)[0]))
-    for name, path in _files(folder):
-        if not names.isdisjoint(beginnings(key(name))):
+        if action.companion_of is None:
+            whole = key(os.path.basename(action.source))
+            names.update((whole, os.path.splitext(whole)[0]))
+    known = {action.source for action in gone}
+    for name, path in _files(folder) if names else ():
+        if path not in known and not names.isdisjoint(beginnings(key(name))):
             yield path
 
 

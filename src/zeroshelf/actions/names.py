@@ -48,7 +48,7 @@ def free_for_unit(
     wanted = portable(wanted, rules)
     unnumbered = of_unit(sources, wanted, rules)
     for number, name in numbered(wanted, first, limit):
-        made = of_unit(sources, name, rules)
+        made = unnumbered if name == wanted else of_unit(sources, name, rules)
         # A companion whose name doesn't follow the picture's would wait for its own name forever.
         fixed = [i for i in range(1, len(made)) if number > 1 and made[i] == unnumbered[i]]
         for i in fixed:

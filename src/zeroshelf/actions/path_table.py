@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 from hashlib import blake2b
 
 _BYTES = 16  # of a path's hash: two of a million paths share one with a probability of 1e-27
@@ -20,8 +21,8 @@ class PathTable:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def __contains__(self, path: str) -> bool:
-        return self.get(path) is not None
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and self.get(path) is not None
 
     def get(self, path: str) -> int | None:
         """The number of `path`; None if it has none."""
@@ -66,5 +67,6 @@ class PathTable:
             slots[slot] = place + 1
 
 
+@lru_cache(maxsize=64)  # the names of a picture are asked for several times
 def _hash(path: str) -> bytes:
     return blake2b(path.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest()

@@ -8,7 +8,7 @@ planned for a picture depends on the action: see `kinds/`, `plan_shelves` and `p
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import get_args
 
@@ -23,6 +23,7 @@ from zeroshelf.decisions import decide
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, ActionKind, Confidence, Embeddings, Plan, PlanRequest
+from zeroshelf.system import folder_identity
 
 __all__ = ["by_decisions", "check", "check_closed", "confidences", "make", "possible"]
 
@@ -48,18 +49,20 @@ def by_decisions(
     only_clear = kinds.of(request.action).only_clear
     check_closed(request.action, decided.closed)
     given = {*by_hand, *decided.corrected}
-    placements: list[Placement] = []
-    for row, (picture, own, digest) in enumerate(
-        zip(embeddings.pictures, decided.labels, embeddings.digests, strict=True)
-    ):
-        best = request.ambiguous if request.ambiguous and unclear[row] else own
-        if request.unsure and _is_unsure(decided, row, given):
-            best = request.unsure
-        if only_clear and (unclear[row] or not _is_clear(decided, row, given)):
-            best = OTHER
-        for label in dict.fromkeys((best, *(labels[k] for k in np.flatnonzero(also[row])))):
-            placements.append((picture, label, digest))
-    made = make(request, placements, earlier if request.replace else None)
+
+    def placements() -> Iterator[Placement]:
+        for row, (picture, own, digest) in enumerate(
+            zip(embeddings.pictures, decided.labels, embeddings.digests, strict=True)
+        ):
+            best = request.ambiguous if request.ambiguous and unclear[row] else own
+            if request.unsure and _is_unsure(decided, row, given):
+                best = request.unsure
+            if only_clear and (unclear[row] or not _is_clear(decided, row, given)):
+                best = OTHER
+            for label in dict.fromkeys((best, *(labels[k] for k in np.flatnonzero(also[row])))):
+                yield picture, label, digest
+
+    made = make(request, placements(), earlier if request.replace else None)
     notes = list(made.notes)
     if unclear.any() and not only_clear:
         go = "fits two labels about equally: it goes to", "fit two labels about equally: they go to"
@@ -144,13 +147,18 @@ def make(
     )
 
 
-def check(value: object) -> Plan:
-    """A plan that can be carried out as far as types and names of actions tell. Raises `UserError`
-    for anything else."""
+def check(value: object, folder: str) -> Plan:
+    """A plan for `folder` that can be carried out as far as types and names of actions tell. Raises
+    `UserError` for anything else."""
     found = checks.plan(value)
     checks.choice(found.kind, "the plan: kind", kinds.plannable())
     for action in found.actions:
         checks.choice(action.kind, "the plan: an action", tuple(kinds.KINDS))
+    if not folder_identity.same(found.folder, folder):
+        raise UserError(
+            f"the plan is for {found.folder}, and the run is of {folder}: use a plan that the same "
+            "run made"
+        )
     return found
 
 

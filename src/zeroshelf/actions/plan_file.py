@@ -9,21 +9,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from zeroshelf.actions import kinds
 from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
 from zeroshelf.records import LABEL_ONLY, Action, ActionKind, Plan
-from zeroshelf.system import file_io, file_names, file_versions, machine, uris
+from zeroshelf.system import file_io, file_names, file_versions, machine, spooled, uris
 
 _LOOK_EVERY = 256  # actions after which a plan that is read again is checked for changes
 
 
-def save(plan: Plan, path: str, lines: Iterable[str] | None = None) -> None:
-    """Whole or not at all: written beside, then renamed. lines: the actions as `line` writes them,
-    where they are not in `plan` because they are too many for the memory."""
+def save(plan: Plan, path: str, lines: Iterable[str] = ()) -> int:
+    """Whole or not at all: written beside, then renamed. lines: further actions as `line` writes
+    them. Returns how many of the actions in `plan` are pictures, not companions."""
     beside = path + ".part"
     with open(beside, "w", encoding="ascii") as file:
         header = {
@@ -44,12 +44,15 @@ def save(plan: Plan, path: str, lines: Iterable[str] | None = None) -> None:
         if plan.endpoint is not None:
             header["endpoint"] = plan.endpoint
         file.write(json.dumps(header) + "\n")
-        if lines is None:
-            lines = (line(action, plan) for action in plan.actions)
+        pictures = 0
+        for action in plan.actions:
+            file.write(line(action, plan))
+            pictures += action.companion_of is None
         file.writelines(lines)
         file.flush()
         file_io.sync_open(file.fileno())
     os.replace(beside, path)
+    return pictures
 
 
 def load(path: str) -> Plan:
@@ -57,7 +60,7 @@ def load(path: str) -> Plan:
     targets below the destination."""
     with _reading(path) as file:
         head = _header(path, next(file, ""))
-        return _plan(head, tuple(_actions(path, head, file)))
+        return _plan(head, spooled.records(Action, _actions(path, head, file)))
 
 
 class PlanOnDisk:
@@ -139,6 +142,8 @@ def _relative(path: str, folder: str) -> str:
     """The path of a file below a folder; of an object on a store its key below the folder's URI;
     without a folder the whole URI."""
     if not uris.is_uri(path):
+        if file_names.inside(path, folder) and os.path.normpath(path) == path:
+            return path[len(folder.rstrip(os.sep)) + 1 :]  # the same in a tenth of the time
         return os.path.relpath(path, folder)
     return path.removeprefix(uris.below(folder, "")) if folder else path
 
@@ -206,7 +211,7 @@ def _action(path: str, number: int, line: str, head: dict[str, Any]) -> Action:
     return action
 
 
-def _plan(head: dict[str, Any], actions: tuple[Action, ...]) -> Plan:
+def _plan(head: dict[str, Any], actions: Sequence[Action]) -> Plan:
     folder = head["folder"]
     return Plan(
         folder,

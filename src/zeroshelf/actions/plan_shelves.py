@@ -5,19 +5,22 @@ Looks at the destination and writes nothing there. All collisions of names are s
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from zeroshelf.actions import left_behind, names, shelf_paths, shelves
+from zeroshelf.actions import left_behind, names, placements_in_order, shelf_paths, shelves
 from zeroshelf.actions.earlier_runs import removals
 from zeroshelf.actions.folders import Folders
+from zeroshelf.actions.path_table import PathTable
 from zeroshelf.actions.shelves import Shelf
 from zeroshelf.counting import counted
 from zeroshelf.records import Action, Picture, Plan, PlanRequest
-from zeroshelf.system import file_names, path_spelling
+from zeroshelf.system import file_names, spooled
+from zeroshelf.system.spooled import Spooled
 
 if TYPE_CHECKING:
     from zeroshelf.actions.kinds.base import Earlier, Kind, Placement
@@ -56,30 +59,32 @@ def make(
     `earlier`: what other runs made of the pictures, removed where it lies on another shelf now;
     None: left. Raises `UserError` where the destination can't take a shelf."""
     destination = request.destination or ""
-    placed = sorted(placements, key=lambda placement: path_spelling.in_order(placement[0].path))
-    paths, path_notes = shelf_paths.of(request.shelf_path, placed)
-    wanted = {(label, path) for (_, label, _), path in zip(placed, paths, strict=True)}
-    building = _Building(
-        kind, shelves.for_paths(sorted(wanted), destination), remembers=bool(earlier)
-    )
-    for (picture, label, digest), path in zip(placed, paths, strict=True):
-        building.place(picture, label, digest, building.shelves[label, path])
+    placed = placements_in_order.of(placements)
+    path_of, path_notes = shelf_paths.of(request.shelf_path, placed)
+    wanted = {(label, path_of(picture, label)) for picture, label, _ in placed}
+    building = _Building(kind, shelves.for_paths(sorted(wanted), destination), earlier or {})
+    for picture, label, digest in placed:
+        building.place(picture, label, digest, building.shelves[label, path_of(picture, label)])
     actions, tally = building.actions, building.tally
-    pictures = [picture for picture, _, _ in placed]
+    pictures = (picture for picture, _, _ in placed)
     left = left_behind.find(pictures, actions) if kind.takes_away else ()
     if earlier:
         removed, tally[_CHANGED] = removals(building.units, building.wanted, earlier)
         tally[_REMOVED] = len(removed)
         if removed:  # beside the other actions of the same picture
-            both = [*actions, *removed]
-            actions = sorted(both, key=lambda a: os.fsencode(a.companion_of or a.source))
+            removed.sort(key=_in_order)
+            actions = spooled.records(Action, heapq.merge(actions, removed, key=_in_order))
     notes = (
         *path_notes,
         *_notes(tally),
-        *left_behind.shared_notes(pictures, actions),
+        *left_behind.shared_notes(building.sharing, actions),
         *left_behind.notes(left),
     )
-    return Plan(request.folder, destination, kind.name, tuple(actions), notes, left_behind=left)
+    return Plan(request.folder, destination, kind.name, actions, notes, left_behind=left)
+
+
+def _in_order(action: Action) -> bytes:
+    return os.fsencode(action.companion_of or action.source)
 
 
 @dataclass(slots=True)
@@ -88,17 +93,22 @@ class _Building:
 
     kind: Kind
     shelves: Mapping[tuple[str, str], Shelf]  # by label and path
-    remembers: bool  # whether `wanted` and `units` are needed: they take half of the memory
-    actions: list[Action] = field(default_factory=list)
+    earlier: Earlier  # what other runs made of the pictures, if it goes
+    actions: Spooled[Action] = field(default_factory=lambda: spooled.records(Action))
     tally: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the words of a note
-    wanted: set[str] = field(default_factory=set)  # paths of all pictures and companions to be
-    units: list[tuple[Sequence[Action], str]] = field(default_factory=list)  # with their shelves
+    sharing: list[Picture] = field(default_factory=list)  # those with `shared` files
+    # Paths of all pictures and companions to be, and the units of which earlier runs made
+    # something, with their shelves; only where there are such runs.
+    wanted: PathTable = field(default_factory=PathTable)
+    units: list[tuple[Sequence[Action], str]] = field(default_factory=list)
     folders: Folders = field(default_factory=Folders)
 
     def place(self, picture: Picture, label: str, digest: bytes | None, shelf: Shelf) -> None:
         """Plan the picture and its companions onto this shelf of `label`."""
         unit = unit_of(picture, label, digest, self.kind.name)
-        if self.remembers:
+        if picture.shared:
+            self.sharing.append(picture)
+        if any(action.source in self.earlier for action in unit):
             self.units.append((unit, shelf.path))
         folder = os.path.dirname(picture.path)
         if self.folders.same(folder, shelf.path):
@@ -113,8 +123,8 @@ class _Building:
             on_shelf = shelf.free_names(_sources(unit), folder)
             fresh = list(range(len(unit)))
             self._count(picture.path, on_shelf[0], shelf)
-        if self.remembers:
-            self.wanted |= {os.path.join(shelf.path, name) for name in on_shelf}
+        for name in on_shelf if self.earlier else ():
+            self.wanted.put(os.path.join(shelf.path, name), 0)
         for i in fresh:
             shelf.take(on_shelf[i], folder)
             self.actions.append(replace(unit[i], target=os.path.join(shelf.path, on_shelf[i])))

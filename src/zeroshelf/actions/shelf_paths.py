@@ -14,7 +14,7 @@ from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
 from zeroshelf.images import photo_facts
 from zeroshelf.images.photo_facts import PhotoFacts
-from zeroshelf.records import LABEL_ONLY, Progress
+from zeroshelf.records import LABEL_ONLY, Picture, Progress
 
 if TYPE_CHECKING:
     from zeroshelf.actions.kinds.base import Placement
@@ -74,20 +74,21 @@ def checked(template: str) -> str:
 
 def of(
     template: str, placements: Sequence[Placement], progress: Progress | None = None
-) -> tuple[list[str], tuple[str, ...]]:
-    """The path of each placement's shelf below the destination, as a label is written ("/" between
-    its parts), and notes for the user. Files are read only if the template asks for what they say.
-    """
+) -> tuple[Callable[[Picture, str], str], tuple[str, ...]]:
+    """A function that gives the path of a picture's shelf of a label below the destination, as a
+    label is written ("/" between its parts), and notes for the user. Files are read only if the
+    template asks for what they say."""
     if template == LABEL_ONLY:
-        return [label for _, label, _ in placements], ()
+        return lambda picture, label: label, ()
     wanted = [name for name in dict.fromkeys(_FIELD.findall(template)) if name != "label"]
     known = photo_facts.of((picture for picture, _, _ in placements), progress) if wanted else {}
-    paths = []
-    for picture, label, _ in placements:
+
+    def path_of(picture: Picture, label: str) -> str:
         facts = known.get(picture.path, photo_facts.NOTHING)
         values = {name: FIELDS[name](facts) for name in wanted} | {"label": label}
-        paths.append(_FIELD.sub(lambda match, values=values: values[match[1]], template))  # type: ignore[misc]
-    return paths, tuple(_notes(wanted, known.values()))
+        return _FIELD.sub(lambda match: values[match[1]], template)
+
+    return path_of, tuple(_notes(wanted, known.values()))
 
 
 def _notes(wanted: Iterable[str], known: Iterable[PhotoFacts]) -> Iterable[str]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from zeroshelf.actions import names, transfer
 from zeroshelf.actions.alike_names import Kin
-from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
 from zeroshelf.records import Action
 from zeroshelf.system import file_names, folder_identity, mounts
@@ -68,24 +67,22 @@ class Shelf:
 
     path: str
     rules: file_names.Rules
-    _taken: PathTable | None = None  # keys of the names, looked up when first needed
+    _kin: Kin | None = None  # all names, looked up when first needed
     _by_size: dict[int, list[str]] = field(default_factory=dict)  # names of files on the disk
     _links: dict[folder_identity.Identity, list[str]] = field(
         default_factory=dict
     )  # by what they lead to
     _next: dict[str, int] = field(default_factory=dict)  # key of a name -> next number to try
-    _kin: Kin = field(default_factory=Kin)
 
-    def _look(self) -> PathTable:
-        if self._taken is None:
-            self._taken = PathTable()
+    def _look(self) -> Kin:
+        if self._kin is None:
+            self._kin = Kin()
             if os.path.isdir(self.path):
                 with os.scandir(self.path) as entries:
                     for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
-                        self._taken.put(file_names.key(entry.name), 0)
                         self._kin.add(entry.name, None)
                         self._note(entry)
-        return self._taken
+        return self._kin
 
     def _note(self, entry: os.DirEntry[str]) -> None:
         if entry.is_symlink():
@@ -97,12 +94,11 @@ class Shelf:
             self._by_size.setdefault(size, []).append(entry.name)
 
     def is_free(self, name: str) -> bool:
-        return self._look().get(file_names.key(name)) is None
+        return not self._look().is_taken(name)
 
     def take(self, name: str, folder: str) -> None:
         """`folder` is where the file comes from."""
-        self._look().put(file_names.key(name), 0)
-        self._kin.add(name, folder)
+        self._look().add(name, folder)
 
     def result_of(self, action: Action, kind: Kind) -> str | None:
         """The name under which an earlier run put this very picture here. Each counts once."""
@@ -110,7 +106,7 @@ class Shelf:
         other = file_names.portable(wanted, file_names.Rules(file_names.FAULTS, self.rules.longest))
         if (
             self.is_free(wanted)
-            and self.is_free(other)
+            and (other == wanted or self.is_free(other))
             and len(os.fsencode(wanted)) < file_names.SHORT
         ):
             return None
@@ -136,8 +132,10 @@ class Shelf:
         """Of a picture and its companions, by their names now, the picture's first. No file of
         another unit becomes their companion by its name. `folder` is where they come from."""
 
+        there = self._look()
+
         def is_free(name: str) -> bool:
-            return self.is_free(name) and not self._kin.has(name, folder, len(sources) > 1)
+            return not (there.is_taken(name) or there.has(name, folder, len(sources) > 1))
 
         key = file_names.key(sources[0])
         number, found = names.free_for_unit(

@@ -70,7 +70,7 @@ def made(run: Run, asked: PlanRequest, tell: Progress) -> Plan:
         in_files=asked.in_files,
         shelf_path=asked.shelf_path,
     )
-    plan.check(planned)
+    plan.check(planned, run.request.folder)
     return planned
 
 

@@ -6,9 +6,7 @@ Links are not followed unless asked: a tree with a link to `/` stays a tree.
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -18,13 +16,14 @@ from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.images import formats, left_out, other_files, pairs_and_sidecars
 from zeroshelf.images.codecs import optional
+from zeroshelf.images.exclude import Excluder
+from zeroshelf.images.in_order import InOrder
 from zeroshelf.records import Folder, Ignored, Picture, Skipped
 from zeroshelf.system import (
     file_attributes,
     file_io,
     file_names,
     folder_identity,
-    machine,
     path_spelling,
 )
 
@@ -71,12 +70,16 @@ def scan(
     root = os.path.abspath(root)
     warnings = _warn_of_library(root)
     found = Found()
-    excluded = _Excluder((exclude,) if isinstance(exclude, str) else exclude)
+    excluded = Excluder((exclude,) if isinstance(exclude, str) else exclude)
+    pictures = InOrder()
     for files in _walk(root, excluded, leave_out, follow, found):
         look_at(files, root, follow, found)
+        if files:
+            pictures.add(files[0].path.removesuffix(files[0].name), found.pictures)
+            found.pictures.clear()
     return Folder(
         root=root,
-        pictures=tuple(sorted(found.pictures, key=lambda p: path_spelling.in_order(p.path))),
+        pictures=pictures.all(),
         skipped=tuple(sorted(found.skipped, key=lambda s: os.fsencode(s.path))),
         ignored=Ignored(
             other_files.counted_by(found.not_pictures), other_files.counted_by(found.left_out)
@@ -102,7 +105,7 @@ def files_by_folder(
 ) -> Iterator[list[os.DirEntry[str]]]:
     """The files that `scan` would look at, a folder after the other. None is opened. Arguments and
     errors are those of `scan`."""
-    return _walk(os.path.abspath(root), _Excluder(exclude), leave_out, False, Found())
+    return _walk(os.path.abspath(root), Excluder(exclude), leave_out, False, Found())
 
 
 def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
@@ -112,7 +115,7 @@ def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
     found = Found()
     paths = [
         entry.path
-        for files in _walk(root, _Excluder(()), (), False, found)
+        for files in _walk(root, Excluder(()), (), False, found)
         for entry in files
         if entry.name.lower().endswith(".xmp") and entry.is_file(follow_symlinks=False)
     ]
@@ -120,9 +123,9 @@ def sidecars(root: str) -> tuple[list[str], list[Skipped]]:
 
 
 def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
-    root: str, excluded: _Excluder, leave_out: Collection[str], follow: bool, found: Found
+    root: str, excluded: Excluder, leave_out: Collection[str], follow: bool, found: Found
 ) -> Iterator[list[os.DirEntry[str]]]:
-    """The files of one folder after the other."""
+    """The files of one folder after the other, in the order in which the paths below them come."""
     if not os.path.isdir(root):
         what = "is a file, not a folder" if os.path.lexists(root) else "doesn't exist"
         raise UserError(f"{root} {what}")
@@ -147,6 +150,7 @@ def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
         names = {entry.name for entry in listing}
         loading = left_out.still_loading(names)
         files: list[os.DirEntry[str]] = []
+        inside: list[str] = []
         for entry in listing:
             suffix = os.path.splitext(entry.name)[1].lower()
             is_folder = _is_folder(entry, follow)
@@ -162,11 +166,13 @@ def _walk(  # noqa: PLR0912  # one branch for each thing that an entry can be
             ):
                 found.left_out[left_out.OUTPUT] += 1
             elif is_folder:
-                folders.append(entry.path)
+                inside.append(entry.path)
             elif reason := left_out.of_file(entry.name, suffix, loading):
                 found.left_out[reason] += 1
             else:
                 files.append(entry)
+        inside.sort(key=lambda path: path_spelling.in_order(path + os.sep), reverse=True)
+        folders += inside
         yield files
 
 
@@ -193,43 +199,6 @@ def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:
         return False
     seen.add(key)
     return True
-
-
-class _Excluder:
-    """Matches paths below the root with glob patterns, and remembers which never matched."""
-
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self._patterns = {pattern: _regex(pattern) for pattern in patterns}
-        self._unmatched = dict.fromkeys(patterns)
-        names = [regex for p, regex in self._patterns.items() if not _is_of_path(p)]
-        paths = [regex for p, regex in self._patterns.items() if _is_of_path(p)]
-        self._case = re.IGNORECASE if machine.WINDOWS else re.NOFLAG
-        self._name = re.compile("|".join(names) or r"(?!)", self._case)
-        self._path = re.compile("|".join(paths) or r"(?!)", self._case)
-
-    def __call__(self, path: str) -> bool:
-        if not self._patterns:
-            return False
-        slashed = path_spelling.slashed(path)
-        name = slashed.rpartition("/")[2]
-        if not (self._name.match(name) or self._path.match(slashed)):
-            return False
-        for pattern in tuple(self._unmatched):
-            held = slashed if _is_of_path(pattern) else name
-            if re.match(self._patterns[pattern], held, self._case):
-                del self._unmatched[pattern]
-        return True
-
-    def unmatched(self) -> tuple[str, ...]:
-        return tuple(self._unmatched)
-
-
-def _regex(pattern: str) -> str:
-    return fnmatch.translate(path_spelling.slashed(pattern).strip("/"))
-
-
-def _is_of_path(pattern: str) -> bool:
-    return "/" in path_spelling.slashed(pattern).strip("/")
 
 
 def look_at(files: list[os.DirEntry[str]], root: str, follow: bool, found: Found) -> None:

@@ -3,14 +3,17 @@ found beside them."""
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from zeroshelf import checks
 from zeroshelf.errors import ArgumentError, UserError
 from zeroshelf.images import scan
+from zeroshelf.images.in_order import InOrder
 from zeroshelf.records import Folder, Picture, Skipped
+from zeroshelf.system import path_spelling, spooled
 
 
 def folder_of(given: object, exclude: Sequence[str], leave_out: Collection[str]) -> Folder:
@@ -37,33 +40,46 @@ def scan_files(paths: Iterable[str]) -> Folder:
     Raises `UserError` where there is no path, or where the paths have no folder in common, as on
     two drives of Windows.
     """
-    wanted = list(dict.fromkeys(os.path.abspath(os.path.expanduser(path)) for path in paths))
+    whole = (os.path.abspath(os.path.expanduser(path)) for path in paths)
+    wanted = spooled.in_order(whole, str, lambda path: (path,), str)
     if not wanted:
         raise UserError("no files: give the paths of some pictures, or a folder")
+    folders = {os.path.join(os.path.dirname(path), "") for path in wanted}
     try:
-        root = os.path.commonpath([os.path.dirname(path) for path in wanted])
+        root = os.path.commonpath(folders)
     except ValueError:
         raise UserError("the files lie on several drives: make an index of each drive") from None
-    found = scan.Found()
-    for folder in dict.fromkeys(os.path.dirname(path) for path in wanted):
+    found, beside = scan.Found(), InOrder()
+    for folder in sorted(folders, key=path_spelling.in_order):
         try:
             with os.scandir(folder) as entries:
                 files = [entry for entry in entries if not entry.is_dir(follow_symlinks=False)]
         except OSError:
             continue  # each of its files is skipped below
         scan.look_at(files, root, False, found)
-    pictures = {picture.path: picture for picture in found.pictures}
+        beside.add(folder, found.pictures)
+        found.pictures.clear()
     reasons = {one.path: one.reason for one in found.skipped}
-    skipped = [Skipped(path, _reason(path, reasons)) for path in wanted if path not in pictures]
-    return Folder(
-        root=root,
-        pictures=_sorted([pictures[path] for path in wanted if path in pictures]),
-        skipped=tuple(sorted(skipped, key=lambda one: os.fsencode(one.path))),
-    )
+    pictures, skipped = spooled.records(Picture), []
+    for path, picture in _side_by_side(wanted, beside.all()):
+        if picture is None:
+            skipped.append(Skipped(path, _reason(path, reasons)))
+        else:
+            pictures.append(picture)
+    return Folder(root=root, pictures=pictures, skipped=tuple(skipped))
 
 
-def _sorted(pictures: Sequence[Picture]) -> tuple[Picture, ...]:
-    return tuple(sorted(pictures, key=lambda picture: os.fsencode(picture.path)))
+def _side_by_side(
+    wanted: Iterable[str], pictures: Iterable[Picture]
+) -> Iterator[tuple[str, Picture | None]]:
+    """Each path once, with its picture if there is one. Both come in the order of their paths."""
+    others, picture = iter(pictures), None
+    for path, _ in itertools.groupby(wanted):
+        key = path_spelling.in_order(path)
+        while picture is None or path_spelling.in_order(picture.path) < key:
+            if (picture := next(others, None)) is None:
+                break
+        yield path, picture if picture is not None and picture.path == path else None
 
 
 def _reason(path: str, reasons: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -58,7 +59,7 @@ class Plan:
     folder: str
     destination: str
     kind: ActionKind
-    actions: tuple[Action, ...]
+    actions: Sequence[Action]  # in a file where they are many; it equals a tuple
     notes: tuple[str, ...] = ()  # for the user, before confirming
     prefix: str = "zeroshelf"  # of the tags, where there are some
     ambiguous: str | None = None  # the shelf of what two labels fit, where one was asked for

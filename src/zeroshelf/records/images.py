@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -42,7 +42,7 @@ class Folder:
     """What a scan found below `root`, in the order of the paths' bytes."""
 
     root: str
-    pictures: tuple[Picture, ...]
+    pictures: Sequence[Picture]  # a scan's is in a file where they are many; it equals a tuple
     skipped: tuple[Skipped, ...] = ()
     ignored: Ignored = field(default_factory=Ignored)
     warnings: tuple[str, ...] = ()  # for the user, before the pictures are read

@@ -215,7 +215,7 @@ class Run(Classification):
         """Make the run's record: its plan, report, contact sheet and results in one folder, which
         `id` and `record` name from here on. Saving again makes another record. Raises `UserError`
         if it can't be written."""
-        plan.check(planned)
+        plan.check(planned, self.request.folder)
         checks.function(progress, "progress")
         record = saved.begin(self, planned)
         self._records.append(record)
@@ -224,7 +224,7 @@ class Run(Classification):
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:
         """Carry out `planned`, never overwriting a file. The plan that was saved last is resumed if
         it was interrupted; for another one, a record is made first."""
-        plan.check(planned)
+        plan.check(planned, self.request.folder)
         checks.function(progress, "progress")
         if self.saved is None or planned != self.saved.plan:
             self.save(planned)
@@ -249,7 +249,7 @@ class Run(Classification):
         targets of `planned` if it is given. Raises `UserError` if they can't be written."""
         folder = scan.root_of(to)
         if planned is not None:
-            plan.check(planned)
+            plan.check(planned, self.request.folder)
         self.find_near_duplicates(progress)
         if progress:
             progress("writing", 0, 0)

@@ -100,9 +100,7 @@ def root() -> str:
     return app_folders.runs()
 
 
-def new(
-    plan: Plan, lines: Iterable[str] | None = None, pictures: int | None = None
-) -> tuple[str, str]:
+def new(plan: Plan, lines: Iterable[str] = (), pictures: int | None = None) -> tuple[str, str]:
     """A run's record with the plan `plan`: its id and its folder. lines, pictures: the plan's
     actions as `plan_file.line` writes them, and their number, where they are not in `plan`. Raises
     `UserError` where it can't be written."""
@@ -122,17 +120,14 @@ def writing(folder: str) -> Iterator[None]:
         raise UserError(f"the run's files in {folder} can't be written: {why}") from error
 
 
-def keep(
-    record: str, plan: Plan, lines: Iterable[str] | None = None, pictures: int | None = None
-) -> None:
+def keep(record: str, plan: Plan, lines: Iterable[str] = (), pictures: int | None = None) -> None:
     """Make `plan` that of the run in `record`, and what the list of runs says of it. lines,
     pictures: as for `new`. Raises `UserError` where that can't be written."""
     path = os.path.join(record, "run.json")
     with writing(record):
-        plan_file.save(plan, os.path.join(record, "plan.jsonl"), lines)
+        written = plan_file.save(plan, os.path.join(record, "plan.jsonl"), lines)
         with open(path + ".part", "w", encoding="ascii") as file:
-            about = _about(record, plan)
-            json.dump(about if pictures is None else about | {"pictures": pictures}, file)
+            json.dump(_about(record, plan, written if pictures is None else pictures), file)
             file.flush()
             file_io.sync_open(file.fileno())  # a run that isn't listed can't be undone
         os.replace(path + ".part", path)
@@ -286,19 +281,20 @@ def _facts(record: str) -> dict[str, Any] | None:
         pass
     path = os.path.join(record, "plan.jsonl")
     try:
-        return _about(record, plan_file.load(path))
+        plan = plan_file.load(path)
+        return _about(record, plan, sum(one.companion_of is None for one in plan.actions))
     except file_versions.NewerFile:
         raise
     except UserError:
         return None
 
 
-def _about(record: str, plan: Plan) -> dict[str, Any]:
+def _about(record: str, plan: Plan, pictures: int) -> dict[str, Any]:
     return {
         **file_versions.RUN.header,
         "id": os.path.basename(record),
         "folder": plan.folder,
         "destination": plan.destination,
         "kind": plan.kind,
-        "pictures": sum(action.companion_of is None for action in plan.actions),
+        "pictures": pictures,
     }

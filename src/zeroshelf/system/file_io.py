@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 from zeroshelf.system import machine
@@ -19,6 +20,7 @@ NEW_FILE_FLAGS = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
 _COPY_BLOCK = 1 << 30  # bytes that one copy_file_range may copy
+_SEEKING = threading.Lock()
 
 
 def copy_content(reading: int, writing: int, size: int) -> None:
@@ -42,6 +44,21 @@ def copy_content(reading: int, writing: int, size: int) -> None:
         view = memoryview(block)
         while view:
             view = view[os.write(writing, view) :]
+
+
+def read_at(descriptor: int, size: int, at: int) -> bytes:
+    """`size` bytes of an open file from byte `at` on. Safe in several threads; where there is
+    `fork`, also in several processes that share the open file. Raises OSError, also where the file
+    is shorter."""
+    if sys.platform == "win32":
+        with _SEEKING:
+            os.lseek(descriptor, at, os.SEEK_SET)
+            found = os.read(descriptor, size)
+    else:
+        found = os.pread(descriptor, size, at)
+    if len(found) != size:
+        raise OSError(errno.EIO, "a temporary file is shorter than it was")
+    return found
 
 
 def sync_open(descriptor: int) -> None:

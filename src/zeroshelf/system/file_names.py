@@ -30,6 +30,8 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-
 
 def key(name: str) -> str:
     """Equal for names that any common file system takes for the same."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
@@ -71,6 +73,8 @@ def portable(name: str, rules: Rules) -> str:
         name = name.rstrip(". ") or "_"
     if "reserved" in rules.refused:
         name = _not_reserved(name)
+    if len(os.fsencode(name)) <= rules.longest:
+        return name
     return next(numbered(name, limit=rules.longest))[1]
 
 
@@ -89,16 +93,15 @@ def numbered(name: str, first: int = 1, limit: int = MAX_BYTES) -> Iterator[tupl
     >>> list(islice(numbered("a.jpg"), 3))
     [(1, 'a.jpg'), (2, 'a (2).jpg'), (3, 'a (3).jpg')]
     """
+    if first == 1 and len(os.fsencode(name)) <= limit:
+        yield 1, name
+        first = 2
     stem, suffix = os.path.splitext(name)
-    whole = len(os.fsencode(name)) <= limit
     limit = min(limit, MAX_BYTES)  # also where more is allowed, as of UTF-16 on FAT
     suffix = _cut(suffix, limit // 2)  # of "a.very-long-text" the beginning: the number must fit
     for number in count(first):
-        if number == 1 and whole:
-            yield 1, name
-        else:
-            end = suffix if number == 1 else f" ({number}){suffix}"
-            yield number, _cut(stem, limit - len(os.fsencode(end))) + end
+        end = suffix if number == 1 else f" ({number}){suffix}"
+        yield number, _cut(stem, limit - len(os.fsencode(end))) + end
 
 
 def is_numbered(name: str, base: str) -> bool:

@@ -1,0 +1,32 @@
+"""Placements in the order of the pictures' paths, to be read several times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from zeroshelf.records import Picture
+from zeroshelf.system import spooled
+
+if TYPE_CHECKING:
+    from zeroshelf.actions.kinds.base import Placement
+
+_NAMES = [field.name for field in fields(Picture)]
+_VALUES = attrgetter(*_NAMES)
+
+
+def of(placements: Iterable[Placement]) -> Sequence[Placement]:
+    """All of them, those of one picture in the order in which they came. Where the pictures come in
+    order, as those of a scan do, no more than a few are in memory at once."""
+    return spooled.in_order(placements, lambda one: one[0].path, _packed, _placement)
+
+
+def _packed(placement: Placement) -> tuple[Any, ...]:
+    picture, label, digest = placement
+    return (label, digest, *_VALUES(picture))
+
+
+def _placement(label: str, digest: bytes | None, *picture: Any) -> Placement:
+    return Picture(*picture), label, digest
