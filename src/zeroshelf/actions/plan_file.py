@@ -60,6 +60,12 @@ def load(path: str) -> Plan:
         return _plan(head, tuple(_actions(path, head, file)))
 
 
+def head(path: str) -> Plan:
+    """A plan without its actions, by its first line alone. Raises `UserError` as `load` does."""
+    with _reading(path) as file:
+        return _plan(_header(path, next(file, "")), ())
+
+
 class PlanOnDisk:
     """A plan whose actions are read from its file each time that they are wanted, so that memory
     doesn't grow with it. `plan`: all but the actions. Raises `UserError` where `load` does, when it
