@@ -42,6 +42,10 @@ _LOOKED_UP = 200  # vectors of a saved run that are looked for before its page o
 Thumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]
 
 
+class Damaged(Exception):
+    """A run's file of what its page shows can't be used; the line says so to the user."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class ShownRun:
     """What a page shows of a run, without the edits of its review. N pictures."""
@@ -99,22 +103,29 @@ def open_saved(
     """What a page shows of a saved run, as it was saved: from its file where that can be used, else
     of the run itself, which is made now.
 
-    run, encoder, store, progress: as for `reopen`. warn: told if the file is damaged.
+    run, encoder, store, progress: as for `reopen`. warn: told if the file is damaged, as the notes
+    on the page tell.
     Raises `UserError` where `reopen` does.
     """
     check_helpers(encoder, store, progress, warn)
     if progress:
         progress("opening", 0, 0)
-    found = registry.find(run)
+    found, said = registry.find(run), []
     if not uris.is_uri(found.destination):
         first = request.load(found.record)
         encoder = encoder or select.load(select.find(first.model))
         store = store or EmbeddingCache.open()
-        kept = _page_file(found.record, first, encoder.model, store, warn)
-        if kept is not None:
-            return _of_file(found, first, kept, encoder, store)
+        try:
+            kept = _page_file(found.record, first, encoder.model, store)
+            if kept is not None:
+                return _of_file(found, first, kept, encoder, store)
+        except Damaged as damaged:
+            said.append(str(damaged))
+            if warn:
+                warn(said[0])
     made = start.reopen(found.id, edited=False, encoder=encoder, store=store, progress=progress)
-    return of(made)
+    shown = of(made)
+    return replace(shown, notes=(*shown.notes, *said))
 
 
 def _page_file(
@@ -122,19 +133,16 @@ def _page_file(
     first: Request,
     model: Model,
     store: EmbeddingCache,
-    warn: Callable[[str], None] | None,
 ) -> PageFile | None:
-    """The run's file; None where it can't be used, or where the cache lacks some of the run's
-    vectors: `reopen` then says so."""
+    """The run's file; None where it is missing or outdated, or where the cache lacks some of the
+    run's vectors: `reopen` then says so. Raises `Damaged`."""
     try:
         kept = page_file.load(record, first, model, select.calibration(model))
     except UserError:
         raise
     except (ValueError, KeyError, TypeError) as trouble:
-        if warn:
-            path = os.path.join(record, page_file.NAME)
-            warn(f"{path} can't be used ({trouble}): the pictures are decided about anew")
-        return None
+        path = os.path.join(record, page_file.NAME)
+        raise Damaged(f"{path} can't be used: {trouble}. All pictures were decided anew") from None
     if kept is None:
         return None
     count = len(kept.paths)

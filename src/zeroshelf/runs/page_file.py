@@ -9,6 +9,7 @@ the run is decided about anew.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -111,16 +112,13 @@ def load(record: str, request: Request, model: Model, calibration: Calibration) 
     paths = _texts(arrays["paths"])
     pictures = Pictures(request.folder, paths, arrays["sizes"], arrays["changed"])
     decided = _decisions(facts, arrays, pictures, request.labels, model, calibration)
-    starts = arrays["group_starts"].tolist()
-    grouped = arrays["groups"].tolist()
-    ends = [*starts[1:], len(grouped)]
+    grouped = iter(arrays["groups"].tolist())
+    sizes = arrays["group_sizes"].tolist()
     return PageFile(
         paths=paths,
         pictures=pictures,
         digests=arrays["digests"],
-        near_duplicates=tuple(
-            tuple(grouped[start:end]) for start, end in zip(starts, ends, strict=True)
-        ),
+        near_duplicates=tuple(tuple(itertools.islice(grouped, size)) for size in sizes),
         decisions=decided,
         skipped=tuple(Skipped(path, reason) for path, reason in facts["skipped"]),
         notes=tuple(facts["notes"]),
@@ -147,7 +145,6 @@ def _arrays(made: Classification, near_duplicates: Sequence[Sequence[int]]) -> A
     paths = list(relative([one.path for one in pictures], made.request.folder))
     text = "\0".join(paths).encode("utf-8", "surrogatepass")
     digests = np.frombuffer(b"".join(made.embeddings.digests), np.uint8)
-    lengths = [len(group) for group in near_duplicates]
     arrays: dict[str, npt.NDArray[Any]] = {
         "paths": np.frombuffer(text, np.uint8),
         "digests": digests.reshape(count, 32),
@@ -158,7 +155,7 @@ def _arrays(made: Classification, near_duplicates: Sequence[Sequence[int]]) -> A
         "corrected": np.array(sorted(decided.corrected), np.int64),
         "nearest_negatives": scores.nearest_negatives,
         "groups": np.array([row for group in near_duplicates for row in group], np.int64),
-        "group_starts": np.array([0, *np.cumsum(lengths[:-1])][: len(lengths)], np.int64),
+        "group_sizes": np.array([len(group) for group in near_duplicates], np.int64),
     }
     if scores.has_rival is not None:
         arrays["has_rival"] = scores.has_rival
