@@ -122,6 +122,11 @@ class EmbeddingCache:
             known[rows] = True
         return known, vectors
 
+    def has_vectors(self, model_digest: str, digests: Sequence[bytes]) -> bool:
+        """Whether all of these pictures are known. No vector is read."""
+        found = self._file.read(lambda db: cache_vectors.count(db, model_digest, digests), 0)
+        return found == len(digests)
+
     def visit(self, model_digest: str, folder: str, look: cache_scan.Visit) -> None:
         """Call `look` with the vectors of all files below `folder` that the cache knows, a block
         after the other; see `cache_scan.visit`."""

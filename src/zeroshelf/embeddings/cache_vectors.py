@@ -69,6 +69,17 @@ def find(db: sqlite3.Connection, model_digest: str, digests: Sequence[bytes]) ->
     return found
 
 
+def count(db: sqlite3.Connection, model_digest: str, digests: Sequence[bytes]) -> int:
+    """How many of `digests` have a vector. None is read."""
+    with wanted(db, "i INTEGER PRIMARY KEY, digest BLOB", enumerate(digests)):
+        (found,) = db.execute(
+            "SELECT count(*) FROM wanted w CROSS JOIN embedding e ON e.digest = w.digest "
+            "AND e.model = (SELECT id FROM model WHERE digest = ?)",
+            (model_digest,),
+        ).fetchone()
+    return int(found)
+
+
 def note_use(db: sqlite3.Connection, found: Found) -> None:
     """Note today as the day of last use, for `prune`, and delete damaged chunks."""
     day = today()

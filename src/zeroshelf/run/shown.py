@@ -147,8 +147,8 @@ def _page_file(
         return None
     count = len(kept.paths)
     rows = np.unique(np.linspace(0, max(count - 1, 0), min(count, _LOOKED_UP)).astype(np.int64))
-    known, _ = store.vectors(model.digest, [kept.digests[row].tobytes() for row in rows])
-    return kept if known.all() else None
+    known = store.has_vectors(model.digest, [kept.digests[row].tobytes() for row in rows])
+    return kept if known else None
 
 
 def _of_file(
