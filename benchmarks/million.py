@@ -301,15 +301,15 @@ def step_undo(home: Path, count: int, dim: int, clock: Clock, step: str) -> None
 def step_page(home: Path, count: int, dim: int, clock: Clock, step: str) -> None:
     from starlette.testclient import TestClient
 
-    from zeroshelf import reopen
     from zeroshelf.review import app
     from zeroshelf.review.jobs import Jobs
     from zeroshelf.review.session import Session
+    from zeroshelf.run import shown
 
     with EmbeddingCache.open(str(home / "cache.sqlite")) as store:
         name = (home / "record").read_text()
-        run = reopen(name, edited=False, encoder=Invented(dim), store=store)
-        clock.tell("reopen the run")
+        run = shown.open_saved(name, encoder=Invented(dim), store=store)
+        clock.tell("open the run's page: start-up, what is shown")
         clock = Clock()
         with Session(run) as session:
             made = app.make(session, Jobs(session), "token")
@@ -321,6 +321,9 @@ def step_page(home: Path, count: int, dim: int, clock: Clock, step: str) -> None
                 assert answer.status_code == 200, address
                 total += len(answer.content)
             clock.tell("answers that open the page", megabytes=total / 1e6)
+            clock = Clock()
+            session.complete()
+            clock.tell("the run itself, once an edit needs it")
 
 
 # --- all steps -----------------------------------------------------------------------------------

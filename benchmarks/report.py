@@ -75,14 +75,18 @@ def written(count: int, side: int, path: str) -> None:
         return {d: _own(small[int(d, 16) % len(small)], d) for d in digests}
 
     counts = dict.fromkeys((*LABELS, "other"), 0)
-    for row in rows(count):
+    shelves, probabilities = np.empty(count, np.int32), np.empty(count, np.float32)
+    for at, row in enumerate(rows(count)):
         counts[row.label or ""] += 1
+        shelves[at] = [*counts].index(row.label or "")
+        probabilities[at] = row.probability or 0
+    pages = report.pages_of(shelves, probabilities)
     facts = report.Facts(
         "benchmark", "/home/someone/Pictures", "starter", datetime.now(UTC), 60, LABELS, counts
     )
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     start = time.perf_counter()
-    report.write(rows(count), some, path, facts)
+    report.write(rows(count), some, path, facts, pages)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(

@@ -35,6 +35,7 @@ from zeroshelf.review.app import make
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.session import Session
 from zeroshelf.run import Run, Sources, classify
+from zeroshelf.run.shown import ShownRun
 from zeroshelf.runs import registry
 from zeroshelf.runs.saved import Saved
 
@@ -109,7 +110,7 @@ def large_run(root: Path, count: int = 100_000, shelves: int = 20) -> Run:
 
 
 @contextmanager
-def serving(run: Run) -> Iterator[tuple[Session, str]]:
+def serving(run: Run | ShownRun) -> Iterator[tuple[Session, str]]:
     """The session and the page's address."""
     with Session(run) as session, served(make(session, Jobs(session), TOKEN)) as (_, address):
         yield session, f"{address}{TOKEN}/"

@@ -101,12 +101,13 @@ FILES: dict[FileFormat, tuple[str, Callable[[str], object], Callable[[str], obje
         lambda record: installed.record(Path(record)),
     ),
 }
-# the tests at the end, and test_immich.py
+# the tests at the end, test_immich.py, test_page_file.py
 ELSEWHERE = {
     file_versions.LOCK,
     file_versions.MODEL_DIGESTS,
     file_versions.IMMICH,
     file_versions.APP,
+    file_versions.PAGE,
 }
 
 

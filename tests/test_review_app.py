@@ -29,7 +29,8 @@ from zeroshelf.corrections import stored
 from zeroshelf.errors import UserError
 from zeroshelf.review import jobs, one_picture
 from zeroshelf.review.app import _Page
-from zeroshelf.review.session import MODEL, USER, Session
+from zeroshelf.review.session import Session
+from zeroshelf.review.shelves import MODEL, USER
 from zeroshelf.run import classify, reopen
 from zeroshelf.runs import edit_log, registry
 

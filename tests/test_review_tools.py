@@ -27,7 +27,8 @@ from tests.reviewing import (
 from tests.test_review_app import Client
 from zeroshelf.records import Skipped
 from zeroshelf.review import notes, suggestions
-from zeroshelf.review.session import MODEL, Session
+from zeroshelf.review.session import Session
+from zeroshelf.review.shelves import MODEL
 from zeroshelf.run import Run
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no Chromium: the review page is NOT tested")

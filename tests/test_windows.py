@@ -23,7 +23,7 @@ from zeroshelf.errors import UserError
 from zeroshelf.images import exclude, scan
 from zeroshelf.output import results
 from zeroshelf.records import Action, Plan, PlanRequest
-from zeroshelf.review import session
+from zeroshelf.run import shown
 from zeroshelf.runs import edit_log
 from zeroshelf.system import file_io, file_names, links, machine, os_errors, path_spelling, renaming
 
@@ -48,7 +48,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
         names,
         shelves,
         plan_file,
-        session,
+        shown,
         transfer,
         link_kinds,
         shelved,
@@ -140,7 +140,7 @@ def test_a_drive_that_is_not_there_ends_every_walk_up() -> None:
 
 @pytest.mark.usefixtures("windows")
 def test_paths_in_the_edit_log_and_on_the_page_have_one_slash_on_every_system() -> None:
-    assert session._relative("C:\\P\\deep\\a.jpg", "C:\\P") == "deep/a.jpg"
+    assert shown.below("C:\\P\\deep\\a.jpg", "C:\\P") == "deep/a.jpg"
     for spelling in ("deep/a.jpg", "deep\\a.jpg", "C:\\P\\deep\\a.jpg", "C:/P/deep/a.jpg"):
         assert path_spelling.below("C:\\P", spelling) == "C:\\P\\deep\\a.jpg"
 

@@ -63,6 +63,19 @@ def load(path: str) -> Plan:
         return _plan(head, spooled.records(Action, _actions(path, head, file)))
 
 
+def head(path: str) -> Plan:
+    """A plan without its actions, by its first line alone. Raises `UserError` as `load` does."""
+    with _reading(path) as file:
+        return _plan(_header(path, next(file, "")), ())
+
+
+def each(path: str) -> Iterator[Action]:
+    """The actions of a plan, one after the other, so that memory doesn't grow with it. Raises
+    `UserError` as `load` does, once it comes to the line that is wrong."""
+    with _reading(path) as file:
+        yield from _actions(path, _header(path, next(file, "")), file)
+
+
 class PlanOnDisk:
     """A plan whose actions are read from its file each time that they are wanted, so that memory
     doesn't grow with it. `plan`: all but the actions. Raises `UserError` where `load` does, when it

@@ -27,7 +27,8 @@ from zeroshelf.records import OTHER, ActionKind, Outcome, Plan, Progress
 from zeroshelf.review.app import page
 from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.session import Session
-from zeroshelf.run import Run, reopen
+from zeroshelf.run import Run, shown
+from zeroshelf.run.shown import ShownRun
 from zeroshelf.runs import edit_log, registry, removal
 from zeroshelf.runs.registry import NewerRun, RunRecord
 
@@ -77,7 +78,7 @@ class RunPages:
         with self._lock:
             if id not in self._open:
                 self._check(registry.find(id))
-                self._open[id] = _opened(reopen(id, edited=False))
+                self._open[id] = _opened(shown.open_saved(id))
             return self._open[id]
 
     def close(self) -> list[str]:
@@ -307,7 +308,7 @@ def describe(name: str, destination: str) -> dict[str, str]:
     }
 
 
-def _opened(run: Run) -> _Open:
+def _opened(run: Run | ShownRun) -> _Open:
     session = Session(run)
     jobs = Jobs(session)
     return _Open(session, jobs, page(session, jobs, wording.in_app))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zeroshelf.review.jobs import Jobs
     from zeroshelf.review.session import Session
     from zeroshelf.run import Run
+    from zeroshelf.run.shown import ShownRun
 
 
 @click.command()
@@ -105,7 +106,7 @@ def _finish(jobs: Jobs, screen: Screen) -> bool:
 
 def _part(session: Session, screen: Screen) -> None:
     """Save the plan and the report, and say what is saved."""
-    name = session.run.id
+    name = session.first.id
     if not session.edit_count:
         screen.say("Nothing was edited.")
         return
@@ -120,10 +121,10 @@ def _part(session: Session, screen: Screen) -> None:
         screen.say(f"run `zeroshelf undo {name}`, then `zeroshelf apply {name}`.")
 
 
-def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
+def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run | ShownRun:
     """The run to review: one that was saved, or a new one over a folder."""
     from zeroshelf.actions import kinds
-    from zeroshelf.run import reopen
+    from zeroshelf.run import shown
 
     if what is not None and os.path.isdir(what):
         to = sorting["to"]
@@ -140,7 +141,7 @@ def _run(what: str | None, screen: Screen, sorting: dict[str, Any]) -> Run:
     if what is not None and what.endswith(".jsonl"):
         what = os.path.basename(os.path.dirname(os.path.abspath(what)))
     with screen.progress() as progress:
-        return reopen(what, edited=False, progress=progress)
+        return shown.open_saved(what, progress=progress, warn=screen.warn)
 
 
 def _given(sorting: dict[str, Any]) -> str | None:

@@ -88,7 +88,7 @@ def command(
             _forget(screen, session)
             return
         if source:
-            labels, model = session.edited.labels, session.run.model
+            labels, model = session.edited.labels, session.first.model
             session.import_corrections(stored.load(source, labels, model))
         session.place_each([([_row(session, picture)], label) for picture, label in corrected])
         if export:
@@ -103,9 +103,9 @@ def _forget(screen: Screen, session: Session) -> None:
     """Delete the corrections stored for the session's labels and model."""
     from zeroshelf.corrections import stored
 
-    labels, model = session.edited.labels, session.run.model
+    labels, model = session.edited.labels, session.first.model
     stored.save(stored.path_for(labels, model), {}, model)
-    screen.data({"run": session.run.id, "corrections": 0, "file": None})
+    screen.data({"run": session.first.id, "corrections": 0, "file": None})
     screen.say("The corrections stored for these labels and this model are deleted.")
 
 
@@ -115,9 +115,9 @@ def _export(screen: Screen, session: Session, path: str) -> None:
 
     known = session.all_corrections()
     if known:
-        stored.save(path, known, session.run.model)
+        stored.save(path, known, session.first.model)
     file = path if known else None
-    screen.data({"run": session.run.id, "corrections": len(known), "file": file})
+    screen.data({"run": session.first.id, "corrections": len(known), "file": file})
     written = file or "nothing is corrected yet, so no file was written"
     screen.say(f"{counted(len(known), 'correction')}: {written}")
 
@@ -127,7 +127,7 @@ def _list(screen: Screen, session: Session, count: int) -> None:
     from zeroshelf.review import suggestions
 
     paths = [session.paths[row] for row in suggestions.most_informative(session, count)]
-    screen.data({"run": session.run.id, "ask": paths})
+    screen.data({"run": session.first.id, "ask": paths})
     for path in () if screen.as_json else paths:
         screen.say(path)
 
@@ -143,7 +143,7 @@ def _suggest(screen: Screen, session: Session, yes: bool) -> None:
         _offer(screen, session, suggested, yes)
     with screen.progress() as progress:
         updated = not session.edit_count or save_edits(session, progress)
-    name = session.run.id
+    name = session.first.id
     if not updated:
         screen.say(f"This run was applied already: `zeroshelf undo {name}`, then apply it again.")
     elif session.edit_count:
@@ -176,7 +176,7 @@ def _row(session: Session, picture: str) -> int:
 
 def _show(screen: Screen, session: Session, suggested: Suggestions) -> None:
     moves = [{"from": m.shelf, "to": m.to, "pictures": len(m.rows)} for m in suggested.moves]
-    screen.data({"run": session.run.id, "corrections": suggested.corrections, "moves": moves})
+    screen.data({"run": session.first.id, "corrections": suggested.corrections, "moves": moves})
     if not suggested.corrections:
         screen.say(
             "Nothing is corrected yet: add --correct PICTURE LABEL, or use `zeroshelf review`."

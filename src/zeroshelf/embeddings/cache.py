@@ -98,7 +98,7 @@ class EmbeddingCache:
             rows = (_file(picture) for picture in pictures)
             with wanted(db, "path BLOB PRIMARY KEY, size, mtime, ctime", rows):
                 known = db.execute(
-                    "SELECT f.path, f.digest FROM wanted w JOIN file f ON f.path = w.path "
+                    "SELECT f.path, f.digest FROM wanted w CROSS JOIN file f ON f.path = w.path "
                     "AND f.size = w.size AND f.mtime = w.mtime AND f.ctime = w.ctime"
                 )
                 return {os.fsdecode(path): digest for path, digest in known}
@@ -121,6 +121,11 @@ class EmbeddingCache:
             vectors[rows] = part
             known[rows] = True
         return known, vectors
+
+    def has_vectors(self, model_digest: str, digests: Sequence[bytes]) -> bool:
+        """Whether all of these pictures are known. No vector is read."""
+        found = self._file.read(lambda db: cache_vectors.count(db, model_digest, digests), 0)
+        return found == len(digests)
 
     def visit(self, model_digest: str, folder: str, look: cache_scan.Visit) -> None:
         """Call `look` with the vectors of all files below `folder` that the cache knows, a block
@@ -152,7 +157,7 @@ class EmbeddingCache:
         def look(db: sqlite3.Connection) -> dict[bytes, str]:
             with wanted(db, "digest BLOB PRIMARY KEY", ((d,) for d in set(digests))):
                 known = db.execute(
-                    "SELECT digest, reason FROM wanted JOIN unreadable USING (digest)"
+                    "SELECT digest, reason FROM wanted CROSS JOIN unreadable USING (digest)"
                 )
                 return {d: text.removesuffix(end) for d, text in known if text.endswith(end)}
 
@@ -253,7 +258,7 @@ class EmbeddingCache:
         def look(db: sqlite3.Connection) -> dict[str, npt.NDArray[np.float32]]:
             with wanted(db, "text TEXT PRIMARY KEY", ((t,) for t in set(texts))):
                 known = db.execute(
-                    "SELECT text, vector, checksum FROM wanted JOIN text USING (text) "
+                    "SELECT text, vector, checksum FROM wanted CROSS JOIN text USING (text) "
                     "WHERE model = (SELECT id FROM model WHERE digest = ?)",
                     (model_digest,),
                 )

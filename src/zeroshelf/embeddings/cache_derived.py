@@ -46,7 +46,9 @@ def outdated(db: sqlite3.Connection, digests: Iterable[bytes]) -> set[bytes]:
 def read_thumbnails(db: sqlite3.Connection, digests: Iterable[bytes]) -> dict[bytes, bytes]:
     """Digest -> JPEG. An outdated thumbnail is better than none: any version is returned."""
     with _wanted(db, digests):
-        return dict(db.execute("SELECT digest, jpeg FROM wanted JOIN thumbnail USING (digest)"))
+        return dict(
+            db.execute("SELECT digest, jpeg FROM wanted CROSS JOIN thumbnail USING (digest)")
+        )
 
 
 def read_notes(db: sqlite3.Connection, digests: Iterable[bytes]) -> dict[bytes, str]:
@@ -55,7 +57,8 @@ def read_notes(db: sqlite3.Connection, digests: Iterable[bytes]) -> dict[bytes, 
     with _wanted(db, digests):
         return dict(
             db.execute(
-                "SELECT digest, note FROM wanted JOIN quality USING (digest) WHERE note IS NOT NULL"
+                "SELECT digest, note FROM wanted CROSS JOIN quality USING (digest) "
+                "WHERE note IS NOT NULL"
             )
         )
 
@@ -64,7 +67,7 @@ def read_hashes(db: sqlite3.Connection, digests: Iterable[bytes]) -> dict[bytes,
     """Digest -> hash of this version; hashes of two versions can't be compared."""
     with _wanted(db, digests):
         found = db.execute(
-            "SELECT digest, hash FROM wanted JOIN hash USING (digest) WHERE version = ?",
+            "SELECT digest, hash FROM wanted CROSS JOIN hash USING (digest) WHERE version = ?",
             (near_duplicates.VERSION,),
         )
         return {digest: int.from_bytes(blob, "big") for digest, blob in found}
@@ -76,7 +79,7 @@ def hashes_of_thumbnails(db: sqlite3.Connection, digests: Iterable[bytes]) -> di
         return {}
     with _wanted(db, digests):
         found = db.execute(
-            "SELECT digest, jpeg FROM wanted JOIN thumbnail USING (digest) "
+            "SELECT digest, jpeg FROM wanted CROSS JOIN thumbnail USING (digest) "
             "JOIN thumbnail_version USING (digest) WHERE version = ?",
             (_SAME_JPEG,),
         )
@@ -111,7 +114,7 @@ def failed(db: sqlite3.Connection, files: Iterable[FileState], decoders: str) ->
     """The paths of those files that `add_failed` noted for the same versions and decoders."""
     with wanted(db, "path BLOB PRIMARY KEY, size, mtime, ctime", files):
         found = db.execute(
-            "SELECT u.path FROM wanted w JOIN underivable u ON u.path = w.path "
+            "SELECT u.path FROM wanted w CROSS JOIN underivable u ON u.path = w.path "
             "AND u.size = w.size AND u.mtime = w.mtime AND u.ctime = w.ctime WHERE u.made_by = ?",
             (_made_by(decoders),),
         )

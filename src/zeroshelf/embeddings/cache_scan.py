@@ -47,7 +47,7 @@ def digests(db: sqlite3.Connection, places: Places) -> list[bytes]:
     """The digest of the content of each place."""
     with wanted(db, "i INTEGER PRIMARY KEY, chunk, row", _numbered(places)):
         found = db.execute(
-            "SELECT e.digest FROM wanted w JOIN embedding e "
+            "SELECT e.digest FROM wanted w CROSS JOIN embedding e "
             "ON e.chunk = w.chunk AND e.row = w.row ORDER BY w.i"
         )
         return [digest for (digest,) in found]

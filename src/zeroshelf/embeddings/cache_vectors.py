@@ -39,8 +39,9 @@ def find(db: sqlite3.Connection, model_digest: str, digests: Sequence[bytes]) ->
     """For each chunk with some of `digests`: their indices (M,) and vectors (M, D)."""
     with wanted(db, "i INTEGER PRIMARY KEY, digest BLOB", enumerate(digests)):
         places = db.execute(
-            "SELECT e.chunk, e.row, w.i FROM wanted w JOIN embedding e ON e.digest = w.digest "
-            "AND e.model = (SELECT id FROM model WHERE digest = ?) ORDER BY e.chunk",
+            "SELECT e.chunk, e.row, w.i FROM wanted w CROSS JOIN embedding e "
+            "ON e.digest = w.digest AND e.model = (SELECT id FROM model WHERE digest = ?) "
+            "ORDER BY e.chunk",
             (model_digest,),
         ).fetchall()
     found = Found()
@@ -68,6 +69,17 @@ def find(db: sqlite3.Connection, model_digest: str, digests: Sequence[bytes]) ->
     return found
 
 
+def count(db: sqlite3.Connection, model_digest: str, digests: Sequence[bytes]) -> int:
+    """How many of `digests` have a vector. None is read."""
+    with wanted(db, "i INTEGER PRIMARY KEY, digest BLOB", enumerate(digests)):
+        (found,) = db.execute(
+            "SELECT count(*) FROM wanted w CROSS JOIN embedding e ON e.digest = w.digest "
+            "AND e.model = (SELECT id FROM model WHERE digest = ?)",
+            (model_digest,),
+        ).fetchone()
+    return int(found)
+
+
 def note_use(db: sqlite3.Connection, found: Found) -> None:
     """Note today as the day of last use, for `prune`, and delete damaged chunks."""
     day = today()
@@ -83,7 +95,7 @@ def add(db: sqlite3.Connection, model_digest: str, vectors: Mapping[bytes, Half]
     model = model_id(db, model_digest)
     with wanted(db, "digest BLOB PRIMARY KEY", ((digest,) for digest in vectors)):
         there = db.execute(
-            "SELECT digest FROM wanted JOIN embedding e USING (digest) "
+            "SELECT digest FROM wanted CROSS JOIN embedding e USING (digest) "
             "JOIN chunk c ON c.id = e.chunk WHERE e.model = ? AND c.version = ?",
             (model, VERSION),
         ).fetchall()

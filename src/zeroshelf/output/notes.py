@@ -15,6 +15,11 @@ from zeroshelf.models import select
 def lines(run: Classification) -> Iterator[str]:
     """One line each: about the model, the labels, damaged and poor pictures, and corrections."""
     yield from select.notes(run.model, run.decisions.calibration, run.labels)
+    yield from of_decisions(run)
+
+
+def of_decisions(run: Classification) -> Iterator[str]:
+    """Those of `lines` that don't depend on which models are installed."""
     if not run.request.other:
         yield closed_set.NOTE
     yield from summary_lines(run.advice)

@@ -19,7 +19,7 @@ def group(session: Session, row: int) -> dict[str, Any]:
     size and date, and how sharp it is. "sharpest" is the row of the best: the sharpest, then the
     one with most pixels, then the largest file. Reads the files. Raises `UserError` where no other
     picture is nearly the same."""
-    rows = next((rows for rows in session.run.near_duplicates if row in rows), None)
+    rows = next((rows for rows in session.first.near_duplicates if row in rows), None)
     if rows is None:
         raise UserError("no other picture is nearly the same")
     found = [_about(session, one) for one in rows[:MOST]]
@@ -37,7 +37,7 @@ def keep(session: Session, kept: int, others: Sequence[int], shelf: str) -> tupl
     stayed because the user placed them before. Like an accepted suggestion, it teaches nothing: a
     second picture of a cat is no example of what fits no label. Raises `UserError` where they
     are not all nearly the same as the one that is kept."""
-    alike = next((frozenset(rows) for rows in session.run.near_duplicates if kept in rows), None)
+    alike = next((frozenset(rows) for rows in session.first.near_duplicates if kept in rows), None)
     if alike is None or kept in others or not alike.issuperset(others):
         raise UserError("these pictures are not nearly the same: look at them again")
     with session.lock:
@@ -51,7 +51,7 @@ def keep(session: Session, kept: int, others: Sequence[int], shelf: str) -> tupl
 
 
 def _about(session: Session, row: int) -> dict[str, Any]:
-    picture = session.run.embeddings.pictures[row]
+    picture = session.first.pictures[row]
     path = one_picture.place(session, row)
     facts = photo_facts.of_file(path, picture.size, picture.mtime_ns)
     about: dict[str, Any] = {

@@ -26,7 +26,9 @@ from zeroshelf.review.jobs import Jobs
 from zeroshelf.review.notes import PutAway
 from zeroshelf.review.photo_filter import PhotoFilter
 from zeroshelf.review.session import Session
+from zeroshelf.run.run import Run
 from zeroshelf.search import query
+from zeroshelf.search.find import Searcher
 
 _SCRIPTS = (
     "review", "state", "words", "grid", "shelves", "detail", "panels", "notes", "suggestions",
@@ -64,7 +66,7 @@ class _Page:
         self.put_away = PutAway(session.record)
         self.photo_filter = PhotoFilter(session)
         self.known = self._known()
-        self._searcher = session.run, session.run.searcher()
+        self._searcher: tuple[Run, Searcher] | None = None  # what searches the run, once asked for
 
     def app(self) -> Starlette:
         def get(path: str, answer: Callable[..., Any]) -> Route:
@@ -141,6 +143,7 @@ class _Page:
                 "put_away": self.put_away.notes,
                 "kind": self.session.planned.kind,
                 "progress": asdict(self.jobs.progress),
+                "making": self.session.made.making,
                 "changed": None
                 if rows is None
                 else {
@@ -160,11 +163,11 @@ class _Page:
         """
 
         async def lines() -> AsyncIterator[str]:
-            version, progress = -1, None
+            version, progress, making = -1, None, None
             while not await request.is_disconnected():
-                now = self.session.version, self.jobs.progress
-                if now[0] != version or now[1] is not progress:
-                    version, progress = now
+                now = self.session.version, self.jobs.progress, self.session.made.making
+                if now[0] != version or now[1] is not progress or now[2] != making:
+                    version, progress, making = now
                     yield f"data: {version}\n\n"
                 await asyncio.sleep(0.1)
 
@@ -173,8 +176,8 @@ class _Page:
     # --- pictures ---------------------------------------------------------------------------
 
     def thumbnail(self, request: Request) -> Response:
-        digest = self.session.run.embeddings.digests[self._row(request)].hex()
-        jpeg = self.session.run.thumbnails([digest]).get(digest)
+        digest = self.session.first.digests(self._row(request)).hex()
+        jpeg = self.session.first.thumbnails([digest]).get(digest)
         if jpeg is None:
             return PlainTextResponse("no thumbnail\n", 404)
         return Response(jpeg, media_type="image/jpeg", headers=_KEEP)
@@ -210,10 +213,9 @@ class _Page:
         if not words:
             raise UserError("type some words to look for")
         run = self.session.run
-        searched, searcher = self._searcher
-        if searched is not run:
-            searcher = run.searcher()
-            self._searcher = run, searcher
+        if self._searcher is None or self._searcher[0] is not run:
+            self._searcher = run, run.searcher()
+        searcher = self._searcher[1]
         hits = searcher.search(query.parse(words), least=FITS, fold=False)
         return _ascii({"rows": [hit.row for hit in hits]})
 
@@ -288,7 +290,7 @@ class _Page:
         return one_picture.place(self.session, self._row(request))
 
     def _facts(self) -> dict[str, Any]:
-        run = self.session.run
+        run = self.session.first
         return {
             "run": run.id,
             "folder": run.request.folder,
@@ -317,12 +319,15 @@ def _words(name: str, session: Session) -> dict[str, str]:
 
 
 def _stacks(session: Session) -> list[int]:
-    """Row -> the first row that shows nearly the same; the row itself where there is none."""
-    first = list(range(len(session)))
-    for rows in session.run.near_duplicates:
+    """Two numbers for each picture that lies in a stack: its row, and the first row that shows
+    nearly the same. That first one is left out."""
+    found: list[int] = []
+    for rows in session.first.near_duplicates:
+        first = min(rows)
         for row in rows:
-            first[row] = min(rows)
-    return first
+            if row != first:
+                found += (row, first)
+    return found
 
 
 def _bytes(probabilities: Any) -> Any:

@@ -9,12 +9,13 @@ from typing import Any
 from zeroshelf.actions import kinds, plan_file
 from zeroshelf.errors import Unreadable
 from zeroshelf.images import decode, photo_facts
-from zeroshelf.review.session import USER, Session
+from zeroshelf.review.session import Session
+from zeroshelf.review.shelves import USER
 
 
 def place(session: Session, row: int) -> str:
     """The picture's path now: its old one, or the one that the plan gave it."""
-    path = session.run.embeddings.pictures[row].path
+    path = session.first.pictures[row].path
     if os.path.exists(path) or not kinds.of(session.planned.kind).takes_away:
         return path
     return moved(session).get(path, path)
@@ -31,7 +32,7 @@ def about(session: Session, row: int) -> dict[str, Any]:
     with session.lock:
         decision = session.decisions[row]
         by = int(session.shelves.by[row])
-    picture = session.run.embeddings.pictures[row]
+    picture = session.first.pictures[row]
     reason = decision.reason if by != USER else "you placed it here"
     where = place(session, row)
     found = {"path": where, "size": picture.size, "reason": reason, "top": decision.top}

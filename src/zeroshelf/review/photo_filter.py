@@ -48,7 +48,7 @@ class PhotoFilter:
         session = self._session
         moved: dict[str, str] | None = None
         facts = []
-        for picture in session.run.embeddings.pictures:
+        for picture in session.first.pictures:
             path = picture.path
             if kinds.of(session.planned.kind).takes_away and not os.path.exists(path):
                 if moved is None:

@@ -2,6 +2,9 @@
 
 Every edit is written to the log first (runs/edit_log.py) and then to the arrays, so that a restart
 finds what the page was told. All methods may be called from several threads.
+
+The pictures and their shelves are there at once; the run itself, with its embeddings and scores, is
+made when something needs it (`Session.run`): to put pictures elsewhere, nothing does.
 """
 
 from __future__ import annotations
@@ -11,8 +14,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +26,6 @@ from zeroshelf.decisions import closed_set
 from zeroshelf.decisions.decide import Decisions
 from zeroshelf.errors import UserError
 from zeroshelf.records import (
-    OTHER,
     ActionKind,
     Correction,
     Corrections,
@@ -32,41 +34,32 @@ from zeroshelf.records import (
     Progress,
 )
 from zeroshelf.review import label_edits
+from zeroshelf.review.run_to_make import RunToMake
+from zeroshelf.review.shelves import MODEL, USER, Shelves, changed, shelves_of
+from zeroshelf.run import shown
+from zeroshelf.run.run import Run
+from zeroshelf.run.shown import ShownRun
 from zeroshelf.runs import earlier, edit_log, registry
-from zeroshelf.system import path_spelling
 
-if TYPE_CHECKING:
-    from zeroshelf.run import Run
-
-MODEL, USER, SUGGESTION = 0, 1, 2  # who or what chose a picture's shelf
 MOST_CHANGES = 500  # a page that has missed more versions loads everything again
-
-
-@dataclass(frozen=True, slots=True)
-class Shelves:
-    """Every picture's shelf. A column is a label's place in `names`; the last is "other"."""
-
-    names: tuple[str, ...]
-    columns: npt.NDArray[np.uint16]  # (N,)
-    probabilities: npt.NDArray[np.float32]  # (N,), of that shelf
-    by: npt.NDArray[np.uint8]  # (N,), MODEL, USER or SUGGESTION
 
 
 class Session:
     """A saved run under the edits of its review page. `run` must be without them
-    (`reopen(edited=False)`). Use as a context manager: a run has one session at a time."""
+    (`shown.open_saved`, `reopen(edited=False)`). Use as a context manager: a run has one session at
+    a time."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run | ShownRun) -> None:
         if run.record is None:
             raise UserError("this run has no record yet: save it, then review it")
-        self._first = run
-        self.run = run  # under the present labels and offset
+        self.made = RunToMake(run)  # maybe only later
+        self.first = self.made.first  # as it was saved
         self.record = run.record
-        self.planned = plan_file.load(os.path.join(self.record, "plan.jsonl"))  # on the disk
+        path = os.path.join(self.record, "plan.jsonl")
+        self.planned = plan_file.head(path)  # the one on the disk, maybe without its actions
         self.first_plan = self.planned  # a plan of tags has no destination any more
-        self.root = run.request.folder
-        self.paths = [_relative(p.path, self.root) for p in run.embeddings.pictures]
-        self.row_of = {path: row for row, path in enumerate(self.paths)}
+        self.root = self.first.request.folder
+        self.paths = self.first.paths
         self.lock = threading.RLock()
         self.version = 0
         self._open = contextlib.ExitStack()
@@ -80,10 +73,12 @@ class Session:
         self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=MOST_CHANGES)
         outdated = edit_log.plan_is_outdated(self.record)
         self._planned_edits = -1 if outdated else len(self._log.events)
-        self.edited = edit_log.replay(run.labels, self._log.events)
-        self.run = self._derived()
+        self.edited = edit_log.replay(self.first.request.labels, self._log.events)
+        if isinstance(run, Run) or self.made.decides_anew(self.edited):
+            self.complete()
         self.shelves = self._shelves()
-        self._own_before = frozenset(self._own())  # not stored again once undone
+        # digests in hex, not stored again once undone
+        self._own_before = frozenset(self.first.digests(row).hex() for row in self._own_rows())
         self._imported: dict[str, Correction] = {}
 
     def __enter__(self) -> Session:
@@ -95,6 +90,23 @@ class Session:
     def __len__(self) -> int:
         return len(self.paths)
 
+    # --- the run ----------------------------------------------------------------------------
+
+    @property
+    def run(self) -> Run:
+        """Under the present labels and offset, without the corrections of this review. Maybe it is
+        made now, which may take minutes. Raises `UserError` where that can't be done."""
+        return self.complete()
+
+    def complete(self, progress: Progress | None = None) -> Run:
+        """Make the run, if it isn't there: called without `lock`, so that the page goes on."""
+        return self.made.complete(self.edited, progress)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """A picture's path, as in `paths` -> its row."""
+        return {path: row for row, path in enumerate(self.paths)}
+
     # --- present state ----------------------------------------------------------------------
 
     @property
@@ -103,7 +115,7 @@ class Session:
 
     @property
     def closed(self) -> bool:  # only the user puts pictures on "other"
-        return not self._first.request.other
+        return not self.first.request.other
 
     @property
     def edit_count(self) -> int:
@@ -111,8 +123,9 @@ class Session:
 
     @property
     def decisions(self) -> Decisions:
-        """The run's decisions, without the corrections of this review."""
-        return self.run.decisions
+        """The run's decisions, without the corrections of this review. Until the run is made they
+        tell what was decided and why, and no more."""
+        return self.made.decisions
 
     @property
     def corrected(self) -> dict[int, int]:
@@ -166,6 +179,7 @@ class Session:
     def set_offset(self, by: float) -> None:
         """Set the threshold offset, in logits: above 0, fewer pictures go to "other"."""
         check_offset(by)
+        self.complete()
         with self.lock:
             if by != self.edited.offset:
                 self._edit(edit_log.offset(by))
@@ -176,21 +190,25 @@ class Session:
 
     def add_label(self, text: str) -> None:
         """`text` as on the command line: "dog" or "dog=puppy, golden retriever"."""
+        self.complete()
         with self.lock:
             self.relabel(label_edits.added(self.edited.labels, text), {})
 
     def rename_label(self, name: str, to: str) -> None:
         """Give the shelf `name` the name `to`; its pictures stay on it."""
+        self.complete()
         with self.lock:
             self.relabel(*label_edits.renamed(self.edited.labels, name, to))
 
     def merge_label(self, name: str, into: str) -> None:
         """Make `name` and its words synonyms of `into`; its pictures go there."""
+        self.complete()
         with self.lock:
             self.relabel(label_edits.merged(self.edited.labels, name, into), {name: into})
 
     def drop_label(self, name: str) -> None:
         """Remove the shelf `name`; its pictures are decided again."""
+        self.complete()
         with self.lock:
             self.relabel(label_edits.dropped(self.edited.labels, name), {})
 
@@ -203,25 +221,27 @@ class Session:
 
     def plan(self, kind: ActionKind | None = None) -> Plan:
         """Where every picture would go as the shelves are now, and how: None as before."""
+        self.complete()
         with self.lock:
             asked = replace(self.first_plan.request, action=kind or self.planned.kind)
             wanted = plan_request.without_unused(asked)
             by_hand = np.flatnonzero(self.shelves.by != MODEL).tolist()
-            made = earlier.made(wanted, self.edited.labels, own=self.run.id)
+            made = earlier.made(wanted, self.edited.labels, own=self.first.id)
             decided = self.shown().decisions
             return plan.by_decisions(wanted, self.run.embeddings, decided, by_hand, made)
 
     def shown(self) -> Run:
         """The run with every picture on the shelf that the page shows."""
-        first = self._first
-        corrections = self.edited.corrections(first.corrections, first.request.folder)
-        return self.run.derive(self.run.request, corrections, record=first.saved)
+        return self.made.with_corrections(self.edited)
 
     def update_plan(self, kind: ActionKind | None = None) -> bool:
         """Make the plan that of the shelves as they are now; kind: by another action than before.
         False, and no change, if the run was applied already: it has to be undone first."""
+        if self._is_planned(kind):
+            return True
+        self.complete()
         with self.lock:
-            if self.edit_count == self._planned_edits and kind in (None, self.planned.kind):
+            if self._is_planned(kind):
                 return True
             if journal.state(self.record) in ("applied", "partly"):
                 return False
@@ -230,6 +250,9 @@ class Session:
             edit_log.note_planned(self.record, self.edit_count)
             self._planned_edits, self.planned = self.edit_count, planned
             return True
+
+    def _is_planned(self, kind: ActionKind | None) -> bool:
+        return self.edit_count == self._planned_edits and kind in (None, self.planned.kind)
 
     def write(self, progress: Progress | None = None) -> None:
         """The report and the results again, as the shelves are now."""
@@ -240,8 +263,10 @@ class Session:
 
     def adapted(self) -> Decisions:
         """The decisions after few-shot adaptation to all corrections, those of this review too."""
+        self.complete()
         with self.lock:
-            run, known = self.run, {**self.run.corrections.followed, **self.all_corrections()}
+            run = self.run
+            known = {**run.corrections.followed, **self.all_corrections()}
             own = {**run.corrections.given, **self._own()}
         before = {d: one for d, one in known.items() if d not in own}
         return run.derive(run.request, Corrections(before, own)).decisions
@@ -252,83 +277,65 @@ class Session:
 
     def all_corrections(self) -> Mapping[str, Correction]:
         """Digest in hex -> correction: those stored for these labels, and this run's own."""
+        self.complete()
         with self.lock:
-            earlier = stored.load_for(self.edited.labels, self.run.model)
+            run = self.run
+            earlier = stored.load_for(self.edited.labels, run.model)
             others = {d: one for d, one in earlier.items() if d not in self._own_before}
-            return {**others, **self._imported, **self.run.corrections.given, **self._own()}
+            return {**others, **self._imported, **run.corrections.given, **self._own()}
+
+    @property
+    def has_corrections(self) -> bool:
+        """Whether `all_corrections` has any; the run isn't made for it."""
+        with self.lock:
+            earlier = stored.load_for(self.edited.labels, self.first.model)
+            own = self._imported or self.first.corrections.given or self._own_rows()
+            return bool(own) or not self._own_before.issuperset(earlier)
 
     def store_corrections(self) -> None:
         """Store all corrections for the next run with these labels and this model."""
-        labels, model = self.edited.labels, self.run.model
+        labels, model = self.edited.labels, self.first.model
         stored.save(stored.path_for(labels, model), self.all_corrections(), model)
 
     def _own(self) -> dict[str, Correction]:
         """Digest in hex -> correction, of what was corrected on this run's page, ever."""
         here = self.run.embeddings
-        before = self.run.corrections.reviewed.items()
-        given = {**{_relative(p, self.root): name for p, name in before}, **self.edited.corrected}
-        rows = ((self.row_of[p], n) for p, n in given.items() if p in self.row_of)
         return {
             here.digests[r].hex(): Correction(n, here.vectors[r])
-            for r, n in rows
-            if n in self.names
+            for r, n in self._own_rows().items()
         }
+
+    def _own_rows(self) -> dict[int, str]:
+        """Row -> label, of what was corrected on this run's page, ever."""
+        reviewed = follow.renamed(self.first.corrections, self.edited.renamed).reviewed
+        before = {shown.below(p, self.root): name for p, name in reviewed.items()}
+        given = {**before, **self.edited.corrected}
+        rows = ((self.row_of[p], n) for p, n in given.items() if p in self.row_of)
+        return {r: n for r, n in rows if n in self.names}
 
     # --- inside -----------------------------------------------------------------------------
 
     def _edit(self, *events: edit_log.Event) -> None:
-        edited = edit_log.replay(self._first.labels, [*self._log.events, *events])
-        closed_set.check(edited.request(self._first.request))
+        edited = self._replayed(*events)
+        closed_set.check(edited.request(self.first.request))
         self._log.add(*events)
         before, names = self.edited, self.names
         self.edited = edited
         asked = [(one.labels, one.offset, one.renamed) for one in (before, self.edited)]
         if asked[0] != asked[1]:
-            self.run = self._derived()
+            self.made.derive(edited)
         old, self.shelves = self.shelves, self._shelves()
         self.version += 1
         if self.names != names:
             self._changes.clear()  # columns have other meanings now: every page reloads
             return
-        new = self.shelves
-        self._changes.append(
-            (
-                self.version,
-                np.flatnonzero(
-                    (old.columns != new.columns)
-                    | (old.by != new.by)
-                    | (old.probabilities != new.probabilities)
-                ),
-            )
-        )
+        self._changes.append((self.version, changed(old, self.shelves)))
 
-    def _derived(self) -> Run:
-        """The run under its present labels and offset, without the corrections of this review."""
-        request = self.edited.request(self._first.request)
-        if request == self._first.request and not self.edited.renamed:
-            return self._first
-        corrections = follow.renamed(self._first.corrections, self.edited.renamed)
-        return self.run.derive(request, corrections, record=self._first.saved)
+    def _replayed(self, *further: edit_log.Event) -> edit_log.Edited:
+        return edit_log.replay(self.first.request.labels, [*self._log.events, *further])
 
     def _shelves(self) -> Shelves:
-        decided = self.decisions
-        names = (*decided.scores.labels.names, OTHER)
-        columns = decided.chosen.astype(np.uint16)
-        rows = np.arange(len(columns))
-        probabilities = decided.probabilities[rows, decided.chosen].copy()
-        by = np.zeros(len(columns), np.uint8)
-        by[list(decided.corrected)] = USER
-        place = {name: column for column, name in enumerate(names)}
-        for moves, who in ((self.edited.accepted, SUGGESTION), (self.edited.corrected, USER)):
-            found = [
-                (self.row_of[path], place[name])
-                for path, name in moves.items()
-                if path in self.row_of and name in place
-            ]
-            if found:
-                where, to = np.array(found, np.intp).T
-                columns[where], by[where], probabilities[where] = to, who, 1
-        return Shelves(names, columns, probabilities, by)
+        return shelves_of(self.decisions, self.edited, self.row_of)
 
     def _check(self, rows: Collection[int], shelf: str) -> None:
         if shelf not in self.names:
@@ -341,10 +348,3 @@ def check_offset(by: float) -> None:
     """Raise `UserError` for an offset that the slider can't be set to, nan included."""
     if not -20 <= by <= 20:
         raise UserError("the threshold offset must be from -20 to 20")
-
-
-def _relative(path: str, root: str) -> str:
-    """The path below the run's folder, with "/" on every system: for the page and the edit log."""
-    return path_spelling.slashed(
-        path_spelling.relative(path, root) if os.path.isabs(path) else path
-    )

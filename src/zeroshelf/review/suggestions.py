@@ -12,7 +12,8 @@ from zeroshelf.decisions import diagnose
 from zeroshelf.decisions.diagnose import WordsToAdd
 from zeroshelf.errors import UserError
 from zeroshelf.review import label_edits
-from zeroshelf.review.session import MODEL, USER, Session, check_offset
+from zeroshelf.review.session import Session, check_offset
+from zeroshelf.review.shelves import MODEL, USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,9 @@ class Suggestions:
 
 def find(session: Session) -> Suggestions:
     """The moves that adaptation to all corrections suggests; corrected pictures stay."""
+    if not session.has_corrections:
+        return Suggestions(session.version, 0, ())
+    session.complete()
     with session.lock:
         version, now, count = session.version, session.shelves, len(session.all_corrections())
     if not count:
@@ -78,13 +82,14 @@ def words_to_add(session: Session) -> tuple[WordsToAdd, ...]:
     """Words to count as a label, by the pictures that the model put on "other" and the user has not
     moved."""
     with session.lock:
-        decided, now = session.decisions, session.shelves
+        decided, now = session.made.resolved(), session.shelves
     return diagnose.words_to_add(decided, now.by == MODEL)
 
 
 def widen(session: Session, name: str, words: Sequence[str]) -> int:
     """Count further words as the label `name`: one edit. The number of pictures that came onto its
     shelf. Raises `UserError` where there is no such label, or the words can't be used."""
+    session.complete()
     with session.lock:
         before = session.shelves.columns
         session.relabel(label_edits.widened(session.edited.labels, name, words), {})
@@ -94,6 +99,7 @@ def widen(session: Session, name: str, words: Sequence[str]) -> int:
 
 def most_informative(session: Session, count: int) -> list[int]:
     """Up to `count` rows whose correction would help the others most."""
+    session.complete()
     with session.lock:
         corrected = session.corrected
     decided = session.adapted()
@@ -105,6 +111,7 @@ def preview_offset(session: Session, by: float) -> dict[str, tuple[int, int]]:
     """Shelf -> (pictures that would leave it, pictures that would come) at a threshold offset of
     `by` logits. Shelves without a change are left out."""
     check_offset(by)
+    session.complete()
     with session.lock:
         now, run = session.shelves, session.run
     then = run.derive(replace(run.request, offset=by), run.corrections).decisions.chosen

@@ -219,6 +219,7 @@ class Run(Classification):
         checks.function(progress, "progress")
         record = saved.begin(self, planned)
         self._records.append(record)
+        saved.keep_page(record, self, self.find_near_duplicates(progress))
         return self.write(record.record, planned, progress)
 
     def apply(self, planned: Plan, progress: Progress | None = None) -> list[Outcome]:

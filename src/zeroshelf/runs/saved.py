@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zeroshelf.corrections import stored
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.images import ignored
 from zeroshelf.records import Plan
-from zeroshelf.runs import registry, request
+from zeroshelf.runs import page_file, registry, request
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,12 @@ def begin(classification: Classification, planned: Plan) -> Saved:
         ignored.save(saved.record, classification.ignored)
         stored.save_run(saved.record, classification.corrections, classification.model)
     return saved
+
+
+def keep_page(
+    saved: Saved, classification: Classification, near_duplicates: Sequence[Sequence[int]]
+) -> None:
+    """Add to the record what opens its review page at once. near_duplicates: groups of rows. Raises
+    `UserError` if it can't be written."""
+    with registry.writing(saved.record):
+        page_file.save(saved.record, classification, near_duplicates)

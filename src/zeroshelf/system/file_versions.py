@@ -54,6 +54,7 @@ class FileFormat:
 PLAN = FileFormat("zeroshelf_plan")  # plan.jsonl
 RUN = FileFormat("zeroshelf_run")  # run.json
 REQUEST = FileFormat("zeroshelf_request")  # request.json
+PAGE = FileFormat("zeroshelf_page")  # page.arrays, in its first line
 RESULTS = FileFormat("zeroshelf_results")  # results.jsonl, in each row
 IGNORED = FileFormat("zeroshelf_ignored")  # ignored.json
 JOURNAL = FileFormat("zeroshelf_journal")  # journal.jsonl

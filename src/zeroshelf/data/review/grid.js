@@ -1,10 +1,13 @@
 // The pictures that match, drawn only where the window is. A listbox: one picture is active, any
 // number are selected. Cells are used again; a thumbnail is asked for when scrolling has come to rest.
+// No browser lets an element be as high as a million pictures: of more than HIGHEST pixels a part is
+// laid out, which goes along with the window.
 
 import { confidence, run, spokenConfidence } from "./state.js";
 import { $, baseName, make, number, visible } from "./words.js";
 
 const GAP = 14, CAPTION = 46, LEAST = 150, REST = 70;  // pixels; REST in ms
+const HIGHEST = 8_000_000;  // pixels: Firefox ends at 17 million, others at 33
 
 export const grid = {
   rows: [],          // what is shown, in order
@@ -18,6 +21,12 @@ const box = $("grid");
 const cells = new Map();  // index -> cell
 const spare = new Map();  // row -> the cell that showed it last
 let cell = LEAST, rest = 0;
+let skipped = 0;           // lines of pictures above the part that is laid out
+
+const step = () => cell + CAPTION + GAP;
+const lines = () => Math.ceil(grid.rows.length / grid.columns);
+const most = () => Math.floor(HIGHEST / step());  // lines of that part
+const lineOf = (index) => Math.floor(index / grid.columns);
 
 export const heard = { select() {}, open() {} };  // set by the page
 
@@ -33,7 +42,7 @@ export function take(rows, piles) {
 
 /** Other pictures: from the first one on. */
 export function start() {
-  grid.active = from = 0;
+  grid.active = from = skipped = 0;
 }
 
 /** The same picture stays the active one, wherever it is now. */
@@ -58,11 +67,34 @@ export function hold({ rows, top }) {
   grid.rows.forEach((row, index) => place.set(row, index));
   const row = rows.find((one) => place.has(one));
   if (row === undefined) return;
+  reach(place.get(row));
   scrollBy(0, topOf(place.get(row)) - top);
   draw();
 }
 
-const topOf = (index) => box.getBoundingClientRect().top + Math.floor(index / grid.columns) * (cell + CAPTION + GAP);
+const topOf = (index) => box.getBoundingClientRect().top + (lineOf(index) - skipped) * step();
+
+/** Lay out the part that begins so many lines from the first. */
+function layOutFrom(line) {
+  skipped = Math.max(0, Math.min(line, lines() - most()));
+  box.style.height = `${Math.min(lines() - skipped, most()) * step()}px`;
+  for (const [index, element] of cells) put(element, index);
+}
+
+/** The picture is in the part that is laid out. */
+function reach(index) {
+  const line = lineOf(index);
+  if (line < skipped || line >= skipped + most()) layOutFrom(line - Math.floor(most() / 2));
+}
+
+/** The window has come near the end of the part: the next one is laid out, and nothing on the screen moves. */
+function goAlong() {
+  const at = Math.floor(-box.getBoundingClientRect().top / step()), some = Math.floor(most() / 8), before = skipped;
+  const near = (at < some && skipped > 0) || (at > most() - some && skipped + most() < lines());
+  if (!near) return;
+  layOutFrom(skipped + at - Math.floor(most() / 2));
+  scrollBy({ top: (before - skipped) * step(), behavior: "instant" });
+}
 
 /** What lies over the window's edges: the tools or the line about the pictures above, what is offered below. */
 function covered() {
@@ -76,11 +108,11 @@ export function show() {
 }
 
 function layOut() {
-  const width = box.clientWidth || box.parentElement.clientWidth;
+  const width = box.clientWidth || box.parentElement.clientWidth, first = skipped * grid.columns;
+  for (const [index, element] of cells) free(index, element);
   grid.columns = Math.max(2, Math.floor((width + GAP) / (LEAST + GAP)));
   cell = (width - GAP * (grid.columns - 1)) / grid.columns;
-  box.style.height = `${Math.ceil(grid.rows.length / grid.columns) * (cell + CAPTION + GAP)}px`;
-  for (const [index, element] of cells) free(index, element);
+  layOutFrom(lineOf(first));
   draw();
 }
 
@@ -93,13 +125,14 @@ function free(index, element) {
 
 /** First and last index in the window, and a little more when `reach` is in pixels. */
 export function inView(reach = 0) {
-  const above = -box.getBoundingClientRect().top, step = cell + CAPTION + GAP;
-  const first = Math.max(0, Math.floor((above - reach) / step)) * grid.columns;
-  const last = Math.ceil((above + innerHeight + reach) / step) * grid.columns;
+  const above = -box.getBoundingClientRect().top;
+  const first = Math.max(0, skipped + Math.floor((above - reach) / step())) * grid.columns;
+  const last = (skipped + Math.ceil((above + innerHeight + reach) / step())) * grid.columns;
   return [first, Math.min(last, grid.rows.length)];
 }
 
 export function draw() {
+  goAlong();
   const [first, last] = inView(cell);
   for (const [index, element] of cells) if (index < first || index >= last) free(index, element);
   for (let index = first; index < last; index += 1) {
@@ -136,13 +169,17 @@ function blank() {
   return element;
 }
 
+function put(element, index) {
+  const x = (index % grid.columns) * (cell + GAP), y = (lineOf(index) - skipped) * step();
+  element.style.transform = `translate(${x}px, ${y}px)`;
+}
+
 function fill(element, index) {
   const row = grid.rows[index], pile = grid.piles.get(row) ?? 1;
-  const x = (index % grid.columns) * (cell + GAP), y = Math.floor(index / grid.columns) * (cell + CAPTION + GAP);
   element.hidden = false;
   element.index = index;
   element.id = `picture-${row}`;
-  element.style.transform = `translate(${x}px, ${y}px)`;
+  put(element, index);
   element.style.width = `${cell}px`;
   element.style.height = `${cell + CAPTION}px`;
   const name = visible(baseName(run.paths[row])), shelf = visible(run.names[run.columns[row]] ?? "");
@@ -185,9 +222,10 @@ function point() {
 
 export function activate(index) {
   grid.active = Math.max(0, Math.min(grid.rows.length - 1, index));
-  const step = cell + CAPTION + GAP, { top: above, bottom: below } = covered(), top = topOf(grid.active);
+  reach(grid.active);
+  const { top: above, bottom: below } = covered(), top = topOf(grid.active);
   if (top < above) scrollBy(0, top - above - GAP);
-  else if (top + step > innerHeight - below) scrollBy(0, top + step - innerHeight + below + GAP);
+  else if (top + step() > innerHeight - below) scrollBy(0, top + step() - innerHeight + below + GAP);
   draw();
 }
 

@@ -303,7 +303,9 @@ news.addEventListener("saved", () => {
 });
 news.addEventListener("trouble", ({ detail: text }) => say(text));
 news.addEventListener("working", ({ detail: [what] }) => {
-  $("working").replaceChildren(...(what ? [make("span", "turning"), what] : []));
+  const [stage, done, total] = run.making ?? [], more = stage && total ? ` (${stage}: ${number(done)} of ${number(total)})` : "";
+  const says = what ? `${what}${more}` : stage ? `Reading the run, so that more can be changed \u2026${more}` : "";
+  $("working").replaceChildren(...(says ? [make("span", "turning"), says] : []));
 });
 
 // --- what is folded away in a narrow window ----------------------------------------------------------

@@ -12,6 +12,7 @@ export const run = {
   size: 0, version: -1, paths: [], stacks: [], facts: {},
   columns: new Uint16Array(0), p: new Uint8Array(0), by: new Uint8Array(0),  // a picture each
   names: [], words: [], offset: 0, closed: false, edits: 0, corrections: 0, undoable: false, putAway: [], kind: "copy", progress: { state: "planned" },
+  making: null,  // while the server makes what changes are decided with: stage, done, of how many
   pending: 0, lost: false,  // lost: the server does not answer
 };
 
@@ -49,7 +50,9 @@ export async function during(what, work) {
 
 export async function load() {
   const [known] = await Promise.all([get("pictures").then((a) => a.json()), everything()]);
-  run.paths = known.paths; run.stacks = Int32Array.from(known.stacks); run.facts = known.facts;
+  run.paths = known.paths; run.facts = known.facts;
+  run.stacks = Int32Array.from({ length: known.paths.length }, (_, row) => row);
+  for (let i = 0; i < known.stacks.length; i += 2) run.stacks[known.stacks[i]] = known.stacks[i + 1];
   await sync();
   const changes = new EventSource("changes");
   changes.onmessage = () => sync();
@@ -105,6 +108,7 @@ async function take() {
   if (now.put_away.length !== run.putAway.length && !behind) { run.putAway = now.put_away; tell("put-away"); }
   const moved = JSON.stringify(now.progress) !== JSON.stringify(run.progress);
   run.progress = now.progress;
+  if (JSON.stringify(now.making) !== JSON.stringify(run.making)) { run.making = now.making; tell("working", [...works.keys()]); }
   if (fresh) tell("change", { rows });
   tell("saved");
   if (moved) tell("progress");
