@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from zeroshelf.datasets.ahead import ahead
+from zeroshelf.ahead import ahead
 from zeroshelf.datasets.places import Place
 from zeroshelf.errors import UserError
 from zeroshelf.system import content_hash
