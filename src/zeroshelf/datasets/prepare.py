@@ -308,7 +308,7 @@ def _notes(folder: str) -> dict[int, str]:
     notes: dict[int, str] = {}
     begin = 0
     for batch in _read_column(folder, "note"):
-        for row in np.flatnonzero(batch.is_valid().to_numpy(zero_copy_only=False)).tolist():
+        for row in pc.indices_nonzero(batch.is_valid()).to_pylist():
             notes[begin + row] = batch[row].as_py()
         begin += len(batch)
     return notes

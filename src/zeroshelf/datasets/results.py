@@ -40,6 +40,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+# The columns in which few texts occur often; probabilities and uris all differ.
+_REPEATED = ["label", "confidence", "top.list.element.label", "also.list.element", "reason"]
+
 
 class Writer:
     """Writes results into a folder, file after file. `close` ends the last file."""
@@ -48,7 +51,7 @@ class Writer:
         self._folder, self._schema = folder, SCHEMA.with_metadata(dict(facts))
         self._names = pa.array([utf8(name) for name in (*labels.names, OTHER)], pa.string())
         self._explainer = Explainer()
-        self._reasons: list[str] = []  # the explainer's texts
+        self._reasons = pa.array([], pa.string())  # the explainer's texts
         self._stack = contextlib.ExitStack()
         self._file: Any = None
         self._rows = 0  # in the file that is open
@@ -59,9 +62,10 @@ class Writer:
         """Write the decisions of one block, and return them as a table. `uris` are those of its
         rows. Raises `OSError`."""
         found = self._explainer.columns(block.decisions)
-        np.add.at(self.counts, (found.label, found.confidence), 1)
-        self._reasons += [utf8(text) for text in self._explainer.texts[len(self._reasons) :]]
-        reasons = pa.array(self._reasons, pa.string())
+        places = found.label * len(CONFIDENCES) + found.confidence
+        self.counts += np.bincount(places, minlength=self.counts.size).reshape(self.counts.shape)
+        new = [utf8(text) for text in self._explainer.texts[len(self._reasons) :]]
+        self._reasons = pa.concat_arrays([self._reasons, pa.array(new, pa.string())])
         flat = found.top.reshape(-1)
         top = pa.StructArray.from_arrays(
             [
@@ -84,7 +88,7 @@ class Writer:
                     _texts(np.nonzero(block.also)[1].astype(np.int32), self._names),
                     type=SCHEMA.field("also").type,
                 ),
-                _texts(found.reason, reasons),
+                _texts(found.reason, self._reasons),
             ]
         )
 
@@ -115,7 +119,9 @@ class Writer:
         if self._file is None:
             place = self._place(self.files)
             sink = self._stack.enter_context(place.files.open_output_stream(place.path))
-            self._file = self._stack.enter_context(pq.ParquetWriter(sink, self._schema))
+            self._file = self._stack.enter_context(
+                pq.ParquetWriter(sink, self._schema, use_dictionary=_REPEATED)
+            )
             self.files += 1
         table = pa.table(columns, schema=self._schema)
         self._file.write_table(table)

@@ -241,11 +241,14 @@ def _write(
     take: Callable[[pa.Table], None] | None,
 ) -> None:
     """Write the decisions about the pictures of a dataset, block by block."""
-    columns = (rows.column(name, CHUNK) for name in ("uri", "digest", "etag"))
-    for uris, digests, etags, block in zip(*columns, blocks, strict=True):
+    names = ("uri",) if take is None else ("uri", "digest", "etag")
+    columns = (rows.column(name, CHUNK) for name in names)
+    for block, uris, *more in zip(blocks, *columns, strict=True):
         table = writer.add(uris, block)
         if take is not None:
-            take(table.append_column("digest", digests).append_column("etag", etags))
+            for name, column in zip(names[1:], more, strict=True):
+                table = table.append_column(name, column)
+            take(table)
 
 
 def _facts(dataset: Place, request: Request, model: Model, independent: bool) -> dict[str, str]:

@@ -146,6 +146,7 @@ class _Scored:
         self._mean_logit = np.empty(count, np.float32)
         self._nearest = np.empty((count, NAMED_NEGATIVES), np.int32)
         self._has_rival = np.empty(count, bool)
+        shown = NAMED_NEGATIVES
         for rows, found in scorer.in_blocks(
             prepared.vectors, prepared.candidate_rows, prepared.candidate_cosines
         ):
@@ -154,13 +155,12 @@ class _Scored:
             self._anchor_logits[first:last] = found.logits[anchors[first:last] - rows.start]
             self._negative[rows] = found.negative_score
             self._mean_logit[rows] = found.mean_negative_logit
-            shown = found.nearest_negatives.shape[1]  # fewer where there are no more
+            shown = found.nearest_negatives.shape[1]  # fewer, where there are fewer negatives
             self._nearest[rows, :shown] = found.nearest_negatives
             self._has_rival[rows] = found.has_rival
             if progress:
                 progress("scoring", rows.stop, count)
-        if count:
-            self._nearest = self._nearest[:, :shown]
+        self._nearest = self._nearest[:, :shown]
         penalise_low_quality(prepared.notes, self._names, self._negative, self._nearest)
 
     def decided(
@@ -170,9 +170,9 @@ class _Scored:
         smoothing, typical = self._of.smoothing, calibration.typical_logit
         if smoothing is not None or typical is not None:
             self._negative = decide.without_excess(self._negative, self._mean_logit, typical)
-        scores, regression = self._unsmoothed, None
-        if smoothing is not None:
-            scores, regression = self._smoothed(smoothing)
+        scores, regression = (
+            self._smoothed(smoothing) if smoothing is not None else (self._unsmoothed, None)
+        )
 
         def made(given: tuple[slice, Floats]) -> Decided:
             rows, both = given

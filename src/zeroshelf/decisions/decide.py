@@ -259,8 +259,12 @@ def _nearest_negative(scores: Scores, i: int, label: str) -> str:
 @lru_cache(maxsize=1 << 16)
 def spelled_alike(label: str, name: str) -> bool:
     """Whether a word of the negative label `name` begins like a word of the label."""
-    head = {word[:SPELLED_ALIKE] for word in label.lower().split() if len(word) >= SPELLED_ALIKE}
-    return not head.isdisjoint(word[:SPELLED_ALIKE] for word in name.lower().split())
+    return not beginnings(label).isdisjoint(beginnings(name))
+
+
+def beginnings(text: str) -> set[str]:
+    """How the words of a text begin: the first `SPELLED_ALIKE` letters of those that have them."""
+    return {word[:SPELLED_ALIKE] for word in text.lower().split() if len(word) >= SPELLED_ALIKE}
 
 
 def choose(

@@ -96,7 +96,7 @@ class NegativeScorer:
         """
         wanted = min(NEAREST_NEGATIVES, int((~self._implied).sum(axis=1).min()))
         if self._implied_here.any():
-            logits[of_labels(self._implied_here, labels, rows)] = -np.inf
+            logits[_of_labels(self._implied_here, labels, rows)] = -np.inf
         if self.own:  # never among the candidates
             own = self.negatives[: self.own].logits(images)
             logits = np.hstack((own, logits))
@@ -138,17 +138,14 @@ class Rivals:
     def among(self, labels: npt.NDArray[np.intp], rows: Rows, close: npt.NDArray[np.bool_]) -> Any:
         """(N,) best labels, (N, C) rows of the unfiltered negatives and which of them come close
         -> (N,) bool."""
-        images, columns = np.nonzero(close)
-        found = np.zeros(len(labels), bool)
-        found[images[self._siblings[labels[images], rows[images, columns]]]] = True
-        return found
+        return np.asarray((_of_labels(self._siblings, labels, rows) & close).any(axis=1))
 
 
-def of_labels(
+def _of_labels(
     table: npt.NDArray[np.bool_], labels: npt.NDArray[np.intp], rows: Rows
 ) -> npt.NDArray[np.bool_]:
     """(K, M), (N,) labels and (N, C) columns -> (N, C), of each image the row of its label."""
-    return table.reshape(-1)[labels[:, None] * table.shape[1] + rows]
+    return np.asarray(np.take(table, labels[:, None] * table.shape[1] + rows))
 
 
 def nearest_candidates(

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -188,17 +189,12 @@ class ImageScorer:
         vectors: (N, D). candidate_rows, candidate_cosines: (N, C), as in `NegativeCandidates`.
         """
 
-        def score(
-            given: tuple[slice, Images, NegativeCandidates],
-        ) -> tuple[slice, ImageScores]:
-            return given[0], self.score(*given[1:])
+        def score(given: tuple[slice, Images, Any, Any]) -> tuple[slice, ImageScores]:
+            rows, images, near, cosines = given
+            return rows, self.score(images, NegativeCandidates(near, cosines))
 
         read = (
-            (
-                rows,
-                vectors[rows],
-                NegativeCandidates(candidate_rows[rows], candidate_cosines[rows]),
-            )
+            (rows, vectors[rows], candidate_rows[rows], candidate_cosines[rows])
             for rows in blocks(len(vectors), negative_scores.BLOCK)
         )
         yield from in_threads(score, read)
