@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from zeroshelf.datasets.places import Place
 from zeroshelf.datasets.prepare import Dataset
 from zeroshelf.datasets.row_file import scratch_files
 from zeroshelf.decisions import by_blocks, closed_set, likely_negatives
+from zeroshelf.decisions.blocks import in_threads
 from zeroshelf.decisions.by_blocks import CHUNK, Decided
 from zeroshelf.decisions.in_columns import CONFIDENCES
 from zeroshelf.embeddings import compute
@@ -243,12 +245,17 @@ def _write(
     """Write the decisions about the pictures of a dataset, block by block."""
     names = ("uri",) if take is None else ("uri", "digest", "etag")
     columns = (rows.column(name, CHUNK) for name in names)
-    for block, uris, *more in zip(blocks, *columns, strict=True):
-        table = writer.add(uris, block)
+
+    def made(given: tuple[Any, ...]) -> tuple[pa.Table, npt.NDArray[np.int64], list[pa.Array]]:
+        block, uris, *more = given
+        return *writer.table(uris, block), more
+
+    given = zip(blocks, *columns, strict=True)
+    for table, tally, more in in_threads(made, given, by_blocks.DECIDERS):
+        writer.add(table, tally)
         if take is not None:
-            for name, column in zip(names[1:], more, strict=True):
-                table = table.append_column(name, column)
-            take(table)
+            digests, etags = more
+            take(table.append_column("digest", digests).append_column("etag", etags))
 
 
 def _facts(dataset: Place, request: Request, model: Model, independent: bool) -> dict[str, str]:
