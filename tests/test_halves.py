@@ -8,8 +8,8 @@ from zeroshelf.embeddings.halves import widened
 
 
 def test_every_finite_half_becomes_the_same_number() -> None:
-    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-    halves = halves[np.isfinite(halves)].reshape(-1, 31)
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    halves = every[np.isfinite(every)].reshape(-1, 31)
     for given in (halves, halves[::2, ::3], halves.T):  # also where they do not lie side by side
         found, wanted = widened(given), given.astype(np.float32)
         assert found.dtype == np.float32
