@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from zeroshelf import __main__ as program
 from zeroshelf.decisions.blocks import blocks, in_threads
 from zeroshelf.decisions.negative_scores import greatest
 from zeroshelf.system import machine
@@ -62,3 +65,18 @@ def test_the_greatest_come_first_and_of_equal_ones_the_first() -> None:
     np.testing.assert_array_equal(which[:2], [[1, 2, 3], [0, 1, 2]])
     assert which[2, 0] == 1
     np.testing.assert_array_equal(values, kept)
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(None, "1"), ("4", "4")])
+def test_numpy_has_no_threads_of_its_own_in_the_program(
+    given: str | None, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But where the environment says how many."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    monkeypatch.setattr(program, "run", lambda: 0)
+    monkeypatch.setattr(gc, "set_threshold", lambda count: None)
+    with pytest.raises(SystemExit):
+        program.main()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == wanted
