@@ -131,13 +131,16 @@ class Rivals:
     """
 
     def __init__(self, resolved: ResolvedLabels, count: int) -> None:
+        self._resolved = resolved.each
         self._siblings = np.zeros((len(resolved), count), bool)
-        for mine, label in zip(self._siblings, resolved.each, strict=True):
-            mine[list(negative_filter.siblings(label))] = True
+        self._looked_up: set[int] = set()  # labels; the others' rows of `_siblings` are empty
 
     def among(self, labels: npt.NDArray[np.intp], rows: Rows, close: npt.NDArray[np.bool_]) -> Any:
         """(N,) best labels, (N, C) rows of the unfiltered negatives and which of them come close
-        -> (N,) bool."""
+        -> (N,) bool. Several threads may ask at once."""
+        for label in set(np.unique(labels).tolist()) - self._looked_up:
+            self._siblings[label, list(negative_filter.siblings(self._resolved[label]))] = True
+            self._looked_up.add(label)
         return np.asarray((_of_labels(self._siblings, labels, rows) & close).any(axis=1))
 
 

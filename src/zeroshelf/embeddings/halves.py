@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+GREATEST = 65504  # of the finite halves
 SCALE = np.float32(2.0**112)  # 2 to the difference of the exponents' biases, 127 - 15
 _SHIFT = np.int32(13)  # a half has 10 bits of mantissa, a float32 has 23
 _MASK = np.int32(-0x70002000)  # 0x8fffe000: without the copies of the sign that the shift leaves
@@ -27,8 +28,11 @@ def unscaled(halves: npt.NDArray[np.float16], into: npt.NDArray[np.int32]) -> Fl
 
 
 def widened(numbers: npt.NDArray[np.floating]) -> Floats:
-    """Finite halves, or numbers of another type, of any shape -> the same as float32."""
+    """Numbers of any type and shape, most often halves -> the same as float32."""
     if numbers.dtype != np.float16:
         return np.asarray(numbers, np.float32)
     made = unscaled(numbers, np.empty(numbers.shape, np.int32))
-    return np.multiply(made, SCALE, out=made)
+    np.multiply(made, SCALE, out=made)
+    if max(made.max(initial=0), -made.min(initial=0)) > GREATEST:  # of infinity and nan
+        return numbers.astype(np.float32)
+    return made
