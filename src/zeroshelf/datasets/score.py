@@ -25,7 +25,7 @@ from zeroshelf.datasets.prepare import Dataset
 from zeroshelf.datasets.row_file import scratch_files
 from zeroshelf.decisions import by_blocks, closed_set, likely_negatives
 from zeroshelf.decisions.blocks import in_threads
-from zeroshelf.decisions.by_blocks import CHUNK, Decided
+from zeroshelf.decisions.by_blocks import Decided, chunk_of
 from zeroshelf.decisions.in_columns import CONFIDENCES
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
@@ -153,7 +153,7 @@ def score(
         blocks = by_blocks.decide_by_blocks(
             rows.prepared, known, resolved, texts, calibration, request, scratch, progress
         )
-        _write(rows, blocks, writer, take)
+        _write(rows, blocks, labels, writer, take)
         writer.add_errors(rows.errors)
         advice = summary_lines(serious(resolved, known, texts, rows.prepared.searched))
         notes = tuple(_notes(request, known, calibration, advice))
@@ -239,12 +239,13 @@ def request_key(dataset: Place, request: Request, digest: str, independent: bool
 def _write(
     rows: Dataset,
     blocks: Iterator[Decided],
+    labels: LabelSet,
     writer: results.Writer,
     take: Callable[[pa.Table], None] | None,
 ) -> None:
     """Write the decisions about the pictures of a dataset, block by block."""
     names = ("uri",) if take is None else ("uri", "digest", "etag")
-    columns = (rows.column(name, CHUNK) for name in names)
+    columns = (rows.column(name, chunk_of(len(labels))) for name in names)
 
     def made(given: tuple[Any, ...]) -> tuple[pa.Table, npt.NDArray[np.int64], list[pa.Array]]:
         block, uris, *more = given

@@ -1,4 +1,4 @@
-"""The images of a folder block by block: memory stays bounded, and every processor has a block."""
+"""The images of a folder block by block: memory stays bounded, and processors share the work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from zeroshelf.ahead import ahead
 from zeroshelf.system import machine
+
+THREADS = 8  # at most: each has a block in memory
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -20,14 +22,14 @@ def blocks(count: int, size: int) -> Iterator[slice]:
 
 
 def in_threads(
-    work: Callable[[Given], Made], given: Iterable[Given], threads: int | None = None
+    work: Callable[[Given], Made], given: Iterable[Given], threads: int = THREADS
 ) -> Iterator[Made]:
     """`work` of each, in their order. NumPy computes without Python's lock, so that threads help.
 
     given: is iterated in the caller's thread alone, shortly ahead of what is asked for: a file may
         be read there.
-    threads: at most so many; None: one for each processor.
+    threads: at most so many, and at most one for each processor.
     """
-    workers = min(threads or machine.processors(), machine.processors())
+    workers = min(threads, machine.processors())
     with ThreadPoolExecutor(workers, thread_name_prefix="blocks") as pool:
         yield from ahead(pool, work, given, workers + 1)

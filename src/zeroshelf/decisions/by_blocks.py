@@ -9,7 +9,7 @@ A folder of any size goes through in three passes over its rows, in the order of
 
 What lies between two passes is written to `Scratch`; in memory stay the neighbours and coordinates
 of `Smoothing` and about 25 bytes an image. Blocks are read and written in one thread and computed
-in as many as there are processors. Each pass calls the functions that decide about a folder in
+in several. Each pass calls the functions that decide about a folder in
 memory, on blocks of the same rows, so that the answers are the same.
 """
 
@@ -40,9 +40,10 @@ from zeroshelf.records import (
     Smoothing,
 )
 
-CHUNK = 16 * BLOCK  # images that are decided and handed over at once
+CHUNK = 16 * BLOCK  # images at most that are decided and handed over at once
+CHUNK_VALUES = 1 << 18  # and of so many labels together, if a BLOCK has no more: 1 MB
 SEARCHED = 64 * BLOCK  # images whose negative labels are searched at once
-DECIDERS = 2  # threads of the third pass: what comes after it is slower, and CHUNKs take memory
+DECIDERS = 2  # threads of the third pass: what comes after it is in one thread, and waits
 
 
 class Scratch(Protocol):
@@ -100,6 +101,11 @@ def candidates(
             progress("negatives", start + len(block), len(vectors))
 
 
+def chunk_of(labels: int) -> int:
+    """How many images are decided at once under so many labels."""
+    return max(BLOCK, min(CHUNK, CHUNK_VALUES // labels // BLOCK * BLOCK))
+
+
 def decide_by_blocks(
     prepared: Prepared,
     model: Model,
@@ -110,7 +116,7 @@ def decide_by_blocks(
     scratch: Callable[[int], Scratch],
     progress: Progress | None = None,
 ) -> Iterator[Decided]:
-    """The decisions about N images under K labels, CHUNK images at a time, in order.
+    """The decisions about N images under K labels, `chunk_of(K)` images at a time, in order.
 
     model, calibration: of the vectors. Where the calibration has no typical logit, that of the
         median image is used; where each image is decided by itself, none.
@@ -200,7 +206,7 @@ class _Scored:
             return Decided(rows, found, also)
 
         count = len(self._of)
-        read = ((rows, scores(rows)) for rows in blocks(count, CHUNK))
+        read = ((rows, scores(rows)) for rows in blocks(count, chunk_of(len(self._resolved))))
         for one in in_threads(made, read, DECIDERS):
             yield one
             if progress:

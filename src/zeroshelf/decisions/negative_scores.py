@@ -26,7 +26,8 @@ from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.records import NegativeCandidates, NegativeRows, ResolvedLabels, Vectors
 
-BLOCK = 1024  # images at once: 1,024 x 3,500 logits and their ranks are 43 MB
+BLOCK = 1024  # images at once: 1,024 x 3,500 cosines, logits and their ranks are 57 MB
+SEARCHERS = 4  # threads that have so much in memory
 NAMED_NEGATIVES = 3  # nearest negatives of an image that are kept by name
 
 Floats = npt.NDArray[np.float32]
@@ -174,7 +175,7 @@ def nearest_candidates(
         rows[block] = some[nearest]
         cosines[block] = np.take_along_axis(found, nearest, axis=1)
 
-    for _ in in_threads(search, blocks(count, BLOCK)):
+    for _ in in_threads(search, blocks(count, BLOCK), SEARCHERS):
         pass
     return NegativeCandidates(rows, cosines, searched)
 
