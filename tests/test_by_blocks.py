@@ -11,7 +11,7 @@ import pytest
 from tests import known
 from zeroshelf.decisions import by_blocks, decide, smoothing
 from zeroshelf.decisions.by_blocks import Prepared
-from zeroshelf.decisions.in_columns import CONFIDENCES, Explainer
+from zeroshelf.decisions.in_columns import CONFIDENCES, columns
 from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.embeddings.compute import shipped_texts
 from zeroshelf.labels.parse import parse
@@ -113,7 +113,7 @@ def test_blocks_give_the_rows_of_a_folder_in_memory(wanted: Request, typical: st
         closed=not wanted.other,
     )
     also = decide.also(whole)
-    explainer, seen = Explainer(), 0
+    seen = 0
     for block in by_blocks.decide_by_blocks(
         prepared(vectors, notes), model, resolved, texts, calibration, wanted, Table
     ):
@@ -121,34 +121,35 @@ def test_blocks_give_the_rows_of_a_folder_in_memory(wanted: Request, typical: st
         assert (block.decisions.probabilities == whole.probabilities[rows]).all()
         assert (block.decisions.chosen == whole.chosen[rows]).all()
         assert (block.also == also[rows]).all()
-        columns = explainer.columns(block.decisions)
-        names = (*wanted.labels.names, OTHER)
+        found, scored = columns(block.decisions), block.decisions.scores
+        names, named = (*wanted.labels.names, OTHER), (*wanted.labels.names, *scored.negative_names)
         for at, row in enumerate(range(rows.start, rows.stop)):
             one = whole[row]
-            assert names[columns.label[at]] == one.label
-            assert CONFIDENCES[columns.confidence[at]] == one.confidence
-            assert explainer.texts[columns.reason[at]] == one.reason
-            top = zip(columns.top[at], columns.top_probability[at], strict=True)
+            assert names[found.label[at]] == one.label
+            assert CONFIDENCES[found.confidence[at]] == one.confidence
+            assert found.reason(at, named) == one.reason
+            top = zip(found.top[at], found.top_probability[at], strict=True)
             assert tuple((names[k], float(p)) for k, p in top) == one.top
             seen += 1
-    assert seen == 2100 and len(set(explainer.texts)) == len(explainer.texts)
+    assert seen == 2100
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_the_folder_of_the_test_has_every_confidence_and_reason() -> None:
     model, wanted = known.shipped().model, request(LABELS)
     vectors, resolved = images(2100), resolve(wanted.labels, texts)
-    explainer = Explainer()
-    columns = [
-        explainer.columns(block.decisions)
-        for block in by_blocks.decide_by_blocks(
-            prepared(vectors, {}), model, resolved, texts, select.calibration(model), wanted, Table
-        )
-    ]
-    assert {int(one) for part in columns for one in part.confidence} == {0, 1, 2}
+    confidences, reasons = set(), set()
+    for block in by_blocks.decide_by_blocks(
+        prepared(vectors, {}), model, resolved, texts, select.calibration(model), wanted, Table
+    ):
+        found = columns(block.decisions)
+        names = (*wanted.labels.names, *block.decisions.scores.negative_names)
+        confidences |= set(found.confidence.tolist())
+        reasons |= {found.reason(row, names) for row in range(len(found.label))}
+    assert confidences == {0, 1, 2}
     for beginning in ("nearest label is", "could be", "looks like"):
-        assert any(text.startswith(beginning) for text in explainer.texts)
-    assert any(", or like" in text for text in explainer.texts)
+        assert any(text.startswith(beginning) for text in reasons)
+    assert any(", or like" in text for text in reasons)
 
 
 def test_alone_an_image_is_what_it_is_in_any_company() -> None:

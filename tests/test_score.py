@@ -86,7 +86,6 @@ def test_a_folder_of_several_blocks_gives_the_rows_of_sort(
         (prepare, "BATCH", 700),
     ):
         monkeypatch.setattr(module, name, size)
-    monkeypatch.setattr("zeroshelf.datasets.score.CHUNK", 1024)
     model, vectors = known.shipped().model, images(2100)
     pictures = [
         Picture(f"{tmp_path}/{at * 7919 % 2100}.jpg", "JPEG", 1, 0, 0) for at in range(2100)

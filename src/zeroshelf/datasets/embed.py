@@ -245,7 +245,7 @@ def _locally(
     given: Sequence[pyarrow.Table], job: Job, encoder: Encoder, workers: int
 ) -> Iterator[Done]:
     """A thread for each worker; decoding and inference leave the interpreter to the others."""
-    from zeroshelf.datasets.ahead import ahead
+    from zeroshelf.ahead import ahead
     from zeroshelf.datasets.worker import Worker
 
     worker = Worker(job, encoder)

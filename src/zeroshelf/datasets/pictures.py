@@ -9,8 +9,8 @@ from itertools import groupby
 
 import pyarrow as pa
 
+from zeroshelf.ahead import ahead
 from zeroshelf.datasets import containers
-from zeroshelf.datasets.ahead import ahead
 from zeroshelf.datasets.containers import PARQUET, container_of
 from zeroshelf.datasets.places import local_path, place
 from zeroshelf.errors import Unreadable, UserError, one_line

@@ -78,9 +78,9 @@ class Dataset:
 def model_digest(dataset: Place) -> str:
     """The digest of the model that made the vectors. Raises `UserError` where there are none, or
     where several models made them."""
-    found: set[str] = set()
-    for part in parts.read_parts(dataset, ["model"]):
-        found |= set(pc.unique(part["model"]).to_pylist())
+    found = _models(parts.read_each(dataset, ["model"]))
+    if len(found) > 1:  # one of them perhaps only of rows that were embedded again since
+        found = _models(parts.read_parts(dataset, ["model"]))
     if not found:
         raise UserError(f"no embeddings in {dataset.uri}: `zeroshelf embed` writes some there")
     if len(found) > 1:
@@ -89,6 +89,10 @@ def model_digest(dataset: Place) -> str:
             "folder for each model"
         )
     return found.pop()
+
+
+def _models(tables: Iterator[pa.Table]) -> set[str]:
+    return {model for table in tables for model in pc.unique(table["model"]).to_pylist()}
 
 
 @contextlib.contextmanager
@@ -308,7 +312,7 @@ def _notes(folder: str) -> dict[int, str]:
     notes: dict[int, str] = {}
     begin = 0
     for batch in _read_column(folder, "note"):
-        for row in np.flatnonzero(batch.is_valid().to_numpy(zero_copy_only=False)).tolist():
+        for row in pc.indices_nonzero(batch.is_valid()).to_pylist():
             notes[begin + row] = batch[row].as_py()
         begin += len(batch)
     return notes

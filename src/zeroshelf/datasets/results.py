@@ -7,18 +7,22 @@ import contextlib
 import os
 import re
 import shutil
+import string
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from zeroshelf.datasets.places import Place
+from zeroshelf.decisions import wording
 from zeroshelf.decisions.by_blocks import Decided
-from zeroshelf.decisions.in_columns import CONFIDENCES, Explainer
+from zeroshelf.decisions.in_columns import CONFIDENCES, Columns, columns
 from zeroshelf.errors import UserError, one_line
 from zeroshelf.output.tables import utf8
 from zeroshelf.records import OTHER, LabelSet
@@ -40,39 +44,41 @@ SCHEMA = pa.schema(
     ]
 )
 
+# The columns in which few texts occur often; probabilities and uris all differ.
+_REPEATED = ["label", "confidence", "top.list.element.label", "also.list.element", "reason"]
+
 
 class Writer:
     """Writes results into a folder, file after file. `close` ends the last file."""
 
     def __init__(self, folder: Place, labels: LabelSet, facts: Mapping[str, str]) -> None:
         self._folder, self._schema = folder, SCHEMA.with_metadata(dict(facts))
-        self._names = pa.array([utf8(name) for name in (*labels.names, OTHER)], pa.string())
-        self._explainer = Explainer()
-        self._reasons: list[str] = []  # the explainer's texts
+        self._names = _names((*labels.names, OTHER))
         self._stack = contextlib.ExitStack()
         self._file: Any = None
         self._rows = 0  # in the file that is open
         self.files = 0
         self.counts = np.zeros((len(labels) + 1, len(CONFIDENCES)), np.int64)
 
-    def add(self, uris: pa.Array, block: Decided) -> pa.Table:
-        """Write the decisions of one block, and return them as a table. `uris` are those of its
-        rows. Raises `OSError`."""
-        found = self._explainer.columns(block.decisions)
-        np.add.at(self.counts, (found.label, found.confidence), 1)
-        self._reasons += [utf8(text) for text in self._explainer.texts[len(self._reasons) :]]
-        reasons = pa.array(self._reasons, pa.string())
-        flat = found.top.reshape(-1)
+    def table(self, uris: pa.Array, block: Decided) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+        """The decisions of one block as a table, and how many pictures have each label (K + 1) and
+        confidence. `uris` are those of its rows. Several threads may make tables at once."""
+        found = columns(block.decisions)
+        tally = np.bincount(
+            found.label * len(CONFIDENCES) + found.confidence, minlength=self.counts.size
+        )
         top = pa.StructArray.from_arrays(
             [
-                _texts(flat, self._names),
+                _texts(found.top.reshape(-1), self._names),
                 pa.array(found.top_probability.reshape(-1)),
             ],
             fields=list(_TOP),
         )
         starts = np.arange(len(uris) + 1, dtype=np.int32) * found.top.shape[1]
         also = np.concatenate(([0], np.cumsum(block.also.sum(axis=1)))).astype(np.int32)
-        return self._write(
+        scores = block.decisions.scores
+        names = _names((*scores.labels.names, *scores.negative_names))
+        made = pa.table(
             [
                 uris,
                 _texts(found.label, self._names),
@@ -84,17 +90,24 @@ class Writer:
                     _texts(np.nonzero(block.also)[1].astype(np.int32), self._names),
                     type=SCHEMA.field("also").type,
                 ),
-                _texts(found.reason, reasons),
-            ]
+                _reasons(found, names),
+            ],
+            schema=self._schema,
         )
+        return made, tally.reshape(self.counts.shape)
+
+    def add(self, table: pa.Table, tally: npt.NDArray[np.int64]) -> None:
+        """Write what `table` has made, behind what is there. Raises `OSError`."""
+        self.counts += tally
+        self._write(table)
 
     def add_errors(self, errors: Sequence[tuple[str, str]]) -> None:
-        """Write the rows that have no embedding: uri and error of each."""
+        """Write the rows that have no embedding: uri and error of each. Raises `OSError`."""
         if not errors:
             return
         nulls = [pa.nulls(len(errors), SCHEMA.field(at).type) for at in range(1, 6)]
         uris, reasons = (pa.array(column, pa.string()) for column in zip(*errors, strict=True))
-        self._write([uris, *nulls, reasons])
+        self._write(pa.table([uris, *nulls, reasons], schema=self._schema))
 
     def close(self) -> None:
         self._stack.close()
@@ -111,18 +124,18 @@ class Writer:
     def _place(self, number: int) -> Place:
         return self._folder.below(f"results-{number:05d}.parquet")
 
-    def _write(self, columns: Sequence[pa.Array]) -> pa.Table:
+    def _write(self, table: pa.Table) -> None:
         if self._file is None:
             place = self._place(self.files)
             sink = self._stack.enter_context(place.files.open_output_stream(place.path))
-            self._file = self._stack.enter_context(pq.ParquetWriter(sink, self._schema))
+            self._file = self._stack.enter_context(
+                pq.ParquetWriter(sink, self._schema, use_dictionary=_REPEATED)
+            )
             self.files += 1
-        table = pa.table(columns, schema=self._schema)
         self._file.write_table(table)
         self._rows += len(table)
         if self._rows >= FILE_ROWS:
             self.close()
-        return table
 
 
 @contextlib.contextmanager
@@ -199,3 +212,25 @@ def check_free(folder: Place) -> None:
 def _texts(codes: npt.NDArray[np.integer], texts: pa.Array) -> pa.Array:
     """(N,) places in `texts` -> the texts."""
     return texts.take(pa.array(codes))
+
+
+@lru_cache(maxsize=4)
+def _names(names: tuple[str, ...]) -> pa.Array:
+    return pa.array([utf8(name) for name in names], pa.string())
+
+
+def _reasons(found: Columns, names: pa.Array) -> pa.Array:
+    """The reasons of N decisions in words, as `Columns.reason`. names: as there."""
+    order = np.argsort(found.sentence, kind="stable")
+    made, begin = [], 0
+    for sentence, count in enumerate(np.bincount(found.sentence).tolist()):
+        rows = order[begin : begin + count]
+        begin += count
+        fields = _texts(found.top[rows, 0], names), _texts(found.named[rows], names)
+        pieces = []
+        for literal, field, _, _ in string.Formatter().parse(wording.REASONS[sentence]):
+            pieces += [literal] if field is None else [literal, fields[int(field)]]
+        made.append(pc.binary_join_element_wise(*pieces, ""))
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return pa.concat_arrays(made).take(pa.array(back))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ from zeroshelf.datasets.places import Place
 from zeroshelf.datasets.prepare import Dataset
 from zeroshelf.datasets.row_file import scratch_files
 from zeroshelf.decisions import by_blocks, closed_set, likely_negatives
-from zeroshelf.decisions.by_blocks import CHUNK, Decided
+from zeroshelf.decisions.blocks import in_threads
+from zeroshelf.decisions.by_blocks import Decided, chunk_of
 from zeroshelf.decisions.in_columns import CONFIDENCES
 from zeroshelf.embeddings import compute
 from zeroshelf.embeddings.cache import EmbeddingCache
@@ -151,7 +153,7 @@ def score(
         blocks = by_blocks.decide_by_blocks(
             rows.prepared, known, resolved, texts, calibration, request, scratch, progress
         )
-        _write(rows, blocks, writer, take)
+        _write(rows, blocks, labels, writer, take)
         writer.add_errors(rows.errors)
         advice = summary_lines(serious(resolved, known, texts, rows.prepared.searched))
         notes = tuple(_notes(request, known, calibration, advice))
@@ -237,14 +239,23 @@ def request_key(dataset: Place, request: Request, digest: str, independent: bool
 def _write(
     rows: Dataset,
     blocks: Iterator[Decided],
+    labels: LabelSet,
     writer: results.Writer,
     take: Callable[[pa.Table], None] | None,
 ) -> None:
     """Write the decisions about the pictures of a dataset, block by block."""
-    columns = (rows.column(name, CHUNK) for name in ("uri", "digest", "etag"))
-    for uris, digests, etags, block in zip(*columns, blocks, strict=True):
-        table = writer.add(uris, block)
+    names = ("uri",) if take is None else ("uri", "digest", "etag")
+    columns = (rows.column(name, chunk_of(len(labels))) for name in names)
+
+    def made(given: tuple[Any, ...]) -> tuple[pa.Table, npt.NDArray[np.int64], list[pa.Array]]:
+        block, uris, *more = given
+        return *writer.table(uris, block), more
+
+    given = zip(blocks, *columns, strict=True)
+    for table, tally, more in in_threads(made, given, by_blocks.DECIDERS):
+        writer.add(table, tally)
         if take is not None:
+            digests, etags = more
             take(table.append_column("digest", digests).append_column("etag", etags))
 
 

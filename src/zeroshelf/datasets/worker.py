@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from zeroshelf.ahead import ahead
 from zeroshelf.datasets import containers, parts
-from zeroshelf.datasets.ahead import ahead
 from zeroshelf.datasets.containers import Item
 from zeroshelf.datasets.parts import NOT_FETCHED, Row
 from zeroshelf.datasets.places import local_path, place

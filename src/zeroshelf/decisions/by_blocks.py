@@ -8,8 +8,9 @@ A folder of any size goes through in three passes over its rows, in the order of
 3. the decisions (decide.py).
 
 What lies between two passes is written to `Scratch`; in memory stay the neighbours and coordinates
-of `Smoothing` and about 21 bytes an image. Each pass calls the functions that decide about a folder
-in memory, on blocks of the same rows, so that the answers are the same.
+of `Smoothing` and about 25 bytes an image. Blocks are read and written in one thread and computed
+in several. Each pass calls the functions that decide about a folder in
+memory, on blocks of the same rows, so that the answers are the same.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from zeroshelf.decisions import decide
+from zeroshelf.decisions.blocks import blocks, in_threads
 from zeroshelf.decisions.decide import Bools, Decisions, Floats
-from zeroshelf.decisions.negative_scores import BLOCK, blocks, nearest_candidates
+from zeroshelf.decisions.negative_scores import BLOCK, NAMED_NEGATIVES, nearest_candidates
 from zeroshelf.decisions.scores import ImageScorer, penalise_low_quality
 from zeroshelf.decisions.smoothing import ImageRows, Regression, anchors_of, with_neighbours
 from zeroshelf.labels.prompts import Texts
@@ -39,8 +40,10 @@ from zeroshelf.records import (
     Smoothing,
 )
 
-CHUNK = 16 * BLOCK  # images that are decided and handed over at once
+CHUNK = 16 * BLOCK  # images at most that are decided and handed over at once
+CHUNK_VALUES = 1 << 18  # and of so many labels together, if a BLOCK has no more: 1 MB
 SEARCHED = 64 * BLOCK  # images whose negative labels are searched at once
+DECIDERS = 2  # threads of the third pass: what comes after it is in one thread, and waits
 
 
 class Scratch(Protocol):
@@ -60,7 +63,7 @@ class Prepared:
     """What is known of N images before there are labels: the same for every label set."""
 
     vectors: ImageRows  # (N, D) float16, rows of length 1
-    candidate_rows: ImageRows  # (N, M) int32, as in `NegativeCandidates`
+    candidate_rows: ImageRows  # (N, M) whole numbers, as in `NegativeCandidates`
     candidate_cosines: ImageRows  # (N, M) float32
     smoothing: Smoothing | None  # None: each image by itself
     notes: Mapping[int, str] = field(default_factory=dict)  # row -> a note of images/quality.py
@@ -98,6 +101,11 @@ def candidates(
             progress("negatives", start + len(block), len(vectors))
 
 
+def chunk_of(labels: int) -> int:
+    """How many images are decided at once under so many labels."""
+    return max(BLOCK, min(CHUNK, CHUNK_VALUES // labels // BLOCK * BLOCK))
+
+
 def decide_by_blocks(
     prepared: Prepared,
     model: Model,
@@ -108,7 +116,7 @@ def decide_by_blocks(
     scratch: Callable[[int], Scratch],
     progress: Progress | None = None,
 ) -> Iterator[Decided]:
-    """The decisions about N images under K labels, CHUNK images at a time, in order.
+    """The decisions about N images under K labels, `chunk_of(K)` images at a time, in order.
 
     model, calibration: of the vectors. Where the calibration has no typical logit, that of the
         median image is used; where each image is decided by itself, none.
@@ -133,62 +141,87 @@ class _Scored:
         scratch: Callable[[int], Scratch],
         progress: Progress | None,
     ) -> None:
-        self._of, self._model, self._resolved, self._scratch = prepared, model, resolved, scratch
+        self._of, self._model, self._resolved = prepared, model, resolved
         scorer = ImageScorer(resolved, texts, model.logit_scale, prepared.searched)
-        count = len(prepared)
-        self._names = scorer.names
-        self._logits = scratch(len(resolved))
+        count, labels = len(prepared), len(resolved)
+        anchors = anchors_of(count)
+        self._scratch, self._names = scratch, scorer.names
+        self._logits = scratch(labels)
+        self._anchor_logits = np.empty((len(anchors), labels), np.float32)
         self._negative = np.empty(count, np.float32)
         self._mean_logit = np.empty(count, np.float32)
-        self._nearest = np.empty((count, 3), np.int32)
+        self._nearest = np.empty((count, NAMED_NEGATIVES), np.int32)
         self._has_rival = np.empty(count, bool)
-        for rows in blocks(count):
-            found = NegativeCandidates(
-                np.asarray(prepared.candidate_rows[rows], np.int32),
-                np.asarray(prepared.candidate_cosines[rows], np.float32),
-            )
-            logits, negative, nearest, mean_logit, has_rival = scorer.score(
-                prepared.vectors[rows], found
-            )
-            here = {
-                row: prepared.notes[row + rows.start]
-                for row in range(len(negative))
-                if row + rows.start in prepared.notes
-            }
-            penalise_low_quality(here, scorer.names, negative, nearest)
-            self._logits.append(logits)
-            self._negative[rows], self._mean_logit[rows] = negative, mean_logit
-            self._nearest[rows, : nearest.shape[1]] = nearest
-            self._has_rival[rows], self._shown = has_rival, nearest.shape[1]
+        shown = NAMED_NEGATIVES
+        for rows, found in scorer.in_blocks(
+            prepared.vectors, prepared.candidate_rows, prepared.candidate_cosines
+        ):
+            self._logits.append(found.logits)
+            first, last = np.searchsorted(anchors, (rows.start, rows.stop))
+            self._anchor_logits[first:last] = found.logits[anchors[first:last] - rows.start]
+            self._negative[rows] = found.negative_score
+            self._mean_logit[rows] = found.mean_negative_logit
+            shown = found.nearest_negatives.shape[1]  # fewer, where there are fewer negatives
+            self._nearest[rows, :shown] = found.nearest_negatives
+            self._has_rival[rows] = found.has_rival
             if progress:
                 progress("scoring", rows.stop, count)
+        self._nearest = self._nearest[:, :shown]
+        penalise_low_quality(prepared.notes, self._names, self._negative, self._nearest)
 
     def decided(
         self, calibration: Calibration, request: Request, progress: Progress | None
     ) -> Iterator[Decided]:
         """The second and the third pass."""
-        count, labels = len(self._of), self._resolved.labels
-        smoothed = self._smoothed(calibration.typical_logit)
-        best, each = self._regressions(smoothed)
-        for start in range(0, count, CHUNK):
-            rows = slice(start, min(start + CHUNK, count))
-            both = smoothed(rows)
+        smoothing, typical = self._of.smoothing, calibration.typical_logit
+        if smoothing is not None or typical is not None:
+            self._negative = decide.without_excess(self._negative, self._mean_logit, typical)
+        scores, regression = (
+            self._smoothed(smoothing) if smoothing is not None else (self._unsmoothed, None)
+        )
+
+        def made(given: tuple[slice, Floats]) -> Decided:
+            rows, both = given
             logits, negative = both[:, :-1], both[:, -1]
-            above = decide.above_negatives(logits, negative, labels)
-            top = decide.above_negatives(logits.max(axis=1, keepdims=True), negative, labels)
-            made = decide.of_ood_scores(
+            ood_scores = self._ood_scores(both)
+            if smoothing is not None and regression is not None:
+                at = smoothing.coordinates[rows]
+                for block in blocks(len(both), BLOCK):
+                    of_block = (one[block] for one in ood_scores)
+                    smoothed = regression.smooth(at[block], *of_block)
+                    for one, values in zip(ood_scores, smoothed, strict=True):
+                        one[block] = values
+            best, each = ood_scores
+            found = decide.of_ood_scores(
                 self._scores(rows, logits, negative),
-                best(top, rows)[:, 0],
+                best[:, 0],
                 logits,
                 calibration,
                 threshold=request.threshold,
                 offset=request.offset,
                 closed=not request.other,
             )
-            fits = decide.in_distribution(each(above, rows), calibration)
-            yield Decided(rows, made, decide.also_likely(fits, labels, made.chosen))
+            fits = decide.in_distribution(each, calibration)
+            also = decide.also_likely(fits, self._resolved.labels, found.chosen)
+            return Decided(rows, found, also)
+
+        count = len(self._of)
+        read = ((rows, scores(rows)) for rows in blocks(count, chunk_of(len(self._resolved))))
+        for one in in_threads(made, read, DECIDERS):
+            yield one
             if progress:
-                progress("deciding", rows.stop, count)
+                progress("deciding", one.rows.stop, count)
+
+    def _unsmoothed(self, rows: slice) -> Floats:
+        """(B, K + 1): the logits and the negative scores of rows."""
+        return np.column_stack((self._logits[rows], self._negative[rows]))
+
+    def _ood_scores(self, both: Floats) -> tuple[Floats, Floats]:
+        """(B, K + 1) logits and negative scores -> the OOD scores of the best label, (B, 1), and of
+        each label, (B, K), before low-rank smoothing."""
+        logits, negative, labels = both[:, :-1], both[:, -1], self._resolved.labels
+        best = decide.above_negatives(logits.max(axis=1, keepdims=True), negative, labels)
+        return best, decide.above_negatives(logits, negative, labels)
 
     def _scores(self, rows: slice, logits: Floats, negative: Floats) -> Scores:
         return Scores(
@@ -196,64 +229,30 @@ class _Scored:
             resolved=self._resolved,
             logits=logits,
             negative_score=negative,
-            nearest_negatives=self._nearest[rows, : self._shown],
+            nearest_negatives=self._nearest[rows],
             negative_names=self._names,
             model=self._model,
             has_rival=self._has_rival[rows],
         )
 
-    def _smoothed(self, typical_logit: float | None) -> Callable[[slice], Floats]:
-        """What gives the (B, K + 1) logits and negative scores of rows, smoothed over nearest
-        neighbours."""
-        negative, smoothing = self._negative, self._of.smoothing
-        if smoothing is not None or typical_logit is not None:
-            negative = decide.without_excess(negative, self._mean_logit, typical_logit)
+    def _smoothed(self, smoothing: Smoothing) -> tuple[Callable[[slice], Floats], Regression]:
+        """The second pass: what gives the (B, K + 1) logits and negative scores of rows, smoothed
+        over nearest neighbours, and the regression of the OOD scores."""
+        count, anchors = len(self._of), anchors_of(len(self._of))
+        known = np.column_stack((self._anchor_logits, self._negative[anchors]))
+        place = np.zeros(count, np.int32)  # of a row in `anchors`
+        place[anchors] = np.arange(len(anchors))
 
-        def both(rows: slice) -> Floats:
-            return np.column_stack((self._logits[rows], negative[rows]))
+        def smooth(given: tuple[slice, Floats]) -> tuple[Floats, list[Any]]:
+            rows, both = given
+            near = known[place[smoothing.neighbours[rows]]]
+            made = with_neighbours(both, near, smoothing.cosines[rows])
+            return made, Regression.sums(smoothing.coordinates[rows], *self._ood_scores(made))
 
-        if smoothing is None:
-            return both
-        anchors = anchors_of(len(negative))
-        known = np.vstack([both(slice(row, row + 1)) for row in anchors.tolist()])
-        made = self._scratch(known.shape[1])
-        for rows in blocks(len(negative)):
-            near = known[np.searchsorted(anchors, smoothing.neighbours[rows])]
-            made.append(with_neighbours(both(rows), near, smoothing.cosines[rows]))
-        return made.__getitem__
-
-    def _regressions(self, smoothed: Callable[[slice], Floats]) -> tuple[_Smooth, _Smooth]:
-        """What smooths the OOD scores of the best label, (B, 1), and of each label, (B, K)."""
-        smoothing, labels = self._of.smoothing, self._resolved.labels
-        if smoothing is None:
-            return _unchanged, _unchanged
-        coordinates = smoothing.coordinates
-        best = Regression(coordinates.shape[1], 1)
-        each = Regression(coordinates.shape[1], len(labels))
-        for rows in blocks(len(self._of)):
-            both = smoothed(rows)
-            logits, negative = both[:, :-1], both[:, -1]
-            top = decide.above_negatives(logits.max(axis=1, keepdims=True), negative, labels)
-            best.add(top, coordinates[rows])
-            each.add(decide.above_negatives(logits, negative, labels), coordinates[rows])
-        return _by_blocks(best, coordinates), _by_blocks(each, coordinates)
-
-
-_Smooth = Callable[[Floats, slice], Floats]  # values of the rows of a slice -> smoothed values
-
-
-def _unchanged(values: Floats, rows: slice) -> Floats:
-    return values
-
-
-def _by_blocks(regression: Regression, coordinates: npt.NDArray[np.float16]) -> _Smooth:
-    smooth = regression.solved()
-
-    def smooth_rows(values: Floats, rows: slice) -> Floats:
-        made = np.empty_like(values)
-        at = coordinates[rows]
-        for block in blocks(len(values)):
-            made[block] = smooth(values[block], at[block])
-        return made
-
-    return smooth_rows
+        smoothed, regression = self._scratch(known.shape[1]), Regression()
+        read = ((rows, self._unsmoothed(rows)) for rows in blocks(count, BLOCK))
+        for made, sums in in_threads(smooth, read):
+            smoothed.append(made)
+            regression.add(sums)
+        regression.solve()
+        return smoothed.__getitem__, regression

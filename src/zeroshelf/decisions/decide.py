@@ -29,6 +29,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.decisions import wording
 from zeroshelf.decisions.constants import (
     EVEN_ODDS,
     LABEL_COUNT_PENALTY,
@@ -40,7 +41,6 @@ from zeroshelf.decisions.constants import (
 from zeroshelf.decisions.smoothing import smooth_by_neighbours, smooth_low_rank
 from zeroshelf.records import OTHER, Calibration, Confidence, Decision, LabelSet, Scores
 
-SPELLED_ALIKE = 3  # letters at the start of two words that look alike in spelling alone
 SHOWN = 5  # labels in a decision's `top`
 
 Floats = npt.NDArray[np.float32]
@@ -223,30 +223,34 @@ def explain(decisions: Decisions, i: int) -> Decision:
     )
 
 
-def reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:  # noqa: PLR0911
+def reason(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
     """Row i's decision in words. order: (K,), the labels, the most probable first."""
-    scores, row, chosen = decisions.scores, decisions.probabilities[i], int(decisions.chosen[i])
-    names = scores.labels.names
-    best = names[order[0]]
-    instead = _nearest_negative(scores, i, best)
+    names = decisions.scores.labels.names
     if i in decisions.corrected:
-        return f"put on {(*names, OTHER)[chosen]} by a correction"
+        return f"put on {(*names, OTHER)[decisions.chosen[i]]} by a correction"
+    sentence, best = _sentence(decisions, i, order), names[order[0]]
+    if sentence in wording.NAME_NEGATIVE:
+        return sentence.format(best, _nearest_negative(decisions.scores, i, best))
+    return sentence.format(best, names[order[:2][-1]])
+
+
+def _sentence(decisions: Decisions, i: int, order: npt.NDArray[np.intp]) -> str:
+    """What `reason` says, without the names."""
+    row, chosen = decisions.probabilities[i], int(decisions.chosen[i])
+    near = len(order) > 1 and row[order[1]] >= RUNNER_UP_RATIO * row[chosen]
     if decisions.closed:
-        second = len(order) > 1 and row[order[1]] >= RUNNER_UP_RATIO * row[chosen]
-        return f"of these labels, most like {best}" + (f" or {names[order[1]]}" if second else "")
-    if chosen == len(names) and row[-1] <= EVEN_ODDS:
-        if row[order[0]] >= row[-1]:
-            return f"looks like {best}, but the threshold asks for more"
-        either = " or ".join(names[int(at)] for at in order[:2])
-        return f"could be {either}, but none of them is as likely as other"
-    if chosen == len(names):
-        return f"nearest label is {best}, but it looks more like {instead}"
+        return wording.CLOSED_EITHER if near else wording.CLOSED
+    if chosen == len(order):
+        if row[-1] > EVEN_ODDS:
+            return wording.OTHER_INSTEAD
+        reached = row[order[0]] >= row[-1]
+        return wording.BELOW_THRESHOLD if reached else wording.EITHER_OTHER
     if row[-1] > row[chosen]:
-        return f"looks more like {instead} than {best}, but the threshold asks for no more"
-    if len(order) > 1 and row[order[1]] >= RUNNER_UP_RATIO * row[chosen]:
-        return f"looks like {best}, or like {names[order[1]]}"
+        return wording.LOW_THRESHOLD
+    if near:
+        return wording.EITHER
     unsure = confidence_of(decisions, i) == "unsure"
-    return f"looks like {best}" + (f", but nearly as much like {instead}" if unsure else "")
+    return wording.UNSURE if unsure else wording.CLEAR
 
 
 def _nearest_negative(scores: Scores, i: int, label: str) -> str:
@@ -259,8 +263,7 @@ def _nearest_negative(scores: Scores, i: int, label: str) -> str:
 @lru_cache(maxsize=1 << 16)
 def spelled_alike(label: str, name: str) -> bool:
     """Whether a word of the negative label `name` begins like a word of the label."""
-    head = {word[:SPELLED_ALIKE] for word in label.lower().split() if len(word) >= SPELLED_ALIKE}
-    return not head.isdisjoint(word[:SPELLED_ALIKE] for word in name.lower().split())
+    return not wording.beginnings(label).isdisjoint(wording.beginnings(name))
 
 
 def choose(

@@ -6,13 +6,13 @@ Which negative labels a set of labels leaves is decided in labels/negative_filte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.decisions.blocks import blocks, in_threads
 from zeroshelf.decisions.constants import (
     CANDIDATE_NEGATIVES,
     CENTRING,
@@ -20,12 +20,14 @@ from zeroshelf.decisions.constants import (
     NEAREST_NEGATIVES,
     SPREAD_FLOOR,
 )
+from zeroshelf.embeddings.halves import widened
 from zeroshelf.labels import negative_filter
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.records import NegativeCandidates, NegativeRows, ResolvedLabels, Vectors
 
-BLOCK = 1024  # images at once: 1,024 x 3,500 logits and their ranks are 43 MB
+BLOCK = 1024  # images at once: 1,024 x 3,500 cosines, logits and their ranks are 57 MB
+SEARCHERS = 4  # threads that have so much in memory
 NAMED_NEGATIVES = 3  # nearest negatives of an image that are kept by name
 
 Floats = npt.NDArray[np.float32]
@@ -46,7 +48,7 @@ class NormalisedTexts:
 
     def logits(self, images: Images) -> Floats:
         """(N, D) images -> (N, W) logits."""
-        return np.asarray(images @ (self.vectors.T * self.factors) - self.offsets, np.float32)
+        return widened(images) @ (self.vectors.T * self.factors) - self.offsets
 
 
 class NegativeScorer:
@@ -68,39 +70,54 @@ class NegativeScorer:
         cohort: npt.NDArray[np.intp] | None = None,
     ) -> None:
         self.negatives, self.places, self.own = negatives, places, own
-        self._implied = implied
+        # Of each text of the unfiltered list: scale and offset of its logit, and which labels imply
+        # it. The offset of one that was removed makes its logit -inf.
+        removed = places < 0
+        self._factors = np.where(removed, np.float32(0), negatives.factors[places])
+        self._offsets = np.where(removed, np.float32(np.inf), negatives.offsets[places])
+        self._implied, self._implied_here = implied, implied[:, places] & ~removed
         of = slice(None) if cohort is None else cohort
         self._mean_text = (negatives.vectors.T * negatives.factors)[:, of].mean(axis=1)  # (D,)
         self._mean_offset = negatives.offsets[of].mean()
 
     def nearest(
-        self, images: Images, candidates: NegativeCandidates, labels: npt.NDArray[np.intp]
+        self,
+        images: Images,
+        rows: Rows,
+        logits: Floats,
+        labels: npt.NDArray[np.intp],
     ) -> tuple[Floats, Rows]:
-        """(N, D) images, their candidates and (N,) best labels -> (N,) negative scores, and (N, 3)
-        rows of the nearest negatives, nearest first."""
+        """The nearest negatives of each image but those that its best label implies.
+
+        images: (N, D).
+        rows, logits: (N, C), its candidates and their `candidate_logits`, which are changed.
+        labels: (N,), its best label.
+
+        Returns (N,) negative scores, and (N, 3) rows of the nearest negatives, nearest first.
+        """
         wanted = min(NEAREST_NEGATIVES, int((~self._implied).sum(axis=1).min()))
-        at, negatives = self.places[candidates.rows], self.negatives
-        values = self.candidate_logits(candidates)
-        values[self._implied[labels[:, None], at] & (at >= 0)] = -np.inf
+        if self._implied_here.any():
+            logits[_of_labels(self._implied_here, labels, rows)] = -np.inf
         if self.own:  # never among the candidates
-            rows = np.arange(self.own, dtype=np.int32)
-            at = np.hstack((np.broadcast_to(rows, (len(at), self.own)), at))
-            values = np.hstack((negatives[: self.own].logits(images), values))
-        too_few = np.flatnonzero(np.isfinite(values).sum(axis=1) < wanted)
-        best, which = _greatest(values, wanted)
-        which = np.take_along_axis(at, which, 1)
+            own = self.negatives[: self.own].logits(images)
+            logits = np.hstack((own, logits))
+        best, which = greatest(logits, wanted)
+        too_few = np.flatnonzero((best == -np.inf).any(axis=1))
+        which -= self.own
+        found = self.places[np.take_along_axis(rows, np.maximum(which, 0), axis=1)]
+        found = np.where(which < 0, which + self.own, found).astype(np.int32)
         if len(too_few):  # the filter removed most candidates: search all negatives
-            found = negatives.logits(images[too_few])
-            found[self._implied[labels[too_few]]] = -np.inf
-            best[too_few], which[too_few] = _greatest(found, wanted)
-        return best.mean(axis=1), which[:, :NAMED_NEGATIVES]
+            every = self.negatives.logits(images[too_few])
+            every[self._implied[labels[too_few]]] = -np.inf
+            best[too_few], found[too_few] = greatest(every, wanted)
+        return best.mean(axis=1), found[:, :NAMED_NEGATIVES]
 
     def candidate_logits(self, candidates: NegativeCandidates) -> Floats:
         """(N, C) normalised logits of the candidates; -inf if the negative filter removed one."""
-        at = self.places[candidates.rows]
-        values = candidates.cosines * self.negatives.factors[at] - self.negatives.offsets[at]
-        values[at < 0] = -np.inf
-        return np.asarray(values, np.float32)
+        logits = self._factors[candidates.rows]
+        logits *= candidates.cosines
+        logits -= self._offsets[candidates.rows]
+        return logits
 
     def mean_logits(self, images: Images) -> Floats:
         """(N, D) images -> (N,): the mean logit over all M negatives, or over the cohort."""
@@ -111,25 +128,28 @@ class Rivals:
     """Finds images of which a negative label beside the best label in WordNet fits about as well.
 
     resolved: the K labels.
-    places: as for `NegativeScorer`.
+    count: of the unfiltered negative labels.
     """
 
-    def __init__(self, resolved: ResolvedLabels, places: Rows) -> None:
-        self._resolved, self._count = resolved.each, len(places)
-        self._siblings: dict[int, npt.NDArray[np.bool_]] = {}
+    def __init__(self, resolved: ResolvedLabels, count: int) -> None:
+        self._resolved = resolved.each
+        self._siblings = np.zeros((len(resolved), count), bool)
+        self._looked_up: set[int] = set()  # labels; the others' rows of `_siblings` are empty
 
     def among(self, labels: npt.NDArray[np.intp], rows: Rows, close: npt.NDArray[np.bool_]) -> Any:
         """(N,) best labels, (N, C) rows of the unfiltered negatives and which of them come close
-        -> (N,) bool."""
-        found = np.zeros(len(labels), bool)
-        for label in map(int, np.unique(labels)):
-            if label not in self._siblings:
-                self._siblings[label] = np.zeros(self._count, bool)
-                beside = list(negative_filter.siblings(self._resolved[label]))
-                self._siblings[label][beside] = True
-            mine = np.flatnonzero(labels == label)
-            found[mine] = (self._siblings[label][rows[mine]] & close[mine]).any(axis=1)
-        return found
+        -> (N,) bool. Several threads may ask at once."""
+        for label in set(np.unique(labels).tolist()) - self._looked_up:
+            self._siblings[label, list(negative_filter.siblings(self._resolved[label]))] = True
+            self._looked_up.add(label)
+        return np.asarray((_of_labels(self._siblings, labels, rows) & close).any(axis=1))
+
+
+def _of_labels(
+    table: npt.NDArray[np.bool_], labels: npt.NDArray[np.intp], rows: Rows
+) -> npt.NDArray[np.bool_]:
+    """(K, M), (N,) labels and (N, C) columns -> (N, C), of each image the row of its label."""
+    return np.asarray(np.take(table, labels[:, None] * table.shape[1] + rows))
 
 
 def nearest_candidates(
@@ -145,14 +165,18 @@ def nearest_candidates(
     count, kept = len(images), min(CANDIDATE_NEGATIVES, len(vectors))
     rows = np.empty((count, kept), np.int32)
     cosines = np.empty((count, kept), np.float32)
-    for block in blocks(count):
-        found = images[block] @ vectors.T
+
+    def search(block: slice) -> None:
+        found = widened(images[block]) @ vectors.T
         logits = found * negatives.factors - negatives.offsets
         best = np.argpartition(logits, -kept, axis=1)[:, -kept:]
         order = np.argsort(-np.take_along_axis(logits, best, axis=1), axis=1, kind="stable")
         nearest = np.take_along_axis(best, order, axis=1)
         rows[block] = some[nearest]
         cosines[block] = np.take_along_axis(found, nearest, axis=1)
+
+    for _ in in_threads(search, blocks(count, BLOCK), SEARCHERS):
+        pass
     return NegativeCandidates(rows, cosines, searched)
 
 
@@ -176,13 +200,15 @@ def normalise(
     return NormalisedTexts(vectors, factor.astype(np.float32), offset.astype(np.float32))
 
 
-def _greatest(values: Floats, count: int) -> tuple[Floats, Rows]:
-    """The `count` greatest values of each row, greatest first, and their columns."""
-    order = np.argsort(-values, axis=1)[:, :count]
-    return np.take_along_axis(values, order, 1), order.astype(np.int32)
-
-
-def blocks(count: int) -> Iterator[slice]:
-    """The rows of `count` images, `BLOCK` at a time."""
-    for start in range(0, count, BLOCK):
-        yield slice(start, min(start + BLOCK, count))
+def greatest(values: Floats, count: int) -> tuple[Floats, Rows]:
+    """The `count` greatest values of each row, greatest first, and their columns; of equal ones
+    the first. A `count` of numbers above -inf is expected in each row: in one with fewer, -inf
+    follows, with any column."""
+    left, rows = values.copy(), np.arange(len(values))
+    best = np.empty((len(values), count), values.dtype)
+    which = np.empty((len(values), count), np.int32)
+    for place in range(count):
+        at = left.argmax(axis=1)
+        best[:, place], which[:, place] = left[rows, at], at
+        left[rows, at] = -np.inf
+    return best, which

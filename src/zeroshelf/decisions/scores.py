@@ -20,14 +20,17 @@ Everything here is computed from vectors and texts; `texts` is the only access t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.decisions import negative_scores
 from zeroshelf.decisions.before_labels import BeforeLabels
+from zeroshelf.decisions.blocks import blocks, in_threads
 from zeroshelf.decisions.constants import (
     LOW_QUALITY_PENALTY,
     OTHER_WAYS_RANK_SHARE,
@@ -41,11 +44,11 @@ from zeroshelf.decisions.negative_scores import (
     NegativeScorer,
     Rivals,
     Rows,
-    blocks,
     nearest_candidates,
     normalise,
 )
-from zeroshelf.decisions.smoothing import smoothing_of
+from zeroshelf.decisions.smoothing import ImageRows, smoothing_of
+from zeroshelf.embeddings.halves import widened
 from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import negative_filter
 from zeroshelf.labels.prompts import Texts, mean_vectors
@@ -112,30 +115,42 @@ def score_vectors(
         candidates = before.candidates
     scorer = ImageScorer(resolved, texts, model.logit_scale, candidates.searched)
     parts = []
-    for rows in blocks(len(vectors)):
-        found = NegativeCandidates(candidates.rows[rows], candidates.cosines[rows])
-        parts.append(scorer.score(vectors[rows], found))
+    for rows, part in scorer.in_blocks(vectors, candidates.rows, candidates.cosines):
+        parts.append(part)
         if progress:
             progress("scoring", rows.stop, len(vectors))
-    logits, negative, nearest, mean_logit, has_rival = (
-        (np.concatenate(part) for part in zip(*parts, strict=True))
-        if parts
-        else scorer.score(vectors, candidates)
-    )
-    penalise_low_quality(notes, scorer.names, negative, nearest)
+    whole = joined(parts) if parts else scorer.score(vectors, candidates)
+    penalise_low_quality(notes, scorer.names, whole.negative_score, whole.nearest_negatives)
     return Scores(
         pictures=(),
         resolved=resolved,
-        logits=logits,
-        negative_score=negative,
-        nearest_negatives=nearest,
+        logits=whole.logits,
+        negative_score=whole.negative_score,
+        nearest_negatives=whole.nearest_negatives,
         negative_names=scorer.names,
         model=model,
-        mean_negative_logit=mean_logit,
+        mean_negative_logit=whole.mean_negative_logit,
         smoothing=smoothing_of(vectors) if before is None else before.smoothing,
         candidates=candidates,
-        has_rival=has_rival,
+        has_rival=whole.has_rival,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageScores:
+    """The scores of N images under K labels, as in `Scores`."""
+
+    logits: Floats  # (N, K)
+    negative_score: Floats  # (N,)
+    nearest_negatives: Rows  # (N, 3)
+    mean_negative_logit: Floats  # (N,)
+    has_rival: npt.NDArray[np.bool_]  # (N,)
+
+
+def joined(parts: Iterable[ImageScores]) -> ImageScores:
+    """The scores of blocks of images as those of all, in their order."""
+    each = ([getattr(part, one.name) for one in fields(ImageScores)] for part in parts)
+    return ImageScores(*map(np.concatenate, zip(*each, strict=True)))
 
 
 class ImageScorer:
@@ -163,26 +178,43 @@ class ImageScorer:
         self._negatives = NegativeScorer(
             both[len(words) :], kept.rows, len(resolved.labels.negatives), kept.implied, kept.cohort
         )
-        self._rivals = Rivals(resolved, kept.rows)
+        self._rivals = Rivals(resolved, len(kept.rows))
 
-    def score(
-        self, images: Images, candidates: NegativeCandidates
-    ) -> tuple[Floats, Floats, Rows, Floats, npt.NDArray[np.bool_]]:
-        """(N, D) images and their candidates -> (N, K) logits, (N,) negative scores, (N, 3) rows
-        of the nearest negatives, (N,) mean logits over all negatives, and (N,) whether a rival of
-        the best label fits about as well."""
-        cosines = images @ self._words.vectors.T
+    def in_blocks(
+        self, vectors: ImageRows, candidate_rows: ImageRows, candidate_cosines: ImageRows
+    ) -> Iterator[tuple[slice, ImageScores]]:
+        """The scores of N images block by block, in their order: the rows of each block and their
+        scores.
+
+        vectors: (N, D). candidate_rows, candidate_cosines: (N, C), as in `NegativeCandidates`.
+        """
+
+        def score(given: tuple[slice, Images, Any, Any]) -> tuple[slice, ImageScores]:
+            rows, images, near, cosines = given
+            return rows, self.score(images, NegativeCandidates(near, cosines))
+
+        read = (
+            (rows, vectors[rows], candidate_rows[rows], candidate_cosines[rows])
+            for rows in blocks(len(vectors), negative_scores.BLOCK)
+        )
+        yield from in_threads(score, read)
+
+    def score(self, images: Images, candidates: NegativeCandidates) -> ImageScores:
+        """The scores of (N, D) images with these candidates."""
+        images = widened(images)
+        cosines = (self._words.vectors @ images.T).T  # in the order that `Ways.logits` reads
         logits = self._ways.logits(self._scale * cosines, OTHER_WAYS_RANK_SHARE)
         normalised = self._ways.logits(cosines * self._words.factors - self._words.offsets)
         best, top = normalised.max(axis=1), logits.argmax(axis=1)
-        score, nearest = self._negatives.nearest(images, candidates, top)
-        close = self._negatives.candidate_logits(candidates) >= best[:, None] - RIVAL_MARGIN
-        return (
-            logits,
+        near = self._negatives.candidate_logits(candidates)
+        rivals = self._rivals.among(top, candidates.rows, near >= best[:, None] - RIVAL_MARGIN)
+        score, nearest = self._negatives.nearest(images, candidates.rows, near, top)
+        return ImageScores(
+            np.ascontiguousarray(logits),
             score - best + logits.max(axis=1),
             nearest,
             self._negatives.mean_logits(images),
-            self._rivals.among(top, candidates.rows, close),
+            rivals,
         )
 
 
@@ -198,22 +230,39 @@ class Ways:
     def __init__(self, resolved: Iterable[ResolvedLabel]) -> None:
         resolved = list(resolved)
         own = np.array([len(one.prompts) for one in resolved])
-        every = own + np.array([len(one.other_ways) for one in resolved])
-        self._starts = np.cumsum([0, *every])[:-1]
-        place = np.arange(every.sum()) - np.repeat(self._starts, every)
-        self._others = place >= np.repeat(own, every)  # (W,), groups of `other_ways`
-        self._own_penalty = np.float32(PROMPT_COUNT_PENALTY) * np.log(own).astype(np.float32)
-        self._penalty = np.float32(PROMPT_COUNT_PENALTY) * np.log(every).astype(np.float32)
+        others = np.array([len(one.other_ways) for one in resolved])
+        every = own + others
+        self._first = np.cumsum([0, *every])[:-1]
+        self._own = _in_turn(self._first, own)[1:]
+        self._others = _in_turn(self._first + own, others)
+        self._own_penalty, self._penalty = (
+            (np.float32(PROMPT_COUNT_PENALTY) * np.log(count).astype(np.float32))[:, None]
+            for count in (own, every)
+        )
 
     def logits(self, groups: npt.NDArray[np.floating], others: float = OTHER_WAYS_SHARE) -> Floats:
         """(N, W) logits of the groups -> (N, K) of the labels; `others` is the weight of the best
-        group with `other_ways` among them, against the best of the label's own."""
-        every = np.maximum.reduceat(groups, self._starts, axis=1) - self._penalty
-        if not self._others.any():
-            return np.asarray(every, np.float32)
-        alone = np.where(self._others, np.float32(-np.inf), groups)
-        own = np.maximum.reduceat(alone, self._starts, axis=1) - self._own_penalty
-        return np.asarray(own + np.float32(others) * (every - own), np.float32)
+        group with `other_ways` among them, against the best of the label's own. Both lie in memory
+        group after group, so that one group of all images is read at once."""
+        by_group = np.ascontiguousarray(groups.T)  # (W, N)
+        best = by_group[self._first]
+        for labels, rows in self._own:
+            best[labels] = np.maximum(best[labels], by_group[rows])
+        own = best - self._own_penalty
+        if self._others:
+            for labels, rows in self._others:
+                best[labels] = np.maximum(best[labels], by_group[rows])
+            own += np.float32(others) * (best - self._penalty - own)
+        return np.asarray(own, np.float32).T
+
+
+def _in_turn(
+    first: npt.NDArray[np.intp], counts: npt.NDArray[np.intp]
+) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Labels and one group of each, as often as it takes to name every group once: `counts` of them
+    a label, from the group `first` on."""
+    each = (np.flatnonzero(counts > place) for place in range(counts.max(initial=0)))
+    return [(labels, first[labels] + place) for place, labels in enumerate(each)]
 
 
 def penalise_low_quality(

@@ -14,12 +14,12 @@ the very numbers of an array. Memory is bounded for folders of any size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.decisions.blocks import blocks, in_threads
 from zeroshelf.decisions.constants import (
     MAX_ANCHORS,
     MAX_AXIS_SAMPLES,
@@ -30,6 +30,7 @@ from zeroshelf.decisions.constants import (
     REGRESSION_SHARE,
     RIDGE,
 )
+from zeroshelf.embeddings.halves import widened
 from zeroshelf.records import Progress, Smoothing
 
 BLOCK = 256  # images at once: 256 x 8,192 cosines are 8 MB
@@ -66,26 +67,31 @@ def smoothing_of(vectors: ImageRows, progress: Progress | None = None) -> Smooth
     cosines = np.empty((count, kept), np.float32)
     mean = _mean(vectors)
 
-    def centred(rows: slice | npt.NDArray[np.int32]) -> Floats:
-        """Those rows minus the folder's mean, scaled to length 1."""
-        block: Floats = vectors[rows].astype(np.float32) - mean
+    def centred(given: npt.NDArray[np.floating]) -> Floats:
+        """Vectors minus the folder's mean, scaled to length 1."""
+        block = widened(given) - mean
         block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-9)
         return block
 
     anchors = anchors_of(count)
-    anchor_vectors = centred(anchors).T
-    axes = principal_axes(centred(_evenly_spaced(count, MAX_AXIS_SAMPLES)))
+    anchor_vectors = centred(vectors[anchors]).T
+    axes = principal_axes(centred(vectors[_evenly_spaced(count, MAX_AXIS_SAMPLES)]))
     coordinates = np.empty((count, axes.shape[1]), np.float16)
-    for rows in blocks(count, BLOCK):
-        block = centred(rows)
+
+    def search(given: tuple[slice, npt.NDArray[np.floating]]) -> slice:
+        rows, block = given[0], centred(given[1])
         coordinates[rows] = block @ axes
         near = block @ anchor_vectors
-        near[anchors[None, :] == np.arange(rows.start, rows.stop)[:, None]] = -2  # itself
+        first, last = np.searchsorted(anchors, (rows.start, rows.stop))
+        near[anchors[first:last] - rows.start, np.arange(first, last)] = -2  # itself
         top = np.argpartition(near, -kept, axis=1)[:, len(anchors) - kept :]
         neighbours[rows] = anchors[top]
         cosines[rows] = np.take_along_axis(near, top, axis=1)
+        return rows
+
+    for done in in_threads(search, ((rows, vectors[rows]) for rows in blocks(count, BLOCK))):
         if progress:
-            progress("neighbours", rows.stop, count)
+            progress("neighbours", done.stop, count)
     return Smoothing(neighbours, cosines, coordinates)
 
 
@@ -108,52 +114,58 @@ def with_neighbours(values: Floats, near: Floats, cosines: Floats) -> Floats:
 
 def smooth_low_rank(values: Floats, smoothing: Smoothing) -> Floats:
     """(N, C) -> (N, C): a mixture of each value and its ridge regression on the principal axes."""
-    regression = Regression(smoothing.coordinates.shape[1], values.shape[1])
+    regression = Regression()
     for rows in blocks(len(values), VALUES):
-        regression.add(values[rows], smoothing.coordinates[rows])
-    smooth = regression.solved()
+        regression.add(Regression.sums(smoothing.coordinates[rows], values[rows]))
+    regression.solve()
     smoothed = np.empty(values.shape, np.float32)
     for rows in blocks(len(values), VALUES):
-        smoothed[rows] = smooth(values[rows], smoothing.coordinates[rows])
+        (smoothed[rows],) = regression.smooth(smoothing.coordinates[rows], values[rows])
     return smoothed
 
 
 class Regression:
-    """The ridge regression of (N, C) values on (N, R) coordinates, from sums over blocks of rows.
+    """Ridge regressions of one or several (N, C) values on the same (N, R) coordinates, from sums
+    over blocks of rows."""
 
-    axes: R. columns: C.
-    """
+    def __init__(self) -> None:
+        self._sums: list[Any] = []
+        self._solved: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []
 
-    def __init__(self, axes: int, columns: int) -> None:
-        self._count = 0
-        self._squares = np.zeros((axes, axes))
-        self._coordinates = np.zeros(axes)
-        self._products = np.zeros((axes, columns))
-        self._values = np.zeros(columns)
+    @staticmethod
+    def sums(coordinates: npt.NDArray[np.float16], *values: Floats) -> list[Any]:
+        """What `add` takes, of B rows: (B, R) coordinates and each (B, C) values."""
+        at = widened(coordinates).astype(np.float64)
+        sums: list[Any] = [len(at), at.T @ at, at.sum(axis=0)]
+        for some in values:
+            given = some.astype(np.float64)
+            sums += [at.T @ given, given.sum(axis=0)]
+        return sums
 
-    def add(self, values: Floats, coordinates: npt.NDArray[np.float16]) -> None:
-        """Add B rows: (B, C) values and (B, R) coordinates."""
-        at, given = coordinates.astype(np.float64), values.astype(np.float64)
-        self._count += len(values)
-        self._squares += at.T @ at
-        self._coordinates += at.sum(axis=0)
-        self._products += at.T @ given
-        self._values += given.sum(axis=0)
+    def add(self, sums: list[Any]) -> None:
+        """Add the sums of a block of rows."""
+        self._sums = [a + b for a, b in zip(self._sums, sums, strict=True)] if self._sums else sums
 
-    def solved(self) -> Callable[[Floats, npt.NDArray[np.float16]], Floats]:
-        """What smooths (B, C) values with their (B, R) coordinates, after the last `add`."""
-        count = max(self._count, 1)
-        mean = self._values / count
-        squares = self._squares / count + RIDGE * np.eye(len(self._squares))
-        products = (self._products - np.outer(self._coordinates, mean)) / count
-        slopes = np.linalg.solve(squares, products)
+    def solve(self) -> None:
+        """After the last `add`, before the first `smooth`."""
+        if not self._sums:  # no rows
+            return
+        number, squares, coordinates, *pairs = self._sums
+        squares = squares / number + RIDGE * np.eye(len(squares))
+        for products, total in zip(pairs[::2], pairs[1::2], strict=True):
+            mean = total / number
+            products = (products - np.outer(coordinates, mean)) / number  # noqa: PLW2901
+            self._solved.append((mean, np.linalg.solve(squares, products)))
 
-        def smooth(values: Floats, coordinates: npt.NDArray[np.float16]) -> Floats:
-            fitted = mean + coordinates.astype(np.float64) @ slopes
-            both = (1 - REGRESSION_SHARE) * values + REGRESSION_SHARE * fitted
-            return np.asarray(both, np.float32)
-
-        return smooth
+    def smooth(self, coordinates: npt.NDArray[np.float16], *values: Floats) -> list[Floats]:
+        """(B, R) coordinates and each (B, C) values of the same rows -> the smoothed values."""
+        at = widened(coordinates).astype(np.float64)
+        smoothed = []
+        for some, (mean, slopes) in zip(values, self._solved, strict=True):
+            fitted = mean + at @ slopes
+            both = (1 - REGRESSION_SHARE) * some + REGRESSION_SHARE * fitted
+            smoothed.append(np.asarray(both, np.float32))
+        return smoothed
 
 
 def principal_axes(rows: Floats) -> Floats:
@@ -177,14 +189,8 @@ def _mean(vectors: ImageRows) -> Floats:
     """(N, D) -> (D,)"""
     total = np.zeros(vectors.shape[1])
     for rows in blocks(len(vectors), BLOCK):
-        total += vectors[rows].sum(axis=0, dtype=np.float64)
+        total += widened(vectors[rows]).sum(axis=0, dtype=np.float64)
     return np.asarray(total / max(len(vectors), 1), np.float32)
-
-
-def blocks(count: int, size: int) -> Iterator[slice]:
-    """The rows of `count` images, `size` at a time."""
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
 
 
 def _evenly_spaced(count: int, most: int) -> npt.NDArray[np.int32]:

@@ -1,9 +1,8 @@
 """Exact nearest neighbours: every vector is compared with the query, and no index has to be built.
 
 A block of half-precision vectors is widened into one buffer, which is used again for the next
-block, and multiplied with the query. Widening works on the bits, which is five times as fast as
-`astype` and as exact: shifted into place, the bits of a half are a float32 that is too small by a
-factor of 2 ** 112, and the query is made larger by as much.
+block, and multiplied with the query. The widened numbers are too small by a factor
+(embeddings/halves.py), and the query is made larger by as much.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from zeroshelf.embeddings import halves
+
 BLOCK = 512  # vectors at once: with 1,384 numbers each the buffer takes 2.8 MB
-_SCALE = np.float32(2.0**112)  # 2 to the difference of the exponents' biases, 127 - 15
-_SHIFT = np.int32(13)  # a half has 10 bits of mantissa, a float32 has 23
-_MASK = np.int32(-0x70002000)  # 0x8fffe000: without the copies of the sign that the shift leaves
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
@@ -30,7 +28,7 @@ class Scan:
     """
 
     def __init__(self, queries: Floats) -> None:
-        self._queries = queries.astype(np.float32).T * _SCALE  # (D, T)
+        self._queries = queries.astype(np.float32).T * halves.SCALE  # (D, T)
         self._buffer = np.empty((BLOCK, len(self._queries)), np.int32)
         self._found: list[Floats] = []
 
@@ -38,12 +36,9 @@ class Scan:
         """block: (M, D), each row of length 1; M may be any number, also 0."""
         products = np.empty((len(block), self._queries.shape[1]), np.float32)
         for start in range(0, len(block), BLOCK):
-            part = np.ascontiguousarray(block[start : start + BLOCK]).view(np.int16)
-            wide = self._buffer[: len(part)]
-            np.copyto(wide, part)  # an int32 with the sign in all upper bits
-            np.left_shift(wide, _SHIFT, out=wide)
-            np.bitwise_and(wide, _MASK, out=wide)
-            np.matmul(wide.view(np.float32), self._queries, out=products[start : start + BLOCK])
+            part = block[start : start + BLOCK]
+            wide = halves.unscaled(part, self._buffer[: len(part)])
+            np.matmul(wide, self._queries, out=products[start : start + BLOCK])
         self._found.append(products)
 
     @property
