@@ -21,7 +21,7 @@ PROBES = (
     "dog",
     "a photo of a giraffe.",
     "16 %: é!",
-    "a crumpled shop receipt on a wooden table beside two cups of coffee, seen from above, at night",
+    "a crumpled shop receipt on a wooden table beside two cups of coffee, from above, at night",
 )
 
 
@@ -54,7 +54,7 @@ def _of_any_length(
         return None
     try:
         graph = ort.open_graph(path, "cpu", 1, warn, arena=True, rewritten=rewritten)
-        found = TextualTower(graph, layout, threads, padded=False)
+        found = TextualTower(graph, layout, threads, unpadded=whole.tokenizer)
         same = np.abs(found(PROBES, dim) - whole(PROBES, dim)).max() <= SAME
     except Exception:  # onnxruntime raises classes of its own: a graph of another kind
         return None
@@ -65,8 +65,8 @@ class TextualTower:
     """The text tower with its tokenizer.
 
     `callers` is the number of threads that ask the graph at once on a CPU; None: it was opened for
-    a few texts. `padded`: False for a graph that needs no text padded to the model's context,
-    whatever its settings say.
+    a few texts. `unpadded`: the tokenizer of a tower that pads texts to the model's context, for one
+    that doesn't, whatever the model's settings say.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class TextualTower:
         layout: Layout,
         callers: int | None = None,
         *,
-        padded: bool = True,
+        unpadded: Tokenizer | None = None,
     ) -> None:
         self.for_many = callers is not None
         self.graph = graph
@@ -92,13 +92,17 @@ class TextualTower:
                 f"{layout.text.context_length}"
             )
         wanted = "mask" not in ports if wanted is None else wanted
-        self._tokenizer = Tokenizer(layout.text, padded and (length is not None or wanted))
+        self.tokenizer = (
+            unpadded.without_padding()
+            if unpadded
+            else Tokenizer(layout.text, length is not None or wanted)
+        )
         right = layout.text.padding_side == "right"
         # to its context, though a causal tower on a CPU could do without
         self.is_padded = graph.device == "cpu" and length is not None and right
 
     def __call__(self, texts: Sequence[str], dim: int) -> Vectors:
-        tokens = self._tokenizer.ids(texts)
+        tokens = self.tokenizer.ids(texts)
         vectors = np.empty((len(texts), dim), np.float32)
 
         def embed(rows: Sequence[int]) -> None:
@@ -124,7 +128,7 @@ class TextualTower:
         return max(LEAST_BATCH, min(32, -(-count // self._callers)))
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Array:
-        ids, mask = self._tokenizer.padded(tokens)
+        ids, mask = self.tokenizer.padded(tokens)
         values = {"ids": ids, "mask": mask, "types": np.zeros_like(ids)}
         feeds = {port.name: values[role].astype(port.dtype) for role, port in self._ports.items()}
         return self.graph.run(feeds, self._output)
