@@ -24,6 +24,7 @@ from zeroshelf.models.graph import (
     GRAPH_INITIALIZER,
     GRAPH_NODE,
     NODE_ATTRIBUTE,
+    NODE_TYPE,
 )
 from zeroshelf.models.onnx_parts import (
     TENSOR_DIMS,
@@ -44,7 +45,7 @@ from zeroshelf.models.onnx_parts import (
 # onnx.proto's numbers
 GRAPH_INPUT, GRAPH_OUTPUT = 11, 12
 GRAPH_VALUE_INFO = 13  # shapes inside the graph, which ONNX Runtime can do without
-NODE_INPUT, NODE_OUTPUT, NODE_TYPE = 1, 2, 4
+NODE_INPUT, NODE_OUTPUT = 1, 2
 ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_INTS, ATTRIBUTE_TYPE = 1, 3, 8, 20
 TYPE_INT = 2  # of an attribute
 PORT_NAME = 1

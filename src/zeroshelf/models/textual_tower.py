@@ -65,8 +65,8 @@ class TextualTower:
     """The text tower with its tokenizer.
 
     `callers` is the number of threads that ask the graph at once on a CPU; None: it was opened for
-    a few texts. `unpadded`: the tokenizer of a tower that pads texts to the model's context, for one
-    that doesn't, whatever the model's settings say.
+    a few texts. `unpadded`: the tokenizer of a tower that pads texts to the model's context, for
+    one that doesn't, whatever the model's settings say.
     """
 
     def __init__(
