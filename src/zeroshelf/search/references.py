@@ -140,6 +140,7 @@ class _Folder:
 
     def _asked_fully(self, names: Sequence[str], cohort: Floats, texts: Texts) -> Floats:
         """(M, W): the logits of W words, asked by all prompts that a label has."""
+        resolve(LabelSet(tuple(map(Label, names))), texts)  # embeds their definitions at once
         words = [resolved(name, texts).each[0] for name in names]
         groups = mean_vectors(scores.groups_of(words), texts)
         both = negative_scores.normalise(np.concatenate((groups, cohort)), cohort, self._scale)
