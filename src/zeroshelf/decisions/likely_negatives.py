@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -80,10 +81,14 @@ def starter_sample(
     return compute.embed(Folder(os.sep, pictures), _starter(), store, progress=progress)
 
 
-@cache
 def _starter() -> TwoTower:
-    """The starter, which is opened once."""
-    return select.load(select.find("starter"))
+    """The starter; its files are hashed once."""
+    return select.load(_described(select.STARTER))
+
+
+@cache
+def _described(folder: Path) -> Model:
+    return select.describe("starter", folder)
 
 
 def sample_rows(embedded: Embeddings) -> list[int]:
