@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests import tiny
-from zeroshelf.models import encoder, ort, select, shorten, textual_tower
+from zeroshelf.models import encoder, onnx_parts, ort, select, shorten, textual_tower
 
 CONTEXT, WIDTH = 77, tiny.DIM
 WORDS = ("red", "green", "blue", "cat")
@@ -122,6 +122,38 @@ def test_a_graph_that_reads_the_padding_is_left_as_it_is(folder: Path, kind: str
     OTHER_GRAPHS[kind](folder / "textual" / "model.onnx")
     _, lengths = embedded(folder, SHORT_TEXTS)
     assert set(lengths) == {CONTEXT}
+
+
+def test_a_large_graph_is_opened_with_its_weights_in_place(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, linked = folder / "textual" / "model.onnx", tmp_path / "linked.onnx"
+    tower(file, CAUSAL)
+    linked.symlink_to(file)
+    rewritten = onnx_parts.in_place(file)
+    assert rewritten is not None and len(rewritten) < file.stat().st_size / 2
+    ids = np.ones((2, CONTEXT), np.int64)
+    found = []
+    for path, least in ((file, 10**9), (file, 0), (linked, 0)):
+        monkeypatch.setattr(ort, "LARGE", least)
+        graph = ort.open_graph(path, "cpu", 1, pytest.fail)
+        found.append(graph.run({"text": ids}, "embedding"))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_a_number_that_is_no_constants_leaves_the_graph_as_it_is(folder: Path) -> None:
+    file = folder / "textual" / "model.onnx"
+    tower(file, CAUSAL)
+    made = onnx.load(file)
+    made.graph.node[0].attribute.append(helper.make_attribute("axis", CONTEXT))
+    onnx.save(made, file)
+    assert shorten.of_any_length(file, CONTEXT) is None
+
+
+def test_a_convolutional_network_gets_few_pictures_at_once(folder: Path) -> None:
+    assert select.load(select.find("starter"), "cpu").batch_size == 2
+    assert select.load(select.find(str(folder)), "cpu").batch_size == 8
 
 
 def test_a_graph_with_its_weights_in_other_files_is_left_as_it_is(folder: Path) -> None:

@@ -36,10 +36,9 @@ class VisualTower:
 
     @cached_property
     def batch_size(self) -> int:
-        """How many pictures are least work for each. An accelerator wants many. On a CPU the many
-        intermediate results of a convolutional network soon don't fit into a core's cache (the
-        starter: 12.6 ms a picture by two, 17.8 by eight), and a transformer doesn't care (ViT-B/32:
-        61 and 59 ms; benchmarks/batches.py)."""
+        """How many pictures at once are least work for each. An accelerator wants many. On a CPU
+        the intermediate results of a convolutional network soon don't fit into a core's cache; a
+        transformer doesn't care (docs/models.md)."""
         if self.graph.device != "cpu":
             return 64
         return 2 if count_operators(self.graph.path, "Conv") > CONVOLUTIONS else 8
