@@ -167,7 +167,7 @@ def test_an_index_of_a_large_model_embeds_texts_only_when_they_are_needed(
     assert since() == []
     hits = made.search("red", least=None)
     assert len(hits) > 0
-    assert len(since()) < len(negative_labels()) / 3  # those of the folder, and the references
+    assert len(since()) < len(negative_labels()) / 8  # those of the folder, and the word's prompts
     made.search("blue")
     assert len(since()) < 30  # the prompts of the word
 

@@ -293,7 +293,7 @@ def test_the_starter_reads_short_texts_at_their_own_length() -> None:
     among = encoder.embed_texts(["a photo of a cat", "word " * 60])[:1]
     assert float((alone @ among.T)[0, 0]) > 0.99
     assert encoder._textual is not None
-    ids, _ = encoder._textual._tokenizer(["a photo of a cat"])
+    ids, _ = encoder._textual.tokenizer(["a photo of a cat"])
     assert ids.shape[1] < 10
 
 

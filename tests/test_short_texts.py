@@ -1,4 +1,4 @@
-"""A text tower that pads every text to its context is given a second graph for short texts."""
+"""A text tower that pads every text to its context gets a graph for texts of any length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests import tiny
-from zeroshelf.models import encoder, ort, select, shorten, textual_tower
+from zeroshelf.models import encoder, onnx_parts, ort, select, shorten, textual_tower
 
 CONTEXT, WIDTH = 77, tiny.DIM
 WORDS = ("red", "green", "blue", "cat")
@@ -93,7 +93,7 @@ def embedded(folder: Path, texts: list[str]) -> tuple[np.ndarray, list[int]]:
 
 
 def whole(folder: Path, texts: list[str], patch: pytest.MonkeyPatch) -> np.ndarray:
-    patch.setattr(textual_tower, "_shorter", lambda tower, *_: tower)
+    patch.setattr(textual_tower, "_of_any_length", lambda *_: None)
     return embedded(folder, texts)[0]
 
 
@@ -104,8 +104,10 @@ def test_short_texts_are_not_padded_to_the_context(
     tower(folder / "textual" / "model.onnx", CAUSAL, how)
     texts = [*SHORT_TEXTS, LONG_TEXT, "cat"]
     found, lengths = embedded(folder, texts)
-    assert set(lengths) == {textual_tower.SHORT, CONTEXT}
-    assert lengths.count(CONTEXT) == 1
+    longest = max(lengths)
+    assert len(LONG_TEXT.split()) <= longest < CONTEXT
+    assert lengths.count(longest) == 1 < len(lengths)
+    assert sorted(lengths)[-2] < len(LONG_TEXT.split()) / 2
     np.testing.assert_allclose(found, whole(folder, texts, monkeypatch), atol=1e-6)
 
 
@@ -122,16 +124,48 @@ def test_a_graph_that_reads_the_padding_is_left_as_it_is(folder: Path, kind: str
     assert set(lengths) == {CONTEXT}
 
 
+def test_a_large_graph_is_opened_with_its_weights_in_place(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, linked = folder / "textual" / "model.onnx", tmp_path / "linked.onnx"
+    tower(file, CAUSAL)
+    linked.symlink_to(file)
+    rewritten = onnx_parts.in_place(file)
+    assert rewritten is not None and len(rewritten) < file.stat().st_size / 2
+    ids = np.ones((2, CONTEXT), np.int64)
+    found = []
+    for path, least in ((file, 10**9), (file, 0), (linked, 0)):
+        monkeypatch.setattr(ort, "LARGE", least)
+        graph = ort.open_graph(path, "cpu", 1, pytest.fail)
+        found.append(graph.run({"text": ids}, "embedding"))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_a_number_that_is_no_constants_leaves_the_graph_as_it_is(folder: Path) -> None:
+    file = folder / "textual" / "model.onnx"
+    tower(file, CAUSAL)
+    made = onnx.load(file)
+    made.graph.node[0].attribute.append(helper.make_attribute("axis", CONTEXT))
+    onnx.save(made, file)
+    assert shorten.of_any_length(file, CONTEXT) is None
+
+
+def test_a_convolutional_network_gets_few_pictures_at_once(folder: Path) -> None:
+    assert select.load(select.find("starter"), "cpu").batch_size == 2
+    assert select.load(select.find(str(folder)), "cpu").batch_size == 8
+
+
 def test_a_graph_with_its_weights_in_other_files_is_left_as_it_is(folder: Path) -> None:
     file = folder / "textual" / "model.onnx"
     tower(file, CAUSAL)
     onnx.save(
         onnx.load(file), file, save_as_external_data=True, location="weights", size_threshold=1024
     )
-    assert shorten.shortened(file, CONTEXT, textual_tower.SHORT) is None
+    assert shorten.of_any_length(file, CONTEXT) is None
     assert set(embedded(folder, SHORT_TEXTS)[1]) == {CONTEXT}
 
 
 def test_what_is_no_graph_is_none(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\x08\x07\xff")
-    assert shorten.shortened(tmp_path / "model.onnx", CONTEXT, textual_tower.SHORT) is None
+    assert shorten.of_any_length(tmp_path / "model.onnx", CONTEXT) is None

@@ -16,7 +16,7 @@ CENTRING = 0.3  # share of a text's mean cosine with the cohort that is subtract
 SPREAD_FLOOR = 0.02  # cosine, added to every spread: keeps the scale of uniform texts finite
 NEAREST_NEGATIVES = 5  # negatives whose mean logit is an image's negative score
 CANDIDATE_NEGATIVES = 48  # nearest negatives kept for each image before the negative filter
-LIKELY_NEGATIVES = 48  # of each image by the starter: the only ones that a large model embeds
+LIKELY_NEGATIVES = 16  # of each image by the starter: the only ones that a large model embeds
 PROMPT_COUNT_PENALTY = 0.3  # logits per ln n, for n prompt groups of a label
 OTHER_WAYS_SHARE = 0.5  # how much the lexicon's groups count: whether any label fits
 OTHER_WAYS_RANK_SHARE = 0.75  # the same where labels are ranked
@@ -73,5 +73,6 @@ SCALE_RATIO_FLOOR = 0.01  # least ratio of two models' spreads of scores
 
 REFERENCE_WORDS = 300  # negative labels whose best pictures tell what an absent word gets
 REFERENCE_PROMPTED = 12  # of them, asked by all prompts of a label and not by one alone
+LARGE_REFERENCE_PROMPTED = 5  # the same for a model that doesn't come with the negative labels
 REFERENCE_BASE = 3.9  # calibrated temperatures that the threshold of a search is above a run's
 REFERENCE_SHARE = 0.3  # of the reference words' median above the threshold of a run, added to that

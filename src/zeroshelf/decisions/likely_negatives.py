@@ -9,6 +9,8 @@ same for every folder. benchmarks/large_models.py measures texts, time and decis
 from __future__ import annotations
 
 import os
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.labels.negative_labels import cohort, negative_labels
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.models import select
+from zeroshelf.models.encoder import TwoTower
 from zeroshelf.records import Embeddings, Folder, Model, NegativeRows, Progress
 
 
@@ -48,7 +51,7 @@ def of_known(embedded: Embeddings, store: EmbeddingCache) -> NegativeRows | None
     """As `of_folder`, from the embeddings of the starter that the cache has. No image is read."""
     if needs_all(embedded.model):
         return None
-    starter = select.load(select.find("starter"))
+    starter = _starter()
     digests = [embedded.digests[row] for row in sample_rows(embedded)]
     found, vectors = store.vectors(starter.model.digest, digests)
     return likely(vectors[found], compute.text_embedder(starter, store), starter.model.logit_scale)
@@ -75,8 +78,17 @@ def starter_sample(
 ) -> Embeddings:
     """Up to `TRANSFER_MOST_IMAGES` of the images, embedded by the starter."""
     pictures = tuple(embedded.pictures[row] for row in sample_rows(embedded))
-    starter = select.load(select.find("starter"))
-    return compute.embed(Folder(os.sep, pictures), starter, store, progress=progress)
+    return compute.embed(Folder(os.sep, pictures), _starter(), store, progress=progress)
+
+
+def _starter() -> TwoTower:
+    """The starter; its files are hashed once."""
+    return select.load(_described(select.STARTER))
+
+
+@cache
+def _described(folder: Path) -> Model:
+    return select.describe("starter", folder)
 
 
 def sample_rows(embedded: Embeddings) -> list[int]:

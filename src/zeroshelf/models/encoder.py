@@ -56,7 +56,7 @@ class TwoTower:
     @property
     def batch_size(self) -> int:
         """How many pictures a worker gives at once: few on a CPU, many on an accelerator."""
-        return 8 if self.open() == "cpu" else 64
+        return self._open_visual().batch_size
 
     @property
     def feeders(self) -> int:

@@ -17,7 +17,7 @@ Field = tuple[int, int, int]  # number, start and end of its value
 # onnx.proto's numbers
 MODEL_GRAPH = 7
 GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
-NODE_ATTRIBUTE = 5
+NODE_TYPE, NODE_ATTRIBUTE = 4, 5
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH = 5, 6
 TENSOR_EXTERNAL = 13
 
@@ -40,6 +40,21 @@ def external_files(path: Path) -> tuple[str, ...]:
     if graphs != 1:
         raise UserError(f"{path} is not an ONNX file")
     return tuple(sorted(found))
+
+
+def count_operators(path: Path, kind: str) -> int:
+    """How many nodes of one kind ("Conv") the graph has; 0 where it can't be read."""
+    wanted, count = kind.encode(), 0
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for number, start, end in fields(data, 0, len(data)):
+                for inner, first, last in fields(data, start, end) if number == MODEL_GRAPH else ():
+                    if inner == GRAPH_NODE:
+                        parts = fields(data, first, last)
+                        count += any(n == NODE_TYPE and data[a:b] == wanted for n, a, b in parts)
+    except (ValueError, OSError):
+        return 0
+    return count
 
 
 def _locations(data: mmap.mmap, start: int, end: int) -> Iterator[str]:

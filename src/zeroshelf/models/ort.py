@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroshelf.errors import UserError
+from zeroshelf.models import onnx_parts
 from zeroshelf.system.telemetry import onnxruntime
 
 Array = npt.NDArray[Any]
@@ -47,6 +48,8 @@ GPUS = ("cuda", "tensorrt-rtx", "migraphx", "directml", "webgpu")
 AUTOMATIC = ("cuda", "tensorrt-rtx", "migraphx", "directml", "openvino", "cpu")
 # Packages that stand beside onnxruntime and bring a provider, as plug-ins.
 PLUGINS = ("onnxruntime_ep_openvino", "onnxruntime_ep_nv_tensorrt_rtx", "onnxruntime_ep_webgpu")
+LARGE = 32_000_000  # bytes of a graph, whose weights are then read where they are
+SPINNING = "session.intra_op.allow_spinning"  # threads that wait for each other by turning
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 DTYPES: Mapping[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -175,6 +178,7 @@ def _session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry(SPINNING, "0")
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3  # errors only: warnings speak of nodes, which no user can mend
@@ -182,6 +186,10 @@ def _session(
     model: str | bytes = os.fspath(path)
     if rewritten is not None:
         model = rewritten
+        options.add_session_config_entry(WEIGHTS_FOLDER, os.fspath(path.parent))
+    elif device == "cpu" and path.stat().st_size >= LARGE:
+        path = path.resolve()  # it refuses weights behind a link
+        model = onnx_parts.in_place(path) or model
         options.add_session_config_entry(WEIGHTS_FOLDER, os.fspath(path.parent))
     plugged = [found for found in ort.get_ep_devices() if found.ep_name == PROVIDERS[device]]
     if plugged and device != "cpu":

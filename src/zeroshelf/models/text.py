@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import string
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,6 +67,12 @@ class Tokenizer:
         self._length = settings.context_length if pad_to_context else None
         tokenizer.enable_truncation(settings.context_length)
         tokenizer.no_padding()
+
+    def without_padding(self) -> Tokenizer:
+        """The same, but that texts are padded to the longest of a batch only."""
+        made = copy(self)
+        made._length = None
+        return made
 
     def __call__(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """N texts -> token ids and attention mask, each (N, tokens)."""

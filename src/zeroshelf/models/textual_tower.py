@@ -16,9 +16,12 @@ from zeroshelf.models.tower_output import embedding_output, unit
 from zeroshelf.records import Vectors
 
 LEAST_BATCH = 8  # texts that a thread gives at once on a CPU, where there are few for each
-SAME = 1e-4  # between a text's numbers in a graph for short texts and in the whole one
-SHORT = 16  # tokens of a text tower for short texts: most prompts are no longer
-PROBES = ("dog", "a photo of a giraffe.", "a crumpled shop receipt on a wooden table", "16 %: é!")
+SAME = 1e-4  # between a text's numbers in a graph for any length and in the whole one
+PROBES = (
+    "dog",
+    "16 %: é!",
+    "a crumpled shop receipt on a wooden table beside two cups of coffee, from above, at night",
+)
 
 
 def open_tower(
@@ -26,41 +29,43 @@ def open_tower(
 ) -> TextualTower:
     """The text tower of embeddings (N, dim). For many texts it works as the image tower does, one
     thread a call with as many callers as there are cores, which takes half of the processors'
-    time; a few texts are a single call, so that all cores share in it."""
+    time; a few texts are a single call, so that all cores share in it. Where texts needn't be
+    padded to the model's context, few are so little work that both are the same."""
     graph = ort.open_graph(
         layout.textual, device, 1 if many else threads, warn, optimise=many, arena=many
     )
     whole = TextualTower(graph, layout, threads if many else None)
-    return _shorter(whole, layout, dim, threads, warn) if many else whole
+    return _of_any_length(whole, layout, dim, threads, warn) or whole
 
 
-def _shorter(
+def _of_any_length(
     whole: TextualTower, layout: Layout, dim: int, threads: int, warn: Warn
-) -> TextualTower:
-    """The text tower with a second graph for short texts, where it pads every text to the model's
-    context and the second graph gives the same."""
-    from zeroshelf.models import shorten  # for many texts only
+) -> TextualTower | None:
+    """The text tower for texts of any length, where the whole one pads every text to the model's
+    context and the other gives the same. None where that isn't so."""
+    from zeroshelf.models import shorten  # for such a tower only
 
-    path, context = layout.textual, layout.text.context_length
-    if not whole.can_be_short or context <= SHORT:
-        return whole
-    rewritten = shorten.shortened(path, context, SHORT)
+    if not whole.is_padded:
+        return None
+    path = layout.textual.resolve()  # ONNX Runtime refuses weights behind a link
+    rewritten = shorten.of_any_length(path, layout.text.context_length)
     if rewritten is None:
-        return whole
+        return None
     try:
         graph = ort.open_graph(path, "cpu", 1, warn, arena=True, rewritten=rewritten)
-        both = TextualTower(whole.graph, layout, threads, graph)
-        found, wanted = both(PROBES, dim), whole(PROBES, dim)
+        found = TextualTower(graph, layout, threads, unpadded=whole.tokenizer)
+        same = np.abs(found(PROBES, dim) - whole(PROBES, dim)).max() <= SAME
     except Exception:  # onnxruntime raises classes of its own: a graph of another kind
-        return whole
-    return both if np.abs(found - wanted).max() <= SAME else whole
+        return None
+    return found if same else None
 
 
 class TextualTower:
     """The text tower with its tokenizer.
 
     `callers` is the number of threads that ask the graph at once on a CPU; None: it was opened for
-    a few texts. `short` is the same graph for texts of up to `SHORT` tokens, if there is one.
+    a few texts. `unpadded`: the tokenizer of a tower that pads texts to the model's context, for
+    one that doesn't, whatever the model's settings say.
     """
 
     def __init__(
@@ -68,10 +73,11 @@ class TextualTower:
         graph: Graph,
         layout: Layout,
         callers: int | None = None,
-        short: Graph | None = None,
+        *,
+        unpadded: Tokenizer | None = None,
     ) -> None:
         self.for_many = callers is not None
-        self.graph, self._short = graph, short
+        self.graph = graph
         self._callers = callers if callers and graph.device == "cpu" else 1
         self._output = embedding_output(graph)
         ports = {_role(graph, port): port for port in graph.inputs}
@@ -85,12 +91,17 @@ class TextualTower:
                 f"{layout.text.context_length}"
             )
         wanted = "mask" not in ports if wanted is None else wanted
-        self._tokenizer = Tokenizer(layout.text, length is not None or wanted)
+        self.tokenizer = (
+            unpadded.without_padding()
+            if unpadded
+            else Tokenizer(layout.text, length is not None or wanted)
+        )
         right = layout.text.padding_side == "right"
-        self.can_be_short = graph.device == "cpu" and length is not None and right
+        # to its context, though a causal tower on a CPU could do without
+        self.is_padded = graph.device == "cpu" and length is not None and right
 
     def __call__(self, texts: Sequence[str], dim: int) -> Vectors:
-        tokens = self._tokenizer.ids(texts)
+        tokens = self.tokenizer.ids(texts)
         vectors = np.empty((len(texts), dim), np.float32)
 
         def embed(rows: Sequence[int]) -> None:
@@ -99,12 +110,7 @@ class TextualTower:
         # Texts of like length together: the shorter ones of a batch are padded to the longest.
         order = sorted(range(len(texts)), key=lambda i: -len(tokens[i]))
         size = self._batch_size(len(texts))
-        long = sum(len(row) > SHORT for row in tokens) if self._short else 0
-        batches = [
-            some[start : start + size]
-            for some in (order[:long], order[long:])
-            for start in range(0, len(some), size)
-        ]
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
         if self._callers == 1 or len(batches) == 1:
             for rows in batches:
                 embed(rows)
@@ -121,11 +127,10 @@ class TextualTower:
         return max(LEAST_BATCH, min(32, -(-count // self._callers)))
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Array:
-        short = self._short if max(map(len, tokens)) <= SHORT else None
-        ids, mask = self._tokenizer.padded(tokens, SHORT if short else None)
+        ids, mask = self.tokenizer.padded(tokens)
         values = {"ids": ids, "mask": mask, "types": np.zeros_like(ids)}
         feeds = {port.name: values[role].astype(port.dtype) for role, port in self._ports.items()}
-        return (short or self.graph).run(feeds, self._output)
+        return self.graph.run(feeds, self._output)
 
 
 def _role(graph: Graph, port: Port) -> str:

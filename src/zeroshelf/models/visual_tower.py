@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from zeroshelf.errors import UserError
 from zeroshelf.models import ort
+from zeroshelf.models.graph import count_operators
 from zeroshelf.models.ort import Array, Graph, Port
 from zeroshelf.models.tower_output import embedding_output, unit
 from zeroshelf.records import Model, Pixels, Vectors
 
 SAME = 1e-4  # between a picture's numbers alone and in a batch
+CONVOLUTIONS = 8  # a graph with more is a convolutional network
 LEAST_HALF = 0.999  # cosine of a vector computed in half precision to that of float32
 
 
@@ -29,6 +33,15 @@ class VisualTower:
                 f"{graph.path}: it takes pictures of {max(sides)} px, but the settings beside it "
                 f"say {model.preprocessing.size}"
             )
+
+    @cached_property
+    def batch_size(self) -> int:
+        """How many pictures at once are least work for each. An accelerator wants many. On a CPU
+        the intermediate results of a convolutional network soon don't fit into a core's cache; a
+        transformer doesn't care (docs/models.md)."""
+        if self.graph.device != "cpu":
+            return 64
+        return 2 if count_operators(self.graph.path, "Conv") > CONVOLUTIONS else 8
 
     def __call__(self, pixels: Pixels) -> Vectors:
         limit = self._limit or len(pixels)

@@ -6,8 +6,8 @@ is left out: a search is often for what few pictures of many show. And a run's l
 for the folder, while a search may be for something that no picture of it shows; and the best of N
 pictures fits any word the better, the more there are. So the threshold depends on the folder:
 
-    m(v)   = greatest OOD score of a picture under the reference word v, for 300 reference words
-    m      = median of all m(v), and what more prompts than one add to it (12 words)
+    m(v)   = greatest OOD score of a picture under the reference word v, of some hundred
+    m      = median of all m(v), and what more prompts than one add to it (some words)
     u      = (m - T) / tau
     t      = T + tau * (3.9 + 0.3 * u), where u is above 0; else T + tau * (3.9 + u), at least T
     p      = sigmoid((OOD score - t) / tau)
@@ -50,8 +50,7 @@ class Judge:
     drawn: the rows of `embeddings` that were drawn evenly from the folder, whatever is searched
         for; None: all.
     before: what no label changes of the same pictures' scores, if it is known.
-    negatives: the negative labels to search beside the reference words; None: all, or those of
-        `before`.
+    negatives: the negative labels to search; None: all, or those of `before`.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Judge:
         self._embeddings, self._calibration, self._texts = embeddings, calibration, texts
         self._store, self._drawn = store, drawn
         self._total = len(embeddings) if total is None else total
-        self._negatives = negatives and references.with_references(negatives)
+        self._negatives = negatives
         self._before = before
         if before is not None and (before.candidates is None or before.smoothing is None):
             self._before = None

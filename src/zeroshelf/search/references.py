@@ -1,20 +1,23 @@
 """The reference words: how well words of which a folder shows nothing fit its best picture.
 
-300 of the negative labels are the reference words. What they tell of a folder depends on no word
-that is searched for, so it is kept beside the cache.
+300 of the negative labels are the reference words. A large model, which embeds few of these, takes
+the nouns of its cohort instead, whose vectors it needs anyway. What they tell of a folder depends
+on no word that is searched for, so it is kept beside the cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from zeroshelf.decisions import before_labels, negative_scores, scores
 from zeroshelf.decisions.before_labels import BeforeLabels
 from zeroshelf.decisions.constants import (
+    LARGE_REFERENCE_PROMPTED,
     MEAN_LOGIT_SHARE,
     NEAREST_NEGATIVES,
     REFERENCE_PROMPTED,
@@ -39,9 +42,8 @@ from zeroshelf.records import (
 )
 from zeroshelf.search.exact import Floats, Rows
 
-VERSION = 2  # one more whenever the same folder would give other numbers
+VERSION = 3  # one more whenever the same folder would give other numbers
 PART = 8  # the maxima of every eighth picture say how they grow with the number of pictures
-_STEP = REFERENCE_WORDS // REFERENCE_PROMPTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class References:
 
     best: Floats  # (R,), of all M pictures
     best_of_part: Floats  # (R,), of every `PART`-th picture
-    prompted: float  # what the prompts of a label add to that of one prompt, median over 12 words
+    prompted: float  # what the prompts of a label add to that of one prompt, median over some words
 
 
 def resolved(words: str, texts: Texts) -> ResolvedLabels:
@@ -108,25 +110,27 @@ class _Folder:
     typical_logit: float | None
 
     def found(self, texts: Texts) -> References:
-        """The reference words are asked by one prompt; every `_STEP`-th is also asked by all
-        prompts that a label has."""
-        every, searched = negative_labels(), self.candidates.searched
-        used = searched and with_references(searched)
+        """The reference words are asked by one prompt; some are also asked by all prompts that a
+        label has."""
+        every, used = negative_labels(), self.candidates.searched
         some = np.arange(len(every)) if used is None else used.rows.astype(np.int64)
         cohort = None if used is None else np.searchsorted(some, used.cohort)
         embedded, scale = texts([every[row].prompt for row in some.tolist()]), self._scale
         negatives = negative_scores.normalise(embedded, embedded, scale, cohort)
-        rows = np.searchsorted(some, _reference_rows())
+        chosen = _reference_rows() if used is None else _nouns_of(used.cohort)
+        step = len(chosen) // (REFERENCE_PROMPTED if used is None else LARGE_REFERENCE_PROMPTED)
+        step = max(step, 1)
+        rows = np.searchsorted(some, chosen)
         negative = self._negative_scores(negatives, some, rows, cohort)
         asked = NormalisedTexts(
             negatives.vectors[rows], negatives.factors[rows], negatives.offsets[rows]
         )
         plain = self._smoothed(asked.logits(self.embeddings.vectors) - negative)
-        names = [every[some[row]].name for row in rows[::_STEP]]
+        names = [every[some[row]].name for row in rows[::step]]
         part = embedded[::PART] if cohort is None else embedded[cohort]  # as good a cohort as all
-        full = self._smoothed(self._asked_fully(names, part, texts) - negative[:, ::_STEP])
+        full = self._smoothed(self._asked_fully(names, part, texts) - negative[:, ::step])
         best = plain.max(axis=0, initial=-np.inf)
-        added = full.max(axis=0, initial=-np.inf) - best[::_STEP] if len(plain) else [0.0]
+        added = full.max(axis=0, initial=-np.inf) - best[::step] if len(plain) else [0.0]
         part_of_them = plain[::PART].max(axis=0, initial=-np.inf)
         return References(best, part_of_them, float(np.median(added)))
 
@@ -136,6 +140,7 @@ class _Folder:
 
     def _asked_fully(self, names: Sequence[str], cohort: Floats, texts: Texts) -> Floats:
         """(M, W): the logits of W words, asked by all prompts that a label has."""
+        resolve(LabelSet(tuple(map(Label, names))), texts)  # embeds their definitions at once
         words = [resolved(name, texts).each[0] for name in names]
         groups = mean_vectors(scores.groups_of(words), texts)
         both = negative_scores.normalise(np.concatenate((groups, cohort)), cohort, self._scale)
@@ -182,9 +187,10 @@ class _Folder:
         return smooth_by_neighbours(values, self.smoothing)
 
 
-def with_references(negatives: NegativeRows) -> NegativeRows:
-    """These negative labels and the reference words."""
-    return replace(negatives, rows=np.union1d(negatives.rows, _reference_rows()).astype(np.int32))
+def _nouns_of(cohort: npt.NDArray[np.integer]) -> list[int]:
+    """The nouns among rows of `negative_labels()`."""
+    every = negative_labels()
+    return [row for row in cohort.tolist() if every[row].kind == "noun"]
 
 
 @cache
