@@ -16,8 +16,8 @@ _ENCODINGS = {  # by byte order mark; UTF-32 before UTF-16, which begins with th
     codecs.BOM_UTF16_BE: "UTF-16",
     codecs.BOM_UTF8: "UTF-8-sig",
 }
-# The share of NUL characters that tells UTF-16 without a byte order mark: they are half of a text in
-# Latin letters.
+# The share of NUL characters that tells UTF-16 without a byte order mark: half of a text in Latin
+# letters are such.
 NULS = 0.25
 
 
