@@ -54,8 +54,8 @@ def test_a_name_that_the_model_is_not_sure_of_is_a_guess() -> None:
 
 
 def test_a_guess_gives_way_to_a_word_that_is_clear() -> None:
-    """ "dog" stands out by more, because it is an everyday word, but its cosines are a tenth of those
-    of "pizza"."""
+    """ "dog" stands out by more, because it is an everyday word, but its cosines are a tenth of
+    those of "pizza"."""
 
     def with_decoy(wanted: Sequence[str]) -> Vectors:
         vectors = texts(wanted)
