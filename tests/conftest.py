@@ -92,6 +92,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def inbox(tmp_path: Path, encoder: ColourEncoder) -> Path:
+    """An empty folder to be watched."""
+    root = tmp_path / "inbox"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
 def chromium() -> Iterator[Chromium]:
     with Chromium() as browser:
         yield browser

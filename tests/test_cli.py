@@ -17,6 +17,7 @@ from zeroshelf.actions import kinds
 from zeroshelf.actions.tags import sidecars
 from zeroshelf.commands import cli
 from zeroshelf.errors import printable
+from zeroshelf.labels import labels_file
 from zeroshelf.models import calibrations
 from zeroshelf.records import Calibration
 from zeroshelf.review.session import Session
@@ -448,6 +449,28 @@ def test_suggest_asks_for_a_place_first_and_names_what_it_skips(
     assert said.out == "" and "labels.toml can't be written" in said.err
     assert command("suggest", folder) == 1
     assert "skipped broken.jpg: " in capsys.readouterr().err
+
+
+def test_suggest_says_which_names_are_guesses(
+    tmp_path: Path,
+    colours: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from zeroshelf.labels import suggest
+
+    found = (suggest.Shelf("cat", (0,), ()), suggest.Shelf("furnace", (1,), (), 0.01))
+    monkeypatch.setattr(suggest, "suggest", lambda *_, **__: found)
+    paint(tmp_path / "F" / "a.jpg", RED)
+    paint(tmp_path / "F" / "b.jpg", BLUE)
+    assert command("suggest", tmp_path / "F", "--to", tmp_path / "labels.toml") == 0
+    said = capsys.readouterr().out
+    assert "perhaps furnace" in said and "perhaps cat" not in said and "is a guess" in said
+    first, *rest = (tmp_path / "labels.toml").read_text().splitlines()
+    assert first == "# guesses, to be looked at: furnace" and '"furnace" = []' in rest
+    assert labels_file.read(tmp_path / "labels.toml").names == ("cat", "furnace")
+    assert command("suggest", tmp_path / "F", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["guesses"] == ["furnace"]
 
 
 def test_a_broken_record_is_no_bug(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import re
@@ -84,14 +86,59 @@ def test_a_truth_is_read(tmp_path: Path, text: str) -> None:
     assert read(str(tmp_path / "t.csv")) == {"a.jpg": ("cat",), "b.jpg": ("cat", "dog")}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("header", [["path", "label"], ["Nr", "Truth", "Picture"], None])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_truth_is_read_as_spreadsheets_write_it(
+    tmp_path: Path, encoding: str, delimiter: str, header: list[str] | None, end: str
+) -> None:
+    truth = {"Käse, alt/a 1.jpg": ("cat",), "b;c.jpg": ("cat", "Hund"), "日本.jpg": ("other",)}
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=end)
+    if header is not None:
+        writer.writerow(header)
+    for number, (path, names) in enumerate(truth.items()):
+        cells = [path, ";".join(names)]
+        writer.writerow([number, *reversed(cells)] if header and header[0] == "Nr" else cells)
+    (tmp_path / "t.csv").write_bytes(out.getvalue().encode(encoding))
+    assert read(str(tmp_path / "t.csv")) == truth
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a.jpg,cat;dog\nb.jpg,cat;dog\n", {"a.jpg": ("cat", "dog"), "b.jpg": ("cat", "dog")}),
+        ("Smith, Ann/a.jpg;cat\n", {"Smith, Ann/a.jpg": ("cat",)}),
+        ("a.jpg;cat\n", {"a.jpg": ("cat",)}),
+        ("sep=;\r\na,b;cat\r\n", {"a,b": ("cat",)}),
+        ('"sep=|"\npath|label\na.jpg|cat\n', {"a.jpg": ("cat",)}),
+        ("a.jpg,cat\rb.jpg,dog\r", {"a.jpg": ("cat",), "b.jpg": ("dog",)}),
+        ("caf\udce9.jpg,cat\n", {"caf\udce9.jpg": ("cat",)}),  # a path of other bytes, as on Linux
+    ],
+)
+def test_the_delimiter_is_found(
+    tmp_path: Path, text: str, found: dict[str, tuple[str, ...]]
+) -> None:
+    (tmp_path / "t.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert read(str(tmp_path / "t.csv")) == found
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         (b"", "has no row"),
         (b"path,label\n", "has no row"),
         (b"a.jpg\n", "row 1: no label"),
+        (b"a.jpg," + b"x" * 200_000, "is no CSV file"),
         (b"a.jpg,cat\n,cat\n", "row 2: no path"),
-        (b"a.jpg;cat\n", "row 1: no label"),
+        (b"a.jpg;\n", "row 1: no label"),
+        (b"sep=;\na.jpg,cat\n", "row 2: no label"),
+        (b"a.jpg,cat,dog\n", r"row 1: 3 cells.*path,label.*cat;dog"),
+        (b"a.jpg;cat;dog\n", r"row 1: 3 cells"),
+        (b"a.jpg,K\xe4se\n", "row 1: the label isn't UTF-8 text; save the file as UTF-8"),
+        ("a.jpg,cat\n".encode("utf-16-le"), "every other byte is 0; save it as UTF-8"),
+        ("a.jpg,cat\n".encode("utf-16")[:-1], "isn't UTF-16 text"),
         (b"a.jpg, ;\n", "row 1: no label"),
         (b"a.jpg,cat\na.jpg,dog\n", "row 2: a.jpg has another label"),
         (b"a.jpg,cat\x00dog\n" + b'"' * 200_000, "CSV|no label|has another"),

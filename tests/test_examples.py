@@ -102,21 +102,36 @@ def test_the_paths_of_the_compose_file_are_from_immichs_folder() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the container's shell is a POSIX one")
-@pytest.mark.parametrize(("code", "tags"), [(0, True), (1, True), (2, False), (130, False)])
-def test_no_older_run_is_tagged_where_the_plan_failed(
-    tmp_path: Path, code: int, tags: bool
+@pytest.mark.parametrize(
+    ("code", "run", "tags"),
+    [
+        (0, '"first"', True),
+        (1, '"first"', True),  # some pictures were skipped
+        (0, "null", False),  # every picture is sorted already: there is no run
+        (2, "null", False),
+        (2, '"first"', False),
+        (130, '"first"', False),
+    ],
+)
+def test_the_run_that_was_planned_is_tagged_and_no_other(
+    tmp_path: Path, code: int, run: str, tags: bool
 ) -> None:
+    """The watching service makes runs of its own meanwhile: the newest may be one of those."""
     yaml = pytest.importorskip("yaml")
     compose = yaml.safe_load((EXAMPLES / "compose.yml").read_text(encoding="utf-8"))
     script = compose["services"]["zeroshelf-tag"]["command"][0].replace("$$", "$")
     fake = tmp_path / "zeroshelf"
-    fake.write_text(f'#!/bin/sh\n[ "$1" = immich ] && echo tagged && exit 0\nexit {code}\n')
+    fake.write_text(
+        '#!/bin/sh\n[ "$1" = immich ] && echo "$2 $3" && exit 0\n'
+        f'echo \'{{"run": {run}, "report": "a\\\\nb"}}\'\nexit {code}\n'
+    )
     fake.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", script], env={"PATH": path}, capture_output=True, text=True, check=False
     )
-    assert (done.stdout == "tagged\n") is tags
+    assert done.stdout == ("tag first\n" if tags else "")
+    assert done.returncode == (code if code > 1 else 0) and not done.stderr
 
 
 def test_the_compose_file_mounts_pictures_read_only_and_drops_rights() -> None:

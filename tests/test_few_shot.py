@@ -191,6 +191,12 @@ def test_corrections_are_read_as_they_were_written(tmp_path: Path) -> None:
     known = {"aa": Correction("cat", vector), "bb": Correction("gone", vector)}
     path = str(tmp_path / "corrections.jsonl")
     stored.save(path, known, COLOURS)
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):  # as an editor may save it
+        with open(path, encoding="ascii") as file:
+            text = file.read()
+        Path(path + ".edited").write_text(text, encoding=encoding)
+        edited = stored.load(path + ".edited", parse.parse(["cat"]), COLOURS)
+        assert edited.keys() == stored.load(path, parse.parse(["cat"]), COLOURS).keys()
     found = stored.load(path, parse.parse(["cat"]), COLOURS)
     assert list(found) == ["aa"] and found["aa"].label == "cat"
     np.testing.assert_array_equal(found["aa"].vector, vector)

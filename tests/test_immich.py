@@ -335,8 +335,11 @@ def test_the_key_is_needed_and_never_told(
     monkeypatch.delenv("ZEROSHELF_IMMICH_KEY")
     assert tag(immich) == 2
     assert "no API key" in capsys.readouterr().err
-    (tmp_path / "key").write_text(KEY)
-    capsys.readouterr()
+    (tmp_path / "key").write_text(f"{KEY}\nand more")
+    assert tag(immich, "--key-file", tmp_path / "key") == 2
+    told = capsys.readouterr()
+    assert "write the key alone" in told.err and KEY not in told.err + told.out
+    (tmp_path / "key").write_text(f"{KEY}\r\n", encoding="utf-16")  # as PowerShell writes it
     assert tag(immich, "--key-file", tmp_path / "key", "--verbose") == 0
     assert run.record
     written = b"".join(p.read_bytes() for p in Path(run.record).rglob("*") if p.is_file())

@@ -78,7 +78,8 @@ def test_a_label_and_what_is_not_one_need_only_the_label() -> None:
 def test_a_list_in_one_label() -> None:
     (told,) = check(parse(["cat, red car"]), COLOURS, texts)
     assert str(told) == (
-        'cat, red car: is one label, not several; give each its own: -l cat -l "red car"'
+        'cat, red car: is one label, not several; give each its own: -l cat -l "red car", '
+        "or a line each in a labels file"
     )
     assert serious(parse(["cat, red car"]), COLOURS, texts) == (told,)
 

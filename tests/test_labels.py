@@ -206,6 +206,13 @@ def test_a_file_with_a_labels_key_is_toml_by_any_name(tmp_path: Path, head: str)
         read(path)
 
 
+def test_utf_16_without_a_byte_order_mark_says_what_to_do(tmp_path: Path) -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        (tmp_path / "labels.txt").write_bytes("cat\ndog\n".encode(encoding))
+        with pytest.raises(UserError, match="every other byte is 0; save it as UTF-8"):
+            read(tmp_path / "labels.txt")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

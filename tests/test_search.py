@@ -550,6 +550,8 @@ def test_a_word_that_is_the_path_of_a_picture_is_that_picture(
         (["cat", "{}", "--paths", "--to", "x"], "give one of the two"),
         (["cat", "{}", "--no-scan", "--exclude", "x"], "give one of the two"),
         (["--like", "no.jpg", "{}"], "no.jpg: can't be read"),
+        (["-l", "cat", "{}"], "search takes words, not labels: leave -l out"),
+        (["cat", "--labels", "labels.toml", "{}"], "leave --labels out"),
         (["cat", "{}/no"], "doesn't exist"),
         (["cat", "{}", "--least", "2"], "Invalid value for '--least'"),
         (["cat", "{}", "--top", "0"], "Invalid value for '--top'"),

@@ -45,6 +45,31 @@ def test_groups_are_found_and_named() -> None:
     assert write(label_set(found)).count(" = []") == 3
 
 
+def test_a_name_that_the_model_is_not_sure_of_is_a_guess() -> None:
+    """All names but three have the same cosine: of a group along none of the three axes, none is
+    likely. A group along an axis has its name for sure."""
+    found = suggest(folder(*[0] * 20, *[7] * 20), texts, count=2)
+    assert {shelf.name == "dog": shelf.is_guess for shelf in found} == {True: False, False: True}
+    assert next(s.probability for s in found if s.name == "dog") > 0.8
+
+
+def test_a_guess_gives_way_to_a_word_that_is_clear() -> None:
+    """ "dog" stands out by more, because it is an everyday word, but its cosines are a tenth of
+    those of "pizza"."""
+
+    def with_decoy(wanted: Sequence[str]) -> Vectors:
+        vectors = texts(wanted)
+        for at, text in enumerate(wanted):
+            if text == "a photo of a dog.":
+                vectors[at] = np.eye(8)[2] / 10
+        return vectors
+
+    found = suggest(folder(*[1] * 20, *[2] * 20, noise=0.02), with_decoy, count=2)
+    assert {shelf.name for shelf in found} == {"bridge", "pizza"}
+    assert "dog" in next(shelf.words for shelf in found if shelf.name == "pizza")
+    assert not any(shelf.is_guess for shelf in found)
+
+
 def test_the_number_of_groups_is_found() -> None:
     found = suggest(folder(*[0] * 20, *[1] * 12, *[2] * 8, noise=0.02), texts)
     assert {shelf.name for shelf in found} == {"dog", "bridge", "pizza"}

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.watch_storm import storm
 from tests.colours import BLUE, GREY, RED, ColourEncoder, paint
 from tests.making import tree, xmp
-from tests.watching import Clock, Watched, settings
+from tests.watching import Clock, Watched, names, settings
 from zeroshelf.actions import apply, kinds, undo
 from zeroshelf.actions.kinds.move import Move
 from zeroshelf.embeddings.cache import EmbeddingCache
@@ -27,20 +27,8 @@ from zeroshelf.watch.sort import Sorter
 
 
 @pytest.fixture
-def inbox(tmp_path: Path, encoder: ColourEncoder) -> Path:
-    root = tmp_path / "inbox"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture
 def watched(inbox: Path, tmp_path: Path) -> Watched:
     return Watched(settings(inbox, tmp_path / "shelves"))
-
-
-def names(folder: Path) -> list[str]:
-    """Every file below a folder, by its path there."""
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
 def test_what_arrives_is_sorted_as_one_run_that_can_be_undone(

@@ -6,27 +6,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
-from tests.watching import Watched, settings
+from tests.colours import BLUE, GREEN, RED, paint
+from tests.watching import Watched, names, settings
 from zeroshelf.labels import labels_file
-
-
-@pytest.fixture
-def inbox(tmp_path: Path, encoder: ColourEncoder) -> Path:
-    root = tmp_path / "inbox"
-    root.mkdir()
-    return root
 
 
 def with_file(inbox: Path, to: Path, file: Path) -> Watched:
     given = settings(inbox, to)
     return Watched(replace(given, labels=labels_file.read(file), labels_file=str(file)))
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
 def test_what_arrives_after_a_change_gets_the_new_labels(inbox: Path, tmp_path: Path) -> None:

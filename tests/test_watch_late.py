@@ -8,22 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.colours import BLUE, RED, ColourEncoder, paint
+from tests.colours import BLUE, RED, paint
 from tests.making import tree, xmp
-from tests.watching import Watched, settings
+from tests.watching import Watched, names, settings
 from zeroshelf.actions import undo
 from zeroshelf.run import classify, reopen
 from zeroshelf.runs import registry
 from zeroshelf.watch import late, past_runs
 
 DAY = timedelta(days=1).total_seconds()
-
-
-@pytest.fixture
-def inbox(tmp_path: Path, encoder: ColourEncoder) -> Path:
-    root = tmp_path / "inbox"
-    root.mkdir()
-    return root
 
 
 @pytest.fixture
@@ -34,10 +27,6 @@ def shelves(tmp_path: Path) -> Path:
 @pytest.fixture
 def watched(inbox: Path, shelves: Path) -> Watched:
     return Watched(settings(inbox, shelves))
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
 LATE = [

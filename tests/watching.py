@@ -45,6 +45,11 @@ class Clock:
             raise Ended
 
 
+def names(folder: Path) -> list[str]:
+    """Every file below a folder, by its path there."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
 def settings(inbox: Path, to: Path, **given: object) -> Settings:
     labels = parse.parse(["red", "blue"])
     return checked(Settings(str(inbox), str(to), labels, **{"action": "move", **given}))  # type: ignore[arg-type]

@@ -54,10 +54,14 @@ def main() -> None:
     named = {name: group for name, group in largest.items() if name != "mixed"}
     right = sum(same(name, group.partition("/")[2]) for name, (group, _) in named.items())
     found = {group for group, _ in named.values()}
+    guesses = {shelf.name for shelf in shelves if shelf.is_guess}
+    good = sum(same(name, named[name][0].partition("/")[2]) for name in guesses)
     purity = sum(count for _, count in named.values()) / len(rows)
     print(
         f"{len(rows)} pictures, {len(set(truth))} groups: {len(named)} shelves, "
-        f"{len(found)} groups found, purity {purity:.2f}, {right} of {len(named)} names right"
+        f"{len(found)} groups found, purity {purity:.2f}, {right} of {len(named)} names right: "
+        f"{right - good} of {len(named) - len(guesses)}, and of those that are guesses "
+        f"{good} of {len(guesses)}"
     )
 
 

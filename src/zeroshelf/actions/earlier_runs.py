@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zeroshelf.actions.kinds.base import Earlier, Kind
 
 REMOVE: Final = "remove"  # the name of the action
+ONLY_A_LINK: Final = "the original is only a link to it now, so it stays"
 
 
 def removals(
@@ -57,8 +58,10 @@ def why_it_stays(made: Action, kind: Kind) -> str | None:
     """None where the target is what the earlier run's action `made` gives of the source as it is
     now. Reads both where they are files of their own. Raises OSError where the system can't tell.
     """
-    if not transfer.exists(made.source):
+    if not transfer.exists(made.source) or transfer.leads_nowhere(made.source):
         return "the original no longer exists: what was made of it stays"
+    if transfer.depends_on(made.source, made.target):
+        return ONLY_A_LINK
     if not kind.is_result(made, made.target):
         return "what the earlier run made has changed since"
     return None

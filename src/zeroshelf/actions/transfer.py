@@ -13,6 +13,7 @@ from zeroshelf.system import (
     content_hash,
     file_attributes,
     file_io,
+    folder_identity,
     machine,
     mounts,
     os_errors,
@@ -205,6 +206,34 @@ def exists(path: str) -> bool:
     return True
 
 
+def leads_nowhere(path: str) -> bool:
+    """True for a symbolic link whose file does not exist, or that leads to itself."""
+    if not os.path.islink(path):
+        return False
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return True
+        raise
+    return False
+
+
+def depends_on(path: str, file: str) -> bool:
+    """True where nothing is left at `path` once `file` is removed: `path` is a symbolic link to it,
+    or the same file by a path with a linked folder in it. A second hard link doesn't depend on it.
+    """
+    try:
+        at, there = os.stat(path), os.lstat(file)
+    except OSError:
+        return False  # then `path` is no original that could be lost
+    folder, name = os.path.split(os.path.realpath(path))
+    other, wanted = os.path.split(file)
+    if name == wanted and folder_identity.same(folder, other):
+        return True
+    return bool(at.st_ino) and os.path.samestat(at, there) and at.st_nlink == 1
+
+
 def discard(path: str) -> None:
     """Remove a file of our own that may be gone already. Asks first: a file system that is
     read-only refuses to remove even what isn't there."""
@@ -244,6 +273,19 @@ def fingerprint(path: str) -> bytes | None:
 
 def same_content(one: str, other: str) -> bool:
     return os.path.getsize(one) == os.path.getsize(other) and digest(one) == digest(other)
+
+
+def why_no_folder(folder: str) -> str | None:
+    """Make `folder`, for an undo, and those above it. Why that can't be, where something else lies
+    there now: a file, or a link that leads nowhere."""
+    above = folder
+    while not os.path.lexists(above) and os.path.dirname(above) != above:
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        what = "a link that leads nowhere" if os.path.islink(above) else "no folder"
+        return f"{above} is {what} now: remove it or connect its drive, then undo again"
+    os.makedirs(folder, exist_ok=True)
+    return None
 
 
 def existing_parent(path: str) -> str:

@@ -76,7 +76,7 @@ def _has_its_content(entry: Entry, path: str, lead: Entry | None, by_ns: int) ->
         return transfer.digest(path) == action.digest
     if entry.fingerprint is not None:
         return transfer.fingerprint(path) == entry.fingerprint
-    if path != action.source and transfer.exists(action.source):
+    if path != action.source and os.path.isfile(action.source):
         return transfer.same_content(path, action.source)
     return lead is not None and _is_shifted(lead, by_ns)
 

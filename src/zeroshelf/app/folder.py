@@ -187,6 +187,7 @@ class OpenFolder:
         suggested = [
             {
                 "name": one.name,
+                "guess": one.is_guess,
                 "count": len(one.rows),
                 "pictures": shelves.pictures(embedded, one.examples),
             }

@@ -1,16 +1,15 @@
-"""What the user may choose of a plan, and the plans of it."""
+"""What the user may choose of a plan, and the request for it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from zeroshelf.actions import kinds, plan, plan_request, plan_tags
+from zeroshelf.actions import kinds, plan_request, plan_tags
 from zeroshelf.actions.tags import exiftool
 from zeroshelf.app.operations import Given
 from zeroshelf.app.run_pages import OFFERED, describe
 from zeroshelf.errors import UserError
-from zeroshelf.records import LABEL_ONLY, LabelSet, Plan, PlanRequest, Progress
-from zeroshelf.run.run import Run
+from zeroshelf.records import LABEL_ONLY, LabelSet, PlanRequest, Progress
 from zeroshelf.runs import registry
 
 
@@ -56,22 +55,6 @@ def wanted(given: Given, folder: str, destination: str | None, labels: LabelSet)
         shelf_path=given.get("shelf_path", LABEL_ONLY),
     )
     return plan_request.checked(plan_request.without_unused(asked), labels)
-
-
-def made(run: Run, asked: PlanRequest, tell: Progress) -> Plan:
-    """The plan of a run. It is not saved."""
-    tell("planning", 0, 0)
-    planned = run.plan(
-        asked.destination,
-        asked.action,
-        ambiguous=asked.ambiguous,
-        several=asked.several,
-        replace_earlier=asked.replace,
-        in_files=asked.in_files,
-        shelf_path=asked.shelf_path,
-    )
-    plan.check(planned, run.request.folder)
-    return planned
 
 
 def untag(folder: str, in_files: bool, tell: Progress) -> str:

@@ -20,6 +20,7 @@ from zeroshelf.app.settings import Settings
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.errors import UserError
 from zeroshelf.records import PlanRequest, Progress
+from zeroshelf.run import plans
 from zeroshelf.run.run import Run
 from zeroshelf.runs import registry
 from zeroshelf.system import file_names
@@ -204,9 +205,10 @@ class App:
         return _DONE
 
     def _make_plan(self, run: Run, wanted: PlanRequest, tell: Progress) -> str:
-        planned = planning.made(run, wanted, tell)
+        tell("planning", 0, 0)
+        made = plans.make(run, wanted)
         self.pages.drop_unused(wanted.folder)
-        return self.pages.save(run, planned, tell)
+        return self.pages.save(run, made, tell)
 
     def untag(self, given: Given) -> Any:
         path, in_files = self._opened().path, given.get("in_files", False)

@@ -119,6 +119,8 @@ def _page(html: str | None, found: Evaluated, compared: Comparison | None) -> st
 
 def _lines(found: Evaluated) -> list[str]:
     """What was compared, and what was not."""
+    from zeroshelf.run.evaluation import encoding_advice
+
     run, count = found.run, found.evaluation.pictures
     every = counted(len(run.decisions), "picture")
     lines = [f"compared: {counted(count, 'picture')} with a known truth, of {every}"]
@@ -127,6 +129,7 @@ def _lines(found: Evaluated) -> list[str]:
         lines.append(
             f"{counted(len(found.missing), 'path is', 'paths are')} no picture of the run, and not "
             f"counted: {some}{' ...' if len(found.missing) > SHOWN else ''}"
+            f"{encoding_advice(found.missing)}"
         )
     if found.unknown:
         most = sorted(found.unknown.items(), key=lambda one: (-one[1], one[0]))[:SHOWN]

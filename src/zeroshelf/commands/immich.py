@@ -188,12 +188,12 @@ def _key(key_file: str | None) -> str:
         if not (key := os.environ.get(KEY, "").strip()):
             raise UserError(f"no API key: put it into {KEY}, or into a file for --key-file")
         return key
-    try:
-        with open(os.path.expanduser(key_file), encoding="ascii") as file:
-            return file.read(1000).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text in ASCII"
-        raise UserError(f"{key_file} can't be read: {why}") from None
+    from zeroshelf import text_files
+
+    key = text_files.read(os.path.expanduser(key_file)).strip()
+    if not key.isascii() or not key.isprintable():
+        raise UserError(f"{key_file} has more than a key, or another text: write the key alone")
+    return key
 
 
 def _told(screen: Screen, done: Done, what: str) -> None:

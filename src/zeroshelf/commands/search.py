@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zeroshelf.search.query import Query
 
 FITS = 0.5  # the probability of the best hit, below which the user is told that none seems to fit
+LABELS = ("-l", "--label", "--labels")  # of `sort`, and no options here
 
 
 class _Words(click.Command):
@@ -42,6 +43,8 @@ class _Words(click.Command):
             if word == "--":
                 found += args[at:]
                 break
+            if word in LABELS and (at == 0 or args[at - 1] not in taking):
+                raise UserError(f"search takes words, not labels: leave {word} out")
             avoided = len(word) > 2 and word[0] == "-" != word[1] and not {*word[1:]} <= letters
             if avoided and (at == 0 or args[at - 1] not in taking):
                 found += ["--without", word[1:]]

@@ -157,7 +157,7 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
     from zeroshelf.actions.plan import check_closed
     from zeroshelf.images.scan import root_of
     from zeroshelf.records import PlanRequest
-    from zeroshelf.run import classify
+    from zeroshelf.run import classify, plans
 
     what = {name: value for name, value in given.items() if name not in PLACING}
     to, kind, ambiguous, several, prefix, keep_earlier, in_files, shelf_path = (
@@ -185,16 +185,7 @@ def plan_folder(screen: Screen, given: dict[str, Any]) -> tuple[Run, Plan]:
             folder, labels, leave_out=leave_out, progress=progress, warn=screen.warn, **what
         )
         run.find_near_duplicates(progress)
-    planned = run.plan(
-        wanted.destination,
-        wanted.action,
-        ambiguous=wanted.ambiguous,
-        several=wanted.several,
-        prefix=wanted.prefix,
-        replace_earlier=wanted.replace,
-        in_files=wanted.in_files,
-        shelf_path=wanted.shelf_path,
-    )
+    planned = plans.make(run, wanted)
     show(screen, run, planned, given["labels_file"])
     return run, planned
 

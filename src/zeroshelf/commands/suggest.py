@@ -55,6 +55,7 @@ def command(
     screen.data(
         {
             "labels": {s.name: proposed.names_of(s.rows) for s in proposed.groups},
+            "guesses": [s.name for s in proposed.groups if s.is_guess],
             "near_duplicates": [proposed.names_of(group) for group in proposed.near_duplicates],
             "file": written,
         }
@@ -113,11 +114,18 @@ def _show(proposed: _Proposed, screen: Screen) -> None:
         screen.table(
             ["label", "pictures", "for example", "looks like"],
             [
-                [s.name, len(s.rows), proposed.names_of(s.examples), ", ".join(s.words)]
+                [
+                    f"perhaps {s.name}" if s.is_guess else s.name,
+                    len(s.rows),
+                    proposed.names_of(s.examples),
+                    ", ".join(s.words),
+                ]
                 for s in proposed.groups
             ],
             whole=("for example",),
         )
+    if any(s.is_guess for s in proposed.groups):
+        screen.say('A name after "perhaps" is a guess: look at its pictures, name them yourself.')
     show_skipped(screen, proposed.embeddings.skipped, proposed.root)
     for line in ignored.lines(proposed.embeddings.ignored):
         screen.say(line)
@@ -132,7 +140,10 @@ def _write(proposed: _Proposed, to: str | None, screen: Screen) -> str | None:
         screen.say("There are too few pictures to find groups in them: name labels yourself.")
         return None
     if to:
+        guesses = [shelf.name for shelf in proposed.groups if shelf.is_guess]
         with open(to, "x", encoding="utf-8") as file:
+            if guesses:
+                file.write(f"# guesses, to be looked at: {', '.join(guesses)}\n")
             file.write(labels_file.write(labels))
         screen.say(f"{to}: change it as you like, then `zeroshelf sort --labels {to} ...`")
     return to

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from blake3 import blake3
 
+from zeroshelf import text_files
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Correction, Corrections, LabelSet, Model
 from zeroshelf.system import app_folders, file_io, file_versions
@@ -139,15 +141,12 @@ def _read(path: str, kind: FileFormat, take: Callable[[Row], Read], model: Model
     found: list[Read] = []
     number = 0
     try:
-        with open(path, encoding="ascii") as file:
-            for number, line in enumerate(file, 1):
-                row = json.loads(line)
-                if number == 1:
-                    _check(path, row, kind, model)
-                else:
-                    found.append(take(row))
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}") from None
+        for number, line in enumerate(io.StringIO(text_files.read(path)), 1):
+            row = json.loads(line)
+            if number == 1:
+                _check(path, row, kind, model)
+            else:
+                found.append(take(row))
     except (ValueError, KeyError, TypeError) as trouble:
         raise UserError(f"{path}, line {number}: not a correction ({trouble})") from None
     return found

@@ -115,7 +115,8 @@ def _list(one: ResolvedLabel) -> Advice | None:
     if one.label.prompts or len(several) < 2:
         return None
     each = " ".join(f'-l "{part}"' if " " in part else f"-l {part}" for part in several)
-    return Advice((one.name,), "is one label, not several", f"give each its own: {each}")
+    suggestion = f"give each its own: {each}, or a line each in a labels file"
+    return Advice((one.name,), "is one label, not several", suggestion)
 
 
 def _language(one: ResolvedLabel, language: str, model: Model) -> Advice | None:

@@ -4,7 +4,6 @@ format is documented in docs/labels.md.
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 import tomllib
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from zeroshelf import checks
+from zeroshelf import checks, text_files
 from zeroshelf.errors import UserError
 from zeroshelf.labels.parse import add, checked, clean_text, parse, shelf_name, split
 from zeroshelf.records import Label, LabelSet
@@ -23,13 +22,6 @@ _LABELS_KEY = re.compile(  # [labels], labels = [...], labels.cat = ...
     r"""^[ \t]*(\[[ \t]*["']?labels["']?[ \t]*[\].]|["']?labels["']?[ \t]*[.=])""", re.MULTILINE
 )
 _COMMENT = re.compile(r"(^|\s)#.*")  # not the "#" of "C# book"
-_ENCODINGS = {  # by byte order mark; UTF-32 before UTF-16, which begins with the same bytes
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-    codecs.BOM_UTF8: "UTF-8-sig",
-}
 
 
 def read(path: str | Path) -> LabelSet:
@@ -39,7 +31,7 @@ def read(path: str | Path) -> LabelSet:
     per line, each as on the command line. Raises `UserError` where the file can't be read or used;
     the message names the file and the line, and in TOML the key.
     """
-    text = _content(path)
+    text = text_files.read(path).replace("\r\n", "\n").replace("\r", "\n")
     if Path(path).suffix.lower() == ".toml" or _LABELS_KEY.search(text):
         return _File(str(path), text).label_set()
     return _plain_file(str(path), text)
@@ -80,23 +72,6 @@ def write(labels: LabelSet) -> str:
             value = f"{{ {value} }}"
         lines.append(f"{_toml(label.name)} = {value}")
     return "\n".join(lines) + "\n"
-
-
-def _content(path: str | Path) -> str:
-    """A file's text, with "\\n" at the end of each line. Raises `UserError` where it can't be read
-    or isn't text."""
-    try:
-        content = Path(path).read_bytes()
-    except (OSError, ValueError) as trouble:  # ValueError: a NUL in the name
-        reason = getattr(trouble, "strerror", None) or trouble
-        raise UserError(f"{path}: can't be read ({reason})") from None
-    encoding = next((_ENCODINGS[bom] for bom in _ENCODINGS if content.startswith(bom)), "UTF-8")
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as trouble:
-        name = encoding.removesuffix("-sig")
-        raise UserError(f"{path}: isn't {name} text (byte {trouble.start})") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _plain_file(path: str, text: str) -> LabelSet:

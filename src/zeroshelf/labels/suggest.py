@@ -4,7 +4,8 @@ The vectors are centred, projected by PCA, and clustered by k-means for several 
 by silhouette is taken (Rousseeuw 1987). A group is named by the negative label whose mean cosine in
 the group exceeds its mean in the folder by most standard deviations, everyday words a little
 preferred; by one of the best five that is a hypernym of the other four; and "mixed" where no name
-stands out.
+stands out. A name that the model gives a low probability is a guess: another of the best five takes
+its place where the model is clear about that one.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ LEXICON = 0.6  # and where it is an everyday label of the lexicon: "cat", where 
 SAMPLE = 1500  # pictures that the silhouette is computed of
 EXAMPLES = 4  # pictures of a group that are shown
 CANDIDATES = 5  # best names of a group, from which its name is chosen
+GUESS = 0.1  # probability below which a name is a guess
+CLEAR = 0.2  # and from which another of the best names is taken instead of a guess
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -48,6 +51,12 @@ class Shelf:
     name: str
     rows: tuple[int, ...]  # of the embeddings, the most typical first
     words: tuple[str, ...]  # what else the group looks like
+    probability: float = 1.0  # of the name among all names, for the mean of the group
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the name is a guess: the user had better look at the pictures and name them."""
+        return self.name != "mixed" and self.probability < GUESS
 
     @property
     def examples(self) -> tuple[int, ...]:
@@ -84,17 +93,18 @@ def suggest(
     found = max(
         (_kmeans(points, size) for size in sizes or (1,)), key=lambda g: _silhouette(points, g)
     )
-    named = _names(vectors, found, texts, _among(negatives))
-    shelves: dict[str, tuple[list[int], tuple[str, ...]]] = {}
-    for group, (name, words) in named.items():
+    named = _names(vectors, found, texts, _among(negatives), embeddings.model.logit_scale)
+    shelves: dict[str, tuple[list[int], tuple[str, ...], float]] = {}
+    for group, (name, words, probability) in named.items():
         members = np.flatnonzero(found == group)
         centre = vectors[members].mean(axis=0)
         typical = members[np.argsort(-(vectors[members] @ centre), kind="stable")]
-        before, known = shelves.get(name, ([], ()))
-        shelves[name] = ([*before, *(int(rows[row]) for row in typical)], (*known, *words))
+        before, known, best = shelves.get(name, ([], (), 0.0))
+        inside = [*before, *(int(rows[row]) for row in typical)]
+        shelves[name] = inside, (*known, *words), max(best, probability)
     made = [
-        Shelf(name, tuple(inside), tuple(word for word in dict.fromkeys(words) if word != name))
-        for name, (inside, words) in shelves.items()
+        Shelf(name, tuple(inside), tuple(w for w in dict.fromkeys(words) if w != name), probability)
+        for name, (inside, words, probability) in shelves.items()
     ]
     made.sort(key=lambda shelf: (shelf.name == "mixed", -len(shelf.rows), shelf.name))
     return tuple(made)
@@ -117,26 +127,45 @@ def label_set(shelves: Sequence[Shelf]) -> LabelSet:
 
 
 def _names(
-    vectors: Floats, groups: Ints, texts: Texts, candidates: Sequence[Candidate]
-) -> dict[int, tuple[str, tuple[str, ...]]]:
-    """(N, D) vectors and (N,) groups -> group: its name, and the best candidates for it."""
+    vectors: Floats, groups: Ints, texts: Texts, candidates: Sequence[Candidate], scale: float
+) -> dict[int, tuple[str, tuple[str, ...], float]]:
+    """(N, D) vectors and (N,) groups -> group: its name, the best candidates for it, and the name's
+    probability. scale: the model's logit scale."""
     cosines = vectors @ texts([prompt for _, prompt, _ in candidates]).T  # (N, candidates)
     mean, std = cosines.mean(axis=0), cosines.std(axis=0) + 1e-6
     favour = np.array([favour for _, _, favour in candidates])
-    names: dict[int, tuple[str, tuple[str, ...]]] = {}
+    names: dict[int, tuple[str, tuple[str, ...], float]] = {}
     for group in np.unique(groups):
         inside = cosines[groups == group].mean(axis=0)
         # by how much it stands out, among the 40 names of the greatest cosines
         fits = np.argsort(-inside)[:40]
         order = fits[np.argsort(-((inside - mean) / std + favour)[fits], kind="stable")]
         words = tuple(dict.fromkeys(candidates[row][0] for row in order[:CANDIDATES]))
+        share_of = _probabilities(inside, candidates, words, scale)
         share = float((groups == group).mean())
         stands_out = float(((inside - mean) / std)[order[0]])  # in standard deviations
         if share < 1 and stands_out * (share / (1 - share)) ** 0.5 < COHERENT:
-            names[int(group)] = ("mixed", words)
+            names[int(group)] = ("mixed", words, 1.0)
         else:
-            names[int(group)] = (_covering(words) or words[0], words)
+            name = _covering(words) or words[0]
+            likeliest = max(words, key=share_of.__getitem__)
+            if share_of[name] < GUESS and share_of[likeliest] >= CLEAR:
+                name = likeliest
+            names[int(group)] = (name, words, share_of[name])
     return names
+
+
+def _probabilities(
+    cosines: Floats, candidates: Sequence[Candidate], words: Sequence[str], scale: float
+) -> dict[str, float]:
+    """(candidates,) mean cosines of a group -> the probability of each of `words`: softmax over all
+    candidates."""
+    shares = np.exp(scale * (cosines - cosines.max()).astype(np.float64))
+    found = dict.fromkeys(words, 0.0)
+    for (name, _, _), share in zip(candidates, (shares / shares.sum()).tolist(), strict=True):
+        if name in found:
+            found[name] += share
+    return found
 
 
 def _among(negatives: NegativeRows | None) -> Sequence[Candidate]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from zeroshelf import text_files
 from zeroshelf.decisions.evaluate import Evaluation, evaluate
 from zeroshelf.errors import UserError
 from zeroshelf.labels.normalise import comparable
@@ -57,6 +58,7 @@ def evaluated(run: Run, truth: Written) -> Evaluated:
         raise UserError(
             f"no path of the truth, such as {next(iter(truth), 'none')}, is a picture of run "
             f"{run.id}, which is of {folder}: give absolute paths, or paths below it"
+            f"{encoding_advice(truth)}"
         )
     named = {comparable(name): name for name in run.labels.names}
     unknown: Counter[str] = Counter()
@@ -68,6 +70,14 @@ def evaluated(run: Run, truth: Written) -> Evaluated:
         unknown.update(n for n in known[row] if comparable(n) not in {*named, *MEANS_OTHER})
     missing = tuple(path for path in truth if path not in pictures)
     return Evaluated(run, evaluate(run.decisions, known), pictures, missing, unknown)
+
+
+def encoding_advice(paths: Iterable[str]) -> str:
+    """How to save the file of the truth, as the end of a sentence, where some of `paths` that are
+    no picture of the run are no UTF-8; else ""."""
+    if all(map(text_files.is_text, paths)):
+        return ""
+    return "; some are no UTF-8 text: save the file as UTF-8 (Excel: CSV UTF-8)"
 
 
 def compare(first: Run, second: Run, truth: Written) -> Comparison:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroshelf import checks
-from zeroshelf.actions import apply, kinds, plan, plan_request, undo
+from zeroshelf.actions import apply, kinds, plan, undo
 from zeroshelf.corrections import classification, given, stored
 from zeroshelf.corrections.classification import Classification
 from zeroshelf.decisions import before_labels
@@ -37,8 +37,9 @@ from zeroshelf.records import (
     Request,
     Vectors,
 )
+from zeroshelf.run import plans
 from zeroshelf.run.sources import Sources
-from zeroshelf.runs import earlier, registry, saved
+from zeroshelf.runs import registry, saved
 from zeroshelf.runs.saved import Saved
 from zeroshelf.search.find import Searcher
 from zeroshelf.search.sources import InMemory
@@ -207,9 +208,7 @@ class Run(Classification):
         flags = several, replace_earlier, in_files
         folder = self.request.folder
         wanted = PlanRequest(folder, root, action, prefix, ambiguous, *flags, shelf_path)
-        wanted = plan_request.checked(plan_request.without_unused(wanted), self.labels)
-        made = earlier.made(wanted, self.labels) if replace_earlier else None
-        return plan.by_decisions(wanted, self.embeddings, self.decisions, earlier=made)
+        return plans.make(self, wanted)
 
     def save(self, planned: Plan, progress: Progress | None = None) -> Written:
         """Make the run's record: its plan, report, contact sheet and results in one folder, which

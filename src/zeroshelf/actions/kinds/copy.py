@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from zeroshelf.actions import transfer, unchanged
+from zeroshelf.actions import earlier_runs, transfer, unchanged
 from zeroshelf.actions.disk_space import Room
 from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.kinds.shelved import Shelved, not_kept
@@ -54,6 +54,8 @@ class Copy(Shelved):
             return "the copy has changed since"
         if not unchanged.is_original(entry.action):
             return "the original no longer exists or has changed: its copy stays"
+        if transfer.depends_on(entry.action.source, target):
+            return earlier_runs.ONLY_A_LINK
         return None
 
     def make_again(self, action: Action) -> None:

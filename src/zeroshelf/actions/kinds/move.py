@@ -55,7 +55,7 @@ class Move(Shelved):
     def complete(self, entry: Entry) -> bool:
         """A move across file systems that was interrupted is finished."""
         action = entry.action
-        if not transfer.exists(action.source):
+        if not transfer.exists(action.source) or _link_at(action):
             return unchanged.since_run(entry, action.target)
         if not self.is_result(action, action.target):
             return False
@@ -123,15 +123,11 @@ class Move(Shelved):
         if not there:
             return ALREADY if back else ("refused", "it exists neither here nor on its shelf")
         if back:
-            # a move across file systems that was stopped before its last step, or another file
-            same = transfer.same_content(action.target, action.source)
-            if same and unchanged.since_run(entry, action.target, lead):
-                renaming.remove(action.target)
-                return DONE
-            return "refused", f"there is something else at {action.source} now"
+            return _revert_where_both_are(entry, lead)
         if not unchanged.since_run(entry, action.target, lead):
             return "refused", "it has changed since it was moved"
-        os.makedirs(os.path.dirname(action.source), exist_ok=True)
+        if why_not := transfer.why_no_folder(os.path.dirname(action.source)):
+            return "refused", why_not
         transfer.move(action.target, action.source, action.mtime_ns, entry.mode)
         return DONE
 
@@ -142,6 +138,29 @@ class Move(Shelved):
             if transfer.exists(action.source):
                 return None
         return Room(action.target, action.source, action.size, True, NO_ROOM_BACK)
+
+
+def _revert_where_both_are(entry: Entry, lead: Entry | None) -> Answer:
+    """Take back a move across file systems that was stopped before its last step. Refused where
+    something else lies at the file's old place."""
+    action = entry.action
+    if link := _link_at(action):
+        return "refused", f"{link}: remove the link, then undo again"
+    same = transfer.same_content(action.target, action.source)
+    if same and unchanged.since_run(entry, action.target, lead):
+        renaming.remove(action.target)
+        return DONE
+    return "refused", f"there is something else at {action.source} now"
+
+
+def _link_at(action: Action) -> str | None:
+    """What lies at the old place of a moved file, where that is a link, in words for the user. To
+    remove the file on the shelf would be to lose what the link leads to."""
+    if os.path.islink(action.source):
+        return f"there is a symbolic link at {action.source} now"
+    if transfer.depends_on(action.source, action.target):
+        return f"{os.path.dirname(action.source)} leads to the file's shelf by a link now"
+    return None
 
 
 def check_may_take_away(folder: str) -> None:

@@ -80,11 +80,12 @@ class Remove(Kind):
         transfer.discard(transfer.part_of(target))
         if transfer.exists(target):
             return None if kind.is_result(made, target) else "something else is there now"
-        if not transfer.exists(action.source):
+        if not transfer.exists(action.source) or transfer.leads_nowhere(action.source):
             return "the original no longer exists, so it can't be made again"
         if made.digest is not None and transfer.digest(action.source) != made.digest:
             return "the original has changed since"
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if why_not := transfer.why_no_folder(os.path.dirname(target)):
+            return why_not
         kind.make_again(made)
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from zeroshelf.actions import plan_shelves, transfer, unchanged
+from zeroshelf.actions import earlier_runs, plan_shelves, transfer, unchanged
 from zeroshelf.actions.folders import Folders
 from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.kinds.base import ALREADY, DONE, Answer, Earlier, Kind, Placement
@@ -71,8 +71,11 @@ class Shelved(Kind):
 
     def why_it_stays(self, entry: Entry, lead: Entry | None) -> str | None:
         """Why an undo can't remove the target; None where it can."""
-        if not transfer.exists(entry.action.source):
+        source = entry.action.source
+        if not transfer.exists(source) or transfer.leads_nowhere(source):
             return "the original no longer exists: what leads to it stays"
+        if transfer.depends_on(source, entry.action.target):
+            return earlier_runs.ONLY_A_LINK
         if not self.is_result(entry.action, entry.action.target):
             return "something else is there now"
         return None

@@ -187,7 +187,8 @@ class Trash(Kind):
         folder = os.path.dirname(source)
         if not os.path.isdir(folder) and _is_across(found, folder):
             return "refused", f"{folder} is not there: connect its drive, then undo again"
-        os.makedirs(folder, exist_ok=True)
+        if why_not := transfer.why_no_folder(folder):
+            return "refused", why_not
         transfer.move(found, source, entry.action.mtime_ns, entry.mode)
         trash.release(found)
         return DONE

@@ -345,8 +345,10 @@ function removeLabel(name) {
   setLabels(now);
 }
 
-function suggestion({ name, count, pictures = [] }) {
-  const chip = button("chip", () => addLabel(name), ...(pictures.length ? [image(pictures[0])] : []), bdi(name), make("span", "count", number(count)));
+function suggestion({ name, guess, count, pictures = [] }) {
+  const picture = pictures.length ? [image(pictures[0])] : [];
+  const doubt = guess ? [make("span", "count", "perhaps")] : [];
+  const chip = button("chip", () => addLabel(name), ...picture, ...doubt, bdi(name), make("span", "count", number(count)));
   chip.setAttribute("aria-label", `Add the shelf ${visible(name)}, about ${plural(count, "picture")}`);
   chip.draggable = true;
   chip.dataset.key = `suggested ${name}`;
