@@ -76,9 +76,10 @@ def embed_dataset(
 ) -> EmbeddedDataset:
     """Embed the pictures of a folder, a bucket or an archive into Parquet files.
 
-    Run again after an interruption, it goes on where it was. A picture of another version (size and
-    time, or the manifest's etag) is embedded again, and its newer row counts. A picture that can't
-    be used is a row with its error. Rows of what the source no longer has stay.
+    Run again after an interruption, it goes on where it was. A picture of another version (the
+    manifest's or the store's etag, else size and time) is embedded again, and its newer row counts.
+    A picture that can't be used is a row with its error. Rows of what the source no longer has
+    stay.
 
     source: a folder; a URI (s3://, gs://, what pyarrow or fsspec opens); a Parquet file with the
         columns uri, size, etag; WebDataset tars ("shards/{000..150}.tar"); Parquet files with the
@@ -180,7 +181,7 @@ class _Run:
         )
         self._start()
         before = parts.count(self._folder)
-        done = self._work(sources.unfinished(listed, self._folder))
+        done = self._work(sources.unfinished(listed, self._folder, asked.endpoint))
         if asked.layout == clip_retrieval.NAME:
             clip_retrieval.write(self._folder)
         return EmbeddedDataset(
