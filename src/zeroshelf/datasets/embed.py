@@ -217,8 +217,8 @@ class _Run:
             each = on_ray.embed(blocks(todo, size), job, self._encoder, plan)
         else:
             count = asked.workers or machine.processors()
-            size = asked.rows or part_size(todo.num_rows, count)
-            each = _locally(blocks(todo, size), replace(job, rows=size), self._encoder, count)
+            job = replace(job, rows=asked.rows or part_size(todo.num_rows, count))
+            each = _locally(todo, job, self._encoder, count)
         unknown = any(todo["kind"].to_pylist())  # how many pictures a container has
         done = Done()
         for one in each:
@@ -242,14 +242,23 @@ def blocks(todo: Any, size: int) -> list[Any]:
     return cut + [packed.slice(row, 1) for row in range(packed.num_rows)]
 
 
-def _locally(
-    given: Sequence[pyarrow.Table], job: Job, encoder: Encoder, workers: int
-) -> Iterator[Done]:
-    """A thread for each worker; decoding and inference leave the interpreter to the others."""
+def _locally(todo: pyarrow.Table, job: Job, encoder: Encoder, workers: int) -> Iterator[Done]:
+    """A thread for each worker; decoding and inference leave the interpreter to the others. Where
+    a device beside the processors computes, one worker whose threads only decode."""
     from zeroshelf.datasets.ahead import ahead
     from zeroshelf.datasets.worker import Worker
+    from zeroshelf.embeddings import feeding
 
+    if feeding.devices_of(encoder):
+        worker = Worker(replace(job, threads=workers), encoder)
+        try:
+            for block in blocks(todo, todo.num_rows):  # else the device would wait at each block
+                yield from worker.each(block)
+        finally:
+            worker.stop()
+        return
     worker = Worker(job, encoder)
+    given = blocks(todo, job.rows)
     with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
         try:
             yield from ahead(pool, worker.do, given, 2 * workers)
