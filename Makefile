@@ -61,6 +61,7 @@ test-export: .venv-export/done
 
 test-ray: .venv-ray/done
 	.venv-ray/bin/pytest --nbmake tests/test_ray.py tests/test_on_s3.py tests/test_store_plan.py \
+	  tests/test_versions.py tests/test_cluster_page.py tests/test_clip_retrieval.py \
 	  notebooks/bucket.ipynb
 
 # What `zeroshelf export` writes, read by FiftyOne, Label Studio's SDK and Hugging Face's datasets, in an

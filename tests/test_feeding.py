@@ -3,16 +3,21 @@ without the interpreter's lock. No clock is read: what overlaps is counted."""
 
 from __future__ import annotations
 
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+import zeroshelf as zs
 from tests.colours import BLUE, GREEN, RED, ColourEncoder, paint
 from tests.waiting import HANG, until
+from zeroshelf.datasets import parts
+from zeroshelf.datasets.places import place
 from zeroshelf.embeddings import compute, feeding
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.images import decode, scan
@@ -220,3 +225,89 @@ def test_without_a_device_every_thread_decodes_and_embeds(
     device = Device(feeders=0, batch_size=2)
     assert len(embedded(photos(tmp_path, 30), device, tmp_path / "cache")) == 30
     assert device.threads == set(decoders)
+
+
+# --- the command embed --------------------------------------------------------------------------
+
+
+def rows(out: Path) -> dict[str, dict[str, Any]]:
+    """File's name -> its row; fails where one is there twice."""
+    found = [one for part in parts.read_parts(place(str(out))) for one in part.to_pylist()]
+    named = {one["uri"].rpartition("/")[2]: one for one in found}
+    assert len(named) == len(found)
+    return named
+
+
+def test_embed_feeds_a_device_by_one_thread_that_never_decodes(
+    tmp_path: Path, decoders: dict[str, int]
+) -> None:
+    """Through the ends of parts, too: the device gets full batches."""
+    folder, device = photos(tmp_path, 60), Device()
+    (folder / "broken.png").write_bytes((folder / "003.png").read_bytes()[:40])
+    told: list[int] = []
+    made = zs.embed_dataset(
+        folder, tmp_path / "out", encoder=device, workers=3, rows=10,
+        progress=lambda stage, done, total: told.append(done),
+    )  # fmt: skip
+    assert (made.embedded, made.failed, len(made)) == (61, 1, 61)
+    assert len(device.threads) == 1 and device.most_at_work == 1
+    assert device.threads.isdisjoint(decoders) and len(decoders) <= 3
+    assert device.batches == [8] * 7 + [4] and told[-1] == 61 and len(told) > 5
+    zs.embed_dataset(folder, tmp_path / "here", encoder=ColourEncoder(), workers=3)
+    here, there = rows(tmp_path / "here"), rows(tmp_path / "out")
+    assert here == there and there["broken.png"]["error"] and there["broken.png"]["digest"]
+    assert zs.embed_dataset(folder, tmp_path / "out", encoder=Device()).embedded == 0
+
+
+def test_embed_decodes_on_while_the_device_computes(
+    tmp_path: Path, decoders: dict[str, int]
+) -> None:
+    class Slow(Device):
+        def compute(self) -> None:
+            wanted = min(60, sum(self.batches) + self.batch_size)
+            until(lambda: sum(decoders.values()) >= wanted)
+
+    made = zs.embed_dataset(photos(tmp_path, 60), tmp_path / "out", encoder=Slow(), workers=2)
+    assert made.embedded == 60
+
+
+def test_embed_keeps_several_devices_busy(tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+
+    class Two(Device):
+        def compute(self) -> None:
+            both.wait(HANG)
+
+    device = Two(feeders=2, batch_size=5)
+    device.pixel_type = np.float16
+    made = zs.embed_dataset(photos(tmp_path, 40), tmp_path / "out", encoder=device, workers=2)
+    assert made.embedded == 40 and device.types == {"float16"} and len(device.threads) == 2
+
+
+def test_tars_are_fed_too(tmp_path: Path) -> None:
+    folder = photos(tmp_path, 21)
+    for number in range(3):
+        with tarfile.open(tmp_path / f"{number}.tar", "w") as tar:
+            for file in sorted(folder.iterdir())[7 * number : 7 * number + 7]:
+                tar.add(file, file.name)
+    device = Device(batch_size=4)
+    source, out = f"{tmp_path}/{{0..2}}.tar", tmp_path / "out"
+    assert zs.embed_dataset(source, out, encoder=device, workers=2, rows=3).embedded == 21
+    assert device.batches == [4, 3] * 3 and len(rows(out)) == 21
+    assert zs.embed_dataset(source, out, encoder=Device(), workers=2).embedded == 0
+
+
+def test_an_interrupted_embed_keeps_its_parts_and_stops_its_threads(tmp_path: Path) -> None:
+    def stop(_what: str, done: int, _total: int) -> None:
+        if done >= 20:
+            raise KeyboardInterrupt
+
+    folder, out = photos(tmp_path, 60), tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        zs.embed_dataset(folder, out, encoder=Device(), workers=2, rows=10, progress=stop)
+    for thread in threading.enumerate():
+        if thread.name.startswith(("decode", "feed", "fetch")):
+            thread.join(HANG)
+            assert not thread.is_alive()
+    assert 20 <= len(rows(out)) < 60
+    assert zs.embed_dataset(folder, out, encoder=Device(), workers=2).embedded == 60 - 20

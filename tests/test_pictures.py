@@ -203,3 +203,14 @@ def test_what_shows_next_to_nothing_is_noted() -> None:
     assert problem(Image.new("RGB", (800, 600), (200, 20, 20))) is None  # a colour is something
     assert problem(Image.new("RGB", (4, 4), (0, 0, 0))) == quality.DARK
     assert problem(Image.new("RGB", (4, 400), (99, 0, 0))) is None
+
+
+@pytest.mark.parametrize("levels", [2, 50, 1000])
+def test_the_count_that_stands_for_a_quantile_is_exact(levels: int) -> None:
+    random = np.random.default_rng(levels)
+    for size in (1, 2, 3, 101, 997):
+        values = random.integers(0, levels, size).astype(np.float32)
+        found = np.quantile(values, 0.99)
+        limits = [*values[:20], *(np.nextafter(values[:5], np.float32(1e9))), found, found / 2]
+        for limit in map(np.float32, limits):
+            assert quality._is_quantile_below(values, 0.99, limit) == (found < limit)

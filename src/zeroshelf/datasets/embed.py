@@ -76,9 +76,10 @@ def embed_dataset(
 ) -> EmbeddedDataset:
     """Embed the pictures of a folder, a bucket or an archive into Parquet files.
 
-    Run again after an interruption, it goes on where it was. A picture of another version (size and
-    time, or the manifest's etag) is embedded again, and its newer row counts. A picture that can't
-    be used is a row with its error. Rows of what the source no longer has stay.
+    Run again after an interruption, it goes on where it was. A picture of another version (the
+    manifest's or the store's etag, else size and time) is embedded again, and its newer row counts.
+    A picture that can't be used is a row with its error. Rows of what the source no longer has
+    stay.
 
     source: a folder; a URI (s3://, gs://, what pyarrow or fsspec opens); a Parquet file with the
         columns uri, size, etag; WebDataset tars ("shards/{000..150}.tar"); Parquet files with the
@@ -180,7 +181,7 @@ class _Run:
         )
         self._start()
         before = parts.count(self._folder)
-        done = self._work(sources.unfinished(listed, self._folder))
+        done = self._work(sources.unfinished(listed, self._folder, asked.endpoint))
         if asked.layout == clip_retrieval.NAME:
             clip_retrieval.write(self._folder)
         return EmbeddedDataset(
@@ -216,8 +217,8 @@ class _Run:
             each = on_ray.embed(blocks(todo, size), job, self._encoder, plan)
         else:
             count = asked.workers or machine.processors()
-            size = asked.rows or part_size(todo.num_rows, count)
-            each = _locally(blocks(todo, size), replace(job, rows=size), self._encoder, count)
+            job = replace(job, rows=asked.rows or part_size(todo.num_rows, count))
+            each = _locally(todo, job, self._encoder, count)
         unknown = any(todo["kind"].to_pylist())  # how many pictures a container has
         done = Done()
         for one in each:
@@ -241,14 +242,23 @@ def blocks(todo: Any, size: int) -> list[Any]:
     return cut + [packed.slice(row, 1) for row in range(packed.num_rows)]
 
 
-def _locally(
-    given: Sequence[pyarrow.Table], job: Job, encoder: Encoder, workers: int
-) -> Iterator[Done]:
-    """A thread for each worker; decoding and inference leave the interpreter to the others."""
+def _locally(todo: pyarrow.Table, job: Job, encoder: Encoder, workers: int) -> Iterator[Done]:
+    """A thread for each worker; decoding and inference leave the interpreter to the others. Where
+    a device beside the processors computes, one worker whose threads only decode."""
     from zeroshelf.ahead import ahead
     from zeroshelf.datasets.worker import Worker
+    from zeroshelf.embeddings import feeding
 
+    if feeding.devices_of(encoder):
+        worker = Worker(replace(job, threads=workers), encoder)
+        try:
+            for block in blocks(todo, todo.num_rows):  # else the device would wait at each block
+                yield from worker.each(block)
+        finally:
+            worker.stop()
+        return
     worker = Worker(job, encoder)
+    given = blocks(todo, job.rows)
     with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
         try:
             yield from ahead(pool, worker.do, given, 2 * workers)

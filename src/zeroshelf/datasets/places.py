@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import ArrowInvalid, fs
 
-from zeroshelf.actions.on_store import objects, through_fsspec
+from zeroshelf.actions.on_store import through_fsspec
 from zeroshelf.errors import UserError, one_line
 from zeroshelf.system import file_io, machine
 from zeroshelf.system.uris import scheme_of
@@ -66,9 +66,13 @@ class Place:
 
     def read(self) -> bytes:
         """The whole file. Raises `OSError`."""
-        with self.files.open_input_stream(self.path) as file:
+        with self.stream() as file:
             content: bytes = file.read()
         return content
+
+    def stream(self) -> Any:
+        """The file for reading from its start to its end. Raises `OSError`."""
+        return self.files.open_input_stream(self.path)
 
     def write(self, content: bytes) -> None:
         """A file that appears as a whole: readers never see a part of it, also where the process
@@ -113,14 +117,6 @@ class Place:
         except OSError as error:
             raise UserError(f"{self.uri} can't be listed: {one_line(error)}") from None
         return sorted(one.base_name for one in found if one.type == fs.FileType.File)
-
-    def versions(self) -> dict[str, str]:
-        """path -> version of the files below, where fsspec tells more of them than pyarrow does:
-        their etag, else when they were made."""
-        if not self.files.type_name.startswith("py::fsspec+"):
-            return {}
-        told = self.files.handler.fs.find(self.path, detail=True)
-        return {path: objects.version_of(info) for path, info in told.items()}
 
     def _is_store(self) -> bool:
         kind = self.files.type_name

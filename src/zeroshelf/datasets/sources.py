@@ -21,9 +21,10 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from zeroshelf.counting import counted
-from zeroshelf.datasets import parts
+from zeroshelf.datasets import parts, versions
 from zeroshelf.datasets.containers import PARQUET, TAR, TAR_SUFFIXES, picture_column
 from zeroshelf.datasets.places import Place, local_path, place
+from zeroshelf.datasets.versions import Version
 from zeroshelf.errors import UserError, one_line
 from zeroshelf.images import formats, scan
 from zeroshelf.runs import earlier
@@ -34,6 +35,7 @@ MANIFEST = pa.schema(
     [
         ("uri", pa.string()),
         ("etag", pa.string()),
+        ("earlier", pa.string()),  # the etag that versions before 0.2.0 recorded; "" if the same
         ("size", pa.int64()),  # bytes; null if unknown
         ("kind", pa.string()),  # "" for a picture, or the kind of a container
         ("error", pa.string()),  # why it is not to be read; null for nearly all
@@ -112,8 +114,8 @@ def _of_folder(
         raise UserError(f"no pictures in {root}: give a folder that contains some")
     paths = [picture.path for picture in found.pictures] + [one.path for one in found.skipped]
     reasons = [None] * len(found.pictures) + [_reason(one.reason) for one in found.skipped]
-    versions = [_local_version(path) for path in paths]
-    etags, sizes = [etag for etag, _ in versions], [size for _, size in versions]
+    at = [_local_version(path) for path in paths]
+    etags, sizes = [Version(etag, "") for etag, _ in at], [size for _, size in at]
     return _table([Path(path).as_uri() for path in paths], etags, sizes, "", reasons)
 
 
@@ -147,14 +149,14 @@ def _of_files(
     elif found.tars:
         chosen, kind = found.tars, TAR
     elif found.parquet:
-        return _of_parquet(here, found.parquet)
+        return _of_parquet(here, found.parquet, endpoint)
     else:
         seen = ", ".join(f"{count:,} {kind}" for kind, count in found.others.most_common(3))
         raise UserError(f"no pictures in {here.uri}" + (f": it has {seen}" if seen else ""))
-    return _listed(here, chosen, kind)
+    return _listed(here, chosen, kind, endpoint)
 
 
-def _of_parquet(here: Place, files: Sequence[fs.FileInfo]) -> pa.Table:
+def _of_parquet(here: Place, files: Sequence[fs.FileInfo], endpoint: str | None) -> pa.Table:
     """A manifest of uris, or files with the bytes of pictures: the first file's columns say it."""
     first = Place(here.files, files[0].path, here.prefix)
     try:
@@ -163,7 +165,7 @@ def _of_parquet(here: Place, files: Sequence[fs.FileInfo]) -> pa.Table:
     except pa.ArrowException as error:
         raise UserError(f"{first.uri} is no Parquet file: {one_line(error)}") from None
     if picture_column(columns) is not None:
-        return _listed(here, files, PARQUET)
+        return _listed(here, files, PARQUET, endpoint)
     if "uri" not in columns.names:
         raise UserError(
             f"{first.uri}: neither a manifest (a column uri) nor pictures (a column image with "
@@ -192,8 +194,9 @@ def _read_manifest(file: Place) -> pa.Table:
     if "size" in given.column_names:
         sizes = given["size"].cast(pa.int64())
     packed = pa.array([_container(uri) for uri in uris.to_pylist()], pa.string())
-    empty = pa.nulls(rows, pa.string())
-    return pa.table([uris, pc.fill_null(etags, ""), sizes, packed, empty], schema=MANIFEST)
+    none, no_error = pa.array([""] * rows, pa.string()), pa.nulls(rows, pa.string())
+    etags = pc.fill_null(etags, "")
+    return pa.table([uris, etags, none, sizes, packed, no_error], schema=MANIFEST)
 
 
 def _container(uri: str) -> str:
@@ -294,11 +297,14 @@ def _sorted_out(files: Iterable[fs.FileInfo]) -> _Found:
     return found
 
 
-def _listed(here: Place, files: Sequence[fs.FileInfo], kind: str) -> pa.Table:
-    versions = here.versions()
+def _listed(here: Place, files: Sequence[fs.FileInfo], kind: str, endpoint: str | None) -> pa.Table:
+    found = [
+        Version(one.etag, "" if here.local else one.earlier)
+        for one in versions.of_files(here, files, endpoint)
+    ]
     return _table(
         [here.uri_of(info.path) for info in files],
-        [versions.get(info.path) or f"{info.size}-{info.mtime_ns or 0}" for info in files],
+        found,
         [info.size for info in files],
         kind,
         [None] * len(files),
@@ -307,43 +313,27 @@ def _listed(here: Place, files: Sequence[fs.FileInfo], kind: str) -> pa.Table:
 
 def _table(
     uris: Sequence[str],
-    etags: Sequence[str],
+    at: Sequence[Version],
     sizes: Sequence[int | None],
     kind: str,
     errors: Sequence[str | None],
 ) -> pa.Table:
     same = [kind] * len(uris)
-    return pa.table([uris, etags, sizes, same, errors], schema=MANIFEST)
+    etags, earlier = [one.etag for one in at], [one.earlier for one in at]
+    return pa.table([uris, etags, earlier, sizes, same, errors], schema=MANIFEST)
 
 
-def unfinished(rows: pa.Table, folder: Place) -> pa.Table:
+def unfinished(rows: pa.Table, folder: Place, endpoint: str | None = None) -> pa.Table:
     """The rows of a manifest that the dataset in `folder` lacks, or has with another etag; with a
     column `skip` (list of strings): the uris of a container's pictures that are there already."""
-    done = parts.finished(folder)
-    pairs = pc.binary_join_element_wise(rows["uri"], rows["etag"], "\0")
-    known = pc.binary_join_element_wise(done["uri"], done["etag"], "\0")
-    whole = [f"{uri}\0{etag}" for uri, etag in parts.complete_files(folder).items()]
+    done, whole = parts.finished(folder), parts.complete_files(folder)
+    rows = versions.asked(rows, done, endpoint)
+    packed = pa.table({"uri": [*whole], "etag": [*whole.values()]}, schema=done.schema)
     is_container = pc.not_equal(rows["kind"], "")
     there = pc.if_else(
-        is_container,
-        pc.is_in(pairs, value_set=pa.array(whole, pa.string())),
-        pc.is_in(pairs, value_set=known.combine_chunks()),
+        is_container, versions.are_among(rows, packed), versions.are_among(rows, done)
     )
     todo = rows.filter(pc.invert(there))
-    inside = _members(todo.filter(pc.not_equal(todo["kind"], "")), done)
+    inside = versions.members(todo.filter(pc.not_equal(todo["kind"], "")), done)
     skip = [inside.get(uri) for uri in todo["uri"].to_pylist()]
     return todo.append_column("skip", pa.array(skip, pa.list_(pa.string())))
-
-
-def _members(packed: pa.Table, done: pa.Table) -> dict[str, list[str]]:
-    """Container's uri -> the uris of its pictures that are finished in its present version."""
-    etags = dict(zip(packed["uri"].to_pylist(), packed["etag"].to_pylist(), strict=True))
-    found: dict[str, list[str]] = {}
-    if not etags:
-        return found
-    members = done.filter(pc.match_substring(done["uri"], "#"))
-    for uri, etag in zip(members["uri"].to_pylist(), members["etag"].to_pylist(), strict=True):
-        for at in (one.start() for one in re.finditer("#", uri)):  # names have "#" too
-            if etags.get(uri[:at]) == etag:
-                found.setdefault(uri[:at], []).append(uri)
-    return found

@@ -277,8 +277,9 @@ def _is_version(etag: str, found: Found) -> bool:
     """Whether an etag of a dataset names the version of an object as it is now: by the store's
     etag, or by size and time, in whole seconds as S3 tells it."""
     plain = etag.replace('"', "")
-    if found.etag and plain in (found.etag, f"{found.size}-{found.etag}"):
-        return True
+    for known in filter(None, (found.etag, found.content)):
+        if plain in (known, f"{found.size}-{known}"):
+            return True
     stamp = _STAMP.fullmatch(etag)
     return (
         stamp is not None

@@ -13,14 +13,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from zeroshelf.ahead import ahead
-from zeroshelf.datasets import containers, parts
+from zeroshelf.datasets import containers, parts, versions
 from zeroshelf.datasets.containers import Item
 from zeroshelf.datasets.parts import NOT_FETCHED, Row
 from zeroshelf.datasets.places import local_path, place
-from zeroshelf.embeddings import compute
+from zeroshelf.embeddings import compute, feeding
+from zeroshelf.embeddings.cache import Embedded
+from zeroshelf.embeddings.decoded import decode_file
 from zeroshelf.errors import Unreadable, UserError, one_line
 from zeroshelf.images import decode
 from zeroshelf.records import Encoder
@@ -39,7 +42,9 @@ class Job:
     endpoint: str | None
     generation: int  # of this run: see parts.py
     rows: int  # of a part, at most
-    threads: int = 1  # that decode and embed in one worker; more than 1 for an accelerator
+    # That decode in one worker, and embed where no device beside the processors does; more than 1
+    # for an accelerator.
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +76,24 @@ class Worker:
 
         Raises `UserError` where a container can't be used or the dataset can't be written.
         """
-        done = Done()
+        done = sum(self.each(block), Done())
+        return Done() if self._stopped.is_set() else done
+
+    def each(self, block: pa.Table) -> Iterator[Done]:
+        """As `do`, with the counts of each part as it is written."""
         rows = block.to_pylist()
         plain = [row for row in rows if not row["kind"]]
+        fetchers, most = max(_FETCHERS, self._job.threads), max(_AHEAD, 4 * self._job.threads)
         try:
-            with ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch") as pool:
-                fetched = ahead(pool, self._fetch, plain, _AHEAD)
-                done += self._embed(fetched, None)
+            with ThreadPoolExecutor(fetchers, thread_name_prefix="fetch") as pool:
+                yield from self._embed(ahead(pool, self._fetch, plain, most), None)
                 for row in rows:
                     if row["kind"]:
-                        done += self._embed(self._members(row), (row["uri"], row["etag"]))
+                        yield from self._embed(self._members(row), (row["uri"], row["etag"]))
         except _Stop:
             pass
         except OSError as error:
             raise UserError(f"{self._job.out} can't be written: {one_line(error)}") from None
-        return done
 
     def _members(self, row: dict[str, str]) -> Iterator[Item]:
         uri, etag = row["uri"], row["etag"]
@@ -107,7 +115,10 @@ class Worker:
             elif isinstance(size, int) and size > decode.MAX_BYTES:
                 content = Unreadable(f"larger than {decode.MAX_BYTES >> 20} MB")
             else:
-                content = place(uri, self._job.endpoint).read()
+                with place(uri, self._job.endpoint).stream() as file:
+                    if row["etag"] == row["earlier"]:  # no listing told it
+                        row["etag"] = versions.of_open(file) or row["etag"]
+                    content = file.read()
         except Unreadable as trouble:
             said = str(trouble)
             again = said.startswith(_CANT_READ)
@@ -116,9 +127,8 @@ class Worker:
             content = Unreadable(NOT_FETCHED + one_line(error))
         return Item(uri, str(row["etag"]), suffix, content)
 
-    def _embed(self, items: Iterator[Item], container: tuple[str, str] | None) -> Done:
+    def _embed(self, items: Iterator[Item], container: tuple[str, str] | None) -> Iterator[Done]:
         """The items as parts; the last part of a container says that it is complete."""
-        done = Done()
         rows = self._rows(items)
         part = list(itertools.islice(rows, self._job.rows))
         while part or container:
@@ -126,11 +136,10 @@ class Worker:
             model = self._encoder.model
             made = parts.table(part, model.digest, model.dim, self._job.generation)
             parts.write_part(self._out, made, None if following else container)
-            done += Done(len(part), sum(row.error is not None for row in part))
+            yield Done(len(part), sum(row.error is not None for row in part))
             if not following:
                 break
             part = following
-        return done
 
     def _batches(self, items: Iterator[Item]) -> Iterator[list[Item]]:
         while batch := list(itertools.islice(items, self._encoder.batch_size)):
@@ -139,6 +148,9 @@ class Worker:
             yield batch
 
     def _rows(self, items: Iterator[Item]) -> Iterator[Row]:
+        if feeding.devices_of(self._encoder):
+            yield from self._fed(items)
+            return
         batches = self._batches(items)
         if self._job.threads == 1:
             for batch in batches:
@@ -149,6 +161,37 @@ class Worker:
             embed = ahead(pool, lambda batch: embed_items(batch, self._encoder), batches, threads)
             for rows in embed:
                 yield from rows
+
+    def _fed(self, items: Iterator[Item]) -> Iterator[Row]:
+        """The rows in the order in which they come, for an encoder that doesn't compute on the
+        processors: threads that only decode, and others that only feed it (feeding.py)."""
+        dtype = getattr(self._encoder, "pixel_type", np.float32)
+        numbered, at_work = enumerate(items), dict[int, tuple[str, str]]()
+
+        def chunks() -> Iterator[list[tuple[int, Item]]]:
+            while chunk := list(itertools.islice(numbered, compute.CHUNK)):
+                if self._stopped.is_set():
+                    raise _Stop
+                at_work.update((number, (item.uri, item.etag)) for number, item in chunk)
+                yield chunk
+
+        def prepare(chunk: list[tuple[int, Item]]) -> feeding.Prepared:
+            answers: list[feeding.Answer] = []
+            decoded: list[feeding.Decoded] = []
+            for number, item in chunk:
+                digest = b""
+                try:
+                    content = _readable(item)
+                    digest = decode.digest(content)
+                    how = self._encoder.model.preprocessing
+                    decoded.append((number, digest, decode_file(item.suffix, content, how, dtype)))
+                except Unreadable as trouble:
+                    answers.append((number, digest, str(trouble)))
+            return answers, decoded
+
+        fed = feeding.Feeding(self._encoder, self._job.threads).answers(chunks(), prepare)
+        for number, digest, answer in fed:
+            yield _row(*at_work.pop(number), digest.hex() or None, answer)
 
 
 class _Stop(Exception):
@@ -161,18 +204,28 @@ def embed_items(batch: list[Item], encoder: Encoder) -> list[Row]:
     rows: dict[str, Row] = {}
     for item in batch:
         try:
-            if isinstance(item.content, Unreadable):
-                raise item.content
-            digest = decode.digest(item.content).hex()
-            readable.append((item, digest, (item.suffix, item.content)))
+            content = _readable(item)
+            readable.append((item, decode.digest(content).hex(), (item.suffix, content)))
         except Unreadable as trouble:
             rows[item.uri] = Row(item.uri, item.etag, error=str(trouble))
     answers = compute.embed_batch([file for _, _, file in readable], encoder)
     for (item, digest, _), answer in zip(readable, answers, strict=True):
-        if isinstance(answer, Unreadable):
-            rows[item.uri] = Row(item.uri, item.etag, digest, error=str(answer))
-            continue
-        width, height = answer.size or (None, None)
-        note = answer.derived.note if answer.derived else None
-        rows[item.uri] = Row(item.uri, item.etag, digest, width, height, answer.vector, note=note)
+        said = answer if isinstance(answer, Embedded) else str(answer)
+        rows[item.uri] = _row(item.uri, item.etag, digest, said)
     return [rows[item.uri] for item in batch]
+
+
+def _readable(item: Item) -> decode.Content:
+    """Raises `Unreadable` for an item that could not be fetched."""
+    if isinstance(item.content, Unreadable):
+        raise item.content
+    return item.content
+
+
+def _row(uri: str, etag: str, digest: str | None, answer: Embedded | str) -> Row:
+    """answer: what was made of a picture, or why nothing was."""
+    if isinstance(answer, str):
+        return Row(uri, etag, digest, error=answer)
+    width, height = answer.size or (None, None)
+    note = answer.derived.note if answer.derived else None
+    return Row(uri, etag, digest, width, height, answer.vector, note=note)

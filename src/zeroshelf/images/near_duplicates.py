@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from zeroshelf.records import Embeddings, Progress
 
@@ -98,7 +98,7 @@ def dhash(jpeg: bytes) -> int:
 
     `jpeg`: the picture with a longer side of quality.SIDE pixels, as `thumbnails.jpeg` writes it.
     """
-    with Image.open(io.BytesIO(jpeg)) as image:
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(jpeg)) as image:
         grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
     bits = (grey[:, 1:] > grey[:, :-1]).ravel()
     return int("".join("1" if bit else "0" for bit in bits), 2)

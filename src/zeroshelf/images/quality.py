@@ -8,6 +8,7 @@ benchmarks/quality.py measures how often the answer is right.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 PROBLEMS = DARK, BLURRED = "dark picture", "blurred picture"
@@ -38,4 +39,14 @@ def problem(small: Image.Image) -> str | None:
     inside = grey[1:-1, 1:-1]
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     edges = np.abs(around - 4 * inside)
-    return BLURRED if np.quantile(edges, 0.99) < LEAST_EDGE * grey.std() else None
+    return BLURRED if _is_quantile_below(edges, 0.99, LEAST_EDGE * grey.std()) else None
+
+
+def _is_quantile_below(values: npt.NDArray[np.float32], share: float, limit: np.floating) -> bool:
+    """`np.quantile(values, share) < limit`. Counting tells it for nearly all pictures, at a tenth
+    of the time: the quantile lies between the two values of these ranks."""
+    rank = int(share * (values.size - 1))
+    below = int(np.count_nonzero(values < limit))
+    if rank < below < rank + 2:  # one on either side
+        return bool(np.quantile(values, share) < limit)
+    return below > rank

@@ -24,7 +24,9 @@ class RunToMake:
         self.making: tuple[str, int, int] | None = None  # stage, how much is done, of how much
         self._first = run if isinstance(run, Run) else None
         self._now: Run | None = None  # under the present labels and offset
-        self._lock = threading.Lock()  # held while the run is made; no other is waited for meanwhile
+        self._lock = (
+            threading.Lock()
+        )  # held while the run is made; no other is waited for meanwhile
 
     @property
     def is_made(self) -> bool:

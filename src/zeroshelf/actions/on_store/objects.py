@@ -6,7 +6,7 @@ deletion can be made under; any other store through fsspec.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,6 +16,9 @@ from zeroshelf.records import Action
 # What fsspec tells of an object's version, the best first.
 _VERSIONS = ("ETag", "etag", "md5", "LastModified", "last_modified", "mtime", "created")
 _CONTENT = ("md5Hash", "md5", "ETag")  # of these, what two objects with one content may share
+# What fsspec or pyarrow tells of an object's content, or at least of its version, without its time:
+# a hash of the content first, as Google's, then S3's etag, and what Hugging Face and git have.
+_ETAGS = ("md5Hash", "ETag", "etag", "md5", "Content-MD5", "blob_id", "sha")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,15 @@ def _has_digest(store: Store, uri: str, action: Action) -> bool:
     return action.digest is not None and store.digest(uri) == action.digest
 
 
-def version_of(info: dict[str, Any]) -> str:
-    """The version of a file as a dataset records it, from what fsspec tells of it."""
+def etag_of(info: Mapping[str, Any]) -> str:
+    """The etag of an object without quotes, from what fsspec or pyarrow tells of it; "" where that
+    is only size and time."""
+    found = (info[key] for key in _ETAGS if isinstance(info.get(key), str) and info[key])
+    return str(next(found, "")).replace('"', "")
+
+
+def version_of(info: Mapping[str, Any]) -> str:
+    """The version of a file by its size and what fsspec tells of it: etag or time."""
     found = next((str(info[key]) for key in _VERSIONS if info.get(key)), "0")
     return f"{info.get('size')}-{found}"
 

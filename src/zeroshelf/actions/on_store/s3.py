@@ -75,6 +75,15 @@ class S3:
                 for one in page.get("Contents", ()):
                     yield f"s3://{bucket}/{one['Key']}"
 
+    def etags(self, start: str) -> Iterator[tuple[str, str]]:
+        """URI and etag of every object whose URI begins with `start`, by a listing."""
+        bucket, key = _split(start)
+        pages = self._client.get_paginator("list_objects_v2")
+        with self._errors(start):
+            for page in pages.paginate(Bucket=bucket, Prefix=key):
+                for one in page.get("Contents", ()):
+                    yield f"s3://{bucket}/{one['Key']}", str(one.get("ETag", "")).strip('"')
+
     def copy(self, source: str, target: str, found: Found) -> None:
         (bucket, key), (from_bucket, from_key) = _split(target), _split(source)
         given: dict[str, Any] = {"Bucket": bucket, "Key": key}

@@ -59,7 +59,7 @@ class Fsspec:
 
     def look(self, uri: str) -> Found | None:
         try:
-            with _errors(uri):
+            with errors(uri):
                 info = self._files.info(self._path(uri))
         except FileNotFoundError:
             return None
@@ -69,7 +69,7 @@ class Fsspec:
 
     def names(self, folder: str) -> Iterator[str]:
         try:
-            with _errors(folder):
+            with errors(folder):
                 found = self._files.find(self._path(folder))
         except FileNotFoundError:
             return
@@ -78,7 +78,7 @@ class Fsspec:
 
     def copy(self, source: str, target: str, found: Found) -> None:
         one, other = self._path(source), self._path(target)
-        with _errors(target):
+        with errors(target):
             if self._files.exists(other):
                 raise FileExistsError(17, "it is there already", target)
             if self._whole:
@@ -97,16 +97,16 @@ class Fsspec:
                 raise
 
     def delete(self, uri: str, found: Found) -> None:
-        with _errors(uri):
+        with errors(uri):
             self._files.rm_file(self._path(uri))
 
     def digest(self, uri: str) -> bytes:
-        with _errors(uri), self._files.open(self._path(uri), "rb") as file:
+        with errors(uri), self._files.open(self._path(uri), "rb") as file:
             return content_hash.of_file(file)
 
     def missing_folders(self, folder: str) -> list[str]:
         missing: list[str] = []
-        with _errors(folder):
+        with errors(folder):
             while not self._whole and not self._files.isdir(self._path(folder)):
                 missing.append(folder)
                 above = folder.rpartition("/")[0]
@@ -116,13 +116,13 @@ class Fsspec:
         return missing[::-1]
 
     def remove_folder(self, folder: str) -> None:
-        with _errors(folder):
+        with errors(folder):
             if not self._whole and not self._files.ls(self._path(folder), detail=False):
                 self._files.rmdir(self._path(folder))
 
     def tidy(self, target: str) -> None:
         part = _part(self._path(target))
-        with _errors(target):
+        with errors(target):
             if not self._whole and self._files.exists(part):
                 self._files.rm_file(part)
 
@@ -138,7 +138,7 @@ class Fsspec:
 
 
 @contextlib.contextmanager
-def _errors(uri: str) -> Iterator[None]:
+def errors(uri: str) -> Iterator[None]:
     """What a store's own library raises, as `OSError`."""
     try:
         yield
