@@ -128,7 +128,6 @@ def _names_another(text: str, row: int, taken: Mapping[str, set[int]]) -> bool:
     return any(taken.get(run, {row}).isdisjoint({row}) for run in runs)
 
 
-_SENTENCES = ("means", "together")
 _Rules = tuple[tuple[int, tuple[str, ...]], ...]  # a WordNet row, what all below it show
 
 
@@ -153,8 +152,9 @@ def _lexicon() -> _Lexicon:
     for one in data.values():
         names = tuple(one["names"])
         shown, around = whole(one["shows"]), whole(one.get("around", ()))
-        alone, texts = one.get("alone", False), [tuple(one.get(key, ())) for key in _SENTENCES]
-        made = Entry(names, *texts, alone, shown, around)
+        means, together = (tuple(one.get(key, ())) for key in ("means", "together"))
+        alone = bool(one.get("alone", False))
+        made = Entry(names, means, together, alone, shown, around)
         entries.update(dict.fromkeys(names, made))
         akin = {name: Entry((name,), (), (), alone, shown, around) for name in one.get("akin", ())}
         entries.update(akin)
