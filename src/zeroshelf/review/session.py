@@ -45,9 +45,8 @@ MOST_CHANGES = 500  # a page that has missed more versions loads everything agai
 
 
 class Session:
-    """A saved run under the edits of its review page. `run` must be without them
-    (`shown.open_saved`, `reopen(edited=False)`). Use as a context manager: a run has one session at
-    a time."""
+    """A saved run under the edits of its review page. `run`: by `shown.open_saved`, or the run as
+    it was saved. Use as a context manager: a run has one session at a time."""
 
     def __init__(self, run: Run | ShownRun) -> None:
         if run.record is None:
@@ -74,7 +73,7 @@ class Session:
         outdated = edit_log.plan_is_outdated(self.record)
         self._planned_edits = -1 if outdated else len(self._log.events)
         self.edited = edit_log.replay(self.first.request.labels, self._log.events)
-        if isinstance(run, Run) or self.made.decides_anew(self.edited):
+        if isinstance(run, Run) or not self.made.is_shown(self.edited):
             self.complete()
         self.shelves = self._shelves()
         # digests in hex, not stored again once undone
@@ -257,6 +256,7 @@ class Session:
     def write(self, progress: Progress | None = None) -> None:
         """The report and the results again, as the shelves are now."""
         planned = plan_file.load(os.path.join(self.record, "plan.jsonl"))
+        self.made.keep(self.edited)
         self.shown().write(self.record, planned, progress)
 
     # --- corrections ------------------------------------------------------------------------
@@ -287,8 +287,8 @@ class Session:
     @property
     def has_corrections(self) -> bool:
         """Whether `all_corrections` has any; the run isn't made for it."""
+        earlier = stored.load_for(self.edited.labels, self.first.model)
         with self.lock:
-            earlier = stored.load_for(self.edited.labels, self.first.model)
             own = self._imported or self.first.corrections.given or self._own_rows()
             return bool(own) or not self._own_before.issuperset(earlier)
 
