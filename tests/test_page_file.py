@@ -308,6 +308,19 @@ def test_without_its_vectors_it_is_refused_as_ever(tmp_path: Path) -> None:
             opening(run)
 
 
+def test_a_run_that_can_t_be_made_is_not_left_open(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=2)
+    with Session(from_file(run)) as session:
+        session.set_offset(1.0)
+    for _ in range(2):
+        found = from_file(run)
+        with EmbeddingCache.open() as store:
+            store.prune(0)
+        with pytest.raises(UserError, match="no longer has this run's embeddings"):
+            Session(found)
+        colour_run(tmp_path / "again", each=2)  # the same pictures, in the cache again
+
+
 def test_names_with_any_bytes_come_back(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=1)
     odd = [b"a\nb.png", b"a\\b.png", b"\xff\xfe.png" if os.name != "nt" else b"e.png"]
