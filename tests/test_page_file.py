@@ -104,21 +104,34 @@ EDITS: dict[str, Callable[[Session], object]] = {
 }
 
 
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("edit", EDITS)
+ANEW = {"offset", "label", "renamed"}  # edits after which every picture is decided again
+CASES = [
+    *((edit, "after corrections", False) for edit in EDITS),
+    *((edit, "after corrections", True) for edit in sorted(ANEW)),
+    ("placed", "as it was sorted", True),
+]
+
+
+@pytest.mark.parametrize(("edit", "state", "kept"), CASES)
 def test_the_page_says_the_same_with_and_without_the_file(
-    tmp_path: Path, state: str, edit: str
+    tmp_path: Path, edit: str, state: str, kept: bool
 ) -> None:
     run = STATES[state](colour_run(tmp_path, each=4))
     with Session(from_file(run)) as session:
         assert not session.made.is_made
         EDITS[edit](session)
+        if kept:
+            session.write()
     quick = from_file(run)
+    assert used(quick)
+    with Session(quick) as session:
+        assert session.made.is_made is (edit in ANEW and not kept), "it is made if it must be"
     before = said(quick)
     os.remove(page_of(run))
+    Path(page_of(run)).with_name(page_file.EDITED).unlink(missing_ok=True)
     anew = from_file(run)
+    assert not used(anew)
     assert said(anew) == before == said(again(run))
-    np.testing.assert_array_equal(quick.decisions.probabilities, anew.decisions.probabilities)
     assert len({body for _, body in before.values()}) > 12, "the answers are about something"
 
 
@@ -175,6 +188,29 @@ def test_the_run_that_is_made_later_has_the_edits(tmp_path: Path) -> None:
         assert session.update_plan() and not session.made.is_made, "the plan is up to date"
     first = from_file(run)
     assert first.decisions.chosen[0] != 1, "the file has the run as it was saved"
+
+
+def test_the_file_of_other_edits_is_not_used(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=4)
+    with Session(from_file(run)) as session:
+        session.set_offset(2.0)
+        session.write()
+        offset = session.decisions.probabilities
+    with Session(from_file(run)) as session:
+        assert not session.made.is_made, "from its own file"
+        np.testing.assert_array_equal(session.decisions.probabilities, offset)
+        session.undo()
+        assert session.made.is_made, "another offset is decided anew"
+        np.testing.assert_array_equal(
+            session.decisions.probabilities, again(run).decisions.probabilities
+        )
+    with Session(from_file(run)) as session:
+        assert not session.made.is_made, "as it was saved"
+        assert not np.array_equal(session.decisions.probabilities, offset)
+        session.set_offset(3.0)  # without `write`: the process ends
+    with Session(from_file(run)) as session:
+        assert session.made.is_made and session.edited.offset == 3.0
+        assert not np.array_equal(session.decisions.probabilities, offset)
 
 
 def cut(path: Path, to: Callable[[bytes], bytes]) -> None:
@@ -272,6 +308,19 @@ def test_without_its_vectors_it_is_refused_as_ever(tmp_path: Path) -> None:
             opening(run)
 
 
+def test_a_run_that_can_t_be_made_is_not_left_open(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=2)
+    with Session(from_file(run)) as session:
+        session.set_offset(1.0)
+    for _ in range(2):
+        found = from_file(run)
+        with EmbeddingCache.open() as store:
+            store.prune(0)
+        with pytest.raises(UserError, match="no longer has this run's embeddings"):
+            Session(found)
+        colour_run(tmp_path / "again", each=2)  # the same pictures, in the cache again
+
+
 def test_names_with_any_bytes_come_back(tmp_path: Path) -> None:
     run = colour_run(tmp_path, each=1)
     odd = [b"a\nb.png", b"a\\b.png", b"\xff\xfe.png" if os.name != "nt" else b"e.png"]
@@ -286,7 +335,8 @@ def test_names_with_any_bytes_come_back(tmp_path: Path) -> None:
     made = replace(run, embeddings=embedded, decisions=decided, _records=[])
     record = run.record or ""
     page_file.save(record, made, ())
-    kept = page_file.load(record, run.request, run.model, run.decisions.calibration)
+    calibration = run.decisions.calibration
+    kept = page_file.load(record, page_file.NAME, run.request, {}, run.model, calibration)
     assert kept is not None
     assert [one.path for one in kept.pictures] == names == [kept.pictures[i].path for i in range(3)]
     assert kept.paths == [shown.below(name, root) for name in names]

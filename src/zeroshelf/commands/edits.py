@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def save_edits(session: Session, progress: Progress | None = None) -> bool:
     """Store the corrections, and make the plan and the report those of the page. False if the run
     was applied already: it has to be undone before the plan can change."""
+    session.complete(progress)
     session.store_corrections()
     if not session.update_plan():
         return False

@@ -291,13 +291,14 @@ class _Page:
 
     def _facts(self) -> dict[str, Any]:
         run = self.session.first
+        notes = (*self.session.made.notes, *ignored.lines(run.ignored))
         return {
             "run": run.id,
             "folder": run.request.folder,
             "destination": self.session.planned.destination,
             "actions": [_words(name, self.session) for name in self.session.possible_actions],
             "model": run.model.id,
-            "notes": [self.worded(one) for one in (*run.notes, *ignored.lines(run.ignored))],
+            "notes": [self.worded(one) for one in notes],
             "skipped": [[skipped.path, skipped.reason] for skipped in run.skipped],
             "sure": constants.SURE,
             "likely": constants.LIKELY,

@@ -9,7 +9,8 @@ from zeroshelf.decisions.decide import Decisions
 from zeroshelf.records import Progress
 from zeroshelf.run import shown
 from zeroshelf.run.run import Run
-from zeroshelf.run.shown import ShownRun
+from zeroshelf.run.shown import ShownRun, state_of
+from zeroshelf.runs import page_file, registry
 from zeroshelf.runs.edit_log import Edited
 
 
@@ -24,9 +25,7 @@ class RunToMake:
         self.making: tuple[str, int, int] | None = None  # stage, how much is done, of how much
         self._first = run if isinstance(run, Run) else None
         self._now: Run | None = None  # under the present labels and offset
-        self._lock = (
-            threading.Lock()
-        )  # held while the run is made; no other is waited for meanwhile
+        self._lock = threading.Lock()  # held while the run is made, and no other lock is taken
 
     @property
     def is_made(self) -> bool:
@@ -78,9 +77,28 @@ class RunToMake:
         """`decisions` with resolved labels."""
         return self.first.resolved() if self._now is None else self._now.decisions
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Warnings about `decisions`."""
+        now = self._now
+        return self.first.notes if now is None else (*now.notes, *self.first.trouble)
+
+    def is_shown(self, edited: Edited) -> bool:
+        """Whether `decisions` are those under the labels and the offset of `edited` before the run
+        is made."""
+        return self.first.state == state_of(self.first.request, edited)
+
     def decides_anew(self, edited: Edited) -> bool:
         """Whether these edits change more than the shelves of the pictures that they name."""
-        return bool(edited.renamed) or edited.request(self.first.request) != self.first.request
+        return state_of(self.first.request, edited) != (self.first.request, {})
+
+    def keep(self, edited: Edited) -> None:
+        """Keep for the next time that the page opens what it shows under other labels. Raises
+        `UserError` where that can't be written."""
+        if self.decides_anew(edited) and self.first.record is not None:
+            now, groups = self.complete(edited), self.first.near_duplicates
+            with registry.writing(self.first.record):
+                page_file.save(self.first.record, now, groups, edited.renamed)
 
     def _derived(self, first: Run, edited: Edited) -> Run:
         if not self.decides_anew(edited):

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.actions import journal, lock, plan, plan_file, plan_request
+from zeroshelf.actions import journal, plan, plan_file, plan_request
 from zeroshelf.corrections import follow, stored
 from zeroshelf.decisions import closed_set
 from zeroshelf.decisions.decide import Decisions
@@ -45,9 +45,8 @@ MOST_CHANGES = 500  # a page that has missed more versions loads everything agai
 
 
 class Session:
-    """A saved run under the edits of its review page. `run` must be without them
-    (`shown.open_saved`, `reopen(edited=False)`). Use as a context manager: a run has one session at
-    a time."""
+    """A saved run under the edits of its review page. `run`: by `shown.open_saved`, or the run as
+    it was saved. Use as a context manager: a run has one session at a time."""
 
     def __init__(self, run: Run | ShownRun) -> None:
         if run.record is None:
@@ -62,21 +61,18 @@ class Session:
         self.paths = self.first.paths
         self.lock = threading.RLock()
         self.version = 0
-        self._open = contextlib.ExitStack()
-        try:
-            locks = os.path.join(os.path.dirname(self.record), "reviews")
-            self._open.enter_context(lock.hold(locks, os.path.basename(self.record), self.record))
-        except UserError:
-            raise UserError("this run is already open for review: close that page first") from None
-        self._log = edit_log.Log(self.record)
-        self._open.callback(self._log.close)
         self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=MOST_CHANGES)
-        outdated = edit_log.plan_is_outdated(self.record)
-        self._planned_edits = -1 if outdated else len(self._log.events)
-        self.edited = edit_log.replay(self.first.request.labels, self._log.events)
-        if isinstance(run, Run) or self.made.decides_anew(self.edited):
-            self.complete()
-        self.shelves = self._shelves()
+        with contextlib.ExitStack() as opening:  # closed if what follows fails
+            opening.enter_context(edit_log.only_review(self.record))
+            self._log = edit_log.Log(self.record)
+            opening.callback(self._log.close)
+            outdated = edit_log.plan_is_outdated(self.record)
+            self._planned_edits = -1 if outdated else len(self._log.events)
+            self.edited = edit_log.replay(self.first.request.labels, self._log.events)
+            if isinstance(run, Run) or not self.made.is_shown(self.edited):
+                self.complete()
+            self.shelves = self._shelves()
+            self._open = opening.pop_all()
         # digests in hex, not stored again once undone
         self._own_before = frozenset(self.first.digests(row).hex() for row in self._own_rows())
         self._imported: dict[str, Correction] = {}
@@ -257,6 +253,7 @@ class Session:
     def write(self, progress: Progress | None = None) -> None:
         """The report and the results again, as the shelves are now."""
         planned = plan_file.load(os.path.join(self.record, "plan.jsonl"))
+        self.made.keep(self.edited)
         self.shown().write(self.record, planned, progress)
 
     # --- corrections ------------------------------------------------------------------------
@@ -287,8 +284,8 @@ class Session:
     @property
     def has_corrections(self) -> bool:
         """Whether `all_corrections` has any; the run isn't made for it."""
+        earlier = stored.load_for(self.edited.labels, self.first.model)
         with self.lock:
-            earlier = stored.load_for(self.edited.labels, self.first.model)
             own = self._imported or self.first.corrections.given or self._own_rows()
             return bool(own) or not self._own_before.issuperset(earlier)
 
@@ -335,7 +332,8 @@ class Session:
         return edit_log.replay(self.first.request.labels, [*self._log.events, *further])
 
     def _shelves(self) -> Shelves:
-        return shelves_of(self.decisions, self.edited, self.row_of)
+        moved = self.edited.corrected or self.edited.accepted
+        return shelves_of(self.decisions, self.edited, self.row_of if moved else {})
 
     def _check(self, rows: Collection[int], shelf: str) -> None:
         if shelf not in self.names:

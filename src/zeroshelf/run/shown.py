@@ -33,13 +33,16 @@ from zeroshelf.records import (
 from zeroshelf.run import start
 from zeroshelf.run.run import Run
 from zeroshelf.run.sources import check_helpers
-from zeroshelf.runs import page_file, registry, request
+from zeroshelf.runs import edit_log, page_file, registry, request
+from zeroshelf.runs.edit_log import Edited
 from zeroshelf.runs.page_file import PageFile
 from zeroshelf.system import path_spelling, uris
 
 _LOOKED_UP = 200  # vectors of a saved run that are looked for before its page opens
 
 Thumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]
+# The request that decisions were made for, and the labels of the first one that were renamed since.
+State = tuple[Request, Mapping[str, str]]
 
 
 class Damaged(Exception):
@@ -48,7 +51,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ShownRun:
-    """What a page shows of a run, without the edits of its review. N pictures."""
+    """What a page shows of a run, without the placements of its review. N pictures."""
 
     id: str | None
     record: str | None
@@ -59,10 +62,13 @@ class ShownRun:
     pictures: Sequence[Picture]  # N
     digests: Callable[[int], bytes]  # row -> BLAKE3 of that picture's content
     near_duplicates: tuple[tuple[int, ...], ...]
-    decisions: Decisions  # N; of a saved run as in `PageFile`
+    # N, maybe under other labels than the request's (`state`); of a saved run as in `PageFile`
+    decisions: Decisions
     skipped: tuple[Skipped, ...]
     ignored: Ignored
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # warnings about `decisions`
+    trouble: tuple[str, ...]  # those among them that are not about decisions
+    state: State  # what `decisions` were made for
     thumbnails: Thumbnails
     resolved: Callable[[], Decisions]  # `decisions` with resolved labels
     run: Callable[[Progress | None], Run]  # makes the run; of a large one this takes minutes
@@ -86,6 +92,8 @@ def of(run: Run) -> ShownRun:
         skipped=run.skipped,
         ignored=run.ignored,
         notes=run.notes,
+        trouble=(),
+        state=(run.request, {}),
         thumbnails=run.thumbnails,
         resolved=lambda: run.decisions,
         run=lambda _: run,
@@ -100,8 +108,8 @@ def open_saved(
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> ShownRun:
-    """What a page shows of a saved run, as it was saved: from its file where that can be used, else
-    of the run itself, which is made now.
+    """What a page shows of a saved run, under the labels of its last edits or as it was saved: from
+    its file where that can be used, else of the run itself, which is made now.
 
     run, encoder, store, progress: as for `reopen`. warn: told if the file is damaged, as the notes
     on the page tell.
@@ -116,32 +124,41 @@ def open_saved(
         encoder = encoder or select.load(select.find(first.model))
         store = store or EmbeddingCache.open()
         try:
-            kept = _page_file(found.record, first, encoder.model, store)
-            if kept is not None:
-                return _of_file(found, first, kept, encoder, store)
+            state = state_of(first, edit_log.replay(first.labels, edit_log.read(found.record)))
+            for one in [state] if state == (first, {}) else [state, (first, {})]:
+                kept = _page_file(found.record, first, one, encoder.model, store)
+                if kept is not None:
+                    return _of_file(found, first, kept, one, encoder, store)
         except Damaged as damaged:
             said.append(str(damaged))
             if warn:
                 warn(said[0])
     made = start.reopen(found.id, edited=False, encoder=encoder, store=store, progress=progress)
     shown = of(made)
-    return replace(shown, notes=(*shown.notes, *said))
+    return replace(shown, notes=(*shown.notes, *said), trouble=tuple(said))
+
+
+def state_of(first: Request, edited: Edited) -> State:
+    """What decisions under the labels and the offset of `edited` are made for."""
+    return edited.request(first), dict(edited.renamed)
 
 
 def _page_file(
     record: str,
     first: Request,
+    state: State,
     model: Model,
     store: EmbeddingCache,
 ) -> PageFile | None:
-    """The run's file; None where it is missing or outdated, or where the cache lacks some of the
-    run's vectors: `reopen` then says so. Raises `Damaged`."""
+    """The run's file of a state; None where it is missing or outdated, or where the cache lacks
+    some of the run's vectors: `reopen` then says so. Raises `Damaged`."""
+    name = page_file.NAME if state == (first, {}) else page_file.EDITED
     try:
-        kept = page_file.load(record, first, model, select.calibration(model))
+        kept = page_file.load(record, name, *state, model, select.calibration(model))
     except UserError:
         raise
     except (ValueError, KeyError, TypeError) as trouble:
-        path = os.path.join(record, page_file.NAME)
+        path = os.path.join(record, name)
         raise Damaged(f"{path} can't be used: {trouble}. All pictures were decided anew") from None
     if kept is None:
         return None
@@ -155,6 +172,7 @@ def _of_file(
     found: registry.RunRecord,
     first: Request,
     kept: PageFile,
+    state: State,
     encoder: Encoder,
     store: EmbeddingCache,
 ) -> ShownRun:
@@ -166,20 +184,20 @@ def _of_file(
 
     def resolved() -> Decisions:
         texts = compute.text_embedder(encoder, store)
-        labels = resolve(first.labels, texts)
+        labels = resolve(decided.scores.labels, texts)
         return replace(decided, scores=replace(decided.scores, resolved=labels))
 
     def run(progress: Progress | None) -> Run:
         made = start.reopen(found.id, edited=False, encoder=encoder, store=store, progress=progress)
         if b"".join(made.embeddings.digests) != kept.digests.tobytes():
             raise UserError(
-                f"the results and {page_file.NAME} in {found.record} are not of the same pictures: "
-                f"remove {page_file.NAME}, and open the run again"
+                f"the results and the arrays in {found.record} are not of the same pictures: "
+                f"remove {page_file.NAME} and {page_file.EDITED}, and open the run again"
             )
         return made
 
-    trouble = store.trouble
-    general = select.notes(model, decided.calibration, first.labels)
+    trouble = (store.trouble,) if store.trouble else ()
+    general = select.notes(model, decided.calibration, decided.scores.labels)
     return ShownRun(
         id=found.id,
         record=found.record,
@@ -193,7 +211,9 @@ def _of_file(
         decisions=decided,
         skipped=kept.skipped,
         ignored=ignored.load(found.record),
-        notes=(*general, *kept.notes, *([trouble] if trouble else [])),
+        notes=(*general, *kept.notes, *trouble),
+        trouble=(),
+        state=state,
         thumbnails=thumbnails,
         resolved=resolved,
         run=run,

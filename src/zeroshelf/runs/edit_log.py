@@ -13,13 +13,15 @@ below the run's folder. The lines, under the names that version 0.1.0 gave them:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
+from zeroshelf.actions import lock
 from zeroshelf.corrections.follow import renamed
 from zeroshelf.errors import UserError
 from zeroshelf.records import Corrections, Label, LabelSet, Request
@@ -118,6 +120,19 @@ def replay(labels: LabelSet, events: Sequence[Event]) -> Edited:
 def _labels(given: dict[str, Any]) -> LabelSet:
     labels = tuple(Label(**tuples(own)) for own in given["labels"])
     return LabelSet(**{**tuples(given), "labels": labels})
+
+
+@contextlib.contextmanager
+def only_review(record: str) -> Iterator[None]:
+    """A run has one review at a time: the one of `record`, while this is open. Raises `UserError`
+    if another has begun."""
+    with contextlib.ExitStack() as held:
+        try:
+            locks = os.path.join(os.path.dirname(record), "reviews")
+            held.enter_context(lock.hold(locks, os.path.basename(record), record))
+        except UserError:
+            raise UserError("this run is already open for review: close that page first") from None
+        yield
 
 
 class Log:

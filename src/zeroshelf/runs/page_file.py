@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any, cast
@@ -38,7 +38,8 @@ from zeroshelf.runs import array_file
 from zeroshelf.runs.array_file import Arrays
 from zeroshelf.system import content_hash, file_versions
 
-NAME = "page.arrays"
+NAME = "page.arrays"  # of the run as it was saved
+EDITED = "page-edited.arrays"  # under other labels or another offset, by the edits of its page
 _PARTS = ("request.json", "corrections.jsonl")  # of the record, on which the decisions depend
 _NEAREST = 0  # of the negative labels before the negative filter
 
@@ -75,9 +76,15 @@ class Pictures(Sequence[Picture]):
         return Picture(path, "", int(self._sizes[row]), int(self._changed[row]), 0)
 
 
-def save(record: str, made: Classification, near_duplicates: Sequence[Sequence[int]]) -> None:
+def save(
+    record: str,
+    made: Classification,
+    near_duplicates: Sequence[Sequence[int]],
+    renamed: Mapping[str, str] | None = None,
+) -> None:
     """Write the file into the folder `record`, which has the run's request and corrections already.
 
+    renamed: of a run under edits, first labels -> their present names; None: as it was saved.
     Nothing is written of a run whose decisions depend on other runs, or whose pictures have a path
     or a time that the file can't hold. Raises `OSError`.
     """
@@ -87,27 +94,38 @@ def save(record: str, made: Classification, near_duplicates: Sequence[Sequence[i
         arrays = _arrays(made, near_duplicates)
         scores = made.decisions.scores
         facts = {
-            "key": _key(record, made.model, made.decisions.calibration),
+            "key": _key(
+                record, made.request, renamed or {}, made.model, made.decisions.calibration
+            ),
             "negative_names": scores.negative_names,
             "closed": made.decisions.closed,
             "skipped": [[one.path, one.reason] for one in made.skipped],
             "notes": list(notes.of_decisions(made)),
         }
-        array_file.write(os.path.join(record, NAME), file_versions.PAGE, facts, arrays)
+        name = NAME if renamed is None else EDITED
+        array_file.write(os.path.join(record, name), file_versions.PAGE, facts, arrays)
 
 
-def load(record: str, request: Request, model: Model, calibration: Calibration) -> PageFile | None:
+def load(
+    record: str,
+    name: str,
+    request: Request,
+    renamed: Mapping[str, str],
+    model: Model,
+    calibration: Calibration,
+) -> PageFile | None:
     """What `save` wrote; None where there is no such file, or where something that the decisions
     depend on is another by now.
 
-    request: as the record has it. model: the one that it names. calibration: that model's.
+    name: NAME or EDITED. request, renamed: what it is to be for. model: the one that the request
+    names. calibration: that model's.
     Raises `NewerFile` where a newer zeroshelf wrote it, and `ValueError` where it is damaged.
     """
     try:
-        facts, arrays = array_file.read(os.path.join(record, NAME), file_versions.PAGE)
+        facts, arrays = array_file.read(os.path.join(record, name), file_versions.PAGE)
     except OSError:
         return None
-    if facts["key"] != _key(record, model, calibration):
+    if facts["key"] != _key(record, request, renamed, model, calibration):
         return None
     paths = _texts(arrays["paths"])
     pictures = Pictures(request.folder, paths, arrays["sizes"], arrays["changed"])
@@ -209,11 +227,18 @@ def _texts(blob: npt.NDArray[np.uint8]) -> list[str]:
     return blob.tobytes().decode("utf-8", "surrogatepass").split("\0") if len(blob) else []
 
 
-def _key(record: str, model: Model, calibration: Calibration) -> str:
-    """Stands for all that the decisions depend on but the pictures: the request and corrections in
+def _key(
+    record: str,
+    request: Request,
+    renamed: Mapping[str, str],
+    model: Model,
+    calibration: Calibration,
+) -> str:
+    """Stands for all that the decisions depend on but the pictures: the request, the corrections in
     the record, the model, its calibration, the negative labels, the constants and the code."""
-    version = import_module("zeroshelf").__version__
-    parts = [repr((version, before_labels.made_by(), model.digest, asdict(calibration))).encode()]
+    code = import_module("zeroshelf").__version__, before_labels.made_by()
+    asked = asdict(request), sorted(renamed.items()), model.digest, asdict(calibration)
+    parts = [repr((code, asked)).encode("utf-8", "surrogatepass")]
     for name in _PARTS:
         with contextlib.suppress(FileNotFoundError), open(os.path.join(record, name), "rb") as file:
             parts.append(content_hash.of_file(file))
