@@ -19,7 +19,7 @@ from zeroshelf.commands.cli import main
 from zeroshelf.models import half, ort, select, visual_tower
 from zeroshelf.models.encoder import TwoTower
 from zeroshelf.models.several import Several
-from zeroshelf.system import machine
+from zeroshelf.system import machine, telemetry
 
 
 @pytest.fixture
@@ -225,7 +225,6 @@ def test_no_warning_of_onnx_runtime_is_on_the_screen(
 ) -> None:
     """Of a weight that no node uses, as many exports have: ONNX Runtime tells of it by itself."""
     import onnx
-    import onnxruntime
     from onnx import numpy_helper
 
     folder = model(tmp_path)
@@ -233,8 +232,9 @@ def test_no_warning_of_onnx_runtime_is_on_the_screen(
     graph = onnx.load(path)
     graph.graph.initializer.append(numpy_helper.from_array(np.ones(3, np.float32), "unused"))
     onnx.save(graph, path)
-    onnxruntime.set_default_logger_severity(2)  # its own default
-    onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    ort_itself = telemetry.onnxruntime()
+    ort_itself.set_default_logger_severity(2)  # its own default
+    ort_itself.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     assert "unused" in capfd.readouterr().err
     loaded(folder, "cpu").embed_pictures(pixels())
     assert capfd.readouterr().err == ""
