@@ -162,7 +162,8 @@ def test_half_precision_that_is_too_far_off_is_not_used(
     else:
         monkeypatch.setattr(visual_tower, "LEAST_HALF", least)
     encoder = loaded(model(tmp_path, precision="fp16"), "cuda")
-    assert encoder.pixel_type is np.float32 and encoder.half_cosine is None
+    with pytest.warns(RuntimeWarning, match="computes in float32 on cuda"):
+        assert encoder.pixel_type is np.float32 and encoder.half_cosine is None
     assert encoder.embed_pictures(pixels()).shape == (5, tiny.DIM)
 
 
