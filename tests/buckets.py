@@ -60,7 +60,10 @@ def serving(kind: str, folder: Path) -> Iterator[Bucket]:
     """An empty bucket on a store of that kind."""
     if kind == "memory":
         fsspec.filesystem("memory").store.clear()
-        yield Bucket("memory://bucket")
+        try:
+            yield Bucket("memory://bucket")
+        finally:
+            fsspec.filesystem("memory").store.clear()
     elif kind == "disk":
         with disk_store.serving(folder / "store"):
             yield Bucket("disk://bucket")

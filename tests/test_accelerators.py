@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from tests import tiny
+from tests.colours import paint
+from tests.test_feeding import rows
 from tests.waiting import HANG
 from zeroshelf.commands.cli import main
 from zeroshelf.models import half, ort, select, visual_tower
 from zeroshelf.models.encoder import TwoTower
 from zeroshelf.models.several import Several
-from zeroshelf.system import machine
+from zeroshelf.system import machine, telemetry
 
 
 @pytest.fixture
@@ -160,7 +162,8 @@ def test_half_precision_that_is_too_far_off_is_not_used(
     else:
         monkeypatch.setattr(visual_tower, "LEAST_HALF", least)
     encoder = loaded(model(tmp_path, precision="fp16"), "cuda")
-    assert encoder.pixel_type is np.float32 and encoder.half_cosine is None
+    with pytest.warns(RuntimeWarning, match="computes in float32 on cuda"):
+        assert encoder.pixel_type is np.float32 and encoder.half_cosine is None
     assert encoder.embed_pictures(pixels()).shape == (5, tiny.DIM)
 
 
@@ -186,3 +189,53 @@ def test_gpus_are_counted_by_their_driver(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
     assert machine.cuda_devices() == 1
+
+
+def test_embed_computes_in_half_and_says_so(
+    tmp_path: Path, opened: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pixels are cast once, by the threads that decode."""
+    folder = model(tmp_path / "model", precision="fp16")
+    for number in range(5):
+        paint(tmp_path / "P" / f"{number}.png", (50 * number, 90, 10))
+    asked = ["embed", str(tmp_path / "P"), "--model", str(folder), "--device"]
+    assert main([*asked, "cuda", "--out", str(tmp_path / "half")]) == 0
+    said = capsys.readouterr().out
+    assert "on CUDA in half precision, cosine to float32 " in said
+    assert main([*asked, "cpu", "--out", str(tmp_path / "whole")]) == 0
+    said = capsys.readouterr().out
+    assert "on CPU" in said and "half precision" not in said
+    half_rows, whole_rows = rows(tmp_path / "half"), rows(tmp_path / "whole")
+    for name, row in whole_rows.items():
+        pair = np.array([row["embedding"], half_rows[name]["embedding"]], np.float64)
+        assert pair[0] @ pair[1] > 0.999
+
+
+def test_a_device_without_half_precision_is_told(tmp_path: Path, opened: list[int]) -> None:
+    heard = list[str]()
+    folder = model(tmp_path, precision="fp16")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(half, "computing", lambda path: None)
+        encoder = select.load(select.describe("tiny", folder), device="cuda", warn=heard.append)
+        assert encoder.open() == "cuda" and encoder.half_cosine is None
+    assert len(heard) == 1 and "tiny computes in float32 on cuda" in heard[0]
+
+
+def test_no_warning_of_onnx_runtime_is_on_the_screen(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of a weight that no node uses, as many exports have: ONNX Runtime tells of it by itself."""
+    import onnx
+    from onnx import numpy_helper
+
+    folder = model(tmp_path)
+    path = folder / "visual" / "model.onnx"
+    graph = onnx.load(path)
+    graph.graph.initializer.append(numpy_helper.from_array(np.ones(3, np.float32), "unused"))
+    onnx.save(graph, path)
+    ort_itself = telemetry.onnxruntime()
+    ort_itself.set_default_logger_severity(2)  # its own default
+    ort_itself.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert "unused" in capfd.readouterr().err
+    loaded(folder, "cpu").embed_pictures(pixels())
+    assert capfd.readouterr().err == ""

@@ -34,10 +34,10 @@ NOT_RUN = [
     "README.md: installs the package",
     "README.md: makes a virtual environment",
     "app.md: installs a package, and a server that waits",
-    "cluster.md: needs a bucket",
+    "cluster.md: needs a bucket",  # tests/test_cluster_page.py runs it, but for gs://
     "cluster.md: needs a bucket",  # tests/test_on_s3.py runs it
-    "cluster.md: needs a cluster",
-    "cluster.md: needs shards",
+    "cluster.md: needs a cluster",  # tests/test_cluster_page.py runs it
+    "cluster.md: needs shards",  # tests/test_cluster_page.py runs it
     "corrections.md: a server that waits",
     "evaluate.md: names runs of another day, and opens the browser",
     "gpu.md: needs an NVIDIA GPU",

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import zeroshelf as zs
+from tests import disk_store
 from tests.buckets import STORES, Bucket, serving
 from tests.colours import BLUE, GREEN, RED, ColourEncoder
 from tests.program import command
@@ -287,3 +288,27 @@ def test_local_files_go_by_size_and_time(tmp_path: Path) -> None:
     (row,) = sources.manifest(str(tmp_path)).to_pylist()
     at = (tmp_path / "a.bmp").stat()
     assert (row["etag"], row["earlier"]) == (f"{at.st_size}-{at.st_mtime_ns}", "")
+
+
+def test_a_second_run_in_one_process_lists_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """File systems of fsspec keep their listings, as s3fs and gcsfs do."""
+    kept: dict[str, Any] = {}
+    find = disk_store.DiskStore.find
+
+    def listed(self: disk_store.DiskStore, path: str, detail: bool = False, **_: Any) -> Any:
+        if path not in kept:
+            kept[path] = find(self, path, detail=True)
+        return kept[path] if detail else list(kept[path])
+
+    monkeypatch.setattr(disk_store.DiskStore, "find", listed)
+    monkeypatch.setattr(
+        disk_store.DiskStore, "invalidate_cache", lambda self, path=None: kept.clear()
+    )
+    with serving("disk", tmp_path) as bucket:
+        bucket.put(PICTURES)
+        source, out = f"{bucket.uri}/photos", tmp_path / "out"
+        assert embedded(source, out) == 2
+        bucket.put({"photos/a.bmp": picture(GREEN)})
+        assert (embedded(source, out), embedded(source, out)) == (1, 0)

@@ -70,6 +70,10 @@ def command(screen: Screen, source: str, out: str, **given: Any) -> int:
         made = embed_dataset(source, out, progress=progress, warn=screen.warn, **given)
     known = f" (earlier: {made.earlier:,})" if made.earlier else ""
     screen.say(f"{made.out}: {counted(made.embedded, 'picture')} embedded{known}.")
+    if made.device:
+        cosine = made.half_cosine
+        half = "" if cosine is None else f" in half precision, cosine to float32 {cosine:.6f}"
+        screen.say(f"Model: {made.model}, on {made.device.upper()}{half}")
     if made.failed:
         screen.complain(
             f"{counted(made.failed, 'picture')} without an embedding: the column error says why"

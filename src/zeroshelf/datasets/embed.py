@@ -38,6 +38,9 @@ class EmbeddedDataset:
     failed: int  # of these, pictures without an embedding: column `error` says why
     earlier: int  # rows that were there before
     endpoint: str | None = field(default=None, repr=False)
+    device: str | None = None  # "cpu", "cuda", ...; None: nothing was embedded in this process
+    # Of the vectors to float32's, on pictures of noise, where they were computed in half precision.
+    half_cosine: float | None = None
 
     def __len__(self) -> int:
         """The number of pictures in the dataset, those with an error included."""
@@ -185,7 +188,14 @@ class _Run:
         if asked.layout == clip_retrieval.NAME:
             clip_retrieval.write(self._folder)
         return EmbeddedDataset(
-            self._out, self._encoder.model.id, done.rows, done.failed, before, asked.endpoint
+            self._out,
+            self._encoder.model.id,
+            done.rows,
+            done.failed,
+            before,
+            asked.endpoint,
+            getattr(self._encoder, "device", None),
+            getattr(self._encoder, "half_cosine", None),
         )
 
     def _start(self) -> None:

@@ -118,6 +118,11 @@ class Place:
             raise UserError(f"{self.uri} can't be listed: {one_line(error)}") from None
         return sorted(one.base_name for one in found if one.type == fs.FileType.File)
 
+    def refresh(self) -> None:
+        """Forget what fsspec listed earlier in this process: it may be another content by now."""
+        if self.files.type_name.startswith("py::fsspec+"):
+            self.files.handler.fs.invalidate_cache()
+
     def _is_store(self) -> bool:
         kind = self.files.type_name
         if kind.startswith("py::fsspec+"):

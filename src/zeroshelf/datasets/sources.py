@@ -77,6 +77,7 @@ def manifest(
     if not scheme_of(source) and os.path.isdir(root := local_path(source)):
         return _of_folder(root, endpoint, exclude, leave_out, warn)
     here = place(source, endpoint)
+    here.refresh()
     try:
         several = _RANGE.search(source) or re.search(r"[*?]", source.partition("://")[2] or source)
         if several and here.info().type == fs.FileType.NotFound:

@@ -154,6 +154,7 @@ def _listed(here: Place, paths: Sequence[str], endpoint: str | None) -> dict[str
             return _by_boto3(here, paths, endpoint)
         if kind in _BY_FSSPEC and endpoint is None:
             files, _ = through_fsspec.file_system(f"{_BY_FSSPEC[kind]}://{here.path}")
+            files.invalidate_cache()
             return {path: objects.etag_of(info) for path, info in _told(files, here, paths).items()}
     except (OSError, UserError):
         return {}

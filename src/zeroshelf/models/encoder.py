@@ -13,7 +13,7 @@ from zeroshelf.models.families import Layout
 from zeroshelf.models.ort import Warn
 from zeroshelf.models.several import Several
 from zeroshelf.models.textual_tower import TextualTower, open_tower
-from zeroshelf.models.visual_tower import VisualTower, at_once, in_half
+from zeroshelf.models.visual_tower import LEAST_HALF, VisualTower, at_once, in_half
 from zeroshelf.records import Model, Pixels, Vectors
 from zeroshelf.system import machine
 
@@ -136,4 +136,9 @@ class TwoTower:
             return at_once(visual, self.model, number)
         if graph.device in ort.GPUS and self._layout.settings.get("precision") == "fp16":
             visual, self.half_cosine = in_half(visual, self.model, number)
+            if self.half_cosine is None and not number:
+                self._warn(
+                    f"{self.model.id} computes in float32 on {graph.device}: in half precision it "
+                    f"can't, or its cosine to float32 is less than {LEAST_HALF}"
+                )
         return visual
