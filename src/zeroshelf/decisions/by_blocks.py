@@ -9,8 +9,8 @@ A folder of any size goes through in three passes over its rows, in the order of
 
 What lies between two passes is written to `Scratch`; in memory stay the neighbours and coordinates
 of `Smoothing` and about 25 bytes an image. Blocks are read and written in one thread and computed
-in several. Each pass calls the functions that decide about a folder in
-memory, on blocks of the same rows, so that the answers are the same.
+in several. Each pass calls the functions that decide about a folder in memory, on blocks of the
+same rows, so that the answers are the same.
 """
 
 from __future__ import annotations
