@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroshelf.actions import apply, journal, plan, plan_file, undo
+from zeroshelf.actions import apply, journal, kinds, plan, plan_file, undo
+from zeroshelf.actions.kinds.base import Made
 from zeroshelf.actions.path_table import PathTable
 from zeroshelf.actions.plan_file import PlanOnDisk
 from zeroshelf.errors import UserError
 from zeroshelf.images import scan
-from zeroshelf.records import Outcome, Picture, PlanRequest
-from zeroshelf.runs import registry
+from zeroshelf.records import Action, Outcome, Picture, PlanRequest
+from zeroshelf.runs import earlier, registry
 from zeroshelf.system import path_spelling, spooled
 
 
@@ -87,6 +88,18 @@ def test_a_plan_takes_little_memory_for_each_picture(
 
     most(100)  # what is made once
     assert (most(6000) - most(1500)) / 4500 < 130  # bytes; 600 with objects in lists
+
+
+def test_what_earlier_runs_made_is_found_as_in_a_dict() -> None:
+    found, known = earlier._ByRuns(), dict[str, list[Made]]()
+    assert not found
+    for number, source in enumerate(("/a", "/b\udcff", "/a", "/c", "/a", "/b\udcff")):
+        action = Action("copy", source, f"/s/{number}", "cat", number, 1, bytes([number]))
+        made = Made(f"run {number}", action, kinds.of("copy"))
+        found.add(made)
+        known.setdefault(source, []).append(made)
+    assert dict(found) == known and list(found) == list(known) and len(found) == 3
+    assert found.get("/d") is None and "/d" not in found and found["/a"] == known["/a"]
 
 
 def test_entries_are_read_from_the_file_as_far_as_they_got(tmp_path: Path) -> None:

@@ -133,6 +133,26 @@ def test_a_backup_on_the_shelf_waits_for_its_own_picture(tmp_path: Path) -> None
     assert targets(planned(tmp_path / "p", tmp_path / "s")) == ["cat/a (2).jpg"]
 
 
+def test_two_motion_photos_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    """A number behind PXL_1.MP would leave both videos those of PXL_1."""
+    for folder in "12":
+        put_deep(tmp_path / "p" / folder / "PXL_1.MP.jpg", JPEG + folder.encode())
+        put_deep(tmp_path / "p" / folder / "PXL_1.MP", b"\0\0\0\x14ftypqt  video" + folder.encode())
+    made = planned(tmp_path / "p", tmp_path / "s", "copy")
+    wanted = ["PXL_1 (2).MP", "PXL_1 (2).MP.jpg", "PXL_1.MP", "PXL_1.MP.jpg"]
+    assert targets(made) == [f"cat/{name}" for name in wanted]
+    from zeroshelf.actions import apply
+    from zeroshelf.runs import registry
+
+    apply.apply(registry.new(made)[1])
+    again = planned(tmp_path / "p", tmp_path / "s", "copy")
+    assert not again.actions and "already on their shelf" in again.notes[0]
+    shelf = scan.scan(str(tmp_path / "s")).pictures  # each picture still has its own video
+    assert [(one.path, one.companions) for one in shelf] == [
+        (f"{tmp_path}/s/cat/{name}.jpg", (f"{tmp_path}/s/cat/{name}",)) for name in wanted[::2]
+    ]
+
+
 def test_kin() -> None:
     shelf = Kin()
     shelf.add("a.jpg", "/1")

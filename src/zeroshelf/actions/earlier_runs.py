@@ -6,6 +6,7 @@ what that run made.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
@@ -27,24 +28,21 @@ def removals(
     """What goes, and how many files stay because they have changed since a run made them.
 
     units: the planned actions of a picture and its companions, by whose sources `earlier` is asked,
-    with the folder of a shelf where the picture is to lie; once for each such shelf.
+    with the folder of a shelf where the picture is to lie; once for each such shelf, one after the
+    other.
     wanted: every path where some picture or companion is to lie: nothing there goes.
     """
-    shelves: dict[str, set[str]] = {}  # of each source
-    sources: dict[str, Action] = {}
-    for unit, shelf in units:
-        for one in unit:
-            if one.source in earlier:
-                shelves.setdefault(one.source, set()).add(shelf)
-                sources[one.source] = one
     found: dict[str, Action] = {}
     changed: set[str] = set()
-    for source, one in sources.items():
-        for made in earlier[source]:
+    for _, same in itertools.groupby(units, key=lambda unit: unit[0][0].source):
+        placed = list(same)  # a picture's
+        shelves = {shelf for _, shelf in placed}
+        ours = ((one, made) for one in placed[-1][0] for made in earlier.get(one.source, ()))
+        for one, made in ours:
             old, target = made.action, made.action.target
             if not made.kind.replaceable or target in wanted or target in found:
                 continue
-            if os.path.dirname(target) in shelves[source] or not transfer.exists(target):
+            if os.path.dirname(target) in shelves or not transfer.exists(target):
                 continue  # on the right shelf, or removed by the user
             result = replace(one, kind=old.kind, target=target, label=old.label)
             if why_it_stays(result, made.kind):

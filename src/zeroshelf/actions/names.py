@@ -7,7 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 
 from zeroshelf.images import pairs_and_sidecars
-from zeroshelf.system.file_names import Rules, key, numbered, of_folder, portable
+from zeroshelf.system.file_names import (
+    Rules,
+    key,
+    numbered,
+    numbered_in_front,
+    of_folder,
+    portable,
+)
 
 
 def shelf(label: str) -> str:
@@ -48,13 +55,38 @@ def free_for_unit(
     wanted = portable(wanted, rules)
     unnumbered = of_unit(sources, wanted, rules)
     for number, name in numbered(wanted, first, limit):
-        made = unnumbered if name == wanted else of_unit(sources, name, rules)
-        # A companion whose name doesn't follow the picture's would wait for its own name forever.
-        fixed = [i for i in range(1, len(made)) if number > 1 and made[i] == unnumbered[i]]
-        for i in fixed:
-            others = {key(one) for one in made[:i] + made[i + 1 :]}
-            tries = (n for _, n in numbered(made[i], limit=rules.longest) if key(n) not in others)
-            made[i] = next(n for n in tries if is_free(n))
+        made = unnumbered if name == wanted else _under(name, sources, unnumbered, is_free, rules)
+        if all(is_free(one) for one in made):
+            return number, made
+        if number > 1 and any(
+            _stem(one) == _stem(before) and not is_free(one)
+            for one, before in zip(made[1:], unnumbered[1:], strict=True)
+        ):
+            break  # of PXL_1.MP.jpg and PXL_1.MP, all would wait for PXL_1 (2) forever
+    for number, name in numbered_in_front(wanted, max(2, first), limit):
+        made = _under(name, sources, unnumbered, is_free, rules)
         if all(is_free(one) for one in made):
             return number, made
     raise AssertionError("numbers never end")
+
+
+def _under(
+    name: str,
+    sources: Sequence[str],
+    unnumbered: Sequence[str],
+    is_free: Callable[[str], bool],
+    rules: Rules,
+) -> list[str]:
+    """The names of a picture that gets a number, as `name` has it, and of its companions."""
+    made = of_unit(sources, name, rules)
+    for i in range(1, len(made)):
+        # A companion whose name doesn't follow the picture's would wait for its own name forever.
+        if made[i] == unnumbered[i]:
+            others = {key(one) for one in made[:i] + made[i + 1 :]}
+            tries = (n for _, n in numbered(made[i], limit=rules.longest) if key(n) not in others)
+            made[i] = next(n for n in tries if is_free(n))
+    return made
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0]

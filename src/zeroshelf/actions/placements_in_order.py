@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from zeroshelf.records import Picture
@@ -13,8 +11,7 @@ from zeroshelf.system import spooled
 if TYPE_CHECKING:
     from zeroshelf.actions.kinds.base import Placement
 
-_NAMES = [field.name for field in fields(Picture)]
-_VALUES = attrgetter(*_NAMES)
+_VALUES = spooled.values_of(Picture)
 
 
 def of(placements: Iterable[Placement]) -> Sequence[Placement]:

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zeroshelf.actions import left_behind, names, placements_in_order, shelf_paths, shelves
 from zeroshelf.actions.earlier_runs import removals
@@ -87,6 +87,18 @@ def _in_order(action: Action) -> bytes:
     return os.fsencode(action.companion_of or action.source)
 
 
+_Placed: TypeAlias = tuple[Sequence[Action], str]
+_VALUES = spooled.values_of(Action)
+
+
+def _packed(placed: _Placed) -> tuple[Any, ...]:
+    return (placed[1], *map(_VALUES, placed[0]))
+
+
+def _placed(shelf: str, *unit: tuple[Any, ...]) -> _Placed:
+    return [Action(*values) for values in unit], shelf
+
+
 @dataclass(slots=True)
 class _Building:
     """A plan in the making."""
@@ -100,7 +112,7 @@ class _Building:
     # Paths of all pictures and companions to be, and the units of which earlier runs made
     # something, with their shelves; only where there are such runs.
     wanted: PathTable = field(default_factory=PathTable)
-    units: list[tuple[Sequence[Action], str]] = field(default_factory=list)
+    units: Spooled[_Placed] = field(default_factory=lambda: Spooled(_packed, _placed))
     folders: Folders = field(default_factory=Folders)
 
     def place(self, picture: Picture, label: str, digest: bytes | None, shelf: Shelf) -> None:

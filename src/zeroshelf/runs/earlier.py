@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from zeroshelf.actions import journal, kinds
 from zeroshelf.actions.journal_entries import Entry
-from zeroshelf.actions.kinds.base import Made
+from zeroshelf.actions.kinds.base import Earlier, Made
 from zeroshelf.actions.path_table import PathTable
 from zeroshelf.errors import UserError
-from zeroshelf.records import LabelSet, PlanRequest
+from zeroshelf.records import Action, LabelSet, PlanRequest
 from zeroshelf.runs import registry, request
 from zeroshelf.runs.registry import NewerRun, RunRecord
-from zeroshelf.system import file_names, file_versions, folder_identity, mounts, uris
+from zeroshelf.system import file_names, file_versions, folder_identity, mounts, spooled, uris
+from zeroshelf.system.spooled import Spooled
 
 
 def destinations(folder: str) -> set[str]:
@@ -67,7 +69,51 @@ def store_entries() -> Iterator[Entry]:
                 yield entry
 
 
-def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[str, list[Made]]:
+class _ByRuns(Mapping[str, Sequence[Made]]):
+    """A source's path -> what runs made of it, in the order in which it was added. Some 40 bytes of
+    memory for each."""
+
+    def __init__(self) -> None:
+        # what was made, and the place here of what was made of the same source before
+        self._all: Spooled[tuple[Made, int | None]] = Spooled(_packed, _unpacked)
+        self._last = PathTable()  # source -> place in `_all`
+
+    def add(self, made: Made) -> None:
+        before = self._last.put(made.action.source, len(self._all))
+        self._all.append((made, before))
+
+    def __getitem__(self, source: str) -> Sequence[Made]:
+        place, found = self._last.get(source), list[Made]()
+        while place is not None:
+            made, place = self._all[place]
+            found.append(made)
+        if not found:
+            raise KeyError(source)
+        return found[::-1]
+
+    def __contains__(self, source: object) -> bool:
+        return source in self._last
+
+    def __iter__(self) -> Iterator[str]:
+        return (made.action.source for made, before in self._all if before is None)
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+
+_VALUES = spooled.values_of(Action)
+
+
+def _packed(row: tuple[Made, int | None]) -> tuple[Any, ...]:
+    made, before = row
+    return (before, made.run, made.kind.name, *_VALUES(made.action))
+
+
+def _unpacked(before: int | None, run: str, kind: str, *action: Any) -> tuple[Made, int | None]:
+    return Made(run, Action(*action), kinds.of(kind)), before
+
+
+def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> Earlier:
     """What runs that are not undone made of the files that `wanted` is about: a source's path ->
     what was made of it, newest first.
 
@@ -77,7 +123,7 @@ def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[
 
     Raises `NewerFile` if one of these runs may be one that a newer version made.
     """
-    found: dict[str, list[Made]] = {}
+    found = _ByRuns()
     kind_wanted, destination = kinds.of(wanted.action), wanted.destination or wanted.folder
     if kind_wanted.family is None:
         return found
@@ -107,7 +153,7 @@ def made(wanted: PlanRequest, labels: LabelSet, own: str | None = None) -> dict[
                 source = _below(entry.action.source, run.folder, folder)
                 target = _below(entry.action.target, run.destination, destination)
                 action = replace(entry.action, source=source, target=target)
-                found.setdefault(source, []).append(Made(run.id, action, kind))
+                found.add(Made(run.id, action, kind))
     return found
 
 

@@ -104,8 +104,25 @@ def numbered(name: str, first: int = 1, limit: int = MAX_BYTES) -> Iterator[tupl
         yield number, _cut(stem, limit - len(os.fsencode(end))) + end
 
 
+def numbered_in_front(name: str, first: int, limit: int = MAX_BYTES) -> Iterator[tuple[int, str]]:
+    """The same with the number in front of all suffixes, for names with several.
+
+    >>> from itertools import islice
+    >>> list(islice(numbered_in_front("PXL_1.MP.jpg", 2), 2))
+    [(2, 'PXL_1 (2).MP.jpg'), (3, 'PXL_1 (3).MP.jpg')]
+    """
+    stem, dot, suffixes = name.partition(".")
+    for number in count(first):
+        end = f" ({number}){dot}{suffixes}"
+        yield number, _cut(stem, min(limit, MAX_BYTES) - len(os.fsencode(end))) + end
+
+
 def is_numbered(name: str, base: str) -> bool:
     """True for "a.jpg" and "a (7).jpg" where `base` is "a.jpg", and where a long name was cut."""
+    front, dot, suffixes = name.partition(".")
+    number = _NUMBER.search(front)
+    if number and int(number[1]) > 1 and front[: number.start()] + dot + suffixes == base:
+        return True
     if name == base:
         return True
     stem, suffix = os.path.splitext(name)

@@ -126,8 +126,12 @@ class Spooled(Sequence[T]):
 
 def records(kind: type[T], given: Iterable[T] = (), *, most: int = MOST) -> Spooled[T]:
     """Records of a dataclass."""
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    return Spooled(attrgetter(*names), kind, given, most=most)
+    return Spooled(values_of(kind), kind, given, most=most)
+
+
+def values_of(kind: type[T]) -> Callable[[T], tuple[Any, ...]]:
+    """A function: a record of a dataclass with several fields -> the values of its fields."""
+    return attrgetter(*(field.name for field in fields(kind)))  # type: ignore[arg-type]
 
 
 def in_order(
