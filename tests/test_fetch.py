@@ -22,7 +22,16 @@ from tests import tiny
 from tests.hub import COMMIT, Hub
 from zeroshelf.commands.cli import cli, main
 from zeroshelf.errors import UserError
-from zeroshelf.models import calibrations, catalogue, fetch, installation, installed, ort, select
+from zeroshelf.models import (
+    calibrations,
+    catalogue,
+    fetch,
+    installation,
+    installed,
+    int8,
+    ort,
+    select,
+)
 from zeroshelf.records import Calibration
 
 REPO = "someone/tiny"
@@ -91,24 +100,35 @@ def both(hub: Hub) -> Path:
     return folder
 
 
+def a_share_of_the_time(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """The int8 graph takes this share of float32's time, by the clock that measures both."""
+    clock = iter((0.0, 1.0, 1.0, 1.0 + share))
+    monkeypatch.setattr(int8, "thread_seconds", lambda: next(clock))
+
+
 def graphs(folder: Path) -> list[str]:
     return [name for name in tree(folder) if name.endswith(".onnx")]
 
 
 def test_int8_is_taken_where_it_agrees(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort, "devices", lambda: ("cpu",))
+    a_share_of_the_time(monkeypatch, 0.5)
     told: list[str] = []
     folder = installation.install(installation.offer("someone/both"), told.append)
     assert graphs(folder) == ["onnx/text_model.onnx", INT8]
-    assert any("int8, cosine to float32 1.0000 in the mean" in line for line in told)
+    assert any(
+        "int8, cosine to float32 1.0000 in the mean, at least 1.0000, 0.50 of" in line
+        for line in told
+    )
     assert installation.verify("someone/both", folder) is not None
     with pytest.raises(UserError, match="installed already"):
         install("someone/both")
 
 
-@pytest.mark.parametrize("why", ["another", "a GPU", "--precision", "no graph"])
+@pytest.mark.parametrize("why", ["another", "a GPU", "--precision", "no graph", "slow"])
 def test_else_float32_stays(both: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu") if why == "a GPU" else ("cpu",))
+    a_share_of_the_time(monkeypatch, 0.8 if why == "slow" else 0.5)
     if why == "another":
         made = onnx.load(both / INT8)
         (weights,) = (one for one in made.graph.initializer if one.name == "weights")
