@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-from onnxruntime import quantization
 
 from zeroshelf.embeddings.compute import shipped_texts
 from zeroshelf.errors import Unreadable
@@ -27,11 +25,12 @@ from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.models import golden, ort, select
 from zeroshelf.models.visual_tower import VisualTower
 from zeroshelf.records import Pixels
+from zeroshelf.system.telemetry import onnxruntime
 
 ROUNDS, MOST, LABELS = 5, 120, 40
 
 
-class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+class _Reader:
     """Gives pictures to the static quantisation, one by one."""
 
     def __init__(self, name: str, pixels: Pixels) -> None:
@@ -43,11 +42,12 @@ class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
 
 def _folded(path: Path, to: Path) -> Path:
     """The graph with its weights in float32, where the starter has numbers to multiply."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    ort_ = onnxruntime()
+    options = ort_.SessionOptions()
+    options.graph_optimization_level = ort_.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     options.optimized_model_filepath = str(to)
-    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    ort_.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return to
 
 
@@ -67,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("pictures", type=Path)
     given = parser.parse_args()
+    quantization = onnxruntime("quantization")
     model = select.find("starter")
     path = model.folder / "visual" / "model.onnx"
     pictures = pixels_of(given.pictures, model.preprocessing)
