@@ -400,7 +400,7 @@ def _agrees(folder: Path, source: Path) -> None:
     encoder = select.load(select.describe("published", folder), device="cpu")
     how, found = encoder.model.preprocessing, files()
     decoded = [decode.decode(content, 10_000) for content in found.values()]
-    shapes = golden._pixels(golden.pictures(), how)
+    shapes = golden.pixels(how)
     pixels = np.concatenate((shapes, [to_pixels(picture, how) for picture in decoded]))
     images = [*golden.pictures(), *(opened(name, content) for name, content in found.items())]
     seen, texts = encoder.embed_pictures(pixels), encoder.embed_texts(golden.TEXTS)

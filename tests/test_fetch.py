@@ -6,20 +6,32 @@ import errno
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
+from onnx import numpy_helper
 
 from tests import tiny
 from tests.hub import COMMIT, Hub
 from zeroshelf.commands.cli import cli, main
 from zeroshelf.errors import UserError
-from zeroshelf.models import calibrations, catalogue, fetch, installation, installed, select
+from zeroshelf.models import (
+    calibrations,
+    catalogue,
+    fetch,
+    installation,
+    installed,
+    int8,
+    ort,
+    select,
+)
 from zeroshelf.records import Calibration
 
 REPO = "someone/tiny"
@@ -75,6 +87,69 @@ def test_transformers_js_arrives_too(hub: Hub, kind: str) -> None:
         "onnx/text_model.onnx",
         "onnx/vision_model.onnx",
     ]
+
+
+INT8 = "onnx/vision_model_int8.onnx"
+
+
+@pytest.fixture
+def both(hub: Hub) -> Path:
+    """A repository with an int8 graph that gives what float32's does."""
+    folder = tiny.transformers_js(hub.folder / "someone" / "both", "clip")
+    shutil.copy(folder / "onnx" / "vision_model.onnx", folder / INT8)
+    return folder
+
+
+def a_share_of_the_time(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """The int8 graph takes this share of float32's time, by the clock that measures both."""
+    clock = iter((0.0, 1.0, 1.0, 1.0 + share))
+    monkeypatch.setattr(int8, "thread_seconds", lambda: next(clock))
+
+
+def graphs(folder: Path) -> list[str]:
+    return [name for name in tree(folder) if name.endswith(".onnx")]
+
+
+def test_int8_is_taken_where_it_agrees(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "devices", lambda: ("cpu",))
+    a_share_of_the_time(monkeypatch, 0.5)
+    told: list[str] = []
+    folder = installation.install(installation.offer("someone/both"), told.append)
+    assert graphs(folder) == ["onnx/text_model.onnx", INT8]
+    assert any(
+        "int8, cosine to float32 1.0000 in the mean, at least 1.0000, 0.50 of" in line
+        for line in told
+    )
+    assert installation.verify("someone/both", folder) is not None
+    with pytest.raises(UserError, match="installed already"):
+        install("someone/both")
+
+
+@pytest.mark.parametrize("why", ["another", "a GPU", "--precision", "no graph", "slow"])
+def test_else_float32_stays(both: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    monkeypatch.setattr(ort, "devices", lambda: ("cuda", "cpu") if why == "a GPU" else ("cpu",))
+    a_share_of_the_time(monkeypatch, 0.8 if why == "slow" else 0.5)
+    if why == "another":
+        made = onnx.load(both / INT8)
+        (weights,) = (one for one in made.graph.initializer if one.name == "weights")
+        turned = numpy_helper.to_array(weights)[::-1]
+        weights.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(turned), "weights"))
+        onnx.save(made, both / INT8)
+    if why == "no graph":
+        (both / INT8).write_bytes(b"other")
+    offer = installation.offer("someone/both", precision="fp32" if why == "--precision" else None)
+    folder = installation.install(offer)
+    assert graphs(folder) == ["onnx/text_model.onnx", "onnx/vision_model.onnx"]
+    assert set(json.loads((folder / "zeroshelf.json").read_text())["sha256"]) >= {*graphs(folder)}
+
+
+def test_a_precision_that_is_asked_for_is_brought_or_refused(both: Path) -> None:
+    assert graphs(installation.install(installation.offer("someone/both", precision="int8"))) == [
+        "onnx/text_model.onnx",
+        INT8,
+    ]
+    with pytest.raises(UserError, match="no graphs in fp16"):
+        installation.offer("someone/both", precision="fp16")
 
 
 def test_a_catalogue_row_says_what_the_files_leave_out(

@@ -373,7 +373,7 @@ def test_pictures_release_the_text_tower() -> None:
 
 def test_a_batch_of_one_is_a_batch_of_many() -> None:
     encoder = select.load(select.find(), device="cpu")
-    pixels = golden._pixels(golden.pictures(), encoder.model.preprocessing)
+    pixels = golden.pixels(encoder.model.preprocessing)
     many = encoder.embed_pictures(pixels)
     one = np.concatenate([encoder.embed_pictures(pixels[i : i + 1]) for i in range(len(pixels))])
     np.testing.assert_allclose(one, many, atol=1e-4)

@@ -5,7 +5,7 @@
 WORK is a folder for the programs' environments and models (5 GB, kept for the next run). All
 get the same folder of JPEGs and a ViT-B/32 at 256 pixels with random weights: zeroshelf and rclip
 the same two ONNX graphs (benchmarks/random_clip.py), the others open_clip's in PyTorch on the CPU.
-Each does with its own defaults (but for clip-retrieval's batch, which is 32):
+Each does with its own defaults, but for clip-retrieval's batch, which is 8, and its decoders, one:
 
     start    show its help
     first    from nothing to the ten pictures that are nearest to a word

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -70,8 +69,8 @@ def pictures() -> list[Image.Image]:
 
 def embed(encoder: Encoder) -> tuple[Vectors, Vectors]:
     """The embeddings of `pictures()` and of `TEXTS`."""
-    pixels = _pixels(pictures(), encoder.model.preprocessing)
-    return encoder.embed_pictures(pixels), encoder.embed_texts(TEXTS)
+    made = encoder.embed_pictures(pixels(encoder.model.preprocessing))
+    return made, encoder.embed_texts(TEXTS)
 
 
 def save(folder: Path, pictures: Vectors, texts: Vectors) -> None:
@@ -89,8 +88,10 @@ def compare_to_saved(encoder: Encoder, folder: Path) -> tuple[Comparison, Compar
     return compare(now[0], theirs[0]), compare(now[1], theirs[1])
 
 
-def _pixels(pictures: Sequence[Image.Image], preprocessing: Preprocessing) -> Pixels:
-    return np.stack([to_pixels(Decoded(p, p.width, p.height), preprocessing) for p in pictures])
+def pixels(preprocessing: Preprocessing) -> Pixels:
+    """Those of `pictures()`: (12, 3, size, size)."""
+    every = pictures()
+    return np.stack([to_pixels(Decoded(p, p.width, p.height), preprocessing) for p in every])
 
 
 def _picture(width: int, height: int, noise: np.random.Generator) -> npt.NDArray[np.uint8]:

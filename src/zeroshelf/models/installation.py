@@ -10,15 +10,16 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from zeroshelf.errors import UserError
-from zeroshelf.models import catalogue, fetch, golden, graph, select
+from zeroshelf.models import catalogue, fetch, golden, graph, int8, select
 from zeroshelf.models.families import TRANSFORMERS_GRAPHS
 from zeroshelf.models.fetch import Remote, RemoteFile
 from zeroshelf.models.golden import Comparison
 from zeroshelf.models.installed import RECORD, folder_of, partial_of, place_of, record, writing
+from zeroshelf.models.int8 import Precision
 from zeroshelf.models.ort import Warn
 from zeroshelf.records import Progress
 from zeroshelf.system.file_versions import INSTALLED_MODEL
@@ -36,10 +37,16 @@ class Offer:
     files: tuple[RemoteFile, ...]  # without those that only the graph names
     licence: str
     row: catalogue.Row | None  # None: not in the catalogue
+    int8: RemoteFile | None = None  # the image tower that may take the place of float32's
 
     @property
     def size(self) -> int:
-        return sum(file.size for file in self.files)
+        return sum(file.size for file in (*self.files, *([self.int8] if self.int8 else ())))
+
+    @property
+    def visual(self) -> RemoteFile:
+        """The image tower's graph."""
+        return next(file for file in self.files if file.path.endswith(".onnx"))
 
 
 @contextmanager
@@ -51,8 +58,14 @@ def _kept_if_usable(partial: Path) -> Iterator[None]:
         raise
 
 
-def offer(name: str, revision: str | None = None) -> Offer:
-    """Ask the hub for a model: a catalogue id, or any repository as "owner/name"."""
+def offer(name: str, revision: str | None = None, precision: Precision | None = None) -> Offer:
+    """Ask the hub for a model: a catalogue id, or any repository as "owner/name".
+
+    precision: of its image tower; None: int8 where the hub has it and it agrees with float32 on a
+        machine without a GPU (int8.py), else the best there is.
+
+    Raises `UserError` where the hub has no such model.
+    """
     row = catalogue.by_source(name)
     if row and not row.repo:
         images = f" --images {row.images}" if row.images else ""
@@ -65,10 +78,15 @@ def offer(name: str, revision: str | None = None) -> Offer:
         known = ", ".join(catalogue.rows())
         raise UserError(f"no model {name!r}: name a hub's owner/name, or one of {known}")
     remote = fetch.look(repo, revision or (row.revision if row else None))
-    files = _choose(remote, row.folder if row else "")
-    return Offer(
+    files = _choose(remote, row.folder if row else "", precision)
+    made = Offer(
         row.id if row else name, remote, files, row.licence if row else remote.licence, row
     )
+    if precision is not None:
+        return made
+    by_path = {file.path: file for file in remote.files}
+    small = int8.beside(made.visual.path, by_path)
+    return made if small is None else replace(made, int8=by_path[small])
 
 
 @writing()
@@ -92,15 +110,36 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
     fetch.download(offer.remote, beside, partial)
     say("checking")
     with _kept_if_usable(partial):
-        _finish(offer, partial, [file.path for file in (*offer.files, *beside)])
+        left_out = _smaller(offer, partial, say)
+        paths = [file.path for file in (*offer.files, *beside)]
+        if left_out == offer.visual.path and offer.int8:
+            paths = [offer.int8.path, *(path for path in paths if path != left_out)]
+        _finish(offer, partial, paths)
     partial.rename(target)
     return target
+
+
+def _smaller(offer: Offer, folder: Path, say: Callable[[str], None]) -> str | None:
+    """Bring the int8 image tower that is offered, and remove it or float32's: the path of the
+    graph that was removed. None where none is offered, or where a tower's weights lie in other
+    files: both may use these."""
+    visual, small = folder / offer.visual.path, offer.int8
+    if small is None or graph.external_files(visual):
+        return None
+    fetch.download(offer.remote, [small], folder)
+    model = select.describe(offer.id, folder)
+    taken = int8.takes_its_place(model, visual, folder / small.path, say)
+    left_out = offer.visual.path if taken else small.path
+    (folder / left_out).unlink()
+    return left_out
 
 
 def _already(offer: Offer, folder: Path) -> str:
     """What is to be said where the model is here: is it what the hub has?"""
     here = record(folder)
     for file in offer.files:
+        if offer.int8 and file == offer.visual and offer.int8.path in here["sha256"]:
+            continue  # int8 took its place
         if file.sha256 and here["sha256"].get(file.path) != file.sha256:
             return (
                 f"{offer.id} is installed at {str(here['revision'])[:12]}, and the hub's "
@@ -180,18 +219,23 @@ def verify(
     )
 
 
-def _choose(remote: Remote, part: str) -> tuple[RemoteFile, ...]:
-    """The files of a repository that are the model: one pair of graphs, settings, legal texts."""
+def _choose(
+    remote: Remote, part: str, precision: Precision | None = None
+) -> tuple[RemoteFile, ...]:
+    """The files of a repository that are the model: one pair of graphs, the image tower's first,
+    settings, legal texts."""
     files = {file.path: file for file in remote.files}
     prefix = f"{part}/" if part else ""
-    pairs = [("visual/model.onnx", "textual/model.onnx")]
+    plain = precision in (None, "fp32")  # other layouts say of no precision
+    pairs = [("visual/model.onnx", "textual/model.onnx")] if plain else []
     for place in ("onnx/", ""):
-        pairs += [
-            (f"{place}vision_model{s}.onnx", f"{place}text_model{s}.onnx")
-            for s in TRANSFORMERS_GRAPHS
-        ]
-    pairs += [(f"{prefix}visual.onnx", f"{prefix}textual.onnx")]
+        for s in TRANSFORMERS_GRAPHS if precision is None else int8.SUFFIXES[precision]:
+            texts = ("", s) if precision == "int8" else (s,)
+            pairs += [(f"{place}vision_model{s}.onnx", f"{place}text_model{t}.onnx") for t in texts]
+    pairs += [(f"{prefix}visual.onnx", f"{prefix}textual.onnx")] if plain else []
     graphs = next((pair for pair in pairs if set(pair) <= files.keys()), None)
+    if graphs is None and precision is not None:
+        raise UserError(f"{remote.repo} has no graphs in {precision}: leave --precision out")
     if graphs is None:
         pickles = [path for path in files if path.endswith(fetch.PICKLES)]
         found = f"but {pickles[0]}, a pickle, which zeroshelf never opens" if pickles else ""

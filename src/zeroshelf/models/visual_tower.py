@@ -27,6 +27,8 @@ class VisualTower:
         self._output = embedding_output(graph)
         self._preprocessing, self._dim = model.preprocessing, model.dim
         self._limit = self._input.shape[0]  # pictures at once; None: any number
+        if count_operators(graph.path, "DynamicQuantizeLinear"):
+            self._limit = 1  # its scales are a batch's: a vector would depend on other pictures
         sides = {size for size in self._input.shape[1:] if size not in (None, 3)}
         if not sides <= {model.preprocessing.size}:
             raise UserError(
