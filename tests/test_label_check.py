@@ -242,7 +242,10 @@ def test_many_labels_that_drew_nothing_are_one_line() -> None:
         many = replace(scores([0]), resolved=wanted, logits=np.full((1, len(wanted)), -20.0))
         return [str(one) for one in diagnose(decide(many, CALIBRATION))]
 
-    said = 'got no picture; other words may help, with -l "car=word", or in a labels file: car = ["word"]'
+    said = (
+        'got no picture; other words may help, with -l "car=word", '
+        'or in a labels file: car = ["word"]'
+    )
     assert drawn("car") == [f"car: {said}"]
     assert drawn("car", "bus") == [f"car and bus: {said}"]
     more = ("bus", "boat", "ship", "train", "bicycle", "tractor")
