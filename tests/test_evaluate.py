@@ -114,6 +114,7 @@ def test_a_truth_is_read_as_spreadsheets_write_it(
         ("sep=;\r\na,b;cat\r\n", {"a,b": ("cat",)}),
         ('"sep=|"\npath|label\na.jpg|cat\n', {"a.jpg": ("cat",)}),
         ("a.jpg,cat\rb.jpg,dog\r", {"a.jpg": ("cat",), "b.jpg": ("dog",)}),
+        ("path,label\na.jpg,cat\nb.jpg,\n", {"a.jpg": ("cat",)}),  # b.jpg is not known yet
         ("caf\udce9.jpg,cat\n", {"caf\udce9.jpg": ("cat",)}),  # a path of other bytes, as on Linux
     ],
 )
@@ -129,6 +130,8 @@ def test_the_delimiter_is_found(
     [
         (b"", "has no row"),
         (b"path,label\n", "has no row"),
+        (b"path,label\na.jpg,\n", "has no row"),
+        (b"path,label\n,cat\n", "row 2: no path"),
         (b"a.jpg\n", "row 1: no label"),
         (b"a.jpg," + b"x" * 200_000, "is no CSV file"),
         (b"a.jpg,cat\n,cat\n", "row 2: no path"),
@@ -166,6 +169,15 @@ def saved(tmp_path: Path, encoder: ColourEncoder, colours: None) -> tuple[str, s
         run.save(run.plan(tmp_path / "S"))
         ids.append(run.id or "")
     return ids[0], ids[1]
+
+
+def test_the_results_of_a_run_with_a_broken_picture_are_a_truth(
+    folder: Path, tmp_path: Path, colours: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("plan", folder, "-l", "red", "--to", tmp_path / "S", "--json") == 1
+    planned = json.loads(capsys.readouterr().out)
+    assert command("evaluate", planned["run"], planned["record"] + "/results.csv") == 0
+    assert "4 pictures with a known truth, of 4" in capsys.readouterr().out
 
 
 def table(tmp_path: Path, *more: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -110,13 +111,15 @@ def test_another_language_is_not_looked_up_in_an_english_dictionary() -> None:
     )
 
 
-def test_what_is_suggested_is_a_line_of_a_labels_file(tmp_path: Path) -> None:
+def test_what_is_suggested_is_an_option_and_a_line_of_a_labels_file(tmp_path: Path) -> None:
     for label in ("Schöne Katze", "selfie"):
         (advice,) = check(parse([label]), COLOURS, texts)
         (tmp_path / "labels.toml").write_text(
             f"[labels]\n{advice.suggestion.partition(': ')[2]}\n", encoding="utf-8"
         )
         assert read(tmp_path / "labels.toml").labels == (Label(label, ("word",)),)
+        option = shlex.split(advice.suggestion.partition(" with ")[2].partition(", or in")[0])
+        assert option[0] == "-l" and parse(option[1:]).labels == (Label(label, ("word",)),)
 
 
 @pytest.mark.parametrize("label", ["happiness", "freedom"])
@@ -239,7 +242,10 @@ def test_many_labels_that_drew_nothing_are_one_line() -> None:
         many = replace(scores([0]), resolved=wanted, logits=np.full((1, len(wanted)), -20.0))
         return [str(one) for one in diagnose(decide(many, CALIBRATION))]
 
-    said = 'got no picture; other words may help: car = ["word"]'
+    said = (
+        'got no picture; other words may help, with -l "car=word", '
+        'or in a labels file: car = ["word"]'
+    )
     assert drawn("car") == [f"car: {said}"]
     assert drawn("car", "bus") == [f"car and bus: {said}"]
     more = ("bus", "boat", "ship", "train", "bicycle", "tractor")

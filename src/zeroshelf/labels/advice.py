@@ -50,8 +50,11 @@ def summary_lines(advice: Sequence[Advice]) -> Iterator[str]:
         yield f"... and {len(advice) - SHOWN:,} more about these labels"
 
 
-def file_line(label: Label, word: str = "word") -> str:
-    """The line of a labels file that gives the label another word: 'cat = ["word"]'."""
+def with_word(label: Label, word: str = "word") -> str:
+    """How the user gives the label another word, on the command line and in a labels file:
+    'with -l "cat=word", or in a labels file: cat = ["word"]'."""
     bare = re.fullmatch("[A-Za-z0-9_-]+", label.name)
     name = label.name if bare else json.dumps(label.name, ensure_ascii=False)
-    return f"{name} = [{json.dumps(word, ensure_ascii=False)}]"
+    option = json.dumps(f"{label.name}={word}", ensure_ascii=False)
+    line = f"{name} = [{json.dumps(word, ensure_ascii=False)}]"
+    return f"with -l {option}, or in a labels file: {line}"

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from zeroshelf.labels.advice import Advice, file_line, merged
+from zeroshelf.labels.advice import Advice, merged, with_word
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.normalise import comparable, phrase
 from zeroshelf.labels.overlap import (
@@ -83,7 +83,7 @@ def for_empty_shelves(
     return [
         _language(one, resolved.labels.language, model)
         or equal_labels(one.label, earlier)
-        or Advice((one.name,), "got no picture", f"other words may help: {file_line(one.label)}")
+        or Advice((one.name,), "got no picture", f"other words may help, {with_word(one.label)}")
         for row, (one, earlier) in enumerate(zip(resolved, earlier_equals(resolved), strict=True))
         if row in empty
     ]
@@ -135,7 +135,7 @@ def _language(one: ResolvedLabel, language: str, model: Model) -> Advice | None:
     else:
         return None
     return Advice(
-        (one.name,), problem, f"name in English what such a picture shows: {file_line(one.label)}"
+        (one.name,), problem, f"name in English what such a picture shows, {with_word(one.label)}"
     )
 
 
@@ -156,7 +156,7 @@ def _abstract(one: ResolvedLabel, language: str) -> Advice | None:
     return Advice(
         (one.name,),
         "is hard to see in a picture",
-        f"name what such a picture shows: {file_line(one.label)}",
+        f"name what such a picture shows, {with_word(one.label)}",
     )
 
 
@@ -202,8 +202,8 @@ def _unclear(one: ResolvedLabel, senses: Sequence[Synset], fits: Sequence[float]
     return Advice(
         (one.name,),
         f'has several senses: "{_short(senses[best].gloss)}" and "{_short(senses[rival].gloss)}"',
-        f"say which: {file_line(one.label, 'another word for it')}, or put it on a shelf: "
-        f'"kind/{one.phrase}"',
+        f'put it on a shelf, "kind/{one.phrase}", or say which, '
+        f"{with_word(one.label, 'another word for it')}",
     )
 
 

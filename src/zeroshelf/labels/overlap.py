@@ -8,7 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from zeroshelf.labels.advice import Advice, file_line
+from zeroshelf.labels.advice import Advice, with_word
 from zeroshelf.labels.negative_labels import negative_labels
 from zeroshelf.labels.prompts import Texts, mean_vectors
 from zeroshelf.labels.wordnet import wordnet
@@ -103,6 +103,6 @@ def _kind_of(label: Label, other: Label) -> Advice:
     return Advice(
         (label.name, other.name),
         "the first is a kind of the second, and such a picture fits both",
-        f"make them one, {file_line(other, label.name)}, or a shelf in the other: "
-        f'"{other.name}/{label.name}"',
+        f'make it a shelf in the other, "{other.name}/{label.name}", or make them one, '
+        f"{with_word(other, label.name)}",
     )

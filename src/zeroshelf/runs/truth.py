@@ -22,8 +22,9 @@ def read(path: str) -> dict[str, tuple[str, ...]]:
     """The file `path`: a picture's path, as it is written there -> all labels that are true of it.
 
     Each row has a path and a label; several labels are separated by ";". A first row with names of
-    columns ("path", "label") may put them in any order, beside columns that are not read. Cells are
-    separated by commas, semicolons or tabs. The encoding: see `text_files.read`.
+    columns ("path", "label") may put them in any order, beside columns that are not read; a row
+    without a label is passed over then. Cells are separated by commas, semicolons or tabs. The
+    encoding: see `text_files.read`.
 
     Raises `UserError` where the file can't be read, or a row has no path or label or contradicts
     an earlier one.
@@ -64,6 +65,8 @@ def _truth(path: str, rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
     for number, cells in rows[1:] if named else rows:
         picture, labels = (cells[at] if at < len(cells) else "" for at in columns)
         names = tuple(dict.fromkeys(name.strip() for name in labels.split(";") if name.strip()))
+        if named and picture and not names:
+            continue  # not known yet, or a file that a run skipped and has in its results.csv
         if why_not := _why_not(cells, picture, names, labels, named is not None):
             raise UserError(f"{path}, row {number}: {why_not}")
         if found.setdefault(picture, names) != names:
