@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Sequence
 
-from zeroshelf import text_files
 from zeroshelf.errors import UserError
+from zeroshelf.system import text_files
 
 _PATH, _LABEL = ("path", "picture", "file", "filename"), ("label", "labels", "truth")
 _DELIMITERS = (",", ";", "\t")  # spreadsheets write ";" where the comma is the decimal sign
