@@ -88,8 +88,8 @@ def _why_not(
         )
     if not named and any(cells[2:]):
         return (
-            f"{counted(len(cells), 'cell')}, and no first row names the columns: add one (path,label), or put "
-            'several labels into one cell, in quotes: "cat;dog"'
+            f"{counted(len(cells), 'cell')}, and no first row names the columns: add one "
+            '(path,label), or put several labels into one cell, in quotes: "cat;dog"'
         )
     if not text_files.is_text(labels):
         return "the label isn't UTF-8 text; save the file as UTF-8 (Excel: CSV UTF-8)"
