@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, IO, TypeVar, overload
+from typing import IO, Any, TypeVar, overload
 
 from zeroshelf.errors import UserError
 from zeroshelf.system import app_folders, file_io, path_spelling
