@@ -234,7 +234,7 @@ def export(
         from zeroshelf.models.export import export as convert
     except ImportError as error:
         raise UserError(
-            f"export needs torch ({error.name} is missing): pip install 'zeroshelf[export]'"
+            f'export needs torch ({error.name} is missing): pip install "zeroshelf[export]"'
         ) from error
     row = catalogue.by_source(source.removeprefix("hf-hub:"))
     folder = Path(target) if os.sep in target or "/" in target else installed.home() / target
