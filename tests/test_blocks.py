@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import threading
-import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from tests.waiting import HANG
 from zeroshelf import __main__ as program
 from zeroshelf.decisions.blocks import blocks, in_threads
 from zeroshelf.decisions.negative_scores import greatest
@@ -25,10 +25,11 @@ def test_blocks_cover_every_row_once() -> None:
 def test_what_threads_make_comes_in_the_order_of_what_they_were_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Though the first takes the longest; and what they are given is read in one thread, no more
+    """Though the first is done last; and what they are given is read in one thread, no more
     of it than a few ahead."""
     monkeypatch.setattr(machine, "processors", lambda: 3)
     read: list[int] = []
+    later = threading.Event()  # a later one is done
 
     def given() -> Iterator[int]:
         for number in range(20):
@@ -38,7 +39,9 @@ def test_what_threads_make_comes_in_the_order_of_what_they_were_given(
 
     def work(number: int) -> int:
         assert threading.current_thread() is not threading.main_thread()
-        time.sleep(0.02 if number % 3 == 0 else 0)
+        if number == 0:
+            assert later.wait(HANG), "the first must not keep the next ones from being worked on"
+        later.set()
         return number * number
 
     made = []

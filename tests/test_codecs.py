@@ -461,7 +461,7 @@ def test_without_the_extra_the_reason_says_what_it_is(
             shown(data)
     finally:
         optional.has_codecs.cache_clear()
-    assert str(trouble.value) == f"{what}: `pip install 'zeroshelf[codecs]'` reads it"
+    assert str(trouble.value) == f'{what}: `pip install "zeroshelf[codecs]"` reads it'
 
 
 def test_a_raw_file_of_an_unknown_camera_is_told() -> None:

@@ -543,7 +543,7 @@ def test_without_pyarrow_the_message_says_how_to_install_it(
 ) -> None:  # fmt: skip
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert command("embed", folder, "--out", tmp_path / "out") == 2
-    assert "pip install 'zeroshelf[parquet]'" in capsys.readouterr().err
+    assert 'pip install "zeroshelf[parquet]"' in capsys.readouterr().err
 
 
 def test_the_rows_as_tables(folder: Path, tmp_path: Path, encoder: ColourEncoder) -> None:

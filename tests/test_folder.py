@@ -253,7 +253,7 @@ def test_without_its_extra_a_raw_is_skipped_but_still_goes_with_its_jpeg(
         put(tmp_path / name, RAW)
     scanned = scan.scan(str(tmp_path))
     assert [os.path.basename(c) for p in scanned.pictures for c in p.companions] == ["a.cr2"]
-    assert reasons(tmp_path) == {"b.cr2": "RAW: `pip install 'zeroshelf[raw]'` reads it"}
+    assert reasons(tmp_path) == {"b.cr2": 'RAW: `pip install "zeroshelf[raw]"` reads it'}
 
 
 def test_companion_follows_into_the_new_name() -> None:

@@ -38,7 +38,7 @@ DOORS = {  # what is outside -> the modules that may touch it, by the start of t
 # The stages in the order in which data walks through them: a module imports from its own stage and
 # from earlier ones. What is not listed joins them (`__init__`, `__main__`).
 STAGES = [
-    "errors", "records", "counting", "checks", "ahead", "text_files", "system", "images", "models",
+    "errors", "records", "counting", "checks", "system", "images", "models",
     "embeddings", "labels", "decisions", "search", "corrections", "actions", "output", "runs",
     "run", "index", "datasets", "review", "app", "watch", "integrations", "commands",
 ]  # fmt: skip

@@ -170,7 +170,7 @@ def test_videos_that_an_extra_would_read(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     monkeypatch.setattr(optional, "has", lambda kind: kind != formats.VIDEO)
     line = other_files.line(counts)
-    assert line is not None and line.endswith(" (MOV: `pip install 'zeroshelf[video]'` reads it)")
+    assert line is not None and line.endswith(' (MOV: `pip install "zeroshelf[video]"` reads it)')
 
 
 # --- what was asked -------------------------------------------------------------------------------

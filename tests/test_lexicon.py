@@ -103,6 +103,13 @@ def test_a_label_is_asked_in_other_ways(label: str, way: str) -> None:
     assert way in asked(label)
 
 
+@pytest.mark.parametrize("word", ["screenshot", "selfie", "whiteboard", "logo", "receipt", "room"])
+def test_a_plural_is_asked_as_one(word: str) -> None:
+    one, several = (resolve(parse([label]), texts).each[0] for label in (word, f"{word}s"))
+    assert several.words == one.words
+    assert several.own_prompts == one.own_prompts
+
+
 def test_a_way_that_names_another_label_is_left_out() -> None:
     assert "a photo of a child." in asked("people")
     assert "a photo of a child." not in asked("people", "children")

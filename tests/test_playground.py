@@ -95,7 +95,7 @@ def test_without_jupyter_one_line_says_what_to_do(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert main(["playground", "--to", str(tmp_path)]) == 2
     told = capsys.readouterr().err
-    assert "pip install 'zeroshelf[notebook]'" in told and told.count("\n") == 1
+    assert 'pip install "zeroshelf[notebook]"' in told and told.count("\n") == 1
     assert copied(tmp_path) == wanted()
 
 

@@ -61,8 +61,7 @@ FITS: dict[str, dict[str, set[str]]] = {  # a file -> its label -> those of the 
         "flowers": {"flower"},
         "vehicles": {"car", "train", "boat", "airplane", "bicycle"},
         "snow": {"snow"},
-        "tickets": {"receipt"},
-        "maps": {"map"},
+        "tickets": {"receipt", "map"},
     },
 }  # fmt: skip
 

@@ -32,7 +32,7 @@ def main() -> None:
     print("| set | wordings | one prompt | spread | ours | spread |")
     print("|---|---|---|---|---|---|")
     for name in sorted({str(x) for x in pool.sets[pool.names != ""]} - {JUNK}):
-        rows = np.flatnonzero(pool.sets == name)
+        rows = np.flatnonzero((pool.sets == name) & (pool.names != ""))
         classes = sorted({str(x) for x in pool.names[rows]})
         around = [[frame.format(one) for one in classes] for frame in PARAPHRASES]
         for how, wordings in (("around the word", around), ("synonyms", drawn(classes, pool))):
@@ -46,12 +46,13 @@ def main() -> None:
 def right(pool: sets.Pool, rows: np.ndarray, words: Sequence[str]) -> tuple[float, float]:
     """Top-1 of one prompt and of ours; `words` are the classes', in the order of their names."""
     classes = sorted({str(x) for x in pool.names[rows]})
-    truth = np.array([classes.index(x) for x in pool.names[rows]])
+    true = np.array([[one in pool.true[row] for one in classes] for row in rows])
     vectors = pool.vectors[rows].astype(np.float32)
     one = vectors @ pool.texts([PLAIN.format(word) for word in words]).T
     scores = score_vectors(vectors, pool.model, resolve(parse(words), pool.texts), pool.texts)
     _, logits = ood_scores(scores, select.calibration(pool.model).typical_logit)
-    return (one.argmax(axis=1) == truth).mean(), (logits.argmax(axis=1) == truth).mean()
+    each = np.arange(len(rows))
+    return true[each, one.argmax(axis=1)].mean(), true[each, logits.argmax(axis=1)].mean()
 
 
 def drawn(classes: Sequence[str], pool: sets.Pool) -> Iterable[list[str]]:

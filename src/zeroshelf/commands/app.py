@@ -72,7 +72,7 @@ def command(
         import uvicorn  # noqa: F401
     except ImportError:
         raise UserError(
-            "the app needs two more packages: pip install 'zeroshelf[review]'"
+            'the app needs two more packages: pip install "zeroshelf[review]"'
         ) from None
     from zeroshelf.app import address
 

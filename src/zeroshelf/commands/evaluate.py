@@ -35,8 +35,8 @@ def command(
     """Compare RUN with the truth: which decisions are right.
 
     \b
-      zeroshelf evaluate 2026-11-27 truth.csv --open
-      zeroshelf evaluate 2026-11-27 truth.csv --against 2026-11-20 --json
+      zeroshelf evaluate 20261127 truth.csv --open
+      zeroshelf evaluate 20261127 truth.csv --against 20261120 --json
 
     TRUTH.csv has a picture's path (absolute, or below the run's folder) and its label in each row;
     "other" where no label is true, several labels with ";" between them where several are. Any of

@@ -188,7 +188,7 @@ def _key(key_file: str | None) -> str:
         if not (key := os.environ.get(KEY, "").strip()):
             raise UserError(f"no API key: put it into {KEY}, or into a file for --key-file")
         return key
-    from zeroshelf import text_files
+    from zeroshelf.system import text_files
 
     key = text_files.read(os.path.expanduser(key_file)).strip()
     if not key.isascii() or not key.isprintable():

@@ -70,8 +70,8 @@ def _list(screen: Screen) -> None:
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "int8"]),
-    help="Of the image tower. By default int8 on a CPU, where the hub has it and it agrees with "
-    "float32.",
+    help="Of the image tower. By default int8 on a CPU, where the hub has it, it agrees with "
+    "float32 and is faster.",
 )
 @options.showing
 def get(screen: Screen, id: str, revision: str | None, precision: Any) -> None:
@@ -234,7 +234,7 @@ def export(
         from zeroshelf.models.export import export as convert
     except ImportError as error:
         raise UserError(
-            f"export needs torch ({error.name} is missing): pip install 'zeroshelf[export]'"
+            f'export needs torch ({error.name} is missing): pip install "zeroshelf[export]"'
         ) from error
     row = catalogue.by_source(source.removeprefix("hf-hub:"))
     folder = Path(target) if os.sep in target or "/" in target else installed.home() / target

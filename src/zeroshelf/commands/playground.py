@@ -33,7 +33,7 @@ def command(to: str, no_open: bool, screen: Screen) -> int:
     """Copy the notebooks into a folder, and open them in Jupyter.
 
     A file that is there already stays as it is. Jupyter is a further package:
-    pip install 'zeroshelf[notebook]'. Ctrl-C ends it.
+    pip install "zeroshelf[notebook]". Ctrl-C ends it.
     """
     root = os.path.abspath(os.path.expanduser(to))
     made, kept = copy(shipped(), root)
@@ -108,7 +108,7 @@ def _open(root: str) -> int:
     """
     if importlib.util.find_spec("jupyterlab") is None:
         raise UserError(
-            f"Jupyter opens them: pip install 'zeroshelf[notebook]'; they are in {root}"
+            f'Jupyter opens them: pip install "zeroshelf[notebook]"; they are in {root}'
         )
     with subprocess.Popen([sys.executable, "-m", "jupyterlab"], cwd=root) as jupyter:
         while True:

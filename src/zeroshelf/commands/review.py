@@ -54,7 +54,7 @@ def command(what: str | None, port: int, no_open: bool, screen: Screen, **sortin
         import uvicorn
     except ImportError:
         raise UserError(
-            "the review page needs two more packages: pip install 'zeroshelf[review]'"
+            'the review page needs two more packages: pip install "zeroshelf[review]"'
         ) from None
     from zeroshelf.review.app import make
     from zeroshelf.review.jobs import Jobs

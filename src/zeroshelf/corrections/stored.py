@@ -19,10 +19,9 @@ from typing import Any, TypeVar
 import numpy as np
 from blake3 import blake3
 
-from zeroshelf import text_files
 from zeroshelf.errors import UserError
 from zeroshelf.records import OTHER, Correction, Corrections, LabelSet, Model
-from zeroshelf.system import app_folders, file_io, file_versions
+from zeroshelf.system import app_folders, file_io, file_versions, text_files
 from zeroshelf.system.file_versions import FileFormat
 
 # Version 0.1.0 called corrections "marks". The names on disk stay, so that old files can be read:

@@ -255,9 +255,9 @@ def blocks(todo: Any, size: int) -> list[Any]:
 def _locally(todo: pyarrow.Table, job: Job, encoder: Encoder, workers: int) -> Iterator[Done]:
     """A thread for each worker; decoding and inference leave the interpreter to the others. Where
     a device beside the processors computes, one worker whose threads only decode."""
-    from zeroshelf.ahead import ahead
     from zeroshelf.datasets.worker import Worker
     from zeroshelf.embeddings import feeding
+    from zeroshelf.system.ahead import ahead
 
     if feeding.devices_of(encoder):
         worker = Worker(replace(job, threads=workers), encoder)

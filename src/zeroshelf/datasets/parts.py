@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from zeroshelf.ahead import ahead
 from zeroshelf.datasets.places import Place
 from zeroshelf.errors import UserError
 from zeroshelf.system import content_hash
+from zeroshelf.system.ahead import ahead
 
 _NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
 _AT_ONCE = 4  # parts that are read ahead

@@ -9,13 +9,13 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from zeroshelf.ahead import ahead
 from zeroshelf.datasets import containers
 from zeroshelf.datasets.containers import PARQUET, container_of
 from zeroshelf.datasets.places import local_path, place
 from zeroshelf.errors import Unreadable, UserError, one_line
 from zeroshelf.images import decode
 from zeroshelf.system import content_hash, uris
+from zeroshelf.system.ahead import ahead
 
 _FETCHERS = 8  # requests that are open at once, and pictures that wait in memory
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from zeroshelf.ahead import ahead
 from zeroshelf.datasets import containers, parts, versions
 from zeroshelf.datasets.containers import Item
 from zeroshelf.datasets.parts import NOT_FETCHED, Row
@@ -27,6 +26,7 @@ from zeroshelf.embeddings.decoded import decode_file
 from zeroshelf.errors import Unreadable, UserError, one_line
 from zeroshelf.images import decode
 from zeroshelf.records import Encoder
+from zeroshelf.system.ahead import ahead
 from zeroshelf.system.uris import scheme_of
 
 _FETCHERS = 8  # requests that a worker has open at once

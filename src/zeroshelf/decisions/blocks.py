@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from zeroshelf.ahead import ahead
 from zeroshelf.system import machine
+from zeroshelf.system.ahead import ahead
 
 THREADS = 8  # at most: each has a block in memory
 

@@ -103,7 +103,7 @@ def main() -> None:
         from organize.registry import register_filter
     except ImportError:
         raise SystemExit(
-            "zeroshelf: organize is not installed here: pip install 'organize-tool>=3.3'"
+            'zeroshelf: organize is not installed here: pip install "organize-tool>=3.3"'
         ) from None
     Zeroshelf.filter_config = FilterConfig(name=NAME, files=True, dirs=False)
     register_filter(Zeroshelf)

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from zeroshelf import checks, text_files
+from zeroshelf import checks
 from zeroshelf.errors import UserError
 from zeroshelf.labels.parse import add, checked, clean_text, parse, shelf_name, split
 from zeroshelf.records import Label, LabelSet
+from zeroshelf.system import text_files
 
 _SET_KEYS = ("kind", "templates", "negatives", "language", "labels")
 _LABEL_KEYS = ("words", "prompts", "threshold")

@@ -17,7 +17,7 @@ from functools import cache
 
 from zeroshelf.labels.negative_labels import FOLDER
 from zeroshelf.labels.senses import visible_senses
-from zeroshelf.labels.wordnet import wordnet
+from zeroshelf.labels.wordnet import forms, wordnet
 from zeroshelf.records import LabelSet, Synset
 
 TOGETHER_MOST_LABELS = 100  # of a label set in which labels are asked for together with others
@@ -39,6 +39,12 @@ def entry(word: str) -> Entry | None:
     """What the lexicon says of a word or its singular; None where it is not there."""
     known, word = _lexicon().entries, word.lower()
     return known.get(word) or known.get(wordnet().singular(word))
+
+
+def singular(word: str) -> str:
+    """The singular of a word that is here in both numbers, "screenshots"; else the word itself."""
+    found = entry(word)
+    return next((form for form in forms(word)[1:] if found and form in found.names), word)
 
 
 def names_of(phrase: str) -> frozenset[str]:

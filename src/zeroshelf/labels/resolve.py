@@ -29,7 +29,7 @@ def resolve(labels: LabelSet, texts: Texts, progress: Progress | None = None) ->
     stage "labels", how many are resolved, and of how many.
     """
     phrases = [tuple(phrase(word) for word in (one.name, *one.words)) for one in labels]
-    words = [tuple(dictionary_form(one, labels.language) for one in own) for own in phrases]
+    words = [tuple(_dictionary_form(one, labels.language) for one in own) for own in phrases]
     contexts = [context(label, labels) for label in labels]
     if progress:
         progress("labels", 0, len(labels))
@@ -51,6 +51,12 @@ def resolve(labels: LabelSet, texts: Texts, progress: Progress | None = None) ->
         if progress and (len(resolved) % REPORT_EVERY == 0 or len(resolved) == len(labels)):
             progress("labels", len(resolved), len(labels))
     return ResolvedLabels(labels, tuple(resolved))
+
+
+def _dictionary_form(word: str, language: str) -> str:
+    """As `normalise.dictionary_form`, also of everyday words that WordNet doesn't have."""
+    found = dictionary_form(word, language)
+    return found if language != "en" or wordnet().senses(found) else lexicon.singular(found)
 
 
 def _resolved(

@@ -18,12 +18,9 @@ import numpy.typing as npt
 
 from zeroshelf.labels.normalise import phrase
 from zeroshelf.labels.prompts import PLAIN, Texts
-from zeroshelf.labels.wordnet import wordnet
+from zeroshelf.labels.wordnet import INVISIBLE, wordnet
 from zeroshelf.records import Label, LabelSet, Synset
 
-# WordNet's categories ("lexicographer files") of senses that no picture shows.
-_INVISIBLE = {"act", "attribute", "cognition", "communication", "feeling", "motive", "possession",
-              "process", "quantity", "relation", "state", "time"}  # fmt: skip
 # The weights order the evidence by its strength; tests/test_negative_filter.py has the cases that
 # they were chosen by. The model's evidence is a cosine, so at most 1.
 BELOW_CONTEXT = 1.0  # for a sense below the shelf above the label, or below the label set's kind
@@ -178,4 +175,4 @@ def visible(word: str, senses: Sequence[Synset]) -> tuple[Synset, ...]:
         for one in senses
         if word != word.lower() or any(lemma == lemma.lower() for lemma in one.lemmas)
     ]
-    return tuple(one for one in named if one.lexname not in _INVISIBLE) or tuple(named)
+    return tuple(one for one in named if one.lexname not in INVISIBLE) or tuple(named)

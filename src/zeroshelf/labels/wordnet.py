@@ -12,17 +12,24 @@ from __future__ import annotations
 
 import gzip
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import TypeAlias
 
 from zeroshelf.labels.negative_labels import FOLDER
 from zeroshelf.records import Synset
 
-# The endings of a plural and of its singular, as in WordNet's "morphy", and irregular plurals.
-_SUFFIXES = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("men", "man"), ("es", ""), ("s", ""))
+# WordNet's categories ("lexicographer files") of senses that no picture shows.
+INVISIBLE = {"act", "attribute", "cognition", "communication", "feeling", "motive", "possession",
+             "process", "quantity", "relation", "state", "time"}  # fmt: skip
+# The endings of a plural and of its singular, and irregular plurals.
+_SUFFIXES = (("ies", "y"), ("ives", "ife"), ("ves", "f"), ("men", "man"), ("s", ""), ("ses", "s"),
+             ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("oes", "o"))  # fmt: skip
 _IRREGULAR = {"children": "child", "feet": "foot", "geese": "goose", "men": "man", "mice": "mouse",
               "oxen": "ox", "teeth": "tooth"}  # fmt: skip
+# Plurals with a meaning of their own, though SemCor has the singular far more often.
+_PLURALS = {"glasses", "shorts", "spectacles"}
+PLURAL_SHARE = 1 / 3  # of the singular's count in SemCor: a plural of more has a meaning of its own
 # Words before a plural that keep it one, because no article fits: "two dogs", "a box of shoes".
 _JOINING = {"and", "at", "by", "for", "from", "in", "of", "on", "or", "to", "under", "with",
             "two", "three", "four", "five", "six", "many", "some"}  # fmt: skip
@@ -96,16 +103,29 @@ class WordNet:
 
     def _lemma(self, word: str) -> str | None:
         """The form of the word, itself or a singular, that WordNet has; the most common of several,
-        and None where it has none."""
-        forms = [form for form in _forms(word) if self._senses_of(form)]
-        ranks = [self._rank(form, itself=form == word.lower()) for form in forms]
-        return forms[ranks.index(max(ranks))] if forms else None
+        and None where it has none.
 
-    def _rank(self, form: str, *, itself: bool) -> tuple[bool, int, bool, int]:
-        """The sort key of a form, the greatest is best: the word itself if SemCor uses it, then the
-        most common form ("game", not "gam"), then the longest."""
-        count = max(count for _, _, count in self._senses_of(form))
-        return itself and count > 0, count, itself, len(form)
+        WordNet has many plurals with a meaning of their own. They are meant where SemCor has that
+        about as often as the singular ("stairs", "woods"); "rooms" are no suite.
+        """
+        own = word.lower()
+        known = {form: self._senses_of(form) for form in forms(word)}
+        counts = {form: max(one[2] for one in found) for form, found in known.items() if found}
+        others = {form: count for form, count in counts.items() if form != own}
+        if own in counts and (not others or own in _PLURALS or self._is_own(own, others)):
+            return own
+        return max(others, key=lambda form: (others[form], len(form)), default=None)
+
+    def _is_own(self, plural: str, singulars: Mapping[str, int]) -> bool:
+        """Whether the plural is meant in a sense of its own that can be seen, by the counts of what
+        may be its singular."""
+        senses = [(self.synset(row), count) for _, row, count in self._senses_of(plural)]
+        common = [(one, count) for one, count in senses if plural in one.lemmas]  # no name, "Logos"
+        seen = [count for one, count in common if one.lexname not in INVISIBLE]
+        most = max(singulars.values())
+        if max(count for _, count in senses) > most:
+            return True
+        return bool(seen) and (max(seen) >= most or max(seen) > PLURAL_SHARE * most)
 
     def count(self, word: str, row: int) -> int:
         """How many times SemCor, a text of 700,000 words, uses the word in the sense at `row`."""
@@ -123,8 +143,8 @@ class WordNet:
         return self._above[row]
 
 
-def _forms(word: str) -> list[str]:
-    """The word in lower case, and what may be its singular."""
+def forms(word: str) -> list[str]:
+    """The word in lower case, and what may be its singular, in WordNet or not."""
     word = word.lower()
     if word in _IRREGULAR:
         return [_IRREGULAR[word]]

@@ -239,7 +239,7 @@ def _wanted(device: str | None, here: Sequence[str]) -> list[str]:
     if device not in PROVIDERS:
         raise UserError(f"unknown device {device!r}: one of {', '.join(PROVIDERS)}")
     if device not in here:
-        advice = hidden_package() or f"pip install 'zeroshelf[{device}]'"
+        advice = hidden_package() or f'pip install "zeroshelf[{device}]"'
         raise UserError(
             f"the installed ONNX Runtime has no {device}, only {', '.join(here)}; {advice}"
         )

@@ -86,7 +86,7 @@ def required(library: str) -> Any:
         if missing.name != library:  # it is there, and itself lacks something
             raise
     extra = _EXTRAS.get(library, library)
-    raise MissingPackage(f"this needs {library}: pip install 'zeroshelf[{extra}]'")
+    raise MissingPackage(f'this needs {library}: pip install "zeroshelf[{extra}]"')
 
 
 def utf8(text: str) -> str:

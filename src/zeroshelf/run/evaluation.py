@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from zeroshelf import text_files
 from zeroshelf.decisions.evaluate import Evaluation, evaluate
 from zeroshelf.errors import UserError
 from zeroshelf.labels.normalise import comparable
 from zeroshelf.labels.parse import MEANS_OTHER
 from zeroshelf.run.run import Run
-from zeroshelf.system import path_spelling
+from zeroshelf.system import path_spelling, text_files
 
 Written = Mapping[str, tuple[str, ...]]  # a picture's path -> all labels that are true of it
 

@@ -7,8 +7,9 @@ import io
 import re
 from collections.abc import Sequence
 
-from zeroshelf import text_files
+from zeroshelf.counting import counted
 from zeroshelf.errors import UserError
+from zeroshelf.system import text_files
 
 _PATH, _LABEL = ("path", "picture", "file", "filename"), ("label", "labels", "truth")
 _DELIMITERS = (",", ";", "\t")  # spreadsheets write ";" where the comma is the decimal sign
@@ -87,8 +88,8 @@ def _why_not(
         )
     if not named and any(cells[2:]):
         return (
-            f"{len(cells)} cells, and no first row names the columns: add one (path,label), or put "
-            'several labels into one cell, in quotes: "cat;dog"'
+            f"{counted(len(cells), 'cell')}, and no first row names the columns: add one "
+            '(path,label), or put several labels into one cell, in quotes: "cat;dog"'
         )
     if not text_files.is_text(labels):
         return "the label isn't UTF-8 text; save the file as UTF-8 (Excel: CSV UTF-8)"

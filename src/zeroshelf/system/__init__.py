@@ -18,4 +18,7 @@ re-exports nothing, so that every function has one name, in tests too.
 - app_folders: the folders of zeroshelf's own files
 - shortcuts: an entry for the app among the system's programs
 - streams, telemetry: standard streams; libraries imported without their telemetry
+- services, trash, drives: service files, the system's trash, drives that are plugged in
+- spooled, text_files, file_versions, uris, ahead: long lists on the disk, files that users write,
+  versions of zeroshelf's own files, addresses on object stores, work that is begun ahead
 """

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, BinaryIO, TypeVar, overload
+from typing import IO, Any, TypeVar, overload
 
 from zeroshelf.errors import UserError
 from zeroshelf.system import app_folders, file_io, path_spelling
@@ -42,7 +42,7 @@ class Spooled(Sequence[T]):
     ) -> None:
         self._pack, self._unpack, self._most = pack, unpack, most
         self._starts = array("Q", [0])  # the byte where each record begins; the last one's end
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         self._in_file = 0  # how many records it has; those after it are in `_rest`
         self._rest = bytearray()
         self._read: tuple[int, int, bytes | bytearray] = 0, 0, b""  # from, to: read last
@@ -154,7 +154,7 @@ def in_order(
     return Spooled(pack, unpack, map(kept.__getitem__, order))
 
 
-def _temporary() -> BinaryIO:
+def _temporary() -> IO[bytes]:
     """Beside the cache: the system's folder for temporary files is in memory on many a Linux."""
     try:
         folder = app_folders.cache()

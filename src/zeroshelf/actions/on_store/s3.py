@@ -28,7 +28,7 @@ class S3:
             from botocore.exceptions import BotoCoreError, ClientError
         except ImportError:
             raise MissingPackage(
-                "copies within S3 need boto3: pip install 'zeroshelf[s3]'"
+                'copies within S3 need boto3: pip install "zeroshelf[s3]"'
             ) from None
         self._refused, self._broken = ClientError, BotoCoreError
         given = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3")

@@ -42,7 +42,7 @@ def codecs_advice(name: str) -> str:
 
 
 def _line(name: str, extra: str) -> str:
-    return f"{name}: `pip install 'zeroshelf[{extra}]'` reads it"
+    return f'{name}: `pip install "zeroshelf[{extra}]"` reads it'
 
 
 @cache
