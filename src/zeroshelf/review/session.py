@@ -166,6 +166,9 @@ class Session:
 
     def undo(self) -> bool:
         """Undo the last edit that is not undone yet. False if there is none."""
+        last = self.edited.last
+        if last is not None and self._replayed(edit_log.undo(last)).asked != self.edited.asked:
+            self.complete()
         with self.lock:
             if self.edited.last is None:
                 return False
@@ -315,11 +318,12 @@ class Session:
     def _edit(self, *events: edit_log.Event) -> None:
         edited = self._replayed(*events)
         closed_set.check(edited.request(self.first.request))
+        anew, names = edited.asked != self.edited.asked, self.names
+        if anew:
+            self.complete()  # what can't be decided isn't logged
         self._log.add(*events)
-        before, names = self.edited, self.names
         self.edited = edited
-        asked = [(one.labels, one.offset, one.renamed) for one in (before, self.edited)]
-        if asked[0] != asked[1]:
+        if anew:
             self.made.derive(edited)
         old, self.shelves = self.shelves, self._shelves()
         self.version += 1
