@@ -57,10 +57,8 @@ class Session:
         path = os.path.join(self.record, "plan.jsonl")
         self.planned = plan_file.head(path)  # the one on the disk, maybe without its actions
         self.first_plan = self.planned  # a plan of tags has no destination any more
-        self.root = self.first.request.folder
-        self.paths = self.first.paths
-        self.lock = threading.RLock()
-        self.version = 0
+        self.root, self.paths = self.first.request.folder, self.first.paths
+        self.lock, self.version = threading.RLock(), 0
         self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=MOST_CHANGES)
         with contextlib.ExitStack() as opening:  # closed if what follows fails
             opening.enter_context(edit_log.only_review(self.record))
