@@ -184,7 +184,7 @@ def link_instead_of_the_folder(photo: Path, other: Path) -> None:
     photo.parent.symlink_to(other.parent)
 
 
-@pytest.mark.parametrize("digest", [None, blake3(CONTENT).digest()])
+@pytest.mark.parametrize("digest", [None, blake3(CONTENT).digest()], ids=["time", "digest"])
 @pytest.mark.parametrize(
     "replace_it", [file_replaced, link_instead, folder_replaced, link_instead_of_the_folder]
 )
