@@ -324,6 +324,19 @@ def test_a_run_that_can_t_be_made_is_not_left_open(tmp_path: Path) -> None:
         colour_run(tmp_path / "again", each=2)  # the same pictures, in the cache again
 
 
+def test_a_model_that_is_calibrated_while_the_page_is_open(tmp_path: Path) -> None:
+    """The plan would not be what the page shows."""
+    run = colour_run(tmp_path, each=4)
+    with Session(from_file(run)) as session:
+        session.place([0], "green")
+        by_calibration(run, pytest.MonkeyPatch())
+        with pytest.raises(UserError, match=r"calibrated since .*: open the run again") as refused:
+            session.update_plan()
+        assert "\n" not in str(refused.value)
+    with Session(from_file(run)) as session:
+        assert session.shelves.columns[0] == 1 and session.update_plan()
+
+
 def test_an_undo_that_can_t_be_decided_is_not_logged(tmp_path: Path) -> None:
     """The page goes on to show what its log says."""
     run = colour_run(tmp_path, each=4)
