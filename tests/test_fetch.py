@@ -143,6 +143,39 @@ def test_else_float32_stays(both: Path, monkeypatch: pytest.MonkeyPatch, why: st
     assert set(json.loads((folder / "zeroshelf.json").read_text())["sha256"]) >= {*graphs(folder)}
 
 
+def test_an_int8_graph_that_is_cut_off_goes_on_later(
+    hub: Hub, both: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ort, "devices", lambda: ("cpu",))
+    a_share_of_the_time(monkeypatch, 0.5)
+    hub.cut = {INT8: 100}
+    with pytest.raises(UserError):
+        install("someone/both")
+    assert installed.ids() == ()
+    hub.cut, hub.requests = {}, []
+    assert graphs(install("someone/both")) == ["onnx/text_model.onnx", INT8]
+    asked = dict(hub.requests)
+    assert asked.pop(INT8) == "bytes=100-"  # from where it was cut
+    assert not any(name.endswith(".onnx") for name in asked), "the others were there"
+
+
+def test_a_disk_that_is_full_at_the_int8_graph_is_one_line(
+    both: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ort, "devices", lambda: ("cpu",))
+    real = fetch._bring
+
+    def full(remote: fetch.Remote, file: fetch.RemoteFile, target: Path) -> None:
+        if file.path == INT8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(remote, file, target)
+
+    monkeypatch.setattr(fetch, "_bring", full)
+    with pytest.raises(UserError, match="the disk is full"):
+        install("someone/both")
+    assert tree(home / "models") == []
+
+
 def test_a_precision_that_is_asked_for_is_brought_or_refused(both: Path) -> None:
     assert graphs(installation.install(installation.offer("someone/both", precision="int8"))) == [
         "onnx/text_model.onnx",

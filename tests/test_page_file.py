@@ -3,12 +3,14 @@ them."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from starlette.testclient import TestClient
 from tests.chromium import Chromium
 from tests.colours import ColourEncoder
 from tests.reviewing import TOKEN, colour_run, opened, serving
+from zeroshelf.commands.edits import save_edits
 from zeroshelf.decisions import constants
 from zeroshelf.embeddings import cache_derived
 from zeroshelf.embeddings.cache import EmbeddingCache
@@ -319,6 +322,99 @@ def test_a_run_that_can_t_be_made_is_not_left_open(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="no longer has this run's embeddings"):
             Session(found)
         colour_run(tmp_path / "again", each=2)  # the same pictures, in the cache again
+
+
+def test_a_model_that_is_calibrated_while_the_page_is_open(tmp_path: Path) -> None:
+    """The plan would not be what the page shows."""
+    run = colour_run(tmp_path, each=4)
+    with Session(from_file(run)) as session:
+        session.place([0], "green")
+        by_calibration(run, pytest.MonkeyPatch())
+        with pytest.raises(UserError, match=r"calibrated since .*: open the run again") as refused:
+            session.update_plan()
+        assert "\n" not in str(refused.value)
+    with Session(from_file(run)) as session:
+        assert session.shelves.columns[0] == 1 and session.update_plan()
+
+
+def test_an_undo_that_can_t_be_decided_is_not_logged(tmp_path: Path) -> None:
+    """The page goes on to show what its log says."""
+    run = colour_run(tmp_path, each=4)
+    with Session(from_file(run)) as session:
+        session.add_label("blue")
+        session.write()
+    with Session(from_file(run)) as session:
+        assert not session.made.is_made
+        before = session.shelves
+        with EmbeddingCache.open() as store:
+            store.prune(0)
+        with pytest.raises(UserError, match="no longer has this run's embeddings"):
+            session.undo()
+        assert session.edit_count == 1 and session.shelves is before
+        assert session.edited.labels.names == session.names[:-1] == ("red", "green", "blue")
+
+
+def test_an_undo_makes_the_run_while_the_page_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = colour_run(tmp_path, each=4)
+    with Session(from_file(run)) as session:
+        session.add_label("blue")
+        session.write()
+    made, free = start.reopen, list[bool]()
+
+    def look() -> None:
+        free.append(session.lock.acquire(blocking=False))
+        if free[-1]:
+            session.lock.release()
+
+    def reopened(*given: Any, **named: Any) -> Run:
+        other = Thread(target=look)
+        other.start()
+        other.join()
+        return made(*given, **named)
+
+    monkeypatch.setattr(start, "reopen", reopened)
+    with Session(from_file(run)) as session:
+        assert session.undo() and session.names == ("red", "green", OTHER)
+    assert free == [True]
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No page's file has room; all others have."""
+    real = os.replace
+
+    def refused(source: str, target: str) -> None:
+        if os.path.basename(target) in (page_file.NAME, page_file.EDITED):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", refused)
+
+
+def test_a_disk_without_room_for_the_file_loses_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_disk(monkeypatch)
+    run = colour_run(tmp_path, each=4)
+    record = run.record or ""
+    assert {"plan.jsonl", "results.jsonl", "report.html"} <= {*os.listdir(record)}
+    with Session(from_file(run)) as session:
+        session.add_label("blue")
+        session.place([0], "green")
+        assert save_edits(session)
+    assert reopen(run.id, encoder=ColourEncoder()).decisions.labels[0] == "green"
+    left = [name for name in os.listdir(record) if name.startswith("page")]
+    assert left == [], "and what was begun takes no room"
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    run = colour_run(tmp_path, each=2)
+    record = Path(run.record or "")
+    left = record / f"{page_file.NAME}.1234abcd.part"
+    left.write_bytes(b"half")
+    page_file.save(str(record), run, ())
+    assert not left.exists() and used(from_file(run))
 
 
 def test_names_with_any_bytes_come_back(tmp_path: Path) -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from tests.making import JPEG, planned, put, tree
 from tests.systems import links
-from zeroshelf.actions import earlier_runs, kinds, plan_file
+from zeroshelf.actions import earlier_runs, kinds, plan, plan_file, transfer
 from zeroshelf.actions.apply import apply
 from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.actions.undo import undo
-from zeroshelf.records import ActionKind, Outcome
+from zeroshelf.images import scan
+from zeroshelf.records import ActionKind, Outcome, PlanRequest
+from zeroshelf.runs import registry
 
 pytestmark = links
 
@@ -156,3 +161,58 @@ def test_an_interrupted_apply_takes_nothing_away_through_a_link(photo: Path) -> 
     photo.parent.symlink_to(target.parent)
     kinds.of("move").recover(Entry(action))
     assert target.read_bytes() == CONTENT
+
+
+def file_replaced(photo: Path, other: Path) -> None:
+    other.rename(photo)
+
+
+def link_instead(photo: Path, other: Path) -> None:
+    photo.unlink()
+    photo.symlink_to(other)
+
+
+def folder_replaced(photo: Path, other: Path) -> None:
+    shutil.rmtree(photo.parent)
+    other.rename(other.with_name(photo.name))
+    other.parent.rename(photo.parent)
+
+
+def link_instead_of_the_folder(photo: Path, other: Path) -> None:
+    shutil.rmtree(photo.parent)
+    other.rename(other.with_name(photo.name))
+    photo.parent.symlink_to(other.parent)
+
+
+@pytest.mark.parametrize("digest", [None, blake3(CONTENT).digest()], ids=["time", "digest"])
+@pytest.mark.parametrize(
+    "replace_it", [file_replaced, link_instead, folder_replaced, link_instead_of_the_folder]
+)
+def test_another_picture_of_equal_size_and_time_is_no_original(
+    photo: Path, tmp_path: Path, replace_it: Callable[[Path, Path], None], digest: bytes | None
+) -> None:
+    """Photos without compression, out of one archive, all have the same."""
+    (tmp_path / "others").mkdir()
+    other = tmp_path / "others" / "b.jpg"
+    put(other, CONTENT[::-1])
+    to = tmp_path / "sorted"
+    placed = [(picture, "cat", digest) for picture in scan.scan(str(photo.parent)).pictures]
+    wanted = PlanRequest(str(photo.parent), str(to), "copy")
+    record = registry.new(plan.make(wanted, placed))[1]
+    assert [one.status for one in apply(record)] == ["done"]
+    replace_it(photo, other)
+    assert photo.read_bytes() == CONTENT[::-1]
+    refused = only(undo(record))
+    assert refused.status == "refused" and "has changed" in refused.reason
+    assert (to / "cat" / "a.jpg").read_bytes() == CONTENT, "the only one"
+
+
+def test_an_original_that_nothing_touched_is_not_read(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(photo, ns=(1, 1_600_000_000_000_000_002))
+    time.sleep(0.02)  # a tick of the file system's clock
+    record, target = applied(photo, "copy")
+    monkeypatch.setattr(transfer, "digest", lambda path: pytest.fail(f"{path} was read"))
+    assert only(undo(record)).status == "done"
+    assert not target.exists() and photo.read_bytes() == CONTENT

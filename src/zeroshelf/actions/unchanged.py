@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from zeroshelf.actions import transfer
 from zeroshelf.actions.journal_entries import Entry
 from zeroshelf.records import Action
+from zeroshelf.system import file_names
 
 
 def why_not(action: Action, unit: Sequence[Action], *, follow: bool) -> str | None:
@@ -90,19 +91,36 @@ def _is_shifted(lead: Entry, by_ns: int) -> bool:
     return abs(off) <= transfer.SLACK_NS and transfer.digest(action.target) == action.digest
 
 
-def is_original(action: Action) -> bool:
-    """True where the source of a copy is there with the content that was copied."""
+def is_original(action: Action, copied_ns: int | None) -> bool:
+    """True where the source of a copy is there with the content that was copied.
+
+    copied_ns: when the copy was made, as its ctime; None: unknown. A file of equal size and time
+    may be another one: the content is compared, unless nothing on the way to the source was touched
+    since.
+    """
     try:
         at = os.stat(action.source)
+        if at.st_size != action.size:
+            return False
+        untouched = copied_ns is not None and _last_touched(action) < copied_ns
     except FileNotFoundError:
         return False
-    if at.st_size != action.size:
-        return False
-    if at.st_mtime_ns == action.mtime_ns:
+    if untouched and at.st_mtime_ns == action.mtime_ns:
         return True
     if action.digest is not None:
         return transfer.digest(action.source) == action.digest
     return transfer.same_content(action.source, action.target)
+
+
+def _last_touched(action: Action) -> int:
+    """The newest ctime, in nanoseconds, of the source, of what it leads to where it is a link, and
+    of the folders around it, as far as the copy is not in them too: a renamed file or folder has a
+    new one, and its modification time is the old one."""
+    newest, path = os.stat(action.source).st_ctime_ns, action.source
+    while not file_names.inside(action.target, path) and os.path.dirname(path) != path:
+        newest = max(newest, os.lstat(path).st_ctime_ns)
+        path = os.path.dirname(path)
+    return newest
 
 
 def matches(path: str, action: Action) -> bool:

@@ -107,10 +107,11 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
     fetch.download(offer.remote, graphs, partial)  # what is cut off here goes on next time
     with _kept_if_usable(partial):
         beside = tuple(_beside(offer, partial))
-    fetch.download(offer.remote, beside, partial)
+    small = _int8(offer, partial)
+    fetch.download(offer.remote, [*beside, *([small] if small else ())], partial)
     say("checking")
     with _kept_if_usable(partial):
-        left_out = _smaller(offer, partial, say)
+        left_out = None if small is None else _left_out(offer, small, partial, say)
         paths = [file.path for file in (*offer.files, *beside)]
         if left_out == offer.visual.path and offer.int8:
             paths = [offer.int8.path, *(path for path in paths if path != left_out)]
@@ -119,17 +120,20 @@ def install(offer: Offer, say: Callable[[str], None] = lambda line: None) -> Pat
     return target
 
 
-def _smaller(offer: Offer, folder: Path, say: Callable[[str], None]) -> str | None:
-    """Bring the int8 image tower that is offered, and remove it or float32's: the path of the
-    graph that was removed. None where none is offered, or where a tower's weights lie in other
-    files: both may use these."""
-    visual, small = folder / offer.visual.path, offer.int8
-    if small is None or graph.external_files(visual):
+def _int8(offer: Offer, folder: Path) -> RemoteFile | None:
+    """The int8 image tower that is offered. None where none is, or where a tower's weights lie in
+    other files: both may use these."""
+    if offer.int8 is None or graph.external_files(folder / offer.visual.path):
         return None
-    fetch.download(offer.remote, [small], folder)
+    return offer.int8
+
+
+def _left_out(offer: Offer, small: RemoteFile, folder: Path, say: Callable[[str], None]) -> str:
+    """Remove the int8 image tower `small` or float32's: the path of the one that was removed."""
     model = select.describe(offer.id, folder)
-    taken = int8.takes_its_place(model, visual, folder / small.path, say)
-    left_out = offer.visual.path if taken else small.path
+    visual = offer.visual.path
+    taken = int8.takes_its_place(model, folder / visual, folder / small.path, say)
+    left_out = visual if taken else small.path
     (folder / left_out).unlink()
     return left_out
 

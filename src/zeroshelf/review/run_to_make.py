@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 from zeroshelf.corrections import follow
@@ -10,7 +11,7 @@ from zeroshelf.records import Progress
 from zeroshelf.run import shown
 from zeroshelf.run.run import Run
 from zeroshelf.run.shown import ShownRun, state_of
-from zeroshelf.runs import page_file, registry
+from zeroshelf.runs import page_file
 from zeroshelf.runs.edit_log import Edited
 
 
@@ -93,11 +94,11 @@ class RunToMake:
         return state_of(self.first.request, edited) != (self.first.request, {})
 
     def keep(self, edited: Edited) -> None:
-        """Keep for the next time that the page opens what it shows under other labels. Raises
-        `UserError` where that can't be written."""
+        """Keep for the next time that the page opens what it shows under other labels. Where that
+        can't be written, the page decides anew then."""
         if self.decides_anew(edited) and self.first.record is not None:
             now, groups = self.complete(edited), self.first.near_duplicates
-            with registry.writing(self.first.record):
+            with contextlib.suppress(OSError):
                 page_file.save(self.first.record, now, groups, edited.renamed)
 
     def _derived(self, first: Run, edited: Edited) -> Run:

@@ -57,10 +57,8 @@ class Session:
         path = os.path.join(self.record, "plan.jsonl")
         self.planned = plan_file.head(path)  # the one on the disk, maybe without its actions
         self.first_plan = self.planned  # a plan of tags has no destination any more
-        self.root = self.first.request.folder
-        self.paths = self.first.paths
-        self.lock = threading.RLock()
-        self.version = 0
+        self.root, self.paths = self.first.request.folder, self.first.paths
+        self.lock, self.version = threading.RLock(), 0
         self._changes: deque[tuple[int, npt.NDArray[np.intp]]] = deque(maxlen=MOST_CHANGES)
         with contextlib.ExitStack() as opening:  # closed if what follows fails
             opening.enter_context(edit_log.only_review(self.record))
@@ -166,6 +164,9 @@ class Session:
 
     def undo(self) -> bool:
         """Undo the last edit that is not undone yet. False if there is none."""
+        last = self.edited.last
+        if last is not None and self._replayed(edit_log.undo(last)).asked != self.edited.asked:
+            self.complete()
         with self.lock:
             if self.edited.last is None:
                 return False
@@ -315,11 +316,12 @@ class Session:
     def _edit(self, *events: edit_log.Event) -> None:
         edited = self._replayed(*events)
         closed_set.check(edited.request(self.first.request))
+        anew, names = edited.asked != self.edited.asked, self.names
+        if anew:
+            self.complete()  # what can't be decided isn't logged
         self._log.add(*events)
-        before, names = self.edited, self.names
         self.edited = edited
-        asked = [(one.labels, one.offset, one.renamed) for one in (before, self.edited)]
-        if asked[0] != asked[1]:
+        if anew:
             self.made.derive(edited)
         old, self.shelves = self.shelves, self._shelves()
         self.version += 1

@@ -194,6 +194,11 @@ def _of_file(
                 f"the results and the arrays in {found.record} are not of the same pictures: "
                 f"remove {page_file.NAME} and {page_file.EDITED}, and open the run again"
             )
+        if made.decisions.calibration != decided.calibration:
+            raise UserError(
+                f"{model.id} was calibrated since this page was opened, and decides otherwise now: "
+                "open the run again"
+            )
         return made
 
     trouble = (store.trouble,) if store.trouble else ()

@@ -10,6 +10,8 @@ Windows would not let the file be removed while it is open.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import json
 import os
 import uuid
@@ -28,8 +30,8 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def write(path: str, of: FileFormat, facts: Mapping[str, object], arrays: Arrays) -> None:
-    """Whole or not at all: written beside, then renamed. facts: what JSON can say. Raises
-    `OSError`."""
+    """Whole or not at all: written beside, then renamed. What a killed process or a full disk left
+    beside is removed. facts: what JSON can say. Raises `OSError`."""
     parts = {
         name: np.ascontiguousarray(one, one.dtype.newbyteorder("<")) for name, one in arrays.items()
     }
@@ -42,11 +44,22 @@ def write(path: str, of: FileFormat, facts: Mapping[str, object], arrays: Arrays
         pieces += one.tobytes(), bytes(-one.nbytes % _ALIGNED)
     body = b"".join(pieces)
     head = of.header | {"bytes": len(body), "blake3": content_hash.of_bytes(body).hex()}
+    _remove_parts(path)
     beside = f"{path}.{uuid.uuid4().hex[:8]}.part"
-    with open(beside, "wb") as file:
-        file.write(json.dumps(head).encode("ascii") + b"\n")
-        file.write(body)
-    os.replace(beside, path)
+    try:
+        with open(beside, "wb") as file:
+            file.write(json.dumps(head).encode("ascii") + b"\n")
+            file.write(body)
+        os.replace(beside, path)
+    except BaseException:
+        _remove_parts(path)
+        raise
+
+
+def _remove_parts(path: str) -> None:
+    for beside in glob.iglob(f"{glob.escape(path)}.*.part"):
+        with contextlib.suppress(OSError):
+            os.remove(beside)
 
 
 def read(path: str, of: FileFormat) -> tuple[dict[str, Any], Arrays]:

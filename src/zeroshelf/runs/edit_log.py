@@ -45,6 +45,11 @@ class Edited:
     last: int | None = None  # the edit that the next undo takes back
     renamed: Mapping[str, str] = field(default_factory=dict)  # a first label -> its present name
 
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """All by which the pictures are decided about: where it differs, they are anew."""
+        return self.labels, self.offset, self.renamed
+
     def request(self, first: Request) -> Request:
         """The present request of a run that was saved with the request `first`."""
         return replace(first, labels=self.labels, offset=self.offset)

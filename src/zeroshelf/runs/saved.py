@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ def begin(classification: Classification, planned: Plan) -> Saved:
 def keep_page(
     saved: Saved, classification: Classification, near_duplicates: Sequence[Sequence[int]]
 ) -> None:
-    """Add to the record what opens its review page at once. near_duplicates: groups of rows. Raises
-    `UserError` if it can't be written."""
-    with registry.writing(saved.record):
+    """Add to the record what opens its review page at once. near_duplicates: groups of rows.
+    Without it the page decides anew: a disk that is too full for it must not end the run."""
+    with contextlib.suppress(OSError):
         page_file.save(saved.record, classification, near_duplicates)

@@ -52,7 +52,7 @@ class Copy(Shelved):
         )
         if not ours:
             return "the copy has changed since"
-        if not unchanged.is_original(entry.action):
+        if not unchanged.is_original(entry.action, entry.ctime_ns):
             return "the original no longer exists or has changed: its copy stays"
         if transfer.depends_on(entry.action.source, target):
             return earlier_runs.ONLY_A_LINK
