@@ -112,7 +112,7 @@ def test_another_language_is_not_looked_up_in_an_english_dictionary() -> None:
 
 
 def test_what_is_suggested_is_an_option_and_a_line_of_a_labels_file(tmp_path: Path) -> None:
-    for label in ("Schöne Katze", "selfie"):
+    for label in ("Schöne Katze", "zzyzx"):
         (advice,) = check(parse([label]), COLOURS, texts)
         (tmp_path / "labels.toml").write_text(
             f"[labels]\n{advice.suggestion.partition(': ')[2]}\n", encoding="utf-8"
@@ -120,6 +120,13 @@ def test_what_is_suggested_is_an_option_and_a_line_of_a_labels_file(tmp_path: Pa
         assert read(tmp_path / "labels.toml").labels == (Label(label, ("word",)),)
         option = shlex.split(advice.suggestion.partition(" with ")[2].partition(", or in")[0])
         assert option[0] == "-l" and parse(option[1:]).labels == (Label(label, ("word",)),)
+
+
+@pytest.mark.parametrize(
+    "label", ["receipts", "rooms", "selfie", "selfies", "screenshots", "logos"]
+)
+def test_everyday_words_are_no_problem_in_the_plural_either(label: str) -> None:
+    assert not check(parse([label]), COLOURS, texts)
 
 
 @pytest.mark.parametrize("label", ["happiness", "freedom"])

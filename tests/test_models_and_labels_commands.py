@@ -65,7 +65,7 @@ def test_without_torch_the_export_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "zeroshelf.models.export", None)
     assert command("models", "export", "ViT-B-32", "--to", tmp_path / "M") == 2
-    assert "pip install 'zeroshelf[export]'" in capsys.readouterr().err
+    assert 'pip install "zeroshelf[export]"' in capsys.readouterr().err
     assert not (tmp_path / "M").exists()
 
 

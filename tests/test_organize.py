@@ -72,7 +72,7 @@ def test_without_organize_it_says_what_to_install() -> None:
         "from zeroshelf.integrations import organize; organize.main()"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == 1 and "pip install 'organize-tool" in done.stderr
+    assert done.returncode == 1 and 'pip install "organize-tool' in done.stderr
 
 
 @pytest.mark.skipif(

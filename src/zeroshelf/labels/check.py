@@ -126,11 +126,11 @@ def _language(one: ResolvedLabel, language: str, model: Model) -> Advice | None:
         return None
     if model.languages and language not in model.languages:
         problem = f"the model doesn't know the language {language!r}"
-    elif set(model.languages) != {"en"} or one.label.words or one.phrase_senses:
+    elif set(model.languages) != {"en"} or one.label.words or one.phrase_senses or one.other_ways:
         return None
     elif not one.phrase.isascii():
         problem = "the model knows English only"
-    elif not (_is_negative_label(one.phrase) or _known_part(one.phrase)):
+    elif not (_is_negative_label(one.words[0].text) or _known_part(one.phrase)):
         problem = "not among WordNet's English nouns, and the model knows English only"
     else:
         return None
@@ -149,7 +149,7 @@ def _abstract(one: ResolvedLabel, language: str) -> Advice | None:
     """A label whose two commonest senses are nothing that a picture shows: "freedom"."""
     senses = one.phrase_senses[:2]
     own = one.label.words or one.label.prompts
-    if language != "en" or own or _is_negative_label(one.phrase):
+    if language != "en" or own or _is_negative_label(one.words[0].text):
         return None
     if not senses or not all(sense.lexname in _ABSTRACT for sense in senses):
         return None

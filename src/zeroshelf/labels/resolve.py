@@ -82,7 +82,7 @@ def _resolved(
     return ResolvedLabel(
         label=label,
         phrase=name,
-        phrase_senses=wordnet().senses(name),
+        phrase_senses=wordnet().senses(first.text),
         words=tuple(words),
         context=above,
         synonyms=more,

@@ -67,7 +67,7 @@ class ResolvedLabel:
 
     label: Label
     phrase: str  # what its name asks for, as the user wrote it: "red pandas"
-    phrase_senses: tuple[Synset, ...]  # every sense of `phrase` in WordNet, the commonest first
+    phrase_senses: tuple[Synset, ...]  # all senses of its dictionary form, the commonest first
     words: tuple[ResolvedWord, ...]  # its name, then each of `label.words`
     context: frozenset[int]  # rows of the synsets that the shelf above it and the set's kind name
     synonyms: tuple[str, ...]  # commoner words for the name's sense, from WordNet
