@@ -224,5 +224,5 @@ def test_without_its_extra_the_reason_says_which(
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(Unreadable, match=rf"pip install 'zeroshelf\[{extra}\]'"):
+    with pytest.raises(Unreadable, match=rf'pip install "zeroshelf\[{extra}\]"'):
         decode.decode(head + bytes(100), 64, suffix=suffix)

@@ -275,7 +275,7 @@ def test_a_missing_library_is_one_line(
 ) -> None:
     for name in ("pandas", "pyarrow"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingPackage, match=rf"pip install 'zeroshelf\[{extra}\]'$"):
+    with pytest.raises(MissingPackage, match=rf'pip install "zeroshelf\[{extra}\]"$'):
         getattr(run, call)()
 
 
