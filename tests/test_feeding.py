@@ -53,6 +53,17 @@ class Device(ColourEncoder):
         """Called for each batch, before it is answered."""
 
 
+class TwoDevices(Device):
+    """Two devices work at once: neither answers before both have a batch."""
+
+    def __init__(self) -> None:
+        super().__init__(feeders=2, batch_size=5)
+        self.both = threading.Barrier(2)
+
+    def compute(self) -> None:
+        self.both.wait(HANG)
+
+
 @pytest.fixture
 def decoders(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Thread -> how many files it decoded."""
@@ -175,14 +186,7 @@ def test_what_waits_for_a_slow_device_is_bounded(
 
 
 def test_every_device_has_a_thread_of_its_own(tmp_path: Path) -> None:
-    """Two devices work at once: neither answers before both have a batch."""
-    both = threading.Barrier(2)
-
-    class Two(Device):
-        def compute(self) -> None:
-            both.wait(HANG)
-
-    device = Two(feeders=2, batch_size=5)
+    device = TwoDevices()
     assert len(embedded(photos(tmp_path, 40), device, tmp_path / "cache")) == 40
     assert len(device.threads) == 2 and device.most_at_work == 2
 
@@ -272,13 +276,7 @@ def test_embed_decodes_on_while_the_device_computes(
 
 
 def test_embed_keeps_several_devices_busy(tmp_path: Path) -> None:
-    both = threading.Barrier(2)
-
-    class Two(Device):
-        def compute(self) -> None:
-            both.wait(HANG)
-
-    device = Two(feeders=2, batch_size=5)
+    device = TwoDevices()
     device.pixel_type = np.float16
     made = zs.embed_dataset(photos(tmp_path, 40), tmp_path / "out", encoder=device, workers=2)
     assert made.embedded == 40 and device.types == {"float16"} and len(device.threads) == 2

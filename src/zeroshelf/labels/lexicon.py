@@ -87,7 +87,7 @@ def means(
             taken[name].add(row)
     others = _others(words, entries)
     found: list[tuple[str, ...]] = []
-    for own, label, row in zip(entries, labels, range(len(labels)), strict=True):
+    for row, (own, label) in enumerate(zip(entries, labels, strict=True)):
         if own is None or label.prompts:
             found.append(())
             continue
