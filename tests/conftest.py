@@ -55,6 +55,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     for name in ("CACHE", "RUNS", "MODELS"):
         monkeypatch.setenv(f"ZEROSHELF_{name}", str(home / name.lower()))
     monkeypatch.delenv("ZEROSHELF_MODEL", raising=False)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # hides a line that waits in a buffer
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))  # the trash of the tests
     return home
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -72,7 +71,6 @@ def reviewing(where: Path, program: tuple[str, ...] = PROGRAM) -> tuple[subproce
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
     assert review.stdout
     found = re.search(r"http://\S+", review.stdout.readline())

@@ -27,7 +27,9 @@ NAME = 24  # characters; names up to that long stay whole in a table, so that th
 
 
 class Screen:
-    """How much is shown: `level` is -1 for errors only, 0 as usual, 1 for everything."""
+    """How much is shown: `level` is -1 for errors only, 0 as usual, 1 for everything. Each line is
+    written at once, also into a pipe: of the app, the review and `watch` another program reads the
+    first lines long before the end."""
 
     def __init__(self, level: int = 0, *, as_json: bool = False) -> None:
         self.level = level
@@ -36,7 +38,7 @@ class Screen:
 
     def say(self, line: str = "") -> None:
         if self.level >= 0:
-            print(printable(line), file=self._out)
+            print(printable(line), file=self._out, flush=True)
 
     def detail(self, line: str) -> None:
         if self.level >= 1:
@@ -49,12 +51,12 @@ class Screen:
 
     def complain(self, line: str) -> None:
         """An error on stderr, also with --quiet."""
-        print("zeroshelf:", printable(line), file=sys.stderr)
+        print("zeroshelf:", printable(line), file=sys.stderr, flush=True)
 
     def data(self, record: Mapping[str, Any]) -> None:
         """One JSON object on stdout; a path that is no valid UTF-8 keeps its escapes."""
         if self.as_json:
-            print(json.dumps(record), file=sys.stdout)
+            print(json.dumps(record), file=sys.stdout, flush=True)
 
     def paths(self, paths: Sequence[str], *, null: bool) -> None:
         """Paths on stdout and nothing else there, for other programs: the bytes of each, and a line
