@@ -17,6 +17,7 @@ from benchmarks.accuracy import episodes, sets
 from benchmarks.accuracy.calibrate import SEED
 from benchmarks.accuracy.episodes import Episode
 from zeroshelf.decisions import calibrate, decide
+from zeroshelf.decisions.drawn import Drawn, Floats
 from zeroshelf.decisions.evaluate import harmonic_mean
 from zeroshelf.decisions.scores import score_vectors
 from zeroshelf.labels import lexicon
@@ -46,10 +47,19 @@ def means(one: ResolvedLabel) -> tuple[str, ...]:
     return found.means if found else ()
 
 
-SCORES: dict[str, Callable[[Scores], Scores]] = {
-    "no smoothing": lambda one: replace(one, smoothing=None),
-    "beside a rival still sure": lambda one: replace(one, has_rival=None),
+SCORES: dict[str, Callable[[sets.Pool, Episode, Scores], Scores]] = {
+    "no smoothing": lambda _pool, _episode, one: replace(one, smoothing=None),
+    "beside a rival still sure": lambda _pool, _episode, one: replace(one, has_rival=None),
+    "a drawing needs the score of a photograph": lambda pool, episode, one: replace(
+        one, negative_score=one.negative_score + taken_off(pool, episode)
+    ),
 }
+
+
+def taken_off(pool: sets.Pool, episode: Episode) -> Floats:
+    """(N,): what each image's negative score is less because it is drawn."""
+    drawn = Drawn(pool.texts, pool.model.logit_scale)
+    return drawn.taken_off(pool.vectors[episode.rows])
 
 
 def scored(pool: sets.Pool, episode: Episode, change: Change) -> Scores:
@@ -84,7 +94,7 @@ def row(
                 pair = float(right[inside].mean()), float((~on)[~inside].mean())
                 means.append(harmonic_mean(*pair))
         sure.append(float(np.mean(right_when_sure)))
-    figures = (*top, 100 * np.mean(means), 100 * np.mean(kept), 100 * min(sure))
+    figures = (*top, *(100 * np.array([np.mean(means), np.mean(kept), min(kept), min(sure)])))
     return f"| {name} | " + " | ".join(f"{figure:.1f}" for figure in figures) + " |"
 
 
@@ -97,14 +107,15 @@ def main() -> None:
     drawn = episodes.draw(pool, given.episodes, SEED)
     names = sorted({episode.set for episode in drawn})
     whole = [episodes.whole(pool, name) for name in names]
-    print(f"| left out | {' | '.join(names)} | harmonic mean | kept, clean folders | worst sure |")
-    print("|---" * (len(names) + 4) + "|")
+    columns = ("harmonic mean", "kept, clean folders", "least kept", "worst sure")
+    print(f"| {' | '.join(('left out', *names, *columns))} |")
+    print("|---" * (len(names) + 5) + "|")
     plain = []
     for episode in whole:
         labels = pool.texts([PLAIN.format(name) for name in episode.labels])
         best = (pool.vectors[episode.rows].astype(np.float32) @ labels.T).argmax(axis=1)
         plain.append(f"{100 * episode.right(best)[episode.inside].mean():.1f}")
-    print(f"| all: one plain prompt | {' | '.join(plain)} | | | |", flush=True)
+    print(f"| all: one plain prompt | {' | '.join(plain)} | | | | |", flush=True)
     for name, change in LABELS.items():
         folders = [(one, scored(pool, one, change)) for one in drawn]
         wholes = [(one, scored(pool, one, change)) for one in whole]
@@ -113,8 +124,8 @@ def main() -> None:
             print(
                 row(
                     later,
-                    [(one, after(scores)) for one, scores in folders],
-                    [(one, after(scores)) for one, scores in wholes],
+                    [(one, after(pool, one, scores)) for one, scores in folders],
+                    [(one, after(pool, one, scores)) for one, scores in wholes],
                 ),
                 flush=True,
             )

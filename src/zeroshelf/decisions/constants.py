@@ -22,6 +22,7 @@ OTHER_WAYS_SHARE = 0.5  # how much the lexicon's groups count: whether any label
 OTHER_WAYS_RANK_SHARE = 0.75  # the same where labels are ranked
 RIVAL_MARGIN = 1.0  # logits; a sibling of the label in WordNet this near makes it not "sure"
 LOW_QUALITY_PENALTY = 4.0  # logits added to the negative score of a dark or blurred image
+DRAWN_SHARE = 0.5  # of the logits by which an image is nearer to a drawing than to a photograph
 
 # --- smoothing ----------------------------------------------------------------------------------
 
@@ -52,7 +53,7 @@ SUGGESTED_WORDS_LEAST_IMAGES = 5  # in "other" near words of one label: suggeste
 
 # --- calibration --------------------------------------------------------------------------------
 
-MIN_KEPT_SHARE = 0.9  # of folders without OOD images, that a calibrated threshold must keep
+MIN_KEPT_SHARE = 0.94  # of folders without OOD images, that a calibrated threshold must keep
 NEWTON_STEPS = 20  # of the regression of the OOD temperature; it has converged after eight
 SLOPE_RIDGE = 1.0  # images; keeps that slope finite where the OOD score makes no error
 CALIBRATION_LEAST_IMAGES = 50  # in-distribution images, and as many OOD ones

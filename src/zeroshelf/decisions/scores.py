@@ -13,7 +13,7 @@ speaker recognition):
 `typical` is the mean spread of the negative texts and `floor` is SPREAD_FLOOR. An image's negative
 score is the mean normalised logit of its five nearest negative labels, moved so that the best
 label's logit lies as far above it as the best label's normalised logit does; a dark or blurred
-image gets LOW_QUALITY_PENALTY more.
+image gets LOW_QUALITY_PENALTY more, and a drawn one less (drawn.py).
 
 Everything here is computed from vectors and texts; `texts` is the only access to the model.
 """
@@ -38,6 +38,7 @@ from zeroshelf.decisions.constants import (
     PROMPT_COUNT_PENALTY,
     RIVAL_MARGIN,
 )
+from zeroshelf.decisions.drawn import Drawn
 from zeroshelf.decisions.negative_scores import (
     Floats,
     Images,
@@ -179,6 +180,7 @@ class ImageScorer:
             both[len(words) :], kept.rows, len(resolved.labels.negatives), kept.implied, kept.cohort
         )
         self._rivals = Rivals(resolved, len(kept.rows))
+        self._drawn = Drawn(texts, scale)
 
     def in_blocks(
         self, vectors: ImageRows, candidate_rows: ImageRows, candidate_cosines: ImageRows
@@ -211,7 +213,7 @@ class ImageScorer:
         score, nearest = self._negatives.nearest(images, candidates.rows, near, top)
         return ImageScores(
             np.ascontiguousarray(logits),
-            score - best + logits.max(axis=1),
+            score - self._drawn.taken_off(images) - best + logits.max(axis=1),
             nearest,
             self._negatives.mean_logits(images),
             rivals,

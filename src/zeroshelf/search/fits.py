@@ -2,7 +2,9 @@
 
 A word is judged as a label of a run is (decisions/decide.py): its own score against that of the
 negative labels, smoothed over nearest neighbours, and the model's calibration. Low-rank smoothing
-is left out: a search is often for what few pictures of many show. And a run's labels were chosen
+is left out: a search is often for what few pictures of many show. So is what a drawing's negative
+score is less for (decisions/drawn.py): the threshold, below, is that of the folder's own pictures
+already, and drawings among photographs would be found by absent words. A run's labels were chosen
 for the folder, while a search may be for something that no picture of it shows; and the best of N
 pictures fits any word the better, the more there are. So the threshold depends on the folder:
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +32,7 @@ import numpy as np
 from zeroshelf.decisions import before_labels, decide, scores
 from zeroshelf.decisions.before_labels import BeforeLabels
 from zeroshelf.decisions.constants import REFERENCE_BASE, REFERENCE_SHARE
+from zeroshelf.decisions.drawn import Drawn
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.labels.prompts import Texts
 from zeroshelf.records import Calibration, Embeddings, NegativeRows, ResolvedLabels, Scores
@@ -87,6 +91,9 @@ class Judge:
                 self._embeddings, self._texts, store, self._negatives
             )
         found = scores.score(self._embeddings, label, self._texts, self._before)
+        drawn = Drawn(self._texts, self._embeddings.model.logit_scale)
+        taken_off = drawn.taken_off(self._embeddings.vectors)
+        found = replace(found, negative_score=found.negative_score + taken_off)
         return decide.ood_scores(found, self._calibration.typical_logit, low_rank=False)[0]
 
     @cached_property

@@ -1,0 +1,58 @@
+"""How much nearer an image is to a drawing than to a photograph, in the model's own words.
+
+Labels are asked for as photographs, and an image-text model has seen more of these. So a drawing
+of a thing fits the thing's name less than a photograph of it does, and would need another threshold
+to stay on its shelf. Part of how much it is drawn is taken off its negative score instead:
+
+    drawn = scale * max(greatest cosine with DRAWINGS - greatest cosine with PHOTOGRAPHS, 0)
+    negative score -= DRAWN_SHARE * drawn
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from zeroshelf.decisions.constants import DRAWN_SHARE
+from zeroshelf.embeddings.halves import widened
+from zeroshelf.labels.prompts import Texts
+
+DRAWINGS = (
+    "a drawing.",
+    "a sketch.",
+    "a line drawing.",
+    "clip art.",
+    "a cartoon.",
+    "an icon.",
+    "an illustration.",
+    "a logo.",
+    "a painting.",
+)
+PHOTOGRAPHS = (
+    "a photo.",
+    "a photograph.",
+    "a snapshot.",
+    "a picture taken with a camera.",
+    "a close-up photo.",
+)
+
+Floats = npt.NDArray[np.float32]
+
+
+class Drawn:
+    """Says of images how much they are drawn.
+
+    texts: embeds texts with the model that made the images' vectors.
+    scale: that model's logit scale.
+    """
+
+    def __init__(self, texts: Texts, scale: float) -> None:
+        self._texts, self._scale = texts((*DRAWINGS, *PHOTOGRAPHS)), np.float32(scale)
+
+    def taken_off(self, images: npt.NDArray[np.floating]) -> Floats:
+        """(N, D) images -> (N,) logits to take off their negative scores; 0 for photographs."""
+        cosines = (self._texts @ widened(images).T).T
+        drawing = cosines[:, : len(DRAWINGS)].max(axis=1)
+        photograph = cosines[:, len(DRAWINGS) :].max(axis=1)
+        nearer = np.maximum(drawing - photograph, 0)
+        return np.asarray(np.float32(DRAWN_SHARE) * self._scale * nearer, np.float32)
