@@ -101,13 +101,31 @@ def test_corrections_on_one_cluster_bring_the_rest_of_it() -> None:
 
 
 def test_the_last_few_of_a_folder_follow_the_many_that_are_corrected() -> None:
-    """Where nearly all is corrected, the few others may move, though pseudo-labelled."""
+    """Where nearly all is corrected, the few others move, though the model is sure of them."""
     vectors, truth, _ = blobs(dim=400)  # so many that any answer could be learnt by heart
     wrong = np.full((len(truth), 5), 0.02)
     wrong[np.arange(len(truth)), (truth + 1) % 4] = 0.92  # each cluster on the next one's shelf
     rows = np.flatnonzero(np.arange(len(truth)) % 10 > 0)
     adapted = few_shot.adapt(vectors, answered(wrong), few_shot.Examples(rows, truth[rows]))
     assert (adapted.chosen == truth).mean() > 0.95
+
+
+def test_what_the_model_is_wrongly_sure_of_does_not_outweigh_corrections() -> None:
+    """The model is surer of the first label for pictures of the third than for its own. All three
+    have corrections."""
+    right = []
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        truth = np.repeat(np.arange(3), 40)
+        vectors = unit(np.eye(8)[truth] + 0.15 * random.standard_normal((120, 8)))
+        probabilities = np.full((120, 4), 0.05)
+        probabilities[np.arange(120), truth] = 0.85
+        probabilities[80:] = [0.9, 0.03, 0.05, 0.02]
+        rows = np.flatnonzero(np.arange(120) % 40 < 4)
+        examples = few_shot.Examples(rows, truth[rows])
+        adapted = few_shot.adapt(vectors, answered(probabilities), examples)
+        right.append((adapted.chosen == truth).mean())
+    assert np.mean(right) > 0.95
 
 
 def test_pictures_in_other_follow_corrections_of_the_same_picture() -> None:

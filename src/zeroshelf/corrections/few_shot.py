@@ -6,16 +6,17 @@ part is adapted by itself, by logistic regression anchored at the model's probab
 z = log P the logits of either part, z' = z + s W (x - m), where s is the model's logit scale and
 W (classes, D) minimises
 
-    sum_i w_i cross-entropy(z'_i, y_i) + (lam / classes) |W|^2          lam = 50
+    sum_i w_i cross-entropy(z'_i, y_i) + (lam / classes) |W|^2
 
-over three groups of pictures. (1) Corrected pictures, of weight 1, with y the user's label. (2) For
-"which", pseudo-labelled pictures: those that the model is surest of and that resemble no picture
-corrected to another label (weight 1/2, at most two dozen a label); the weights of (1) and (2) are
-balanced over the labels. Without them, what is learnt for one label spoils the others. (3)
-Unlabelled pictures, which stand for the rest of the folder, with y the model's own probabilities:
-they hold the decisions where they are unless the corrections agree. For "which", m is the folder's
-mean; without it, each correction would make its label likelier for every picture. For "whether", m
-is 0, because there a correction should do just that.
+over three groups of pictures. (1) Corrected pictures, with y the user's label. (2) For "which",
+pseudo-labelled pictures: up to two dozen of each label without corrections, among those that the
+model is surest of; none that resembles a corrected picture. Without them, what is learnt for one
+label spoils the others. A label with corrections has none: some would be wrong, and outweigh the
+corrections. Each label's pictures of (1) and (2) have the same weight together, and a corrected one
+has weight 1 in the mean. (3) Unlabelled pictures, which stand for the rest of the folder, with y
+the model's own probabilities: they hold the decisions where they are unless the corrections agree.
+For "which", m is the folder's mean; without it, each correction would make its label likelier for
+every picture. For "whether", m is 0, because there a correction should do just that.
 
 The anchor is that of CLAP (Silva-Rodriguez et al., CVPR 2024), kept as an offset so that it works
 for labels with several prompts and for "other" as well; the unlabelled pictures are used as in
@@ -34,9 +35,9 @@ import numpy.typing as npt
 
 from zeroshelf.decisions.decide import Decisions, choose, softmax
 
-ANCHOR = 50.0  # lam
-PSEUDO_LABELLED = 24  # pseudo-labelled pictures a label, at most
-PSEUDO_WEIGHT = 0.5  # weight of one; a corrected picture has weight 1
+ANCHOR_WHICH = 200.0  # lam for "which shelf"
+ANCHOR_WHETHER = 50.0  # and for "on a shelf at all"
+PSEUDO_LABELLED = 24  # pseudo-labelled pictures of a label without corrections, at most
 UNLABELLED = 256  # pictures that stand for the rest of the folder
 UNLABELLED_WHICH = 1 / UNLABELLED  # weight of one of them for "which shelf"
 UNLABELLED_WHETHER = 12 / UNLABELLED  # and for "on a shelf at all"
@@ -140,6 +141,7 @@ def adapted(
         _pseudo_labelled(vectors, probabilities[:, :other], labelled),
         unlabelled,
         UNLABELLED_WHICH,
+        ANCHOR_WHICH,
     )
     whether = _refit(
         scale,
@@ -150,6 +152,7 @@ def adapted(
         Examples.of({}),
         unlabelled,
         UNLABELLED_WHETHER,
+        ANCHOR_WHETHER,
     )
     return np.column_stack((which * whether[:, :1], whether[:, 1]))
 
@@ -162,29 +165,33 @@ def _among(labels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _pseudo_labelled(
     vectors: Vectors, probabilities: npt.NDArray[np.float32], examples: Examples
 ) -> Examples:
-    """The pictures that the model is surest of, a few a label, fewer where the label has examples;
-    none that shows the same as an example of another label."""
+    """A few pictures for each label without examples, evenly spread over those that the model is
+    surest of, as many as the label's even share of the folder; none that shows the same as an
+    example."""
     count, labels = probabilities.shape
     best = probabilities.argmax(axis=1)
     best[examples.rows] = -1
-    half = 1 + count // (2 * (labels + 1))  # of an even share: the next ones are doubtful
-    known = np.bincount(examples.columns, minlength=labels)
+    share = 1 + count // (labels + 1)
+    corrected = vectors[examples.rows].astype(np.float32)
     found: dict[int, int] = {}
-    for label in range(labels):
-        most = max(min(PSEUDO_LABELLED - int(known[label]), half), 0)
+    for label in np.setdiff1d(np.arange(labels), examples.columns).tolist():
         rows = np.flatnonzero(best == label)
-        rows = rows[np.argsort(-probabilities[rows, label], kind="stable")[: 4 * most]]
-        against = vectors[examples.rows[examples.columns != label]].astype(np.float32)
-        alike = (vectors[rows].astype(np.float32) @ against.T).max(axis=1, initial=-1.0)
-        found |= dict.fromkeys(rows[alike < SAME][:most].tolist(), label)
+        rows = rows[np.argsort(-probabilities[rows, label], kind="stable")[:share]]
+        rows = rows[_spread(len(rows), PSEUDO_LABELLED)]
+        alike = (vectors[rows].astype(np.float32) @ corrected.T).max(axis=1, initial=-1.0)
+        found |= dict.fromkeys(rows[alike < SAME].tolist(), label)
     return Examples.of(found)
+
+
+def _spread(count: int, most: int) -> Rows:
+    """Up to `most` of the indices below `count`, evenly spread, the first and the last included."""
+    return np.unique(np.linspace(0, max(count - 1, 0), min(count, most), dtype=np.intp))
 
 
 def _unlabelled(vectors: Vectors, examples: Examples) -> Rows:
     """Up to `UNLABELLED` rows, evenly spread over the folder, that show the same as no example."""
     rows = np.setdiff1d(np.arange(len(vectors)), examples.rows)
-    count = min(len(rows), UNLABELLED)
-    rows = rows[np.unique(np.linspace(0, max(len(rows) - 1, 0), count, dtype=int))]
+    rows = rows[_spread(len(rows), UNLABELLED)]
     corrected = vectors[examples.rows].astype(np.float32)
     alike = (vectors[rows].astype(np.float32) @ corrected.T).max(axis=1, initial=-1.0)
     return np.asarray(rows[alike < SAME])
@@ -199,25 +206,24 @@ def _refit(
     pseudo_labelled: Examples,
     unlabelled: Rows,
     weight: float,
+    anchor: float,
 ) -> npt.NDArray[np.float32]:
     """(N, D), (N, C) -> (N, C): softmax(log P + scale W (x - centre)), with W fitted to `examples`,
-    `pseudo_labelled` and the `unlabelled` rows, each of the last with this `weight`."""
+    `pseudo_labelled` and the `unlabelled` rows, each of the last with this `weight`; `anchor` is
+    lam."""
     classes = probabilities.shape[1]
     logits = np.log(np.maximum(probabilities, _LEAST))
     if len(examples):
         columns = np.concatenate((examples.columns, pseudo_labelled.columns))
-        weights = np.concatenate(
-            (np.ones(len(examples)), np.full(len(pseudo_labelled), PSEUDO_WEIGHT))
-        )
-        totals = np.bincount(columns, weights, minlength=classes)
-        weights *= weights.sum() / np.count_nonzero(totals) / totals[columns]
+        per_label = len(examples) / len(np.unique(examples.columns))
+        weights = per_label / np.bincount(columns)[columns]
         rows = np.concatenate((examples.rows, pseudo_labelled.rows, unlabelled))
         fitted = minimise(
             scale * (vectors[rows].astype(np.float64) - centre),
             logits[rows].astype(np.float64),
             np.concatenate((np.eye(classes)[columns], probabilities[unlabelled])),
             np.concatenate((weights, np.full(len(unlabelled), weight))),
-            ANCHOR / classes,
+            anchor / classes,
         ).astype(np.float32)
         for start in range(0, len(vectors), BLOCK):
             block = slice(start, start + BLOCK)
