@@ -26,15 +26,15 @@ def texts(asked: Sequence[str]) -> Vectors:
     return np.array([(1.0, 0.0) if one in drawn.DRAWINGS else (0.0, 1.0) for one in asked])
 
 
-def test_half_of_what_a_drawing_is_nearer_is_taken_off() -> None:
+def test_how_much_nearer_to_a_drawing() -> None:
     images = np.array([(1, 0), (0.8, 0.6), (0.6, 0.8), (0, 1)], np.float16)
-    found = Drawn(texts, 10.0).taken_off(images)
-    assert found == pytest.approx(DRAWN_SHARE * 10 * np.array([1, 0.2, 0, 0]), abs=0.01)
+    found = Drawn(texts, 10.0).logits(images)
+    assert found == pytest.approx(10 * np.array([1, 0.2, 0, 0]), abs=0.02)
     assert found.dtype == np.float32
 
 
 def test_no_images() -> None:
-    assert Drawn(texts, 10.0).taken_off(np.empty((0, 2), np.float16)).shape == (0,)
+    assert Drawn(texts, 10.0).logits(np.empty((0, 2), np.float16)).shape == (0,)
 
 
 def smiling(path: Path) -> None:
@@ -61,8 +61,8 @@ def embedded(tmp_path: Path) -> Embeddings:
 
 def test_the_starter_tells_a_drawing_from_photographs(embedded: Embeddings) -> None:
     model = shipped().model
-    found = Drawn(shipped().embed_texts, model.logit_scale).taken_off(embedded.vectors)
-    assert found[0] > 1  # logits
+    found = Drawn(shipped().embed_texts, model.logit_scale).logits(embedded.vectors)
+    assert found[0] > 2  # logits
     assert np.median(found[1:]) < 0.7 * found[0]
 
 
@@ -71,10 +71,12 @@ def test_it_counts_in_the_negative_score_alone(
 ) -> None:
     asked = shipped().embed_texts
     labels = resolve(parse(["cat", "frog"]), asked)
-    taken = Drawn(asked, shipped().model.logit_scale).taken_off(embedded.vectors)
+    taken = Drawn(asked, shipped().model.logit_scale).logits(embedded.vectors)
     now = scores.score(embedded, labels, asked)
-    monkeypatch.setattr(drawn, "DRAWN_SHARE", 0.0)
+    monkeypatch.setattr(scores, "DRAWN_SHARE", 0.0)
     without = scores.score(embedded, labels, asked)
-    assert without.negative_score - now.negative_score == pytest.approx(taken, abs=1e-3)
+    assert without.negative_score - now.negative_score == pytest.approx(
+        DRAWN_SHARE * taken, abs=1e-3
+    )
     assert (without.logits == now.logits).all()
     assert (without.nearest_negatives == now.nearest_negatives).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.colours import COLOURS, ColourEncoder
-from zeroshelf.decisions import negative_scores, scores
+from zeroshelf.decisions import negative_scores
 from zeroshelf.decisions.constants import (
     LOW_QUALITY_PENALTY,
     OTHER_WAYS_RANK_SHARE,
@@ -16,6 +16,7 @@ from zeroshelf.decisions.constants import (
     PROMPT_COUNT_PENALTY,
 )
 from zeroshelf.decisions.scores import score
+from zeroshelf.decisions.ways import Ways
 from zeroshelf.labels import negative_filter
 from zeroshelf.labels.parse import parse
 from zeroshelf.labels.resolve import resolve
@@ -146,7 +147,7 @@ def test_other_ways_to_ask_count_in_part(share: float) -> None:
     groups = np.zeros((2, own + other + len(giraffe.prompts)), np.float32)
     groups[0, 0] = groups[1, own] = 8  # an own prompt fits one, another way the other
     groups[1, own + other] = 6
-    found = scores.Ways([people, giraffe]).logits(groups, share)
+    found = Ways([people, giraffe]).logits(groups, share)
     more = PROMPT_COUNT_PENALTY * (np.log(own + other) - np.log(own))
     alone = 8 - PROMPT_COUNT_PENALTY * np.log(own)
     assert found[0, 0] == pytest.approx(alone - share * more, abs=1e-5)

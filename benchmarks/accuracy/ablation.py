@@ -17,6 +17,7 @@ from benchmarks.accuracy import episodes, sets
 from benchmarks.accuracy.calibrate import SEED
 from benchmarks.accuracy.episodes import Episode
 from zeroshelf.decisions import calibrate, decide
+from zeroshelf.decisions.constants import DRAWN_SHARE
 from zeroshelf.decisions.drawn import Drawn, Floats
 from zeroshelf.decisions.evaluate import harmonic_mean
 from zeroshelf.decisions.scores import score_vectors
@@ -59,7 +60,7 @@ SCORES: dict[str, Callable[[sets.Pool, Episode, Scores], Scores]] = {
 def taken_off(pool: sets.Pool, episode: Episode) -> Floats:
     """(N,): what each image's negative score is less because it is drawn."""
     drawn = Drawn(pool.texts, pool.model.logit_scale)
-    return drawn.taken_off(pool.vectors[episode.rows])
+    return DRAWN_SHARE * drawn.logits(pool.vectors[episode.rows])
 
 
 def scored(pool: sets.Pool, episode: Episode, change: Change) -> Scores:

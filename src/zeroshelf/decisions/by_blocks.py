@@ -152,6 +152,7 @@ class _Scored:
         self._mean_logit = np.empty(count, np.float32)
         self._nearest = np.empty((count, NAMED_NEGATIVES), np.int32)
         self._has_rival = np.empty(count, bool)
+        self._unwanted = np.empty(count, np.float32) if resolved.labels.negatives else None
         shown = NAMED_NEGATIVES
         for rows, found in scorer.in_blocks(
             prepared.vectors, prepared.candidate_rows, prepared.candidate_cosines
@@ -164,6 +165,8 @@ class _Scored:
             shown = found.nearest_negatives.shape[1]  # fewer, where there are fewer negatives
             self._nearest[rows, :shown] = found.nearest_negatives
             self._has_rival[rows] = found.has_rival
+            if self._unwanted is not None:
+                self._unwanted[rows] = found.unwanted
             if progress:
                 progress("scoring", rows.stop, count)
         self._nearest = self._nearest[:, :shown]
@@ -201,7 +204,7 @@ class _Scored:
                 offset=request.offset,
                 closed=not request.other,
             )
-            fits = decide.in_distribution(each, calibration)
+            fits = decide.in_distribution(each, calibration, unwanted=found.scores.unwanted)
             also = decide.also_likely(fits, self._resolved.labels, found.chosen)
             return Decided(rows, found, also)
 
@@ -233,6 +236,7 @@ class _Scored:
             negative_names=self._names,
             model=self._model,
             has_rival=self._has_rival[rows],
+            unwanted=None if self._unwanted is None else self._unwanted[rows],
         )
 
     def _smoothed(self, smoothing: Smoothing) -> tuple[Callable[[slice], Floats], Regression]:

@@ -71,6 +71,7 @@ def first(decided: Decisions, count: int) -> Decisions:
             negative_score=np.zeros(count, np.float32),
             nearest_negatives=scores.nearest_negatives[:count],
             mean_negative_logit=None,
+            unwanted=None,
             smoothing=None,
             candidates=found,
             has_rival=None if rivals is None else rivals[:count],

@@ -7,7 +7,10 @@
     P(k)   = p * softmax(L / label_temperature)[k]
     P(other) = 1 - p
 
-In a closed set (every image fits one of the labels, says the user) p is 1 and P(other) is 0.
+Where the user keeps something from every shelf ("!dog"), p is multiplied by
+sigmoid((b - o) / label_temperature): o is the greatest logit of the unwanted words and b that of
+the labels (decisions/unwanted.py). In a closed set (every image fits one of the labels, says the
+user) p is 1 and P(other) is 0.
 
 The OOD score s tells images that fit a label (in-distribution, high s) from images that fit none
 (out-of-distribution, low s). It is absolute, so that it works for one label as for twenty; a
@@ -115,7 +118,7 @@ def of_ood_scores(
 ) -> Decisions:
     """One answer per image, from the (N,) OOD scores and the smoothed (N, K) logits of `scores`.
     All else as for `decide`."""
-    inside = in_distribution(ood_score, calibration, offset)
+    inside = in_distribution(ood_score, calibration, offset, scores.unwanted)
     if closed:
         inside = np.ones_like(inside)
     on_shelf = inside[:, None] * softmax(logits / calibration.label_temperature)
@@ -139,16 +142,27 @@ def ood_scores(
     return _ood_score(logits.max(axis=1, keepdims=True), negative, scores)[:, 0], logits
 
 
-def in_distribution(ood_score: Floats, calibration: Calibration, offset: float = 0.0) -> Floats:
-    """OOD scores of any shape -> probabilities that the image fits; `offset` as for `decide`."""
-    return sigmoid((ood_score + offset - calibration.ood_threshold) / calibration.ood_temperature)
+def in_distribution(
+    ood_score: Floats,
+    calibration: Calibration,
+    offset: float = 0.0,
+    unwanted: Floats | None = None,
+) -> Floats:
+    """OOD scores (N,) or (N, K) -> as many probabilities that the image fits. `offset` as for
+    `decide`, `unwanted` as in `Scores`."""
+    fits = sigmoid((ood_score + offset - calibration.ood_threshold) / calibration.ood_temperature)
+    if unwanted is None:
+        return fits
+    share = sigmoid(-unwanted / calibration.label_temperature)
+    return np.asarray(fits * share.reshape(-1, *[1] * (fits.ndim - 1)), np.float32)
 
 
 def label_probabilities(scores: Scores, calibration: Calibration, *, offset: float = 0.0) -> Floats:
     """(N, K): the probability that an image fits each label, the labels taken one by one: a row may
     sum to more than 1. `also` and tags with several labels are computed from it."""
     logits, negative = _smoothed(scores, calibration.typical_logit)
-    return in_distribution(_ood_score(logits, negative, scores), calibration, offset)
+    found = _ood_score(logits, negative, scores)
+    return in_distribution(found, calibration, offset, scores.unwanted)
 
 
 def also(decisions: Decisions) -> Bools:

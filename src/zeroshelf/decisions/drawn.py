@@ -6,15 +6,20 @@ to stay on its shelf. Part of how much it is drawn is taken off its negative sco
 
     drawn = scale * max(greatest cosine with DRAWINGS - greatest cosine with PHOTOGRAPHS, 0)
     negative score -= DRAWN_SHARE * drawn
+
+Where the user keeps drawings from every shelf ("!cartoon"), it tells what is one
+(decisions/unwanted.py): which of the words for them is written matters little to a model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.decisions.constants import DRAWN_SHARE
 from zeroshelf.embeddings.halves import widened
+from zeroshelf.labels.normalise import dictionary_form, phrase
 from zeroshelf.labels.prompts import Texts
 
 DRAWINGS = (
@@ -28,6 +33,7 @@ DRAWINGS = (
     "a logo.",
     "a painting.",
 )
+WORDS = frozenset(one.rstrip(".").removeprefix("an ").removeprefix("a ") for one in DRAWINGS)
 PHOTOGRAPHS = (
     "a photo.",
     "a photograph.",
@@ -49,10 +55,15 @@ class Drawn:
     def __init__(self, texts: Texts, scale: float) -> None:
         self._texts, self._scale = texts((*DRAWINGS, *PHOTOGRAPHS)), np.float32(scale)
 
-    def taken_off(self, images: npt.NDArray[np.floating]) -> Floats:
-        """(N, D) images -> (N,) logits to take off their negative scores; 0 for photographs."""
+    def logits(self, images: npt.NDArray[np.floating]) -> Floats:
+        """(N, D) images -> (N,) logits by which they are nearer to a drawing than to a photograph;
+        0 for photographs."""
         cosines = (self._texts @ widened(images).T).T
         drawing = cosines[:, : len(DRAWINGS)].max(axis=1)
         photograph = cosines[:, len(DRAWINGS) :].max(axis=1)
-        nearer = np.maximum(drawing - photograph, 0)
-        return np.asarray(np.float32(DRAWN_SHARE) * self._scale * nearer, np.float32)
+        return np.asarray(self._scale * np.maximum(drawing - photograph, 0), np.float32)
+
+
+def any_drawing(words: Iterable[str]) -> bool:
+    """Whether one of the words, as a user writes them, is for drawings."""
+    return any(dictionary_form(phrase(word), "en").lower() in WORDS for word in words)

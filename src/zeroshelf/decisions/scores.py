@@ -32,10 +32,9 @@ from zeroshelf.decisions import negative_scores
 from zeroshelf.decisions.before_labels import BeforeLabels
 from zeroshelf.decisions.blocks import blocks, in_threads
 from zeroshelf.decisions.constants import (
+    DRAWN_SHARE,
     LOW_QUALITY_PENALTY,
     OTHER_WAYS_RANK_SHARE,
-    OTHER_WAYS_SHARE,
-    PROMPT_COUNT_PENALTY,
     RIVAL_MARGIN,
 )
 from zeroshelf.decisions.drawn import Drawn
@@ -49,6 +48,8 @@ from zeroshelf.decisions.negative_scores import (
     normalise,
 )
 from zeroshelf.decisions.smoothing import ImageRows, smoothing_of
+from zeroshelf.decisions.unwanted import Unwanted
+from zeroshelf.decisions.ways import Ways, groups_of
 from zeroshelf.embeddings.halves import widened
 from zeroshelf.images.quality import PROBLEMS
 from zeroshelf.labels import negative_filter
@@ -59,7 +60,6 @@ from zeroshelf.records import (
     NegativeCandidates,
     NegativeRows,
     Progress,
-    ResolvedLabel,
     ResolvedLabels,
     Scores,
 )
@@ -134,6 +134,7 @@ def score_vectors(
         smoothing=smoothing_of(vectors) if before is None else before.smoothing,
         candidates=candidates,
         has_rival=whole.has_rival,
+        unwanted=whole.unwanted if resolved.labels.negatives else None,
     )
 
 
@@ -146,6 +147,7 @@ class ImageScores:
     nearest_negatives: Rows  # (N, 3)
     mean_negative_logit: Floats  # (N,)
     has_rival: npt.NDArray[np.bool_]  # (N,)
+    unwanted: Floats  # (N,); minus infinity where the user keeps nothing from every shelf
 
 
 def joined(parts: Iterable[ImageScores]) -> ImageScores:
@@ -180,7 +182,13 @@ class ImageScorer:
             both[len(words) :], kept.rows, len(resolved.labels.negatives), kept.implied, kept.cohort
         )
         self._rivals = Rivals(resolved, len(kept.rows))
+        labels = resolved.labels
         self._drawn = Drawn(texts, scale)
+        self._unwanted = None
+        if labels.negatives:
+            searched = range(len(kept.rows)) if negatives is None else negatives.rows.tolist()
+            removed = [row for row in searched if kept.rows[row] < 0]
+            self._unwanted = Unwanted(labels, removed, texts, scale)
 
     def in_blocks(
         self, vectors: ImageRows, candidate_rows: ImageRows, candidate_cosines: ImageRows
@@ -211,60 +219,28 @@ class ImageScorer:
         near = self._negatives.candidate_logits(candidates)
         rivals = self._rivals.among(top, candidates.rows, near >= best[:, None] - RIVAL_MARGIN)
         score, nearest = self._negatives.nearest(images, candidates.rows, near, top)
+        drawn = self._drawn.logits(images)
+        unwanted = np.full(len(images), -np.inf, np.float32)
+        if self._unwanted is not None:
+            unwanted, which = self._unwanted.ahead(images, logits.max(axis=1), drawn)
+            name_first(nearest, which)
+        if self._unwanted is None or not self._unwanted.drawings:
+            score -= np.float32(DRAWN_SHARE) * drawn
         return ImageScores(
             np.ascontiguousarray(logits),
-            score - self._drawn.taken_off(images) - best + logits.max(axis=1),
+            score - best + logits.max(axis=1),
             nearest,
             self._negatives.mean_logits(images),
             rivals,
+            unwanted,
         )
 
 
-def groups_of(resolved: Iterable[ResolvedLabel]) -> list[tuple[str, ...]]:
-    """The prompt groups of labels: each label's own, then its other ways."""
-    return [group for one in resolved for group in (*one.prompts, *one.other_ways)]
-
-
-class Ways:
-    """Joins the logits of the prompt groups of K labels, in the order of `groups_of`, to one logit
-    a label."""
-
-    def __init__(self, resolved: Iterable[ResolvedLabel]) -> None:
-        resolved = list(resolved)
-        own = np.array([len(one.prompts) for one in resolved])
-        others = np.array([len(one.other_ways) for one in resolved])
-        every = own + others
-        self._first = np.cumsum([0, *every])[:-1]
-        self._own = _in_turn(self._first, own)[1:]
-        self._others = _in_turn(self._first + own, others)
-        self._own_penalty, self._penalty = (
-            (np.float32(PROMPT_COUNT_PENALTY) * np.log(count).astype(np.float32))[:, None]
-            for count in (own, every)
-        )
-
-    def logits(self, groups: npt.NDArray[np.floating], others: float = OTHER_WAYS_SHARE) -> Floats:
-        """(N, W) logits of the groups -> (N, K) of the labels; `others` is the weight of the best
-        group with `other_ways` among them, against the best of the label's own. Both lie in memory
-        group after group, so that one group of all images is read at once."""
-        by_group = np.ascontiguousarray(groups.T)  # (W, N)
-        best = by_group[self._first]
-        for labels, rows in self._own:
-            best[labels] = np.maximum(best[labels], by_group[rows])
-        own = best - self._own_penalty
-        if self._others:
-            for labels, rows in self._others:
-                best[labels] = np.maximum(best[labels], by_group[rows])
-            own += np.float32(others) * (best - self._penalty - own)
-        return np.asarray(own, np.float32).T
-
-
-def _in_turn(
-    first: npt.NDArray[np.intp], counts: npt.NDArray[np.intp]
-) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Labels and one group of each, as often as it takes to name every group once: `counts` of them
-    a label, from the group `first` on."""
-    each = (np.flatnonzero(counts > place) for place in range(counts.max(initial=0)))
-    return [(labels, first[labels] + place) for place, labels in enumerate(each)]
+def name_first(nearest: Rows, rows: npt.NDArray[np.int32]) -> None:
+    """Make `rows` (N,) the first of the (N, 3) nearest negatives, in place; -1 changes nothing."""
+    for at in np.flatnonzero(rows >= 0).tolist():
+        others = nearest[at][nearest[at] != rows[at]]
+        nearest[at] = np.concatenate((rows[at : at + 1], others))[: nearest.shape[1]]
 
 
 def penalise_low_quality(

@@ -104,6 +104,8 @@ class Scores:
     smoothing: Smoothing | None = None  # None: each image is decided on its own
     candidates: NegativeCandidates | None = None  # kept for scoring under other labels
     has_rival: npt.NDArray[np.bool_] | None = None  # (N,), a sibling of the best label fits as well
+    # (N,), logits by which what the user keeps from every shelf fits better; None: there is no such
+    unwanted: npt.NDArray[np.float32] | None = None
 
     @property
     def labels(self) -> LabelSet:

@@ -31,7 +31,7 @@ import numpy as np
 
 from zeroshelf.decisions import before_labels, decide, scores
 from zeroshelf.decisions.before_labels import BeforeLabels
-from zeroshelf.decisions.constants import REFERENCE_BASE, REFERENCE_SHARE
+from zeroshelf.decisions.constants import DRAWN_SHARE, REFERENCE_BASE, REFERENCE_SHARE
 from zeroshelf.decisions.drawn import Drawn
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.labels.prompts import Texts
@@ -92,7 +92,7 @@ class Judge:
             )
         found = scores.score(self._embeddings, label, self._texts, self._before)
         drawn = Drawn(self._texts, self._embeddings.model.logit_scale)
-        taken_off = drawn.taken_off(self._embeddings.vectors)
+        taken_off = np.float32(DRAWN_SHARE) * drawn.logits(self._embeddings.vectors)
         found = replace(found, negative_score=found.negative_score + taken_off)
         return decide.ood_scores(found, self._calibration.typical_logit, low_rank=False)[0]
 

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from zeroshelf.decisions import before_labels, negative_scores, scores
+from zeroshelf.decisions import before_labels, negative_scores
 from zeroshelf.decisions.before_labels import BeforeLabels
 from zeroshelf.decisions.constants import (
     LARGE_REFERENCE_PROMPTED,
@@ -25,6 +25,7 @@ from zeroshelf.decisions.constants import (
 )
 from zeroshelf.decisions.negative_scores import NormalisedTexts
 from zeroshelf.decisions.smoothing import smooth_by_neighbours
+from zeroshelf.decisions.ways import Ways, groups_of
 from zeroshelf.embeddings.cache import EmbeddingCache
 from zeroshelf.embeddings.folder_cache import Arrays
 from zeroshelf.labels.negative_labels import negative_labels
@@ -142,9 +143,9 @@ class _Folder:
         """(M, W): the logits of W words, asked by all prompts that a label has."""
         resolve(LabelSet(tuple(map(Label, names))), texts)  # embeds their definitions at once
         words = [resolved(name, texts).each[0] for name in names]
-        groups = mean_vectors(scores.groups_of(words), texts)
+        groups = mean_vectors(groups_of(words), texts)
         both = negative_scores.normalise(np.concatenate((groups, cohort)), cohort, self._scale)
-        return scores.Ways(words).logits(both[: len(groups)].logits(self.embeddings.vectors))
+        return Ways(words).logits(both[: len(groups)].logits(self.embeddings.vectors))
 
     def _negative_scores(
         self,
