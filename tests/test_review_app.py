@@ -347,6 +347,24 @@ def test_an_undo_that_ends_where_its_apply_began_is_told(tmp_path: Path) -> None
         asyncio.run(told())
 
 
+def test_a_run_that_is_made_between_two_looks_is_told(tmp_path: Path) -> None:
+    """A page that asked for the state meanwhile says so until it hears of the end."""
+    with Session(colour_run(tmp_path, each=2)) as session:
+
+        async def connected() -> bool:
+            return False
+
+        async def told() -> None:
+            request: Any = SimpleNamespace(is_disconnected=connected)
+            answer: Any = _Page(session, jobs.Jobs(session), str).changes(request)
+            assert await anext(answer.body_iterator)
+            session.made.making = "deciding", 3, 10
+            session.made.making = None  # in this thread: nothing looks meanwhile
+            assert await asyncio.wait_for(anext(answer.body_iterator), HANG)
+
+        asyncio.run(told())
+
+
 def test_what_the_user_corrected_is_never_moved(served: tuple[Session, Client]) -> None:
     session, client = served
     red = [row for row, path in enumerate(session.paths) if path.startswith("red")]

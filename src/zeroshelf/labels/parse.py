@@ -167,9 +167,11 @@ def checked(labels: LabelSet, refuse: Refuse = _refuse) -> LabelSet:
             f'{labels.labels[0].name!r} means the shelf "other", which is always there: '
             "name at least one shelf more",
         )
-    given = [(("labels", one.name), one.words) for one in kept]
+    given = [(("labels", one.name), (one.name, *one.words)) for one in kept]
     for key, texts in (*given, (("negatives",), labels.negatives)):
         for text in texts:
+            if not phrase(text):
+                refuse(key, f"{text!r} has no word that a picture could show: write one")
             if text.startswith("!"):
                 refuse(
                     key,

@@ -158,16 +158,17 @@ class _Page:
     def changes(self, request: Request) -> Response:
         """An event whenever the state has changed, so that two tabs stay the same.
 
-        The progress is compared by identity: an apply and its undo between two looks end where they
-        began, and a page that saw the middle must hear of the end.
+        The progress is compared by identity, and that of making the run by how often it was told:
+        an apply and its undo between two looks end where they began, and a page that saw the middle
+        must hear of the end.
         """
 
         async def lines() -> AsyncIterator[str]:
-            version, progress, making = -1, None, None
+            version, progress, told = -1, None, -1
             while not await request.is_disconnected():
-                now = self.session.version, self.jobs.progress, self.session.made.making
-                if now[0] != version or now[1] is not progress or now[2] != making:
-                    version, progress, making = now
+                now = self.session.version, self.jobs.progress, self.session.made.told
+                if now[0] != version or now[1] is not progress or now[2] != told:
+                    version, progress, told = now
                     yield f"data: {version}\n\n"
                 await asyncio.sleep(0.1)
 

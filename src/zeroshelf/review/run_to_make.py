@@ -23,10 +23,21 @@ class RunToMake:
 
     def __init__(self, run: Run | ShownRun) -> None:
         self.first = shown.of(run) if isinstance(run, Run) else run  # as it was saved
-        self.making: tuple[str, int, int] | None = None  # stage, how much is done, of how much
+        self.told = 0  # how often `making` was set
+        self._making: tuple[str, int, int] | None = None
         self._first = run if isinstance(run, Run) else None
         self._now: Run | None = None  # under the present labels and offset
         self._lock = threading.Lock()  # held while the run is made, and no other lock is taken
+
+    @property
+    def making(self) -> tuple[str, int, int] | None:
+        """Stage, how much is done, of how much; None where the run isn't being made."""
+        return self._making
+
+    @making.setter
+    def making(self, now: tuple[str, int, int] | None) -> None:
+        self._making = now
+        self.told += 1
 
     @property
     def is_made(self) -> bool:
