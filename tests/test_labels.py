@@ -53,6 +53,7 @@ def test_a_label_that_says_other_is_the_shelf_that_is_always_there(name: str) ->
         (["caf\u00e9", "cafe\u0301"], "given twice"),  # composed, and as a Mac types it
         (["cat", "!Cat"], "asks for what !Cat keeps from every shelf"),
         (["pets/cat=kitten", "!a kitten"], "label 'pets/cat' asks for what !a kitten keeps"),
+        (["cat", "!the cats"], "asks for what !the cats keeps from every shelf"),
         (["dog=puppy, !toy dog"], "'!toy dog' is no word"),
         (["_"], "'_' has no word"),
         (["pets/_"], "'pets/_' has no word"),

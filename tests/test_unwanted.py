@@ -70,9 +70,52 @@ def test_a_wanted_kind_is_no_unwanted_one(embedded: Embeddings) -> None:
     row = [Path(picture.path).name for picture in embedded.pictures].index("IMG_0433.jpg")
     images = embedded.vectors[[row]].astype(np.float32)
     best = scores.score(embedded, resolved, asked).logits[[row]].max(axis=1)
+    photograph = np.zeros(1, np.float32)
     known, alone = (
-        Unwanted(resolved.labels, rows, asked, scale).ahead(images, best, np.zeros(1, np.float32))
+        Unwanted(resolved, rows, asked, scale).ahead(images, np.zeros(1, int), best, photograph)
         for rows in (removed, [])
     )
-    assert alone[1] == [0] and known[1] == [-1]
+    assert alone[2] == [0] and known[2] == [-1]
     assert known[0][0] < -1 < 0 < alone[0][0]  # logits
+
+
+@pytest.mark.parametrize("unwanted", ["!animal", "!feline", "!drawing", "!pet"])
+def test_a_wider_word_leaves_the_label_alone(embedded: Embeddings, unwanted: str) -> None:
+    """What is unwanted are the other animals. Beside one label nothing may be left to compare."""
+    for others in ([], ["house"], ["frog", "house"]):
+        labels = labels_of(decided(embedded, "cat", *others, unwanted))
+        assert {labels[name] for name in CATS} == {"cat"}
+
+
+def test_the_other_things_of_a_wider_word_are_unwanted(embedded: Embeddings) -> None:
+    found = decided(embedded, "cat", "animal", "!fish")
+    labels = labels_of(found)
+    assert {labels[name] for name in CATS} == {"cat"}
+    assert "animal" not in {labels[name] for name in FISH}
+
+
+def drawings(tmp_path: Path) -> Embeddings:
+    album = Path(__file__).parents[1] / "notebooks" / "pictures" / "album"
+    with EmbeddingCache.open(str(tmp_path / "c.sqlite")) as cached:
+        return compute.embed(scan.scan(str(album)), shipped(), cached)
+
+
+def test_drawings_are_unwanted_by_any_word_for_them_and_named_as_such(tmp_path: Path) -> None:
+    album = drawings(tmp_path)
+    things = ("car", "cat", "fish", "tree", "cake")
+
+    def on_shelves(*unwanted: str) -> int:
+        return sum(label != OTHER for label in decided(album, *things, *unwanted).labels)
+
+    before = on_shelves()
+    assert before > 40
+    assert max(on_shelves("!drawing"), on_shelves("!cartoons")) < 0.8 * before
+    both = decided(album, *things, "!sunset", "!drawing")
+    assert sum(one.looks_like == "drawing" for one in both) > 5
+
+
+def test_a_label_for_drawings_has_them_beside_an_unwanted_one(tmp_path: Path) -> None:
+    album = drawings(tmp_path)
+    before = decided(album, "line drawing", "market").labels.count("line drawing")
+    after = decided(album, "line drawing", "market", "!cartoon").labels.count("line drawing")
+    assert before > 10 and after > 0.5 * before

@@ -23,7 +23,7 @@ OTHER_WAYS_RANK_SHARE = 0.75  # the same where labels are ranked
 RIVAL_MARGIN = 1.0  # logits; a sibling of the label in WordNet this near makes it not "sure"
 LOW_QUALITY_PENALTY = 4.0  # logits added to the negative score of a dark or blurred image
 DRAWN_SHARE = 0.5  # of the logits by which an image is nearer to a drawing than to a photograph
-UNWANTED_DRAWN_FROM = 3.0  # logits nearer to a drawing, from which it is one, if these are unwanted
+UNWANTED_DRAWN_FROM = 4.0  # logits nearer to a drawing, from which it is one, if these are unwanted
 UNWANTED_DRAWN_SHARE = 4.0  # of the logits above that: how much better the unwanted word fits
 
 # --- smoothing ----------------------------------------------------------------------------------

@@ -33,7 +33,9 @@ DRAWINGS = (
     "a logo.",
     "a painting.",
 )
-WORDS = frozenset(one.rstrip(".").removeprefix("an ").removeprefix("a ") for one in DRAWINGS)
+WORDS = frozenset(  # that stand for all drawings; a logo, an icon and a painting are some
+    ("drawing", "line drawing", "pencil drawing", "sketch", "cartoon", "comic", "illustration")
+) | {"clip art", "clipart"}
 PHOTOGRAPHS = (
     "a photo.",
     "a photograph.",
@@ -65,5 +67,6 @@ class Drawn:
 
 
 def any_drawing(words: Iterable[str]) -> bool:
-    """Whether one of the words, as a user writes them, is for drawings."""
-    return any(dictionary_form(phrase(word), "en").lower() in WORDS for word in words)
+    """Whether one of the words, as a user writes them, is for all drawings: "line drawings"."""
+    each = (dictionary_form(phrase(word), "en").lower() for word in words)
+    return any(one in WORDS or one.rpartition(" ")[2] in WORDS for one in each)

@@ -188,7 +188,7 @@ class ImageScorer:
         if labels.negatives:
             searched = range(len(kept.rows)) if negatives is None else negatives.rows.tolist()
             removed = [row for row in searched if kept.rows[row] < 0]
-            self._unwanted = Unwanted(labels, removed, texts, scale)
+            self._unwanted = Unwanted(resolved, removed, texts, scale)
 
     def in_blocks(
         self, vectors: ImageRows, candidate_rows: ImageRows, candidate_cosines: ImageRows
@@ -222,8 +222,10 @@ class ImageScorer:
         drawn = self._drawn.logits(images)
         unwanted = np.full(len(images), -np.inf, np.float32)
         if self._unwanted is not None:
-            unwanted, which = self._unwanted.ahead(images, logits.max(axis=1), drawn)
-            name_first(nearest, which)
+            unwanted, nearness, which = self._unwanted.ahead(images, top, logits.max(axis=1), drawn)
+            others = np.where(self._negatives.places[candidates.rows] < 0, -1, candidates.cosines)
+            farther = nearness < self._scale * others.max(axis=1)
+            name_first(nearest, np.where(farther, np.int32(-1), which))
         if self._unwanted is None or not self._unwanted.drawings:
             score -= np.float32(DRAWN_SHARE) * drawn
         return ImageScores(

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from zeroshelf import checks
 from zeroshelf.errors import UserError
-from zeroshelf.labels.normalise import comparable, phrase
+from zeroshelf.labels.normalise import comparable, dictionary_form, phrase
 from zeroshelf.records import OTHER, Label, LabelSet
 
 MEANS_OTHER = frozenset(
@@ -179,7 +179,7 @@ def checked(labels: LabelSet, refuse: Refuse = _refuse) -> LabelSet:
                     'negatives without the "!"',
                 )
     if labels.negatives:
-        _check_negatives(kept, labels.negatives, refuse)
+        _check_negatives(kept, labels, refuse)
     if not kept:
         refuse(("labels",), "no labels: name at least one shelf, for example cat")
     return replace(labels, labels=tuple(kept))
@@ -207,11 +207,15 @@ def _distinct(labels: LabelSet, refuse: Refuse) -> list[Label]:
     return kept
 
 
-def _check_negatives(kept: Sequence[Label], negatives: Sequence[str], refuse: Refuse) -> None:
-    """Call `refuse` for a negative that a label asks for."""
-    words = {comparable(phrase(word)): one.name for one in kept for word in (one.name, *one.words)}
-    for negative in negatives:
-        if (name := words.get(comparable(phrase(negative)))) is not None:
+def _check_negatives(kept: Sequence[Label], labels: LabelSet, refuse: Refuse) -> None:
+    """Call `refuse` for a negative that a label of `kept` asks for, in the singular or plural."""
+
+    def meant(word: str) -> str:
+        return comparable(dictionary_form(phrase(word), labels.language))
+
+    words = {meant(word): one.name for one in kept for word in (one.name, *one.words)}
+    for negative in labels.negatives:
+        if (name := words.get(meant(negative))) is not None:
             refuse(
                 ("negatives",),
                 f"label {name!r} asks for what !{negative} keeps from every shelf: "

@@ -25,7 +25,7 @@ class LabelSet:
     labels: tuple[Label, ...]
     kind: str | None = None  # "bird" in "a photo of a jay, a type of bird."
     templates: tuple[str, ...] = ()  # the user's own prompt templates, each with one "{}"
-    negatives: tuple[str, ...] = ()  # "!cartoon": what is surely on no shelf
+    negatives: tuple[str, ...] = ()  # "!cartoon": what belongs on no shelf
     language: str = "en"  # ISO 639-1, of the labels: which templates speak it
 
     def __len__(self) -> int:
